@@ -1,0 +1,91 @@
+# `make help` lists the verbs. ENV picks the environment of synth, diff, deploy and destroy.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+ENV ?= dev
+INSTANCES ?= 2
+SEEDS ?= 20000
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+UV_VERSION := 0.13.9
+CDK = $(BIN)/python -m local.cdk
+CODE := app.py stacks lambda server interlock local benchmarks tests
+UNIT := tests/unit tests/simulation tests/constructs tests/stacks
+
+.PHONY: help install lock demo demo-check test test-fast lint format types synth diff deploy destroy \
+	snapshot-update bench simulate build clean
+
+help:  ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed  ## Create .venv with everything pinned (Node and the CDK CLI too)
+
+$(VENV)/.installed: requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.12 ..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(UV) pip install --quiet --python $(BIN)/python --requirement requirements-dev.txt --editable .
+	@touch $@
+
+lock: install  ## Resolve the pinned requirements again from pyproject.toml
+	$(UV) pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url \
+		pyproject.toml --extra cdk --extra aio --group app --group function --group service \
+		--output-file requirements.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url \
+		pyproject.toml --all-extras --group app --group function --group service --group local \
+		--group dev --constraints requirements.txt --output-file requirements-dev.txt
+
+demo: install  ## Deploy the whole application on this machine and run it
+	@$(BIN)/python -m local demo --instances $(INSTANCES)
+
+demo-check: install  ## The same, checked through every tier and stopped again
+	@$(BIN)/python -m local demo --instances $(INSTANCES) --check
+
+test: install  ## All tests, the deployed local stack included
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-fast: install  ## Unit, simulation and template tests only
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not contract and not e2e" $(UNIT)
+
+lint: install  ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: install  ## Let ruff format and fix what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: install  ## mypy --strict
+	$(BIN)/mypy $(CODE)
+
+synth: install  ## Synthesize the CloudFormation templates of ENV
+	$(CDK) synth --quiet --all -c env=$(ENV)
+
+diff: install  ## Compare ENV with what is deployed
+	$(CDK) diff --all -c env=$(ENV)
+
+deploy: install  ## Deploy ENV
+	$(CDK) deploy --all -c env=$(ENV)
+
+destroy: install  ## Delete the stacks of ENV
+	$(CDK) destroy --all -c env=$(ENV)
+
+snapshot-update: install  ## Accept the templates' snapshots as they are now
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -q --snapshot-update -m "not slow and not contract and not e2e" $(UNIT)
+
+bench: install  ## Benchmarks against the peers, in one run
+	$(BIN)/python -m benchmarks
+
+simulate: install  ## Search for a failing interleaving: make simulate SEEDS=100000
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+build: install  ## Wheel and source distribution in dist/
+	$(UV) build --quiet
+
+clean:  ## Remove what the other verbs made, the environment included
+	rm -rf $(VENV) .local build dist cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis artefacts
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

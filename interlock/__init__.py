@@ -1,0 +1,3 @@
+"""Locks, transactions, counters and signatures on DynamoDB."""
+
+__all__: list[str] = []

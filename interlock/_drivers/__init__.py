@@ -1,0 +1,1 @@
+"""Who performs an operation's requests: blocking over boto3, awaitable over aiobotocore."""

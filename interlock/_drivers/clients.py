@@ -1,0 +1,72 @@
+"""What both drivers know of botocore: configuration, errors, and how to hold back its retries."""
+
+import re
+from typing import Any
+
+from botocore import exceptions
+from botocore.config import Config
+
+from interlock._protocol.faults import CancellationReason, Fault, NoReply, NotSent, Refused
+
+CONNECT_TIMEOUT = 1.0
+READ_TIMEOUT = 2.0
+
+# botocore waits 60 s for a connection and 60 s for an answer, which is longer than a lease, and
+# repeats calls unseen. Operations bring their own retries, which know what may be repeated.
+CLIENT_CONFIG = Config(
+    connect_timeout=CONNECT_TIMEOUT,
+    read_timeout=READ_TIMEOUT,
+    retries={"total_max_attempts": 1, "mode": "standard"},
+    user_agent_extra="interlock",
+)
+
+_SERVER_ERROR = 500
+_NEVER_LEFT = (
+    exceptions.EndpointConnectionError,
+    exceptions.ConnectTimeoutError,
+    exceptions.ProxyConnectionError,
+    exceptions.SSLError,
+    exceptions.NoCredentialsError,
+    exceptions.PartialCredentialsError,
+    exceptions.CredentialRetrievalError,
+    exceptions.ParamValidationError,
+    exceptions.NoRegionError,
+)
+_WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def method_name(operation: str) -> str:
+    """Return boto3's name of an API operation ("UpdateItem" -> "update_item")."""
+    return _WORD_START.sub("_", operation).lower()
+
+
+def fault_of(error: Exception) -> Fault:
+    """Say what an exception of botocore means for the call that raised it.
+
+    Takes a ClientError or BotoCoreError; the result is to be raised `from` it.
+    """
+    if isinstance(error, exceptions.ClientError):
+        return _answer(error)
+    if isinstance(error, _NEVER_LEFT):
+        return NotSent(str(error))
+    return NoReply(str(error))
+
+
+def _answer(error: exceptions.ClientError) -> Fault:
+    response: dict[str, Any] = dict(error.response)
+    detail = response.get("Error", {})
+    code, message = detail.get("Code", "Unknown"), detail.get("Message", "")
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if status >= _SERVER_ERROR:
+        return NoReply(f"{code}: {message}")
+    return Refused(
+        code,
+        message,
+        item=response.get("Item"),
+        reasons=tuple(
+            CancellationReason(
+                reason.get("Code", "None"), reason.get("Message"), reason.get("Item")
+            )
+            for reason in response.get("CancellationReasons", ())
+        ),
+    )

@@ -1,0 +1,90 @@
+"""What a driver throws into an operation when a call did not bring an answer that it asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+THROTTLING_CODES = frozenset(
+    {
+        "LimitExceededException",
+        "ProvisionedThroughputExceeded",  # as a cancellation reason says it
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingError",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+CONFLICT_CODES = frozenset({"TransactionConflictException", "TransactionInProgressException"})
+
+
+@dataclass(frozen=True, slots=True)
+class CancellationReason:
+    """Why one action of a TransactWriteItems or TransactGetItems was refused.
+
+    `code` is "None" for an action that was not at fault; `item` is what the store held (ALL_OLD).
+    """
+
+    code: str
+    message: str | None = None
+    item: Mapping[str, Any] | None = None
+
+
+class Fault(Exception):
+    """A call that did not succeed."""
+
+
+class Refused(Fault):
+    """The service answered, and it is certain that the call changed nothing.
+
+    `code` is the service's error code ("ConditionalCheckFailedException"), `item` the record that
+    refused it where ALL_OLD was asked for, `reasons` one reason an action of a transaction.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str = "",
+        *,
+        item: Mapping[str, Any] | None = None,
+        reasons: tuple[CancellationReason, ...] = (),
+    ) -> None:
+        """Keep what the service said."""
+        super().__init__(f"{code}: {message}" if message else code)
+        self.code = code
+        self.message = message
+        self.item = item
+        self.reasons = reasons
+
+    @property
+    def condition_failed(self) -> bool:
+        """Whether a condition expression refused the (single-item) write."""
+        return self.code == "ConditionalCheckFailedException"
+
+    @property
+    def throttled(self) -> bool:
+        """Whether the store asks to come back later, also from within cancellation reasons."""
+        return self.code in THROTTLING_CODES or any(
+            reason.code in THROTTLING_CODES for reason in self.reasons
+        )
+
+    @property
+    def conflicted(self) -> bool:
+        """Whether another transaction was in flight on the same item."""
+        return self.code in CONFLICT_CODES or any(
+            reason.code == "TransactionConflict" for reason in self.reasons
+        )
+
+
+class NotSent(Fault):
+    """The call never reached the service (no connection, no credentials): it changed nothing."""
+
+
+class NoReply(Fault):
+    """The outcome is unknown: the call may have been carried out, or may yet be.
+
+    A connection that broke, a read timeout, or an answer of the 500 kind.
+    """

@@ -1,0 +1,100 @@
+"""The vocabulary between an operation and its driver."""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of an AWS API. The reply is the API's response, without `ResponseMetadata`.
+
+    `operation` is the API's name ("UpdateItem"), `params` its parameters in the low-level form
+    (attribute values are typed: `{"N": "1"}`).
+    """
+
+    operation: str
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CallOnce(Call):
+    """A call whose repetition would do harm (a plain ADD).
+
+    The driver must not send it again by itself once it may have been carried out: an ambiguous
+    outcome reaches the operation as `NoReply`.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Let this many seconds pass. The reply is None."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Monotonic:
+    """Read this process's monotonic clock. The reply is a float in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class WallClock:
+    """Read this machine's wall clock. The reply is a float in seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Draw a random number. The reply is a float, uniform in [0, 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewId:
+    """Make an identifier that nobody else has. The reply is a str (a random UUID)."""
+
+
+Request: TypeAlias = Call | Sleep | Monotonic | WallClock | Draw | NewId
+Operation: TypeAlias = Generator[Request, Any, T]
+
+
+def call(operation: str, **params: Any) -> Operation[Mapping[str, Any]]:
+    """Make one API call and return its response."""
+    reply: Mapping[str, Any] = yield Call(operation, params)
+    return reply
+
+
+def call_once(operation: str, **params: Any) -> Operation[Mapping[str, Any]]:
+    """Make one API call that must not be repeated, and return its response."""
+    reply: Mapping[str, Any] = yield CallOnce(operation, params)
+    return reply
+
+
+def sleep(seconds: float) -> Operation[None]:
+    """Let this many seconds pass."""
+    yield Sleep(seconds)
+
+
+def monotonic() -> Operation[float]:
+    """Read the monotonic clock, in seconds."""
+    now: float = yield Monotonic()
+    return now
+
+
+def wall_clock() -> Operation[float]:
+    """Read the wall clock, in seconds since the epoch."""
+    now: float = yield WallClock()
+    return now
+
+
+def draw() -> Operation[float]:
+    """Draw a random number, uniform in [0, 1)."""
+    number: float = yield Draw()
+    return number
+
+
+def new_id() -> Operation[str]:
+    """Make an identifier that nobody else has."""
+    identifier: str = yield NewId()
+    return identifier

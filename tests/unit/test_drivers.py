@@ -1,0 +1,89 @@
+"""The blocking driver performs requests and tells what failed calls mean."""
+
+import pytest
+from botocore import xform_name
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+
+from interlock._drivers.boto3 import Boto3Driver
+from interlock._drivers.clients import method_name
+from interlock._protocol import requests
+from interlock._protocol.faults import NoReply, NotSent, Refused
+
+
+class Recorder:
+    def __init__(self, outcome):
+        self.outcome = outcome
+        self.seen = []
+
+    def update_item(self, **params):
+        self.seen.append(params)
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
+def client_error(code, status=400, **more):
+    response = {
+        "Error": {"Code": code, "Message": "why"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(response | more, "UpdateItem")
+
+
+def fault_seen_by_an_operation(outcome):
+    def operation():
+        try:
+            yield from requests.call("UpdateItem", TableName="t")
+        except Exception as fault:  # noqa: BLE001 - whatever it is, it is the result
+            return fault
+
+    return Boto3Driver(Recorder(outcome)).run(operation())
+
+
+def test_a_call_reaches_the_client_and_its_reply_the_operation():
+    client = Recorder({"Attributes": {}})
+    assert Boto3Driver(client).run(requests.call("UpdateItem", TableName="t")) == {"Attributes": {}}
+    assert client.seen == [{"TableName": "t"}]
+
+
+def test_a_refusal_brings_the_record_that_refused():
+    fault = fault_seen_by_an_operation(
+        client_error("ConditionalCheckFailedException", Item={"pk": {"S": "lock#a"}})
+    )
+    assert isinstance(fault, Refused)
+    assert fault.condition_failed
+    assert fault.item == {"pk": {"S": "lock#a"}}
+
+
+@pytest.mark.parametrize("code", ["ThrottlingError", "ProvisionedThroughputExceeded"])
+def test_throttling_hidden_in_cancellation_reasons_is_seen(code):
+    fault = fault_seen_by_an_operation(
+        client_error(
+            "TransactionCanceledException", CancellationReasons=[{"Code": "None"}, {"Code": code}]
+        )
+    )
+    assert fault.throttled
+    assert not fault.conflicted
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        client_error("InternalServerError", 500),
+        ReadTimeoutError(endpoint_url="http://127.0.0.1"),
+    ],
+)
+def test_a_lost_answer_is_no_refusal(outcome):
+    assert isinstance(fault_seen_by_an_operation(outcome), NoReply)
+
+
+def test_a_call_that_never_left_is_told_apart():
+    outcome = EndpointConnectionError(endpoint_url="http://127.0.0.1")
+    assert isinstance(fault_seen_by_an_operation(outcome), NotSent)
+
+
+@pytest.mark.parametrize(
+    "operation", ["GetItem", "UpdateItem", "TransactWriteItems", "TransactGetItems", "Sign"]
+)
+def test_operations_have_botocores_method_names(operation):
+    assert method_name(operation) == xform_name(operation)
