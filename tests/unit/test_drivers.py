@@ -1,5 +1,7 @@
 """The blocking driver performs requests and tells what failed calls mean."""
 
+from typing import Any
+
 import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
@@ -23,7 +25,7 @@ class Recorder:
 
 
 def client_error(code, status=400, **more):
-    response = {
+    response: Any = {
         "Error": {"Code": code, "Message": "why"},
         "ResponseMetadata": {"HTTPStatusCode": status},
     }
