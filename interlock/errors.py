@@ -33,3 +33,11 @@ class ServiceUnavailable(InterlockError):
 
 class OutcomeUnknown(InterlockError):
     """A write was sent and its answer was lost: it may have happened, once, or not at all."""
+
+
+class InvalidValue(InterlockError, ValueError):
+    """A value that DynamoDB cannot hold, found before anything was sent."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path

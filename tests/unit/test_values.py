@@ -1,0 +1,92 @@
+"""Values survive the way to the store and back; what would not is refused before."""
+
+from decimal import Decimal
+
+import pytest
+from boto3.dynamodb.types import TypeSerializer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interlock._protocol.values import from_attribute, from_item, to_attribute, to_item
+from interlock.errors import InvalidValue
+
+NUMBERS = st.integers(-(10**37), 10**37) | st.decimals(
+    allow_nan=False, allow_infinity=False, min_value=-(10**18), max_value=10**18, places=19
+)
+SCALARS = st.none() | st.booleans() | NUMBERS | st.text() | st.binary()
+SETS = (
+    st.sets(st.text(), min_size=1) | st.sets(NUMBERS, min_size=1) | st.sets(st.binary(), min_size=1)
+)
+VALUES = st.recursive(
+    SCALARS | SETS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(VALUES)
+def test_a_value_comes_back_equal(value):
+    assert from_attribute(to_attribute(value)) == value
+
+
+@given(st.dictionaries(st.text(), VALUES, max_size=4))
+def test_an_item_comes_back_equal(item):
+    assert from_item(to_item(item)) == item
+
+
+@given(st.integers(-(10**30), 10**30) | st.text() | st.lists(st.booleans()))
+def test_the_typed_form_is_the_one_of_boto3(value):
+    assert to_attribute(value) == TypeSerializer().serialize(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1, "1"),
+        (Decimal("1.0"), "1"),
+        (Decimal("1E+3"), "1000"),
+        (Decimal("-0.50"), "-0.5"),
+        (Decimal("-0"), "0"),
+        (10**125, "1" + "0" * 125),
+        (Decimal("1E-130"), "1E-130"),
+    ],
+)
+def test_equal_numbers_have_one_text(value, text):
+    assert to_attribute(value) == {"N": text}
+    assert from_attribute({"N": text}) == value
+
+
+def test_whole_numbers_come_back_as_ints():
+    assert type(from_attribute({"N": "5"})) is int
+    assert type(from_attribute({"N": "5.5"})) is Decimal
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (1.5, "Decimal"),
+        (10**38 + 1, "38 significant digits"),
+        (10**126, r"9.99E\+125"),
+        (Decimal("NaN"), "finite"),
+        (Decimal("Infinity"), "finite"),
+        (Decimal("1E-131"), "1E-130"),
+        (set(), "empty set"),
+        ({1, "a"}, "only strings"),
+        ({True}, "only strings"),
+        (object(), "object cannot be stored"),
+        ("\ud800", "surrogate"),
+    ],
+)
+def test_what_the_store_would_not_keep_is_refused(value, told):
+    with pytest.raises(InvalidValue, match=told):
+        to_attribute(value)
+
+
+def test_a_refusal_names_the_place():
+    with pytest.raises(InvalidValue, match=r"item\['a'\]\[1\]\['b'\]: float"):
+        to_item({"a": [0, {"b": 0.5}]})
+
+
+def test_names_of_attributes_are_strings():
+    with pytest.raises(InvalidValue, match="1 is not a string"):
+        to_item({1: "a"})
