@@ -1,3 +1,26 @@
 """Locks, transactions, counters and signatures on DynamoDB."""
 
-__all__: list[str] = []
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from interlock.transactions import Transaction, TransactionClient, TransactionReport
+
+__all__ = ["Transaction", "TransactionClient", "TransactionReport"]
+
+# Where each public name lives; imported when it is first used, so that nobody pays for the rest.
+_HOMES = {
+    "Transaction": "interlock.transactions",
+    "TransactionClient": "interlock.transactions",
+    "TransactionReport": "interlock.transactions",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

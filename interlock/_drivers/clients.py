@@ -69,4 +69,5 @@ def _answer(error: exceptions.ClientError) -> Fault:
             )
             for reason in response.get("CancellationReasons", ())
         ),
+        resent=response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0,
     )

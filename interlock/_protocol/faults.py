@@ -42,6 +42,8 @@ class Refused(Fault):
 
     `code` is the service's error code ("ConditionalCheckFailedException"), `item` the record that
     refused it where ALL_OLD was asked for, `reasons` one reason an action of a transaction.
+    `resent` says that the client below sent the call more than once before it had this answer, so
+    that an earlier copy may have been carried out.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Refused(Fault):
         *,
         item: Mapping[str, Any] | None = None,
         reasons: tuple[CancellationReason, ...] = (),
+        resent: bool = False,
     ) -> None:
         """Keep what the service said."""
         super().__init__(f"{code}: {message}" if message else code)
@@ -58,6 +61,7 @@ class Refused(Fault):
         self.message = message
         self.item = item
         self.reasons = reasons
+        self.resent = resent
 
     @property
     def condition_failed(self) -> bool:

@@ -1,0 +1,96 @@
+"""Where an item lives, what was read there, and how a commit proves that it still is so.
+
+The version attribute holds the ids of the last attempts that wrote the item, newest first. An id
+is never used twice, so a version that was replaced never comes back, not even for an item that was
+deleted and made again: comparing versions cannot be fooled as comparing counters can. The older
+ids are there for whoever lost the reply to its write and finds a successor's version in its place.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from interlock._protocol.values import Item, from_item, to_item
+from interlock.errors import InvalidValue
+
+HISTORY = 5
+UNVERSIONED = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A table and a primary key; equal for equal keys, however their numbers were written."""
+
+    table: str
+    _key: tuple[tuple[str, str, Any], ...]
+
+    @classmethod
+    def of(cls, table: str, key: Mapping[str, Any]) -> "Address":
+        """Build the address from a native key (`{"pk": "alice"}`)."""
+        parts = []
+        for name, attribute in sorted(to_item(key, "key").items()):
+            ((kind, value),) = attribute.items()
+            if kind not in {"S", "N", "B"}:
+                raise InvalidValue(f"key[{name!r}]", "a key is a string, a number or bytes")
+            parts.append((name, kind, value))
+        if not parts:
+            raise InvalidValue("key", "names no attribute")
+        return cls(table, tuple(parts))
+
+    @property
+    def key(self) -> Item:
+        """The typed primary key."""
+        return {name: {kind: value} for name, kind, value in self._key}
+
+    @property
+    def native_key(self) -> dict[str, Any]:
+        """The primary key as the caller writes it."""
+        return from_item(self.key)
+
+    @property
+    def key_name(self) -> str:
+        """One of the key's attributes: where it exists, the item does."""
+        return self._key[0][0]
+
+    def __str__(self) -> str:
+        return f"{self.table} {self.native_key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An item as a strongly consistent read showed it; `item` is None where there was none."""
+
+    item: Item | None
+    version_attribute: str
+
+    @property
+    def version(self) -> Any:
+        """The typed version, or None for an absent item or one that an outsider wrote."""
+        return None if self.item is None else self.item.get(self.version_attribute)
+
+    @property
+    def writers(self) -> tuple[str, ...]:
+        """The last attempts that wrote the item, newest first."""
+        if self.item is None:
+            return ()
+        return tuple((self.version or {}).get("S", UNVERSIONED).split(" "))
+
+    @property
+    def native(self) -> dict[str, Any] | None:
+        """The item as the caller sees it: fresh on each call, without the version."""
+        return None if self.item is None else native(self.item, self.version_attribute)
+
+    def same_as(self, other: Mapping[str, Any] | None) -> bool:
+        """Whether `other` is the item that was read, as far as versions tell."""
+        if self.item is None or other is None:
+            return self.item is other
+        return bool(self.version == other.get(self.version_attribute))
+
+    def successor(self, attempt_id: str) -> str:
+        """Return the version that an attempt writes over this one."""
+        return " ".join((attempt_id, *self.writers[: HISTORY - 1]))
+
+
+def native(item: Mapping[str, Any], version_attribute: str) -> dict[str, Any]:
+    """Return an item as the caller sees it."""
+    return from_item({k: v for k, v in item.items() if k != version_attribute})

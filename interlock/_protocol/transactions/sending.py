@@ -1,0 +1,100 @@
+"""How long a transaction keeps trying, and what it is told when it may not go on.
+
+Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from interlock._protocol.faults import Fault, NoReply, NotSent, Refused
+from interlock._protocol.requests import Operation, draw, monotonic, sleep
+from interlock._protocol.transactions.settings import Settings
+from interlock.errors import (
+    AccessDenied,
+    InterlockError,
+    ItemTooLarge,
+    RequestRefused,
+    ServiceUnavailable,
+    TableNotFound,
+    Throttled,
+    TransactionConflict,
+)
+
+_DENIED = frozenset({"AccessDeniedException", "UnrecognizedClientException"})
+_TOO_LARGE = "size has exceeded"
+CONDITION_FAILED = "ConditionalCheckFailed"
+_REJECTED = frozenset({"ValidationError", "ItemCollectionSizeLimitExceeded"})
+
+
+def rejected(refusal: Refused) -> bool:
+    """Whether an action of a transaction can never succeed, whatever else was in the way."""
+    return any(reason.code in _REJECTED for reason in refusal.reasons)
+
+
+def may_pass(refusal: Refused) -> bool:
+    """Whether the same call, sent again, may succeed: nothing but conflicts and throttling."""
+    if rejected(refusal) or any(reason.code == CONDITION_FAILED for reason in refusal.reasons):
+        return False
+    return refusal.conflicted or refusal.throttled
+
+
+@dataclass(slots=True)
+class Patience:
+    """The failures and the time that all attempts of one transaction may spend together."""
+
+    settings: Settings
+    deadline: float = float("inf")
+    failures: int = 0
+    conflicts: int = 0
+    throttles: int = 0
+
+    def start(self) -> Operation[None]:
+        """Let the clock run from here."""
+        self.deadline = (yield from monotonic()) + self.settings.timeout
+
+    def after(self, fault: Fault, tables: Iterable[str]) -> Operation[None]:
+        """Wait before the same call is made again, or raise what its failure means."""
+        error = self.error(fault, tables)
+        if not isinstance(error, TransactionConflict | Throttled | ServiceUnavailable):
+            raise error from fault
+        yield from self.pause(error, fault)
+
+    def pause(self, error: InterlockError, cause: Exception | None = None) -> Operation[None]:
+        """Wait a random while that doubles with each failure; raise `error` if it is the last."""
+        self.failures += 1
+        settings = self.settings
+        ceiling = min(settings.longest_pause, settings.first_pause * 2 ** min(self.failures, 32))
+        seconds = (yield from draw()) * ceiling
+        out_of_time = (yield from monotonic()) + seconds >= self.deadline
+        if self.failures >= settings.attempts or out_of_time:
+            raise error from cause
+        yield from sleep(seconds)
+
+    def conflict(self) -> TransactionConflict:
+        """Count a conflict, and return the error in case that it was the last."""
+        self.conflicts += 1
+        return TransactionConflict(self.failures + 1)
+
+    def error(self, fault: Fault, tables: Iterable[str]) -> InterlockError:
+        """Return what a fault means to the caller, and count it."""
+        match fault:
+            case Refused():
+                return self._refusal(fault, tables)
+            case NotSent() | NoReply():
+                return ServiceUnavailable(f"DynamoDB could not be reached in time: {fault}")
+        return InterlockError(str(fault))
+
+    def _refusal(self, fault: Refused, tables: Iterable[str]) -> InterlockError:
+        if fault.conflicted and not rejected(fault):
+            return self.conflict()
+        if fault.throttled and not rejected(fault):
+            self.throttles += 1
+            return Throttled(f"DynamoDB throttled {self.failures + 1} calls: {fault}")
+        if fault.code == "ResourceNotFoundException":
+            return TableNotFound(", ".join(sorted(set(tables))))
+        if fault.code in _DENIED:
+            return AccessDenied(f"{fault}; CoordinationTable.grant_transactions(...) allows it")
+        messages = [fault.message, *(reason.message or "" for reason in fault.reasons)]
+        if any(_TOO_LARGE in message.lower() for message in messages):
+            return ItemTooLarge(str(fault))
+        return RequestRefused(fault.code, "; ".join(filter(None, messages)))

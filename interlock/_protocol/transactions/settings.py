@@ -1,0 +1,40 @@
+"""What a transaction client was told once, and every transaction obeys."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from interlock.errors import InvalidValue
+
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
+MAX_ACTIONS = 100
+MAX_ITEM_BYTES = 400 * 1024
+MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+# DynamoDB remembers a ClientRequestToken for ten minutes; one is kept back for a slow clock.
+TOKEN_WINDOW = 9 * 60.0
+LONGEST_TIMEOUT = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Times are in seconds. `table` holds the idempotency records and nothing else of ours."""
+
+    table: str
+    version_attribute: str = "_version"
+    attempts: int = 50
+    timeout: float = 15.0
+    first_pause: float = 0.01
+    longest_pause: float = 1.0
+
+    @classmethod
+    def of(
+        cls, table: str, *, timeout: timedelta, attempts: int, version_attribute: str
+    ) -> "Settings":
+        """Check what a client was given."""
+        if not timedelta() < timeout <= LONGEST_TIMEOUT:
+            raise InvalidValue("timeout", f"{timeout} is not positive and at most 5 minutes")
+        if attempts < 1:
+            raise InvalidValue("attempts", f"{attempts} is less than 1")
+        if not version_attribute:
+            raise InvalidValue("version_attribute", "is empty")
+        return cls(table, version_attribute, attempts, timeout.total_seconds())

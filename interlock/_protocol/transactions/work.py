@@ -1,0 +1,114 @@
+"""One transaction from its first attempt to its commit.
+
+The client's loop is `begin`, the caller's function, `commit`, until something is committed.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from interlock._protocol.faults import Fault
+from interlock._protocol.requests import Operation, monotonic, new_id, wall_clock
+from interlock._protocol.transactions.attempt import Attempt
+from interlock._protocol.transactions.commit import Verdict, commit, unchanged
+from interlock._protocol.transactions.idempotency import Committed, Once
+from interlock._protocol.transactions.sending import Patience
+from interlock._protocol.transactions.settings import Settings
+from interlock._protocol.values import from_attribute, to_attribute
+from interlock.errors import InterlockError
+
+_log = logging.getLogger("interlock")
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionReport:
+    """What one transaction took; times in seconds.
+
+    `attempts` counts runs of the function (0 for a replay), `conflicts` and `throttles` what the
+    store refused on the way, `committed` whether it ended well, `replayed` whether its idempotency
+    key had been used before.
+    """
+
+    attempts: int
+    conflicts: int
+    throttles: int
+    seconds: float
+    committed: bool
+    replayed: bool
+
+
+class Work:
+    """The state that outlives an attempt."""
+
+    def __init__(self, settings: Settings, once: Once | None) -> None:
+        self._settings = settings
+        self._once = once
+        self._patience = Patience(settings)
+        self._attempts = 0
+        self._began = 0.0
+        self._committed: Committed | None = None
+
+    def begin(self) -> Operation[Attempt | Committed]:
+        """Return a new attempt, or the result if the idempotency key has been used before."""
+        if self._attempts == 0:
+            self._began = yield from monotonic()
+            yield from self._patience.start()
+            if self._once is not None:
+                self._committed = yield from self._once.find(self._patience)
+                if self._committed is not None:
+                    return self._committed
+        self._attempts += 1
+        return Attempt((yield from new_id()), self._settings, self._patience)
+
+    def commit(self, attempt: Attempt, result: Any) -> Operation[Committed | None]:
+        """Return what was committed, or None when the function has to run again."""
+        attempt.closed = True
+        record = None
+        if self._once is not None:
+            # A replay returns what was stored; the first call returns the same.
+            result = from_attribute(to_attribute(result, "result"))
+            record = self._once.action(attempt.id, result, (yield from wall_clock()))
+        answer = yield from commit(attempt, record)
+        if answer.verdict is Verdict.DONE:
+            self._committed = Committed(result)
+        elif answer.verdict is Verdict.RECORDED and self._once is not None:
+            found = answer.record
+            self._committed = (
+                self._once.replay(dict(found))
+                if found
+                else (yield from self._once.find(self._patience))
+            )
+        if self._committed is None:
+            yield from self._again(attempt)
+        return self._committed
+
+    def failed(self, attempt: Attempt) -> Operation[bool]:
+        """Say whether the function, which has raised, has to run again.
+
+        It has if what it read was never true at one instant: then its error means nothing.
+        """
+        attempt.closed = True
+        try:
+            if (yield from unchanged(attempt)):
+                return False
+            yield from self._again(attempt)
+        except (InterlockError, Fault):
+            # The caller's own error says more than that it could not be looked into.
+            _log.debug("reads of a failed transaction could not be verified", exc_info=True)
+            return False
+        return True
+
+    def report(self) -> Operation[TransactionReport]:
+        """Return what the transaction took."""
+        return TransactionReport(
+            attempts=self._attempts,
+            conflicts=self._patience.conflicts,
+            throttles=self._patience.throttles,
+            seconds=(yield from monotonic()) - self._began,
+            committed=self._committed is not None,
+            replayed=self._committed is not None and self._committed.replayed,
+        )
+
+    def _again(self, attempt: Attempt) -> Operation[None]:
+        _log.debug("transaction %s met a newer version; running again", attempt.id)
+        yield from self._patience.pause(self._patience.conflict())
