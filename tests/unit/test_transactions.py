@@ -269,7 +269,7 @@ def test_a_read_only_transaction_is_verified_by_reading(tx, wire):
 def test_a_read_only_transaction_runs_again_when_reads_were_torn(tx):
     put(tx, A, n=1)
     put(tx, B, n=1)
-    runs = []
+    runs: list[int] = []
 
     def body(t):
         a = t.get("t", A)["n"]

@@ -1,0 +1,1 @@
+"""The library's clients for asyncio, over aiobotocore (`pip install interlock[aio]`)."""
