@@ -1,0 +1,87 @@
+"""What can go wrong between a process and the store, and how often."""
+
+import random
+from dataclasses import dataclass
+from enum import Enum
+
+READ_TIMEOUT = 2.0
+"""Seconds until a client gives up on an answer, as the library's own clients do."""
+
+
+class Fate(Enum):
+    """What becomes of one request."""
+
+    FINE = "fine"
+    NOT_SENT = "not sent"
+    LOST_REQUEST = "request lost"
+    LOST_REPLY = "reply lost"
+    LATE = "carried out after the caller gave up"
+    TWICE = "sent again unseen, as botocore's retries do; the first answer is lost"
+    THROTTLED = "throttled"
+    ERROR_BEFORE = "answered 500, not carried out"
+    ERROR_AFTER = "answered 500, carried out"
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """How often each fault happens; the default is none.
+
+    The fates of requests are probabilities a request; `pause` and `kill` a step of a process.
+    Times are seconds. No fault happens from `until` on, so that progress can be demanded.
+    """
+
+    not_sent: float = 0.0
+    lost_request: float = 0.0
+    lost_reply: float = 0.0
+    late: float = 0.0
+    twice: float = 0.0
+    throttled: float = 0.0
+    error_before: float = 0.0
+    error_after: float = 0.0
+    pause: float = 0.0
+    longest_pause: float = 60.0
+    kill: float = 0.0
+    most_kills: int = 1
+    stale: float = 0.0
+    wall_skew: float = 0.0
+    drift: float = 0.0
+    latency: float = 0.02
+    until: float = 120.0
+
+    def fate(self, rng: random.Random, now: float) -> Fate:
+        """Draw what becomes of a request sent at `now`."""
+        if now >= self.until:
+            return Fate.FINE
+        left = rng.random()
+        for probability, fate in (
+            (self.not_sent, Fate.NOT_SENT),
+            (self.lost_request, Fate.LOST_REQUEST),
+            (self.lost_reply, Fate.LOST_REPLY),
+            (self.late, Fate.LATE),
+            (self.twice, Fate.TWICE),
+            (self.throttled, Fate.THROTTLED),
+            (self.error_before, Fate.ERROR_BEFORE),
+            (self.error_after, Fate.ERROR_AFTER),
+        ):
+            left -= probability
+            if left < 0:
+                return fate
+        return Fate.FINE
+
+
+CALM = Faults()
+STORM = Faults(
+    not_sent=0.02,
+    lost_request=0.03,
+    lost_reply=0.06,
+    late=0.03,
+    twice=0.04,
+    throttled=0.04,
+    error_before=0.02,
+    error_after=0.03,
+    pause=0.02,
+    kill=0.003,
+    stale=0.5,
+    wall_skew=3600.0,
+)
+"""Everything at once, at rates at which work still gets done."""

@@ -1,0 +1,199 @@
+"""A process: clocks of its own, and tasks that run the library's operations."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from interlock._protocol.requests import (
+    Call,
+    Draw,
+    Monotonic,
+    NewId,
+    Operation,
+    Sleep,
+    WallClock,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from interlock._protocol.faults import Fault
+    from tests.simulation.world import World
+
+_EPOCH = 1_700_000_000.0
+
+
+class Task:
+    """One operation that a process runs. It ends with `result` or `error`."""
+
+    def __init__(
+        self,
+        process: Process,
+        operation: Operation[Any],
+        name: str,
+        on_done: Callable[[Task], None] | None,
+        may_raise: tuple[type[BaseException], ...],
+        *,
+        awaited: bool,
+    ) -> None:
+        self.process = process
+        self.name = name
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.ended = False
+        self.awaited = awaited
+        self._operation = operation
+        self._on_done = on_done
+        self._may_raise = may_raise
+        self._token = 0
+
+    def expect(self) -> int:
+        """Return the number that the next delivery must carry; what carries another is stale."""
+        self._token += 1
+        return self._token
+
+    def deliver(self, token: int, reply: Any, fault: Fault | None) -> None:
+        """Hand over a reply, a fault or the end of a sleep, when the process can take it."""
+        process = self.process
+        if token != self._token or self.ended or not process.alive:
+            return
+        world = process.world
+        if process.paused_until > world.now:
+            world.at(process.paused_until, self.deliver, token, reply, fault)
+            return
+        if world.strike(process):
+            if process.alive:
+                world.at(process.paused_until, self.deliver, token, reply, fault)
+            return
+        if fault is not None:
+            world.timeline.add(world.now, process.name, "<-", fault)
+        self.resume(reply, fault)
+
+    def resume(  # noqa: C901 - one case a request
+        self, reply: Any = None, fault: Fault | None = None
+    ) -> None:
+        """Run the operation until it waits for something or ends."""
+        process, operation = self.process, self._operation
+        world = process.world
+        while True:
+            try:
+                request = operation.send(reply) if fault is None else operation.throw(fault)
+            except StopIteration as end:
+                self.result = end.value
+                self._end()
+                return
+            except AssertionError:
+                raise
+            except Exception as error:
+                self.error = error
+                world.timeline.add(world.now, process.name, "raised", repr(error))
+                if not isinstance(error, self._may_raise):
+                    what = f"{process.name}: {self.name} raised {error!r}"
+                    raise AssertionError(what) from error  # noqa: TRY004 - the run has failed
+                self._end()
+                return
+            fault = None
+            match request:
+                case Call():
+                    world.send(self, request)
+                    return
+                case Sleep(seconds):
+                    due = world.now + max(seconds, 0.0) / process.rate
+                    world.at(due, self.deliver, self.expect(), None, None)
+                    return
+                case Monotonic():
+                    reply = process.monotonic()
+                case WallClock():
+                    reply = process.wall_clock()
+                case Draw():
+                    reply = world.rng.random()
+                case NewId():
+                    reply = process.new_id()
+
+    def cancel(self) -> None:
+        """Stop the task where it is, as the end of its thread would."""
+        if not self.ended:
+            self.ended = True
+            if self.awaited:
+                self.process.world.waited_for(-1)
+
+    def close(self) -> None:
+        """Let go of the operation after the run: whatever it still wants to do is not done."""
+        with suppress(RuntimeError):
+            self._operation.close()
+
+    def _end(self) -> None:
+        self.cancel()
+        if self._on_done is not None:
+            self._on_done(self)
+
+
+class Process:
+    """A process: it may be paused (stopped for a while, all of it) or killed.
+
+    Its monotonic clock has an epoch and a rate of its own; its wall clock is off by `skew` seconds.
+    """
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world = world
+        self.name = name
+        self.alive = True
+        self.paused_until = 0.0
+        self.tasks: list[Task] = []
+        faults, draw = world.faults, world.rng.random
+        self.epoch = draw() * 1e6
+        self.rate = 1.0 + (2.0 * draw() - 1.0) * faults.drift
+        self.skew = (2.0 * draw() - 1.0) * faults.wall_skew
+        self._ids = 0
+
+    def start(
+        self,
+        operation: Operation[Any],
+        *,
+        name: str = "task",
+        on_done: Callable[[Task], None] | None = None,
+        may_raise: tuple[type[BaseException], ...] = (),
+        awaited: bool = True,
+        after: float = 0.0,
+    ) -> Task:
+        """Start a task, `after` seconds from now. The run ends when all awaited tasks have ended.
+
+        An exception that is not among `may_raise` fails the run.
+        """
+        task = Task(self, operation, name, on_done, may_raise, awaited=awaited)
+        self.tasks.append(task)
+        if awaited:
+            self.world.waited_for(1)
+        self.world.at(self.world.now + after, task.deliver, task.expect(), None, None)
+        return task
+
+    def monotonic(self) -> float:
+        """Return this process's monotonic clock, in seconds."""
+        return self.epoch + self.world.now * self.rate
+
+    def wall_clock(self) -> float:
+        """Return this process's idea of the time, in seconds since 1970."""
+        return _EPOCH + self.world.now + self.skew
+
+    def new_id(self) -> str:
+        """Return an identifier that nobody else has, and that a reader of a timeline can follow."""
+        self._ids += 1
+        return f"{self.name}-{self._ids}"
+
+    def pause(self, seconds: float) -> None:
+        """Stop the whole process for a time: no task of it takes a step."""
+        self.paused_until = max(self.paused_until, self.world.now + seconds)
+        self.world.timeline.add(self.world.now, self.name, "PAUSED", f"for {seconds:.1f} s")
+
+    def kill(self) -> None:
+        """End the process: no task of it takes another step; what it sent is still carried out."""
+        self.alive = False
+        self.world.timeline.add(self.world.now, self.name, "KILLED")
+        for task in self.tasks:
+            task.cancel()
+
+    def bury(self) -> None:
+        """Let go of all operations after the run."""
+        for task in self.tasks:
+            task.close()

@@ -1,0 +1,238 @@
+"""Processes, clocks and a network around the store, all in virtual time and all from one seed.
+
+    world = World(seed=7, faults=STORM)
+    a = world.process("a")
+    a.start(program())             # a generator over the library's operations
+    world.invariant(check)         # called after every step
+    world.run()                    # raises Violation with a timeline
+
+A call passes through three events: it is sent, applied by the store, and its reply delivered. In
+between, any other event may happen. A TransactWriteItems is applied in two: prepared, committed.
+"""
+
+import heapq
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from interlock._protocol.faults import CancellationReason, Fault, NoReply, NotSent, Refused
+from interlock._protocol.requests import Call, CallOnce, Operation
+from tests.simulation.faults import CALM, READ_TIMEOUT, Fate, Faults
+from tests.simulation.process import Process, Task
+from tests.simulation.store import Store
+from tests.simulation.tables import Table
+from tests.simulation.throttling import PartitionLimit
+from tests.simulation.timeline import Timeline
+
+EPOCH = 1_700_000_000.0
+"""The store's wall clock at the start, in seconds since 1970."""
+
+
+class Violation(AssertionError):
+    """An invariant does not hold, a program failed, or nothing moves any more."""
+
+
+class World:
+    """One run: everything that happens in it follows from the seed."""
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        faults: Faults = CALM,
+        tables: Sequence[Table] = (),
+        limit: PartitionLimit | None = None,
+    ) -> None:
+        self.seed = seed
+        self.faults = faults
+        self.rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
+        self.now = 0.0
+        self.steps = 0
+        self.kills = 0
+        self.store = Store(
+            *tables,
+            clock=lambda: EPOCH + self.now,
+            stale=lambda: self.rng.random() < faults.stale,
+            limit=limit,
+        )
+        self.timeline = Timeline()
+        self.processes: list[Process] = []
+        self._agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._order = 0
+        self._invariants: list[Callable[[], None]] = []
+        self._waiting = 0
+
+    def process(self, name: str) -> Process:
+        """Add a process, with clocks of its own."""
+        process = Process(self, name)
+        self.processes.append(process)
+        return process
+
+    def invariant(self, check: Callable[[], None]) -> None:
+        """Have this called after every step; it raises AssertionError when it does not hold."""
+        self._invariants.append(check)
+
+    def at(self, time: float, action: Callable[..., None], *args: Any) -> None:
+        """Have something happen at a time, in seconds from the start."""
+        self._order += 1
+        heapq.heappush(self._agenda, (max(time, self.now), self._order, action, args))
+
+    def run(self, *, within: float = 3600.0) -> None:
+        """Let everything happen until every task that is waited for has ended.
+
+        Raises `Violation` if an invariant breaks, a program fails unexpectedly, or tasks are left
+        when nothing more can happen or `within` seconds have passed.
+        """
+        try:
+            while self._waiting:
+                event = self._next()
+                if event is None or event[0] > within:
+                    self._stalled(within if event else self.now)
+                assert event is not None
+                self.now, _, action, args = event
+                action(*args)
+                self.steps += 1
+                for check in self._invariants:
+                    check()
+        except AssertionError as error:
+            raise Violation(self.report(str(error) or repr(error))) from error
+        finally:
+            for process in self.processes:
+                process.bury()
+
+    def report(self, problem: str) -> str:
+        """Return what is wrong and the timeline that led there."""
+        names = [process.name for process in self.processes]
+        return f"seed {self.seed}: {problem}\n{self.timeline.show(names)}"
+
+    def waited_for(self, change: int) -> None:
+        """Count the tasks that the run waits for."""
+        self._waiting += change
+
+    def _next(self) -> tuple[float, int, Callable[..., None], tuple[Any, ...]] | None:
+        return heapq.heappop(self._agenda) if self._agenda else None
+
+    def _stalled(self, when: float) -> None:
+        left = [
+            f"{process.name}: {task.name}"
+            for process in self.processes
+            for task in process.tasks
+            if task.awaited and not task.ended and process.alive
+        ]
+        raise AssertionError(
+            f"no progress: by {when:.0f} s these have not ended: {', '.join(left)}"
+        )
+
+    # The network.
+
+    def send(self, task: Task, call: Call) -> None:
+        """Let a call leave a process; what becomes of it is drawn now."""
+        fate = self._fate(call)
+        process, clock = task.process, self.now
+        self.timeline.add(clock, process.name, f"-> {call.operation}", call.params)
+        if fate is not Fate.FINE:
+            self.timeline.add(clock, process.name, "   !", fate.value)
+        token = task.expect()
+        there = clock + self._latency()
+        gives_up = clock + READ_TIMEOUT / process.rate
+        match fate:
+            case Fate.NOT_SENT:
+                self.at(there, task.deliver, token, None, NotSent("connection refused"))
+            case Fate.LOST_REQUEST:
+                self.at(gives_up, task.deliver, token, None, NoReply("read timeout"))
+            case Fate.THROTTLED:
+                self.at(there, task.deliver, token, None, throttling(call))
+            case Fate.ERROR_BEFORE:
+                self.at(there, task.deliver, token, None, NoReply("InternalServerError"))
+            case Fate.LATE:
+                self.at(gives_up, task.deliver, token, None, NoReply("read timeout"))
+                late = gives_up + self.rng.random() * 30.0
+                self.at(late, self._apply, task, call, None, None)
+            case Fate.LOST_REPLY:
+                self.at(gives_up, task.deliver, token, None, NoReply("read timeout"))
+                self.at(there, self._apply, task, call, None, None)
+            case Fate.ERROR_AFTER:
+                lost = NoReply("InternalServerError")
+                self.at(there, self._apply, task, call, token, lost)
+            case Fate.TWICE if not isinstance(call, CallOnce):
+                self.at(there, self._apply, task, call, None, None)
+                again = there + self.rng.random() * READ_TIMEOUT
+                self.at(again, self._apply, task, call, token, None)
+            case _:
+                self.at(there, self._apply, task, call, token, None)
+
+    def _fate(self, call: Call) -> Fate:  # noqa: ARG002 - a search decides by the call
+        return self.faults.fate(self.rng, self.now)
+
+    def _latency(self) -> float:
+        return 0.001 + self.rng.random() * self.faults.latency
+
+    def _apply(self, task: Task, call: Call, token: int | None, instead: Fault | None) -> None:
+        """Let the store carry a call out; answer to `token`, or to nobody if it is None."""
+        reply: Any = None
+        fault: Fault | None = None
+        try:
+            if call.operation == "TransactWriteItems":
+                prepared = self.store.begin(call.params)
+                self.timeline.add(self.now, task.process.name, "   prepared")
+                done = self.now + self._latency()
+                self.at(done, self._commit, task, prepared.commit, token, instead)
+                return
+            reply = self.store.perform(call.operation, call.params)
+        except Refused as refusal:
+            fault = refusal
+        self._answer(task, token, reply, fault, instead)
+
+    def _commit(
+        self,
+        task: Task,
+        commit: Callable[[], Any],
+        token: int | None,
+        instead: Fault | None,
+    ) -> None:
+        self._answer(task, token, commit(), None, instead)
+
+    def _answer(
+        self, task: Task, token: int | None, reply: Any, fault: Fault | None, instead: Fault | None
+    ) -> None:
+        self.timeline.add(
+            self.now, task.process.name, "   refused" if fault else "   applied", fault or reply
+        )
+        if token is not None:
+            # An answer of the 500 kind may stand for a refusal as well as for a success.
+            self.at(self.now + self._latency(), task.deliver, token, reply, instead or fault)
+
+    # What happens to processes.
+
+    def strike(self, process: Process) -> bool:
+        """Draw whether a process is killed or paused as it is about to take a step."""
+        faults = self.faults
+        if self.now >= faults.until or not (faults.kill or faults.pause):
+            return False
+        drawn = self.rng.random()
+        if drawn < faults.kill and self.kills < faults.most_kills:
+            self.kills += 1
+            process.kill()
+            return True
+        if faults.kill <= drawn < faults.kill + faults.pause:
+            process.pause(self.rng.random() * faults.longest_pause)
+            return True
+        return False
+
+
+def throttling(call: Call) -> Refused:
+    """Return the refusal that throttling takes for this call: of a transaction, a cancellation."""
+    if not call.operation.startswith("Transact"):
+        return Refused("ProvisionedThroughputExceededException", "injected")
+    count = len(call.params["TransactItems"])
+    reasons = [CancellationReason("ThrottlingError", "injected")]
+    reasons += [CancellationReason("None")] * (count - 1)
+    return Refused("TransactionCanceledException", "injected", reasons=tuple(reasons))
+
+
+def simulate(operation: Operation[Any], *, seed: int = 0, faults: Faults = CALM) -> Any:
+    """Run one operation alone in a world of its own and return its result."""
+    world = World(seed, faults=faults)
+    task = world.process("a").start(operation)
+    world.run()
+    return task.result
