@@ -4,15 +4,30 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from interlock.counters import Counter, CounterChange, CounterClient, CounterState, Transfer
     from interlock.transactions import Transaction, TransactionClient, TransactionReport
 
-__all__ = ["Transaction", "TransactionClient", "TransactionReport"]
+__all__ = [
+    "Counter",
+    "CounterChange",
+    "CounterClient",
+    "CounterState",
+    "Transaction",
+    "TransactionClient",
+    "TransactionReport",
+    "Transfer",
+]
 
 # Where each public name lives; imported when it is first used, so that nobody pays for the rest.
 _HOMES = {
+    "Counter": "interlock.counters",
+    "CounterChange": "interlock.counters",
+    "CounterClient": "interlock.counters",
+    "CounterState": "interlock.counters",
     "Transaction": "interlock.transactions",
     "TransactionClient": "interlock.transactions",
     "TransactionReport": "interlock.transactions",
+    "Transfer": "interlock.counters",
 }
 
 

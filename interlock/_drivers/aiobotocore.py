@@ -5,14 +5,17 @@ import random
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from interlock._drivers.clients import fault_of, method_name
+from interlock._drivers.once import sent_once, watch
 from interlock._protocol.faults import Fault
 from interlock._protocol.requests import (
     Call,
+    CallOnce,
     Draw,
     Monotonic,
     NewId,
@@ -42,6 +45,8 @@ class AiobotocoreDriver:
         draw: Callable[[], float] = random.random,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
+        if hasattr(client, "meta"):  # tests pass in clients that have no events
+            watch(client)
         self.client = client
         self._monotonic = monotonic
         self._wall_clock = wall_clock
@@ -68,7 +73,8 @@ class AiobotocoreDriver:
     async def _perform(self, request: Request) -> Any:
         match request:
             case Call(operation, params):
-                return await self._call(operation, params)
+                with sent_once() if isinstance(request, CallOnce) else nullcontext():
+                    return await self._call(operation, params)
             case Monotonic():
                 return self._monotonic()
             case Sleep(seconds):

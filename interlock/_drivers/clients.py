@@ -20,8 +20,8 @@ CLIENT_CONFIG = Config(
     user_agent_extra="interlock",
 )
 
-_SERVER_ERROR = 500
-_NEVER_LEFT = (
+SERVER_ERROR = 500
+NEVER_LEFT = (
     exceptions.EndpointConnectionError,
     exceptions.ConnectTimeoutError,
     exceptions.ProxyConnectionError,
@@ -47,7 +47,7 @@ def fault_of(error: Exception) -> Fault:
     """
     if isinstance(error, exceptions.ClientError):
         return _answer(error)
-    if isinstance(error, _NEVER_LEFT):
+    if isinstance(error, NEVER_LEFT):
         return NotSent(str(error))
     return NoReply(str(error))
 
@@ -57,7 +57,7 @@ def _answer(error: exceptions.ClientError) -> Fault:
     detail = response.get("Error", {})
     code, message = detail.get("Code", "Unknown"), detail.get("Message", "")
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if status >= _SERVER_ERROR:
+    if status >= SERVER_ERROR:
         return NoReply(f"{code}: {message}")
     return Refused(
         code,

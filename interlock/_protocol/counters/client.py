@@ -1,0 +1,161 @@
+"""What a blocking and an awaitable counter have in common: arguments checked, operations made."""
+
+from datetime import timedelta
+from enum import Enum
+from typing import Final, Literal, TypeVar
+
+from interlock._protocol.counters import adding, configuring, reading, transferring
+from interlock._protocol.counters.adding import CounterChange, Once
+from interlock._protocol.counters.layout import (
+    MAX_SHARDS,
+    Bounds,
+    Handle,
+    checked_integer,
+    checked_key,
+    checked_name,
+)
+from interlock._protocol.counters.reading import CounterState
+from interlock._protocol.counters.sending import Patience, patience
+from interlock._protocol.counters.transferring import Transfer
+from interlock._protocol.requests import Operation
+from interlock.errors import InvalidValue
+
+T = TypeVar("T")
+REMEMBERED = timedelta(days=1)
+TIMEOUT = timedelta(seconds=5)
+MAX_HANDLES = 10_000
+MAX_PAGE = 1000
+
+
+class Keep(Enum):
+    """Stands for "as it is" where None means "no bound"."""
+
+    KEEP = "keep"
+
+
+KEEP: Final = Keep.KEEP
+Unchanged = Literal[Keep.KEEP]
+
+
+class Core:
+    """A client's settings, and what it has seen of counters."""
+
+    def __init__(self, table: str, timeout: timedelta, remembered: timedelta) -> None:
+        for path, duration in (("timeout", timeout), ("remember_keys_for", remembered)):
+            if duration <= timedelta(0):
+                raise InvalidValue(path, f"{duration} is not a positive duration")
+        self.table = table
+        self.timeout = timeout.total_seconds()
+        self.remembered = remembered.total_seconds()
+        self._handles: dict[tuple[str, Bounds, int | None], Handle] = {}
+
+    def handle(
+        self, name: str, floor: int | None, ceiling: int | None, shards: int | None
+    ) -> Handle:
+        """Return what is known of a counter under this declaration."""
+        bounds = Bounds(floor, ceiling)
+        key = (checked_name(name), bounds, checked_shards(shards) if shards is not None else None)
+        if len(self._handles) > MAX_HANDLES:
+            self._handles.clear()
+        return self._handles.setdefault(key, Handle(self.table, name, bounds, shards))
+
+    def once(self, key: str | None) -> Once | None:
+        """Return what an idempotency key asks for."""
+        checked_key(key)
+        return None if key is None else Once(key, self.remembered)
+
+    def patience(self) -> Operation[Patience]:
+        """Start an operation's time."""
+        return patience(self.timeout)
+
+    def add(self, handle: Handle, amount: int, key: str | None) -> Operation[CounterChange]:
+        """Add a signed amount."""
+        once = self.once(key)
+
+        def operation() -> Operation[CounterChange]:
+            return (yield from adding.add(handle, amount, once, (yield from self.patience())))
+
+        return operation()
+
+    def get(self, handle: Handle, *, consistent: bool) -> Operation[int]:
+        """Read the value."""
+        read = reading.value if consistent else reading.estimate
+        return (yield from read(handle, (yield from self.patience())))
+
+    def inspect(self, handle: Handle) -> Operation[CounterState | None]:
+        """Read value and configuration."""
+        return (yield from reading.state(handle, (yield from self.patience())))
+
+    def configure(
+        self,
+        handle: Handle,
+        floor: int | Unchanged | None,
+        ceiling: int | Unchanged | None,
+        shards: int | Unchanged,
+    ) -> Operation[bool]:
+        """Make or change the counter."""
+        for path, limit in (("floor", floor), ("ceiling", ceiling)):
+            if isinstance(limit, int):
+                checked_integer(limit, path)
+        if not isinstance(shards, Keep):
+            checked_shards(shards)
+
+        def operation() -> Operation[bool]:
+            time = yield from self.patience()
+            kept = None
+            if KEEP in (floor, ceiling, shards):
+                kept = yield from reading.state(handle, time)
+            declared = handle.bounds
+            old = Bounds(kept.floor, kept.ceiling) if kept else declared
+            bounds = Bounds(
+                old.floor if isinstance(floor, Keep) else floor,
+                old.ceiling if isinstance(ceiling, Keep) else ceiling,
+            )
+            count = kept.shards if kept else handle.declared_shards or 1
+            return (
+                yield from configuring.configure(
+                    handle, bounds, count if isinstance(shards, Keep) else shards, time
+                )
+            )
+
+        return operation()
+
+    def reset(self, handle: Handle, to: int | None) -> Operation[int]:
+        """Set the value."""
+        if to is not None:
+            checked_integer(to, "to")
+        return (yield from configuring.reset(handle, to, (yield from self.patience())))
+
+    def delete(self, handle: Handle) -> Operation[bool]:
+        """Delete the counter."""
+        return (yield from configuring.delete(handle, (yield from self.patience())))
+
+    def transfer(
+        self, source: str, target: str, amount: int, key: str | None
+    ) -> Operation[Transfer]:
+        """Move an amount between counters."""
+        taken, given = (self.handle(name, None, None, None) for name in (source, target))
+        checked_amount(amount)
+        once, time = self.once(key), (yield from self.patience())
+        return (yield from transferring.transfer(taken, given, amount, once, time))
+
+    def page(
+        self, prefix: str, limit: int, after: str | None
+    ) -> Operation[tuple[list[str], str | None]]:
+        """List names."""
+        if not 1 <= limit <= MAX_PAGE:
+            raise InvalidValue("limit", f"{limit} is not between 1 and {MAX_PAGE}")
+        time = yield from self.patience()
+        return (yield from reading.page(self.table, prefix, limit, after, time))
+
+
+def checked_amount(amount: int) -> int:
+    """Return an amount that can be added or taken away, or raise `InvalidValue`."""
+    return checked_integer(amount, "amount", least=1)
+
+
+def checked_shards(shards: int) -> int:
+    """Return a number of shards, or raise `InvalidValue`."""
+    if checked_integer(shards, "shards", least=1) > MAX_SHARDS:
+        raise InvalidValue("shards", f"{shards} is over {MAX_SHARDS}")
+    return shards
