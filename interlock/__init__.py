@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from interlock.counters import Counter, CounterChange, CounterClient, CounterState, Transfer
+    from interlock.signing import Signer, Verifier
     from interlock.transactions import Transaction, TransactionClient, TransactionReport
 
 __all__ = [
@@ -12,10 +13,12 @@ __all__ = [
     "CounterChange",
     "CounterClient",
     "CounterState",
+    "Signer",
     "Transaction",
     "TransactionClient",
     "TransactionReport",
     "Transfer",
+    "Verifier",
 ]
 
 # Where each public name lives; imported when it is first used, so that nobody pays for the rest.
@@ -24,10 +27,12 @@ _HOMES = {
     "CounterChange": "interlock.counters",
     "CounterClient": "interlock.counters",
     "CounterState": "interlock.counters",
+    "Signer": "interlock.signing",
     "Transaction": "interlock.transactions",
     "TransactionClient": "interlock.transactions",
     "TransactionReport": "interlock.transactions",
     "Transfer": "interlock.counters",
+    "Verifier": "interlock.signing",
 }
 
 

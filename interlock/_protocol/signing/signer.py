@@ -1,0 +1,160 @@
+"""Signing with the key that a KMS id or alias means now."""
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from interlock._protocol.requests import Operation, monotonic, wall_clock
+from interlock._protocol.signing.keys import (
+    Jwk,
+    PublicKey,
+    RsaAlgorithm,
+    base64url,
+    public_key,
+    same_key,
+)
+from interlock._protocol.signing.kms import ask
+from interlock.errors import InterlockError, KeyUnusable, SigningError
+
+log = logging.getLogger("interlock")
+
+_RETRY_REFRESH = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A signature in JOSE's form, and the key that made it."""
+
+    key: PublicKey
+    value: bytes
+
+
+class SigningOperations:
+    """What a Signer does, as operations. Remembers the key between them.
+
+    An alias may be pointed at another key at any moment. So the alias is only ever used to look
+    up the key; `Sign` names the key's own ARN, which makes the `kid` right by construction:
+
+        GetPublicKey(alias) -> key A    alias -> key B       Sign(A): kid A, signed by A
+        ----------|------------------------|--------------------------|-------> refresh: key B
+    """
+
+    def __init__(
+        self, key_id: str, *, refresh: float, timeout: float, rsa_algorithm: RsaAlgorithm
+    ) -> None:
+        self._key_id = key_id
+        self._refresh = refresh
+        self._timeout = timeout
+        self._rsa_algorithm: RsaAlgorithm = rsa_algorithm
+        self._known: tuple[PublicKey, float] | None = None  # replaced whole: threads share it
+
+    def current_key(self) -> Operation[PublicKey]:
+        """Return the key, looked up again when `refresh` seconds have passed.
+
+        A look-up that fails leaves the known key in use: it still signs, or KMS says otherwise.
+        """
+        now = yield from monotonic()
+        if self._known is None:
+            return (yield from self._resolve(self._timeout))
+        key, due = self._known
+        if now < due:
+            return key
+        self._known = key, now + min(self._refresh, _RETRY_REFRESH)
+        try:
+            return (yield from self._resolve(0))
+        except InterlockError as error:
+            log.warning(
+                "cannot look up %s again, signing goes on as %s: %s", self._key_id, key.arn, error
+            )
+            return key
+
+    def sign(self, message_for: Callable[[PublicKey], bytes]) -> Operation[Signature]:
+        """Sign what `message_for` returns for the key in use (its header names the key)."""
+        key = yield from self.current_key()
+        try:
+            return (yield from self._sign_with(key, message_for(key)))
+        except KeyUnusable:
+            # The key may have been retired since it was looked up.
+            successor = yield from self._resolve(self._timeout)
+            if successor.arn == key.arn:
+                raise
+        return (yield from self._sign_with(successor, message_for(successor)))
+
+    def sign_claims(
+        self, claims: Mapping[str, Any], *, lifetime: float | None, token_type: str | None
+    ) -> Operation[str]:
+        """Return the compact JWS of the claims (RFC 7515, 7.1)."""
+        claims = dict(claims)
+        if lifetime is not None:
+            now = int((yield from wall_clock()))
+            claims = {"iat": now, **claims, "exp": now + int(lifetime)}
+        payload = base64url(json_bytes(claims))
+
+        def signing_input(key: PublicKey) -> bytes:
+            return f"{_header(key, token_type)}.{payload}".encode()
+
+        signature = yield from self.sign(signing_input)
+        return f"{signing_input(signature.key).decode()}.{base64url(signature.value)}"
+
+    def sign_detached(self, payload: bytes, *, token_type: str | None) -> Operation[str]:
+        """Return the JWS of a payload that travels elsewhere: `header..signature` (RFC 7797)."""
+
+        def header(key: PublicKey) -> str:
+            return _header(key, token_type, b64=False, crit=["b64"])
+
+        signature = yield from self.sign(lambda key: header(key).encode() + b"." + payload)
+        return f"{header(signature.key)}..{base64url(signature.value)}"
+
+    def _resolve(self, timeout: float) -> Operation[PublicKey]:
+        key = yield from fetch_key(self._key_id, self._rsa_algorithm, timeout)
+        self._known = key, (yield from monotonic()) + self._refresh
+        return key
+
+    def _sign_with(self, key: PublicKey, message: bytes) -> Operation[Signature]:
+        algorithm = key.algorithm
+        reply = yield from ask(
+            "Sign",
+            timeout=self._timeout,
+            KeyId=key.arn,
+            Message=algorithm.digest(message),
+            MessageType="DIGEST",  # so the message's length does not matter, nor does it leave
+            SigningAlgorithm=algorithm.kms_name,
+        )
+        if not same_key(reply["KeyId"], key.arn):
+            raise SigningError(f"asked {key.arn} to sign, and {reply['KeyId']} did")
+        try:
+            return Signature(key, algorithm.jws_signature(bytes(reply["Signature"])))
+        except ValueError as error:
+            raise SigningError(f"KMS gave no {algorithm.name} signature: {error}") from error
+
+
+def fetch_key(key_id: str, rsa_algorithm: RsaAlgorithm, timeout: float) -> Operation[PublicKey]:
+    """Ask KMS for the public half of the key that an id, ARN or alias means now."""
+    reply = yield from ask("GetPublicKey", timeout=timeout, KeyId=key_id)
+    return public_key(reply, rsa_algorithm)
+
+
+def fetch_jwks(
+    key_ids: Iterable[str], *, rsa_algorithm: RsaAlgorithm, timeout: float
+) -> Operation[dict[str, list[Jwk]]]:
+    """Return the JWKS (RFC 7517, 5) of the keys, in their order, each key once."""
+    keys: dict[str, Jwk] = {}
+    for key_id in key_ids:
+        key = yield from fetch_key(key_id, rsa_algorithm, timeout)
+        keys.setdefault(key.kid, key.published())
+    return {"keys": list(keys.values())}
+
+
+def json_bytes(value: Mapping[str, Any]) -> bytes:
+    """Return compact UTF-8 JSON; raise TypeError or ValueError for what JSON cannot hold."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
+
+
+def _header(key: PublicKey, token_type: str | None, **more: Any) -> str:
+    header = {"alg": key.algorithm.name, "kid": key.kid, **more}
+    if token_type is not None:
+        header["typ"] = token_type
+    return base64url(json_bytes(header))

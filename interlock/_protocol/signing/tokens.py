@@ -1,0 +1,181 @@
+"""Reading a compact JWS and judging its claims. The signature is judged elsewhere."""
+
+import base64
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from interlock.errors import (
+    AlgorithmNotAllowed,
+    ClaimMissing,
+    ClaimRejected,
+    MalformedToken,
+    TokenExpired,
+    TokenNotYetValid,
+)
+
+# KMS's own algorithms. Never "none", never HS*: a public key must not pass as a secret.
+ALGORITHMS = frozenset({"ES256", "ES384", "ES512", "PS256"})
+SUPPORTED = ALGORITHMS | {"ES256K", "RS256"}
+
+# What an RSA key set without `alg` may be used for; a curve has one algorithm only.
+_BY_CURVE = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "secp256k1": "ES256K"}
+_RSA = ("PS256", "RS256")
+
+# No one needs longer tokens here, and hashing and parsing are paid by the verifier.
+MAX_TOKEN_BYTES = 64 * 1024
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
+_PARTS = 3
+_LAST_SECOND = 10**12  # beyond it, an int may not even fit a float
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """The parts of a compact JWS. `payload` is None where it travels elsewhere."""
+
+    header: Mapping[str, Any]
+    algorithm: str
+    kid: str
+    signing_prefix: bytes
+    payload: bytes | None
+    signature: bytes
+
+
+def read_token(token: str) -> Token:
+    """Take a compact JWS apart, strictly: RFC 7515 (5.2) and RFC 7797.
+
+    Raises MalformedToken, or AlgorithmNotAllowed for an `alg` that nobody here would accept.
+    """
+    if not isinstance(token, str) or len(token) > MAX_TOKEN_BYTES:
+        _malformed(f"a token is a str of at most {MAX_TOKEN_BYTES} characters")
+    parts = token.split(".")
+    if len(parts) != _PARTS:
+        _malformed(f"{len(parts)} parts instead of {_PARTS}")
+    header_part, payload_part, signature_part = parts
+    header = read_json(_decoded(header_part), "header")
+    algorithm, kid = header.get("alg"), header.get("kid")
+    if not isinstance(algorithm, str) or algorithm not in SUPPORTED:
+        raise AlgorithmNotAllowed(f"alg {algorithm!r} is never accepted")
+    if not isinstance(kid, str) or not kid:
+        _malformed("the header has no kid, so no key can be chosen")
+    detached = _unencoded(header)
+    if detached and payload_part:
+        _malformed("an unencoded payload travels apart from its token (RFC 7797, 5.2)")
+    return Token(
+        header=header,
+        algorithm=algorithm,
+        kid=kid,
+        signing_prefix=f"{header_part}.".encode()
+        if detached
+        else f"{header_part}.{payload_part}".encode(),
+        payload=None if detached else _decoded(payload_part),
+        signature=_decoded(signature_part),
+    )
+
+
+def check_algorithm(token: Token, jwk: Mapping[str, Any], allowed: Collection[str]) -> None:
+    """Refuse an algorithm that is not allowed, or that is not the key's own (RFC 8725, 3.1)."""
+    if token.algorithm not in allowed:
+        raise AlgorithmNotAllowed(
+            f"alg {token.algorithm!r} is not allowed; allowed: {', '.join(sorted(allowed))}"
+        )
+    by_type = _RSA if jwk["kty"] == "RSA" else (_BY_CURVE.get(str(jwk.get("crv"))),)
+    if token.algorithm not in by_type or jwk.get("alg", token.algorithm) != token.algorithm:
+        raise AlgorithmNotAllowed(f"alg {token.algorithm!r} is not that of key {token.kid!r}")
+
+
+def read_json(data: bytes, what: str) -> dict[str, Any]:
+    """Parse a JSON object; refuse duplicate members, NaN and broken UTF-8 with MalformedToken."""
+    try:
+        value = json.loads(data.decode(), object_pairs_hook=_distinct, parse_constant=_malformed)
+    except (ValueError, RecursionError) as error:
+        raise MalformedToken(f"the {what} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        _malformed(f"the {what} is not a JSON object")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRules:
+    """What claims must hold. Times in seconds."""
+
+    required: Collection[str] = ()
+    issuer: str | None = None
+    audience: str | None = None
+    leeway: float = 0.0
+
+    def check(self, claims: Mapping[str, Any], now: float) -> None:
+        """Raise the first reason not to accept the claims (RFC 7519, 4.1)."""
+        for claim in self.required:
+            if claim not in claims:
+                raise ClaimMissing(claim)
+        expires, begins, issued = (_time(claims, name) for name in ("exp", "nbf", "iat"))
+        if expires is not None and now >= expires + self.leeway:
+            raise TokenExpired(f"expired {now - expires:.0f} s ago")
+        for name, begin in (("nbf", begins), ("iat", issued)):
+            if begin is not None and now < begin - self.leeway:
+                raise TokenNotYetValid(f"{name} lies {begin - now:.0f} s in the future")
+        if self.issuer is not None:
+            _expect(claims, "iss", self.issuer)
+        if self.audience is not None:
+            _expect(claims, "aud", self.audience)
+
+
+def _expect(claims: Mapping[str, Any], name: str, value: str) -> None:
+    if name not in claims:
+        raise ClaimMissing(name)
+    given = claims[name]
+    if value not in (given if isinstance(given, list) else [given]) or (
+        name == "iss" and given != value
+    ):
+        raise ClaimRejected(name, f"is {given!r}, expected {value!r}")
+
+
+def _time(claims: Mapping[str, Any], name: str) -> float | None:
+    value = claims.get(name)
+    if value is None and name not in claims:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ClaimRejected(name, f"is {value!r}, not a number of seconds")
+    if not abs(value) < _LAST_SECOND:
+        raise ClaimRejected(name, "is no time in the next ten thousand years")
+    return value
+
+
+def _unencoded(header: Mapping[str, Any]) -> bool:
+    critical = header.get("crit", [])
+    if "crit" in header and critical != ["b64"]:
+        _malformed(f"critical extensions {critical!r}; only b64 is known")
+    if "b64" not in header:
+        if critical:
+            _malformed("crit names b64, which is not there")
+        return False
+    if critical != ["b64"] or not isinstance(header["b64"], bool):
+        _malformed("b64 is a boolean that crit names (RFC 7797, 6)")
+    return not header["b64"]
+
+
+def _decoded(part: str) -> bytes:
+    if not _BASE64URL.fullmatch(part):
+        _malformed("a part is not base64url")
+    try:
+        data = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    except ValueError as error:
+        raise MalformedToken(f"a part is not base64url: {error}") from error
+    # Bits that are thrown away in decoding would let one token be written in several ways.
+    if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != part:
+        _malformed("a part is not base64url in its one form")
+    return data
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        _malformed("a JSON object has a member twice")
+    return members
+
+
+def _malformed(reason: str) -> NoReturn:
+    raise MalformedToken(reason)

@@ -1,0 +1,30 @@
+"""Signatures whose keys never leave KMS, and their verification without KMS.
+
+Importing this module, and signing, need boto3 only; `Verifier` and HTTP message signatures need
+`interlock[verify]`.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from interlock.signing._signer import Signer, jwks
+    from interlock.signing._verifier import Verifier
+
+__all__ = ["Signer", "Verifier", "jwks"]
+
+_HOMES = {
+    "Signer": "interlock.signing._signer",
+    "Verifier": "interlock.signing._verifier",
+    "jwks": "interlock.signing._signer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,99 @@
+"""Signing with an asymmetric KMS key."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from interlock._protocol.signing.keys import Jwk, PublicKey, RsaAlgorithm
+from interlock._protocol.signing.signer import Signature, SigningOperations, fetch_jwks
+from interlock.signing._client import kms_driver
+
+
+class Signer:
+    """Signs with a KMS key: ES256, ES384, ES512 or ES256K by its curve, PS256 or RS256 for RSA.
+
+    `key_id` is a key's id or ARN, or an alias' name or ARN. The key is looked up once and again
+    every `refresh` (default 5 minutes), so an alias that is pointed at a new key is followed
+    within that time; each token's `kid` is that of the key which signed it. `timeout` (default
+    5 seconds) bounds one signature, retries included. `client` is any boto3 KMS client. Safe to
+    share between threads.
+
+    Every method may raise AccessDenied, KeyUnusable, UnsupportedKey, Throttled,
+    ServiceUnavailable or SigningError.
+    """
+
+    def __init__(
+        self,
+        key_id: str,
+        *,
+        client: Any = None,
+        refresh: timedelta = timedelta(minutes=5),
+        timeout: timedelta = timedelta(seconds=5),
+        rsa_algorithm: RsaAlgorithm = "PS256",
+        monotonic: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._driver = kms_driver(client, monotonic=monotonic, wall_clock=wall_clock)
+        self._operations = SigningOperations(
+            key_id,
+            refresh=refresh.total_seconds(),
+            timeout=timeout.total_seconds(),
+            rsa_algorithm=rsa_algorithm,
+        )
+
+    def sign(
+        self,
+        claims: Mapping[str, Any],
+        *,
+        lifetime: timedelta | None = None,
+        token_type: str | None = None,
+    ) -> str:
+        """Return the claims as a compact JWS (RFC 7515).
+
+        With `lifetime`, `exp` is set that far from now (whole seconds) and `iat` to now unless
+        given. `token_type` becomes the header's `typ`, which tells one kind of token from another
+        (RFC 8725, 3.11). Raises TypeError or ValueError for claims that JSON cannot hold.
+        """
+        return self._driver.run(
+            self._operations.sign_claims(
+                claims,
+                lifetime=None if lifetime is None else lifetime.total_seconds(),
+                token_type=token_type,
+            )
+        )
+
+    def sign_detached(self, payload: bytes, *, token_type: str | None = None) -> str:
+        """Return the JWS `header..signature` of a payload that is kept elsewhere (RFC 7797).
+
+        The payload may have any length; only its digest is sent.
+        """
+        return self._driver.run(self._operations.sign_detached(payload, token_type=token_type))
+
+    def sign_bytes(self, message: bytes) -> Signature:
+        """Return the bare signature of a message, and the key that made it.
+
+        ECDSA signatures have the fixed width of JWS and RFC 9421: r and s, big-endian.
+        """
+        return self._driver.run(self._operations.sign(lambda _: message))
+
+    def key(self) -> PublicKey:
+        """Return the key that signs at present."""
+        return self._driver.run(self._operations.current_key())
+
+
+def jwks(
+    key_ids: Iterable[str],
+    *,
+    client: Any = None,
+    timeout: timedelta = timedelta(seconds=5),
+    rsa_algorithm: RsaAlgorithm = "PS256",
+) -> dict[str, list[Jwk]]:
+    """Return the JSON Web Key Set (RFC 7517) of these KMS keys: all that verifiers need.
+
+    One GetPublicKey a key, each up to `timeout`. Name every key whose signatures are to be
+    accepted, and publish a new key before it signs. Raises what `Signer` raises.
+    """
+    return kms_driver(client).run(
+        fetch_jwks(key_ids, rsa_algorithm=rsa_algorithm, timeout=timeout.total_seconds())
+    )

@@ -1,0 +1,229 @@
+"""A Signer's tokens verify elsewhere, and name the key that signed them."""
+
+import base64
+import json
+from datetime import timedelta
+
+import jwt
+import pytest
+from botocore.exceptions import ReadTimeoutError
+
+from interlock._protocol.signing.keys import thumbprint
+from interlock.errors import (
+    AccessDenied,
+    KeyUnusable,
+    ServiceUnavailable,
+    SigningError,
+    Throttled,
+    UnsupportedKey,
+)
+from interlock.signing import Signer, Verifier, jwks
+from tests.unit.signing.kms import LocalKms, refusal
+
+SPECS = {
+    "ECC_NIST_P256": "ES256",
+    "ECC_NIST_P384": "ES384",
+    "ECC_NIST_P521": "ES512",
+    "ECC_SECG_P256K1": "ES256K",
+    "RSA_2048": "PS256",
+    "RSA_3072": "PS256",
+}
+
+
+class Clock:
+    def __init__(self, now=1000.0):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def kms():
+    return LocalKms()
+
+
+def header(token):
+    part = token.split(".")[0]
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
+@pytest.mark.parametrize(("spec", "algorithm"), SPECS.items())
+def test_each_key_spec_signs_what_its_published_key_verifies(kms, spec, algorithm):
+    key = kms.create(spec)
+    claims = {"counter": "visits", "value": 3, "note": "é"}
+    token = Signer(key, client=kms).sign(claims)
+    document = jwks([key], client=kms)
+    assert header(token) == {"alg": algorithm, "kid": document["keys"][0]["kid"]}
+    assert Verifier(document, algorithms={algorithm}).verify(token) == claims
+    # An implementation that shares nothing with the signing side agrees.
+    (published,) = jwt.PyJWKSet.from_dict(document).keys
+    assert jwt.decode(token, published, algorithms=[algorithm]) == claims
+
+
+def test_an_rsa_key_signs_rs256_where_asked(kms):
+    key = kms.create("RSA_2048")
+    token = Signer(key, client=kms, rsa_algorithm="RS256").sign({"a": 1})
+    document = jwks([key], client=kms, rsa_algorithm="RS256")
+    assert Verifier(document, algorithms={"RS256"}).verify(token) == {"a": 1}
+
+
+def test_the_thumbprint_is_that_of_rfc_7638():
+    n = (
+        "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_"
+        "BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0"
+        "_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWh"
+        "AI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"
+    )
+    expected = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"  # RFC 7638, 3.1
+    assert thumbprint({"kty": "RSA", "n": n, "e": "AQAB"}) == expected
+
+
+def test_kid_is_stable_for_a_key_and_changes_with_it(kms):
+    one, other = kms.create(), kms.create()
+    assert Signer(one, client=kms).key().kid == Signer(one, client=kms).key().kid
+    assert Signer(one, client=kms).key().kid != Signer(other, client=kms).key().kid
+
+
+def test_a_repointed_alias_never_yields_another_keys_kid(kms):
+    """Between the repointing and the look-up the old key signs, under its own name."""
+    old, new = kms.create(), kms.create()
+    kms.aliases["alias/receipts"] = old
+    clock = Clock()
+    signer = Signer("alias/receipts", client=kms, monotonic=clock, refresh=timedelta(minutes=5))
+    kids = {key: Signer(key, client=kms).key().kid for key in (old, new)}
+    verifier = Verifier(jwks([new, old], client=kms))
+    assert header(signer.sign({}))["kid"] == kids[old]
+    kms.aliases["alias/receipts"] = new
+    for passed, key in [(299, old), (2, new)]:
+        clock.now += passed
+        token = signer.sign({"n": 1})
+        assert header(token)["kid"] == kids[key]
+        assert verifier.verify(token) == {"n": 1}
+
+
+def test_a_signature_by_another_key_than_asked_is_not_given_out(kms):
+    key, other = kms.create(), kms.create()
+    sign = kms.sign
+    kms.sign = lambda **params: sign(**params | {"KeyId": other})
+    with pytest.raises(SigningError, match=other):
+        Signer(key, client=kms).sign({})
+
+
+def test_a_retired_key_gives_way_to_its_successor_at_once(kms):
+    old, new = kms.create(), kms.create()
+    kms.aliases["alias/a"] = old
+    signer = Signer("alias/a", client=kms)
+    signer.sign({})
+    kms.aliases["alias/a"] = new
+    kms.disabled.add(old)
+    assert Verifier(jwks([new], client=kms)).verify(signer.sign({"n": 2})) == {"n": 2}
+
+
+def test_a_disabled_key_without_successor_is_told(kms):
+    key = kms.create()
+    signer = Signer(key, client=kms)
+    signer.sign({})
+    kms.disabled.add(key)
+    with pytest.raises(KeyUnusable, match="DisabledException"):
+        signer.sign({})
+
+
+def test_a_failing_look_up_leaves_the_known_key_signing(kms, caplog):
+    key, clock = kms.create(), Clock()
+    signer = Signer(key, client=kms, monotonic=clock)
+    signer.sign({})
+    clock.now += 301
+    kms.failures = [ReadTimeoutError(endpoint_url="http://127.0.0.1")]
+    kid = header(signer.sign({}))["kid"]
+    assert kid == Signer(key, client=kms).key().kid
+    assert "cannot look up" in caplog.text
+
+
+def test_the_key_is_looked_up_once_for_many_signatures(kms):
+    signer = Signer(kms.create(), client=kms)
+    for _ in range(3):
+        signer.sign({})
+    assert [operation for operation, _ in kms.calls] == ["GetPublicKey", "Sign", "Sign", "Sign"]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        refusal("ThrottlingException"),
+        refusal("KMSInternalException", 500),
+        ReadTimeoutError(endpoint_url="http://127.0.0.1"),
+    ],
+)
+def test_a_passing_failure_is_retried(kms, failure):
+    key = kms.create()
+    kms.failures = [failure]
+    token = Signer(key, client=kms).sign({"n": 1})
+    assert Verifier(jwks([key], client=kms)).verify(token) == {"n": 1}
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [
+        (refusal("ThrottlingException"), Throttled),
+        (refusal("KMSInternalException", 500), ServiceUnavailable),
+        (refusal("AccessDeniedException"), AccessDenied),
+        (refusal("ValidationException"), SigningError),
+    ],
+)
+def test_a_lasting_failure_has_its_own_error(kms, failure, error):
+    signer = Signer(kms.create(), client=kms, timeout=timedelta(0))
+    kms.failures = [failure]
+    with pytest.raises(error):
+        signer.sign({})
+
+
+def test_a_key_of_another_usage_is_refused(kms):
+    key = kms.create()
+    reply = kms.get_public_key(KeyId=key) | {"KeyUsage": "KEY_AGREEMENT"}
+    kms.get_public_key = lambda **_: reply
+    with pytest.raises(UnsupportedKey, match="KEY_AGREEMENT"):
+        Signer(key, client=kms).sign({})
+
+
+def test_a_key_that_no_jws_knows_is_refused(kms):
+    reply = {
+        "KeyId": "arn:aws:kms:eu-west-1:111122223333:key/1",
+        "KeyUsage": "SIGN_VERIFY",
+        "KeySpec": "ECC_NIST_EDWARDS25519",
+        "PublicKey": bytes.fromhex("302a300506032b6570032100") + bytes(32),
+    }
+    kms.get_public_key = lambda **_: reply
+    with pytest.raises(UnsupportedKey, match="ECC_NIST_EDWARDS25519"):
+        Signer("key", client=kms).sign({})
+
+
+def test_lifetime_sets_the_times(kms):
+    signer = Signer(kms.create(), client=kms, wall_clock=Clock(1_700_000_000.9))
+    payload = signer.sign({"a": 1}, lifetime=timedelta(minutes=1)).split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    assert claims == {"iat": 1_700_000_000, "a": 1, "exp": 1_700_000_060}
+
+
+@pytest.mark.parametrize("claims", [{"a": float("nan")}, {"a": object()}])
+def test_what_json_cannot_hold_is_not_signed(kms, claims):
+    with pytest.raises((TypeError, ValueError)):
+        Signer(kms.create(), client=kms).sign(claims)
+    assert "Sign" not in [operation for operation, _ in kms.calls]
+
+
+def test_a_large_detached_payload_is_signed_by_its_digest(kms):
+    key = kms.create()
+    payload = bytes(1_000_000)
+    token = Signer(key, client=kms).sign_detached(payload)
+    assert header(token)["crit"] == ["b64"]
+    assert ".." in token
+    Verifier(jwks([key], client=kms)).verify_detached(token, payload)
+
+
+def test_jwks_lists_a_key_once_however_it_is_named(kms):
+    one, other = kms.create(), kms.create()
+    kms.aliases["alias/current"] = one
+    document = jwks(["alias/current", one, other], client=kms)
+    assert len(document["keys"]) == 2
+    assert document["keys"][0] | {"use": "sig", "alg": "ES256"} == document["keys"][0]

@@ -1,0 +1,491 @@
+"""A Verifier accepts what is genuine and says of anything else why it is not."""
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+from datetime import timedelta
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from interlock._protocol.signing.tokens import _decoded
+from interlock.errors import (
+    AlgorithmNotAllowed,
+    BadSignature,
+    ClaimMissing,
+    ClaimRejected,
+    InvalidToken,
+    KeysUnavailable,
+    MalformedToken,
+    TokenExpired,
+    TokenNotYetValid,
+    UnknownKey,
+)
+from interlock.signing import Signer, Verifier, jwks
+from interlock.signing._check import check_signature
+from tests.unit.signing.kms import LocalKms
+
+NOW = 1_800_000_000.0
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+class Clock:
+    def __init__(self, now=NOW):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+
+def encode(data):
+    if isinstance(data, dict):
+        data = json.dumps(data).encode()
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def number(value, size=32):
+    return encode(value.to_bytes(size, "big"))
+
+
+class Issuer:
+    """Signs whatever header and payload a test wants."""
+
+    def __init__(self, kid="k1"):
+        self.private = ec.generate_private_key(ec.SECP256R1())
+        point = self.private.public_key().public_numbers()
+        self.jwk = {
+            "kty": "EC",
+            "crv": "P-256",
+            "x": number(point.x),
+            "y": number(point.y),
+            "kid": kid,
+            "alg": "ES256",
+            "use": "sig",
+        }
+
+    @property
+    def jwks(self):
+        return {"keys": [self.jwk]}
+
+    def token(self, payload, **header):
+        head = {"alg": "ES256", "kid": self.jwk["kid"], **header}
+        body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        signing_input = f"{encode(head)}.{encode(body)}"
+        return f"{signing_input}.{encode(self.raw_signature(signing_input.encode()))}"
+
+    def raw_signature(self, message):
+        r, s = decode_dss_signature(self.private.sign(message, ec.ECDSA(hashes.SHA256())))
+        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+
+@pytest.fixture
+def issuer():
+    return Issuer()
+
+
+@pytest.fixture
+def verifier(issuer):
+    return Verifier(issuer.jwks, wall_clock=Clock())
+
+
+def test_the_es256_example_of_rfc_7515_verifies():
+    """RFC 7515, A.3."""
+    token = (
+        "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxl"
+        "LmNvbS9pc19yb290Ijp0cnVlfQ.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlS"
+        "ApmWQxfKTUJqPP3-Kg6NU1Q"
+    )
+    jwk = {
+        "kty": "EC",
+        "crv": "P-256",
+        "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+        "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+        "kid": "rfc7515",
+    }
+    # The example has no kid, so it is checked below the choice of the key.
+    signing_input, _, signature = token.rpartition(".")
+    check_signature("ES256", jwk, signing_input.encode(), _decoded(signature))
+    with pytest.raises(BadSignature):
+        check_signature("ES256", jwk, signing_input.encode() + b"x", _decoded(signature))
+    with pytest.raises(MalformedToken, match="kid"):
+        Verifier({"keys": [jwk]}).verify(token)
+
+
+def test_a_token_without_algorithm_is_refused(verifier):
+    """RFC 7515, A.5 is such a token; RFC 8725, 2.1 tells the attack."""
+    for alg in ("none", "None", "NONE", "nOnE"):
+        token = f"{encode({'alg': alg, 'kid': 'k1'})}.{encode({'a': 1})}."
+        with pytest.raises(AlgorithmNotAllowed):
+            verifier.verify(token)
+    rfc = (
+        "eyJhbGciOiJub25lIn0.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlL"
+        "mNvbS9pc19yb290Ijp0cnVlfQ."
+    )
+    with pytest.raises(AlgorithmNotAllowed):
+        verifier.verify(rfc)
+
+
+def test_the_public_key_is_no_secret(issuer, verifier):
+    """Algorithm confusion (RFC 8725, 2.1): HMAC keyed with what everybody can read."""
+    public = json.dumps(issuer.jwk).encode()
+    signing_input = f"{encode({'alg': 'HS256', 'kid': 'k1'})}.{encode({'admin': True})}"
+    mac = hmac.digest(public, signing_input.encode(), hashlib.sha256)
+    with pytest.raises(AlgorithmNotAllowed):
+        verifier.verify(f"{signing_input}.{encode(mac)}")
+
+
+def test_a_symmetric_key_in_the_document_is_no_key():
+    secret = {"kty": "oct", "k": encode(b"0" * 32), "kid": "k1", "alg": "HS256"}
+    verifier = Verifier({"keys": [secret]})
+    with pytest.raises(InvalidToken):
+        verifier.verify(f"{encode({'alg': 'HS256', 'kid': 'k1'})}.{encode({})}.{encode(b'x')}")
+
+
+@pytest.mark.parametrize("algorithm", ["ES384", "ES512", "PS256", "RS256", "ES256K"])
+def test_an_algorithm_other_than_the_keys_is_refused(issuer, algorithm):
+    verifier = Verifier(issuer.jwks, algorithms={"ES256", algorithm})
+    with pytest.raises(AlgorithmNotAllowed):
+        verifier.verify(issuer.token({}, alg=algorithm))
+
+
+def test_an_rsa_key_without_alg_does_not_take_a_curves_algorithm():
+    kms = LocalKms()
+    key = kms.create("RSA_2048")
+    document = jwks([key], client=kms)
+    del document["keys"][0]["alg"]
+    token = Signer(key, client=kms).sign({"a": 1})
+    assert Verifier(document).verify(token) == {"a": 1}
+    rest = token.partition(".")[2]
+    forged = encode({"alg": "ES256", "kid": document["keys"][0]["kid"]}) + "." + rest
+    with pytest.raises(AlgorithmNotAllowed):
+        Verifier(document).verify(forged)
+
+
+def test_an_algorithm_off_the_list_is_refused(issuer):
+    with pytest.raises(AlgorithmNotAllowed, match="allowed: ES384"):
+        Verifier(issuer.jwks, algorithms={"ES384"}).verify(issuer.token({}))
+
+
+def test_a_key_that_came_with_the_token_is_not_used(verifier):
+    """The header's own jwk proves nothing (CVE-2018-0114)."""
+    attacker = Issuer()
+    token = attacker.token({"admin": True}, jwk=attacker.jwk, jku="https://evil.example/jwks")
+    with pytest.raises(BadSignature):
+        verifier.verify(token)
+
+
+def test_an_altered_payload_is_refused(issuer, verifier):
+    head, _, signature = issuer.token({"value": 1}).split(".")
+    with pytest.raises(BadSignature):
+        verifier.verify(f"{head}.{encode({'value': 2})}.{signature}")
+
+
+def test_an_altered_header_is_refused(issuer, verifier):
+    _, payload, signature = issuer.token({"value": 1}).split(".")
+    head = encode({"alg": "ES256", "kid": "k1", "typ": "other"})
+    with pytest.raises(BadSignature):
+        verifier.verify(f"{head}.{payload}.{signature}")
+
+
+# Wycheproof's ecdsa_secp256r1_sha256_p1363_test.json: special values and lengths of r and s.
+SPECIAL = {
+    "r and s zero (CVE-2022-21449)": (0, 0),
+    "r zero": (0, 1),
+    "s zero": (1, 0),
+    "both one": (1, 1),
+    "r is the order": (P256_ORDER, 1),
+    "s is the order": (1, P256_ORDER),
+    "both the order": (P256_ORDER, P256_ORDER),
+    "r over the order": (P256_ORDER + 1, P256_ORDER - 1),
+    "the largest that fits": (2**256 - 1, 2**256 - 1),
+}
+
+
+@pytest.mark.parametrize("numbers", SPECIAL.values(), ids=SPECIAL.keys())
+def test_special_numbers_are_no_signature(issuer, verifier, numbers):
+    signing_input = issuer.token({}).rpartition(".")[0]
+    forged = b"".join(n.to_bytes(32, "big") for n in numbers)
+    with pytest.raises(BadSignature):
+        verifier.verify(f"{signing_input}.{encode(forged)}")
+
+
+@pytest.mark.parametrize("change", ["empty", "short", "long", "padded", "der"])
+def test_a_signature_of_another_form_is_refused(issuer, verifier, change):
+    signing_input = issuer.token({}).rpartition(".")[0]
+    message = signing_input.encode()
+    raw = issuer.raw_signature(message)
+    signature = {
+        "empty": b"",
+        "short": raw[:63],
+        "long": raw + b"\x00",
+        "padded": b"\x00" + raw[:32] + b"\x00" + raw[32:],
+        "der": issuer.private.sign(message, ec.ECDSA(hashes.SHA256())),
+    }[change]
+    with pytest.raises(BadSignature):
+        verifier.verify(f"{signing_input}.{encode(signature)}")
+
+
+def test_a_token_has_one_spelling(issuer, verifier):
+    """Base64url with spare bits, padding or line ends would let a revoked text live on."""
+    token = issuer.token({"a": 1})
+    verifier.verify(token)
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    last = alphabet[alphabet.index(token[-1]) ^ 1]  # 64 bytes leave four bits of the last character
+    for other in (token[:-1] + last, token + "=", token + "==", token + "\n", " " + token):
+        with pytest.raises(MalformedToken):
+            verifier.verify(other)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        ".",
+        "..",
+        "a.b",
+        "a.b.c.d",
+        "a.b.c.d.e",
+        "é.é.é",
+        f"{encode(b'[]')}.{encode({})}.AA",
+        f"{encode(b'nope')}.{encode({})}.AA",
+        f"{encode(b'[' * 20_000)}.{encode({})}.AA",
+        "A" * 70_000,
+        None,
+        b"bytes",
+    ],
+)
+def test_what_is_no_token_is_malformed(verifier, token):
+    with pytest.raises(MalformedToken):
+        verifier.verify(token)
+
+
+def test_a_payload_that_is_no_object_is_malformed(issuer, verifier):
+    for payload in (b"[]", b"1", b"", b'{"a":NaN}', b'{"a":1,"a":2}', b"\xff"):
+        with pytest.raises(MalformedToken):
+            verifier.verify(issuer.token(payload))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"crit": ["exp"]},
+        {"crit": []},
+        {"crit": "b64"},
+        {"crit": ["b64"]},
+        {"b64": False},
+        {"crit": ["b64"], "b64": "false"},
+        {"crit": ["b64", "exp"], "b64": True},
+        {"kid": 7},
+        {"kid": ""},
+    ],
+)
+def test_a_header_that_is_not_understood_is_refused(issuer, verifier, header):
+    with pytest.raises(MalformedToken):
+        verifier.verify(issuer.token({}, **header))
+
+
+@pytest.mark.parametrize(
+    ("claims", "error"),
+    [
+        ({"exp": NOW}, TokenExpired),
+        ({"exp": NOW - 1}, TokenExpired),
+        ({"nbf": NOW + 1}, TokenNotYetValid),
+        ({"iat": NOW + 1}, TokenNotYetValid),
+        ({"exp": "tomorrow"}, ClaimRejected),
+        ({"exp": None}, ClaimRejected),
+        ({"exp": True}, ClaimRejected),
+        ({"exp": 10**400}, ClaimRejected),
+    ],
+)
+def test_times_are_judged(issuer, verifier, claims, error):
+    with pytest.raises(error):
+        verifier.verify(issuer.token(claims))
+
+
+def test_leeway_forgives_a_skewed_clock(issuer):
+    verifier = Verifier(issuer.jwks, leeway=timedelta(seconds=5), wall_clock=Clock())
+    claims = {"exp": NOW - 4, "nbf": NOW + 5, "iat": NOW + 5}
+    assert verifier.verify(issuer.token(claims)) == claims
+    with pytest.raises(TokenExpired):
+        verifier.verify(issuer.token({"exp": NOW - 5}))
+
+
+def test_claims_are_matched(issuer):
+    verifier = Verifier(
+        issuer.jwks, issuer="interlock", audience="shop", required=["jti"], wall_clock=Clock()
+    )
+    good = {"iss": "interlock", "aud": ["shop", "bank"], "jti": "1"}
+    assert verifier.verify(issuer.token(good)) == good
+    for missing in good:
+        with pytest.raises(ClaimMissing, match=missing):
+            verifier.verify(issuer.token({k: v for k, v in good.items() if k != missing}))
+    for wrong in ({"iss": "other"}, {"iss": ["interlock"]}, {"aud": "shopping"}, {"aud": {}}):
+        with pytest.raises(ClaimRejected):
+            verifier.verify(issuer.token(good | wrong))
+
+
+def test_one_kind_of_token_does_not_pass_for_another(issuer):
+    verifier = Verifier(issuer.jwks, token_type="receipt+jwt")
+    verifier.verify(issuer.token({}, typ="application/receipt+jwt"))
+    for typ in ({}, {"typ": "JWT"}, {"typ": 3}):
+        with pytest.raises(ClaimRejected):
+            verifier.verify(issuer.token({}, **typ))
+
+
+def test_the_unencoded_example_of_rfc_7797_is_taken_apart():
+    """RFC 7797, 4.2 (HS256 there, which is refused here)."""
+    with pytest.raises(AlgorithmNotAllowed):
+        Verifier({"keys": []}).verify_detached(
+            "eyJhbGciOiJIUzI1NiIsImI2NCI6ZmFsc2UsImNyaXQiOlsiYjY0Il19..A5dxf2s96_n5FLueVuW1Z_vh161FwX"
+            "ZC4YLPff6dmDY",
+            b"$.02",
+        )
+
+
+def test_a_detached_signature_is_that_of_its_payload_only():
+    kms = LocalKms()
+    key = kms.create()
+    verifier = Verifier(jwks([key], client=kms))
+    token = Signer(key, client=kms).sign_detached(b"$.02")
+    verifier.verify_detached(token, b"$.02")
+    with pytest.raises(BadSignature):
+        verifier.verify_detached(token, b"$.03")
+    with pytest.raises(MalformedToken, match="verify_detached"):
+        verifier.verify(token)
+    with pytest.raises(MalformedToken, match="own payload"):
+        verifier.verify_detached(Signer(key, client=kms).sign({}), b"")
+
+
+class Source:
+    def __init__(self, *documents):
+        self.documents = list(documents)
+        self.fetches = 0
+
+    def __call__(self, url):
+        assert url == URL
+        self.fetches += 1
+        document = self.documents.pop(0) if len(self.documents) > 1 else self.documents[0]
+        if isinstance(document, Exception):
+            raise document
+        return document if isinstance(document, bytes) else json.dumps(document).encode()
+
+
+URL = "https://keys.example/jwks.json"
+
+
+def test_keys_are_fetched_once_and_again_when_stale(issuer):
+    clock, source = Clock(0.0), Source(issuer.jwks)
+    verifier = Verifier(URL, fetch=source, monotonic=clock, lifetime=timedelta(minutes=10))
+    for passed, fetches in [(0, 1), (599, 1), (2, 2), (1, 2)]:
+        clock.now += passed
+        verifier.verify(issuer.token({}))
+        assert source.fetches == fetches
+
+
+def test_a_key_taken_out_of_the_document_is_trusted_no_longer(issuer):
+    clock, source = Clock(0.0), Source(issuer.jwks, Issuer("k2").jwks)
+    verifier = Verifier(URL, fetch=source, monotonic=clock)
+    verifier.verify(issuer.token({}))
+    clock.now += 601
+    with pytest.raises(UnknownKey):
+        verifier.verify(issuer.token({}))
+
+
+def test_a_new_key_is_found_and_an_unknown_one_asked_for_once_a_cooldown(issuer):
+    clock, new = Clock(0.0), Issuer("k2")
+    source = Source(issuer.jwks, {"keys": [issuer.jwk, new.jwk]})
+    verifier = Verifier(URL, fetch=source, monotonic=clock, cooldown=timedelta(seconds=30))
+    verifier.verify(issuer.token({}))
+    clock.now += 31
+    verifier.verify(new.token({}))
+    for _ in range(100):
+        with pytest.raises(UnknownKey):
+            verifier.verify(issuer.token({}, kid="no such key"))
+    assert source.fetches == 2
+    clock.now += 30
+    with pytest.raises(UnknownKey):
+        verifier.verify(issuer.token({}, kid="no such key"))
+    assert source.fetches == 3
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [OSError("unreachable"), b"not json", {"keys": []}, {"error": "gone"}, b"[]", ValueError("?")],
+)
+def test_a_failed_fetch_never_empties_the_cache(issuer, failure):
+    clock, source = Clock(0.0), Source(issuer.jwks, failure)
+    verifier = Verifier(URL, fetch=source, monotonic=clock)
+    for _ in range(5):
+        verifier.verify(issuer.token({"n": 1}))
+        clock.now += 601
+    assert source.fetches == 5
+
+
+def test_a_cold_start_without_keys_says_so_and_recovers(issuer):
+    clock = Clock(0.0)
+    source = Source(OSError("unreachable"), issuer.jwks)
+    verifier = Verifier(URL, fetch=source, monotonic=clock)
+    for _ in range(2):
+        with pytest.raises(KeysUnavailable):
+            verifier.verify(issuer.token({}))
+    assert source.fetches == 1
+    clock.now += 1
+    verifier.verify(issuer.token({}))
+
+
+def test_two_keys_under_one_kid_are_refused(issuer):
+    document = {"keys": [issuer.jwk, Issuer().jwk]}
+    with pytest.raises(KeysUnavailable, match="share the kid"):
+        Verifier(document).verify(issuer.token({}))
+
+
+def test_many_threads_at_a_cold_start_fetch_once(issuer):
+    started, release = threading.Event(), threading.Event()
+    source = Source(issuer.jwks)
+
+    def slow(url):
+        started.set()
+        assert release.wait(10)
+        return source(url)
+
+    verifier = Verifier(URL, fetch=slow)
+    results = []
+    threads = [
+        threading.Thread(target=lambda: results.append(verifier.verify(issuer.token({"n": 1}))))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    assert started.wait(10)
+    release.set()
+    for thread in threads:
+        thread.join(10)
+    assert results == [{"n": 1}] * 8
+    assert source.fetches == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["http://keys.example/", "file:///etc/passwd", "ftp://127.0.0.1/", "https://", "keys"]
+)
+def test_keys_from_an_open_channel_are_not_trusted(url):
+    with pytest.raises(ValueError, match="https"):
+        Verifier(url)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "http://localhost/k", "http://[::1]/"])
+def test_loopback_needs_no_tls(url):
+    Verifier(url)
+
+
+def test_keys_can_come_from_kms():
+    kms = LocalKms()
+    kms.aliases["alias/a"] = kms.create()
+    verifier = Verifier(lambda: jwks(["alias/a"], client=kms))
+    assert verifier.verify(Signer("alias/a", client=kms).sign({"n": 1})) == {"n": 1}
+    calls = len(kms.calls)
+    verifier.verify(Signer("alias/a", client=kms).sign({"n": 1}))
+    assert [name for name, _ in kms.calls[calls:]] == ["GetPublicKey", "Sign"]  # the Signer's
