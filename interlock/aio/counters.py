@@ -1,0 +1,156 @@
+"""Counters on DynamoDB, awaitable; the protocol is that of `interlock.counters`."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+from interlock._drivers.aiobotocore import AiobotocoreDriver
+from interlock._protocol.counters.adding import CounterChange
+from interlock._protocol.counters.client import (
+    KEEP,
+    REMEMBERED,
+    TIMEOUT,
+    Core,
+    Unchanged,
+    checked_amount,
+)
+from interlock._protocol.counters.layout import Handle
+from interlock._protocol.counters.reading import CounterState
+from interlock._protocol.counters.transferring import Transfer
+
+__all__ = ["KEEP", "Counter", "CounterChange", "CounterClient", "CounterState", "Transfer"]
+
+
+class CounterClient:
+    """Counters in a coordination table. Safe to share between the tasks of one loop.
+
+    `client` is an aiobotocore DynamoDB client, best made with timeouts of 1 to 2 s. All else is as
+    in `interlock.CounterClient`.
+    """
+
+    def __init__(
+        self,
+        table: str,
+        *,
+        client: Any,
+        timeout: timedelta = TIMEOUT,
+        remember_keys_for: timedelta = REMEMBERED,
+    ) -> None:
+        self._core = Core(table, timeout, remember_keys_for)
+        self._driver = AiobotocoreDriver(client)
+
+    def counter(
+        self,
+        name: str,
+        *,
+        floor: int | None = None,
+        ceiling: int | None = None,
+        shards: int | None = None,
+    ) -> "Counter":
+        """Return a counter; no call is made.
+
+        What is given declares the counter: the first write makes it so, and if it exists otherwise,
+        `CounterMismatch` is raised then. What is left out is as it is stored; a counter that does
+        not exist starts without bounds, with one shard, at 0 or the bound nearest to 0. Bounds are
+        inclusive. Raises `InvalidCounterName` and `InvalidValue`.
+        """
+        return Counter(self._core, self._driver, self._core.handle(name, floor, ceiling, shards))
+
+    async def transfer(
+        self, source: str, target: str, amount: int, *, idempotency_key: str | None = None
+    ) -> Transfer:
+        """Take an amount from one counter and add it to another, or change neither.
+
+        Raises `CounterNotFound`, `CounterLimitExceeded`, `IdempotencyMismatch`, `OutcomeUnknown`.
+        """
+        return await self._driver.run(self._core.transfer(source, target, amount, idempotency_key))
+
+    async def page(
+        self, *, prefix: str = "", limit: int = 100, after: str | None = None
+    ) -> tuple[list[str], str | None]:
+        """Return up to `limit` (1 to 1,000) names in order, and the name to go on `after`.
+
+        The second is None at the end. A counter appears within about a second of its creation.
+        """
+        return await self._driver.run(self._core.page(prefix, limit, after))
+
+    async def names(self, *, prefix: str = "") -> AsyncIterator[str]:
+        """Iterate over the names of all counters, in order, reading a page at a time."""
+        after: str | None = None
+        while True:
+            names, after = await self.page(prefix=prefix, after=after)
+            for name in names:
+                yield name
+            if after is None:
+                return
+
+
+class Counter:
+    """One counter. Made by `CounterClient.counter`."""
+
+    def __init__(self, core: Core, driver: AiobotocoreDriver, handle: Handle) -> None:
+        self._core = core
+        self._driver = driver
+        self._handle = handle
+
+    @property
+    def name(self) -> str:
+        """The counter's name."""
+        return self._handle.name
+
+    async def increment(self, by: int = 1, *, idempotency_key: str | None = None) -> CounterChange:
+        """Add `by` (1 to 10^38 - 1) in one conditional write.
+
+        With a key it happens exactly once, however often and from wherever it is called while the
+        key is remembered; later calls return the first one's result. Without a key a lost answer
+        raises `OutcomeUnknown`: it was added once, or not at all.
+
+        Raises `CounterLimitExceeded` (only if, at one instant, the whole counter had no room),
+        `CounterMismatch`, `IdempotencyMismatch`, `InvalidValue`, `Throttled`, `ServiceUnavailable`.
+        """
+        amount = checked_amount(by)
+        return await self._driver.run(self._core.add(self._handle, amount, idempotency_key))
+
+    async def decrement(self, by: int = 1, *, idempotency_key: str | None = None) -> CounterChange:
+        """Take `by` away; otherwise as `increment`, except that a key tells the two apart."""
+        amount = -checked_amount(by)
+        return await self._driver.run(self._core.add(self._handle, amount, idempotency_key))
+
+    async def get(self, *, consistent: bool = True) -> int:
+        """Return the value: of one instant, or at half the price of about a second ago.
+
+        A counter that does not exist has the value at which it would start.
+        """
+        return await self._driver.run(self._core.get(self._handle, consistent=consistent))
+
+    async def inspect(self) -> CounterState | None:
+        """Return value, bounds and shards as stored; None if there is no such counter."""
+        return await self._driver.run(self._core.inspect(self._handle))
+
+    async def configure(
+        self,
+        *,
+        floor: int | Unchanged | None = KEEP,
+        ceiling: int | Unchanged | None = KEEP,
+        shards: int | Unchanged = KEEP,
+    ) -> bool:
+        """Make the counter, or change it while it is in use; return whether it was made.
+
+        What is left out stays as it is; None takes a bound away. Nothing that was counted is lost.
+        Raises `CounterLimitExceeded` if the value is outside the new bounds.
+        """
+        return await self._driver.run(self._core.configure(self._handle, floor, ceiling, shards))
+
+    async def reset(self, to: int | None = None) -> int:
+        """Set the value (default: to where the counter starts) and return it.
+
+        Raises `CounterLimitExceeded` if it is outside the bounds.
+        """
+        return await self._driver.run(self._core.reset(self._handle, to))
+
+    async def delete(self) -> bool:
+        """Delete the counter; return False if there was none.
+
+        Idempotency keys are remembered beyond it.
+        """
+        return await self._driver.run(self._core.delete(self._handle))

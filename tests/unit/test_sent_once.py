@@ -1,0 +1,148 @@
+"""A call that must not be repeated is not, whatever retries the client was made with.
+
+The server is real HTTP on loopback: it counts what it carries out, and cuts the connection after.
+"""
+
+import contextlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import boto3
+import pytest
+from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # it has no stubs
+from aiobotocore.session import get_session  # type: ignore[import-untyped]  # it has no stubs
+from botocore.config import Config
+
+from interlock._drivers.aiobotocore import AiobotocoreDriver
+from interlock._drivers.boto3 import Boto3Driver
+from interlock._protocol import requests
+from interlock._protocol.faults import NoReply
+
+THROTTLED = b'{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": "slow"}'
+
+
+class Store(BaseHTTPRequestHandler):
+    """Answers each request by the next of `server.plan`; what it carries out, it counts."""
+
+    protocol_version = "HTTP/1.1"
+    server: "Server"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        step = self.server.plan.pop(0)
+        if step == "throttle":
+            self.answer(400, THROTTLED)
+            return
+        self.server.carried_out += 1
+        match step:
+            case "cut":
+                self.close_connection = True
+            case "corrupt":
+                self.answer(200, b"{}", {"x-amz-crc32": "1"})
+            case 500 | 503:
+                self.answer(step, b"{}")
+            case _:
+                self.answer(200, b"{}")
+
+    def answer(self, status, body, headers=()):
+        self.send_response(status)
+        for name, value in dict(headers).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Store)
+        self.plan = []
+        self.carried_out = 0
+
+    def handle_error(self, *_):
+        pass  # a client that hangs up is part of the plan
+
+
+@pytest.fixture
+def server():
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(params=["legacy", "standard", "adaptive"])
+def settings(request, server):
+    retries: Any = {"mode": request.param, "total_max_attempts": 4}
+    return {
+        "region_name": "us-east-1",
+        "endpoint_url": f"http://127.0.0.1:{server.server_address[1]}",
+        "aws_access_key_id": "testing",
+        "aws_secret_access_key": "testing",
+        "config": Config(retries=retries, read_timeout=5, connect_timeout=5),
+    }
+
+
+def once():
+    return requests.call_once("UpdateItem", TableName="t", Key={"pk": {"S": "a"}})
+
+
+def often():
+    return requests.call("UpdateItem", TableName="t", Key={"pk": {"S": "a"}})
+
+
+@pytest.mark.parametrize("loss", ["cut", 500, 503])
+def test_a_lost_reply_reaches_the_operation_instead_of_a_second_write(server, settings, loss):
+    client = boto3.client("dynamodb", **settings)
+    server.plan = [loss, "answer", "answer", "answer"]
+    with pytest.raises(NoReply):
+        Boto3Driver(client).run(once())
+    assert server.carried_out == 1
+
+
+def test_a_reply_that_botocore_does_not_trust_is_not_asked_for_again(server, settings):
+    server.plan = ["corrupt", "answer", "answer", "answer"]
+    driver = Boto3Driver(boto3.client("dynamodb", **settings))
+    with contextlib.suppress(NoReply):  # the legacy mode checks the sum, the others do not
+        driver.run(once())
+    assert server.carried_out == 1
+
+
+def test_the_same_loss_makes_an_unmarked_call_count_twice(server, settings):
+    """Without this the test above would prove nothing."""
+    server.plan = ["cut", "answer"]
+    Boto3Driver(boto3.client("dynamodb", **settings)).run(often())
+    assert server.carried_out == 2
+
+
+def test_a_call_that_was_only_throttled_is_still_repeated_by_the_client(server, settings):
+    server.plan = ["throttle", "throttle", "answer"]
+    Boto3Driver(boto3.client("dynamodb", **settings)).run(once())
+    assert server.carried_out == 1
+
+
+def test_a_loss_after_a_throttle_is_seen(server, settings):
+    server.plan = ["throttle", "cut", "answer"]
+    with pytest.raises(NoReply):
+        Boto3Driver(boto3.client("dynamodb", **settings)).run(once())
+    assert server.carried_out == 1
+
+
+@pytest.mark.parametrize("loss", ["cut", 503])
+async def test_the_awaitable_driver_holds_back_too(server, settings, loss):
+    server.plan = [loss, "answer", "answer", "answer"]
+    config = settings.pop("config")
+    async with get_session().create_client(
+        "dynamodb", **settings, config=AioConfig(retries=config.retries)
+    ) as client:
+        with pytest.raises(NoReply):
+            await AiobotocoreDriver(client).run(once())
+    assert server.carried_out == 1
