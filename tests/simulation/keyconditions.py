@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tests.simulation.attributes import invalid
-from tests.simulation.expressions import Compiled, compile_condition
+from tests.simulation.expressions import compile_condition
+from tests.simulation.parsing import Compiled
 from tests.simulation.tables import Table
 
 

@@ -10,13 +10,12 @@ from typing import Any, Protocol
 
 from tests.simulation.attributes import Item, invalid, item_size
 from tests.simulation.expressions import (
-    Compiled,
-    Values,
     bind,
     compile_condition,
     compile_projection,
 )
 from tests.simulation.keyconditions import KeyCondition, compile_key_condition
+from tests.simulation.parsing import Compiled, Values
 from tests.simulation.paths import project
 from tests.simulation.tables import Contents, Key, Place, Table
 

@@ -24,6 +24,7 @@ _KINDS = {
     "Update": "UpdateItem",
     "Delete": "DeleteItem",
 }
+_TWICE = "Transaction request cannot include multiple operations on one item"
 _NOT_AT_FAULT = CancellationReason("None")
 
 
@@ -70,6 +71,7 @@ def prepare(
     clock: Callable[[], float],
 ) -> Prepared:
     """Check every condition and occupy every item, or refuse and occupy none."""
+    writes = _actions(contents, params)
     token = params.get("ClientRequestToken")
     request = _frozen(params["TransactItems"]) if token is not None else None
     if token is not None and (known := _replay(log, token, request, clock())):
@@ -79,7 +81,6 @@ def prepare(
             "TransactionInProgressException",
             "The transaction with the given request token is already in progress.",
         )
-    writes = _actions(contents, params)
     reasons: list[CancellationReason] = []
     results: list[tuple[Place, Item | None, bool]] = []
     for write in writes:
@@ -105,6 +106,7 @@ def read_together(contents: Contents, params: Mapping[str, Any]) -> dict[str, An
         raise invalid("Member must have length less than or equal to 100")
     responses: list[dict[str, Any]] = []
     reasons: list[CancellationReason] = []
+    places: set[Place] = set()
     for request in requests:
         get = request["Get"]
         table = contents.table(get["TableName"])
@@ -113,6 +115,9 @@ def read_together(contents: Contents, params: Mapping[str, Any]) -> dict[str, An
         text = get.get("ProjectionExpression")
         projection = None if text is None else compile_projection(text, names or {})
         bind(names, None, projection)
+        if place in places:
+            raise invalid(_TWICE)
+        places.add(place)
         occupied = place in contents.held
         reasons.append(_CONFLICT if occupied else _NOT_AT_FAULT)
         item = contents.items.get(place)
@@ -157,7 +162,7 @@ def _actions(contents: Contents, params: Mapping[str, Any]) -> list[Write]:
         ((kind, body),) = action.items()
         writes.append(parse_write(contents, _KINDS[kind], body))
     if len({write.place for write in writes}) < len(writes):
-        raise invalid("Transaction request cannot include multiple operations on one item")
+        raise invalid(_TWICE)
     return writes
 
 

@@ -13,7 +13,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from tests.simulation.attributes import Attribute, add_numbers, invalid
-from tests.simulation.expressions import Compiled, Item, Operand, Parser, Values
+from tests.simulation.parsing import Compiled, Item, Operand, Parser, Values
 from tests.simulation.paths import Path, look_up, refuse_overlaps
 
 _SETS = ("SS", "NS", "BS")
@@ -56,7 +56,10 @@ class UpdateParser(Parser):
     def _set(self) -> Action:
         path = self.path()
         self.expect("=")
+        first = self.peek()
         operand = self._operand()
+        if self.peek() in ("+", "-") and "list_append" in (first, self.peek(1)):
+            raise self.error("The function is not allowed to be used this way in an expression")
         for sign, token in ((1, "+"), (-1, "-")):
             if self.accept(token):
                 return Action("SET", path, _sum(operand, self._operand(arithmetic=True), sign))
@@ -243,6 +246,7 @@ def _delete(
 ) -> None:
     assert value is not None
     if old is None:
+        _parent(after, path)
         return
     ((kind, members),) = value.items()
     if kind not in old:

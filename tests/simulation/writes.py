@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.simulation.attributes import Item, canonical_item, invalid
-from tests.simulation.expressions import Compiled, Values, bind, compile_condition
+from tests.simulation.expressions import bind, compile_condition
+from tests.simulation.parsing import Compiled, Values
 from tests.simulation.paths import project
 from tests.simulation.tables import Contents, Place, Table, refuse_oversize
 from tests.simulation.updates import compile_update, updated
