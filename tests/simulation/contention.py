@@ -71,7 +71,7 @@ class Footprint:
 
 class Contention:
     def __init__(self, seed: int, faults: Faults) -> None:
-        self.rng = random.Random(seed)
+        self.rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
         self.faults = faults
         self.now = 1_000_000.0
         self.store = Store(Table(TABLE), Table(RECORDS), clock=lambda: self.now)

@@ -12,7 +12,7 @@ def txn(name, reads=None, writes="", seconds=None):
     return Committed(name, reads or {}, frozenset(writes), seconds)
 
 
-BAD = {
+BAD: dict[str, tuple[list[Committed], dict[str, list[str]], str]] = {
     "lost update": (
         [txn("a", {"x": None}, "x"), txn("b", {"x": None}, "x")],
         {"x": ["a", "b"]},
@@ -66,7 +66,7 @@ def test_an_anomaly_is_found(name):
 
 @pytest.mark.parametrize("seed", range(50))
 def test_a_serial_run_has_none_and_stops_having_none_when_a_read_is_put_back(seed):
-    rng = random.Random(seed)
+    rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
     latest: dict[str, str] = {}
     versions: dict[str, list[str]] = {k: [] for k in "xyz"}
     history: list[Committed] = []

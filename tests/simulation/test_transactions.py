@@ -120,8 +120,8 @@ def test_duplicates_of_a_keyed_transaction_happen_once_and_agree(batch):
         done = {task.result for task in tasks if task.result is not None}
         record = world.store.item(RECORDS, PREFIX + "order-42")
         assert balance(world) == (400 if record is None else 407), world.timeline()
-        if done:
-            assert done == {record["attempt"]["S"]}, world.timeline()
+        recorded = set() if record is None else {record["attempt"]["S"]}
+        assert done <= recorded, world.timeline()
 
 
 def test_sixteen_workers_on_four_accounts_all_complete_without_faults():

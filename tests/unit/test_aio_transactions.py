@@ -20,6 +20,7 @@ class Awaitable:
 
     def __init__(self, client):
         self.client = client
+        self.meta = client.meta
         self.sent = []
 
     def __getattr__(self, method):

@@ -34,6 +34,7 @@ class Wire:
 
     def __init__(self, client):
         self.client = client
+        self.meta = client.meta
         self.sent = []
         self.script = []
 
