@@ -1,0 +1,268 @@
+"""KMS keys that sign, and Lambda code that is signed."""
+
+from collections.abc import Sequence
+
+from aws_cdk import Duration, Names, RemovalPolicy
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_signer as signer
+from constructs import Construct
+
+_MAX_ALIAS_LENGTH = 200  # KMS allows 256, "alias/" included
+
+_SIGNING_ALGORITHMS = {
+    kms.KeySpec.ECC_NIST_P256: ["ECDSA_SHA_256"],
+    kms.KeySpec.ECC_NIST_P384: ["ECDSA_SHA_384"],
+    kms.KeySpec.ECC_NIST_P521: ["ECDSA_SHA_512"],
+    kms.KeySpec.ECC_SECG_P256K1: ["ECDSA_SHA_256"],
+    kms.KeySpec.RSA_2048: ["RSASSA_PSS_SHA_256", "RSASSA_PKCS1_V1_5_SHA_256"],
+    kms.KeySpec.RSA_3072: ["RSASSA_PSS_SHA_256", "RSASSA_PKCS1_V1_5_SHA_256"],
+    kms.KeySpec.RSA_4096: ["RSASSA_PSS_SHA_256", "RSASSA_PKCS1_V1_5_SHA_256"],
+}
+_MAC_ALGORITHMS = {
+    kms.KeySpec.HMAC_256: "HMAC_SHA_256",
+    kms.KeySpec.HMAC_384: "HMAC_SHA_384",
+    kms.KeySpec.HMAC_512: "HMAC_SHA_512",
+}
+
+
+class _RotatingKey(Construct):
+    """Keys of one purpose, each a version, and an alias on the one in use.
+
+    KMS rotates neither asymmetric nor HMAC keys by itself; a version more is a rotation.
+    """
+
+    key: kms.IKey
+    keys: list[kms.IKey]
+    alias: kms.Alias
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        purpose: str,
+        key_spec: kms.KeySpec,
+        key_usage: kms.KeyUsage,
+        versions: Sequence[str],
+        current: str | None,
+        alias_name: str | None,
+        removal_policy: RemovalPolicy,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        if not versions or len(set(versions)) != len(versions):
+            raise ValueError(f"versions are at least one, and distinct; got {list(versions)}")
+        current = current or versions[-1]
+        if current not in versions:
+            raise ValueError(f"current is one of the versions {list(versions)}; got {current!r}")
+        by_version = {
+            version: kms.Key(
+                self,
+                f"Key{version}",
+                description=f"{purpose}, version {version}",
+                key_spec=key_spec,
+                key_usage=key_usage,
+                removal_policy=removal_policy,
+            )
+            for version in versions
+        }
+        self.key = by_version[current]
+        self.keys = [self.key, *(key for key in by_version.values() if key is not self.key)]
+        name = alias_name or Names.unique_resource_name(
+            self, max_length=_MAX_ALIAS_LENGTH, separator="-"
+        )
+        self.alias = kms.Alias(self, "Alias", alias_name=f"alias/{name}", target_key=self.key)
+        # A deleted alias is no loss to what was signed, but a retained one blocks the next deploy.
+        self.alias.apply_removal_policy(RemovalPolicy.DESTROY)
+
+    @property
+    def key_arns(self) -> list[str]:
+        """The ARNs of all versions, the one in use first."""
+        return [key.key_arn for key in self.keys]
+
+    def metric_successful_requests(
+        self, operation: str, *, period: Duration | None = None
+    ) -> cloudwatch.Metric:
+        """Return how often this operation ("Sign") succeeded with the key in use.
+
+        Sum over `period` (default 5 minutes). AWS/KMS publishes it by key ARN and operation:
+        https://docs.aws.amazon.com/kms/latest/developerguide/monitoring-cloudwatch.html
+        """
+        return cloudwatch.Metric(
+            namespace="AWS/KMS",
+            metric_name="SuccessfulRequest",
+            dimensions_map={"KeyArn": self.key.key_arn, "Operation": operation},
+            statistic=cloudwatch.Stats.SUM,
+            period=period or Duration.minutes(5),
+        )
+
+    def _grant(
+        self,
+        grantee: iam.IGrantable,
+        actions: Sequence[str],
+        conditions: dict[str, dict[str, object]] | None = None,
+    ) -> iam.Grant:
+        return iam.Grant.add_to_principal(
+            scope=self,
+            grantee=grantee,
+            actions=list(actions),
+            resource_arns=self.key_arns,
+            conditions=conditions,
+        )
+
+
+class SigningKey(_RotatingKey):
+    """An asymmetric KMS key that signs: ECC_NIST_P256 (ES256) by default, retained on deletion.
+
+    `versions` names the keys that exist, `current` (default: the last) the one the alias names
+    and that signs. Rotate in two deployments, so that no verifier meets a key it has not heard
+    of: first add the version with `current` on the old one, and when the key set's caches have
+    seen it, make it current. Keep the old version for as long as its signatures are to verify.
+
+    Raises ValueError for a key spec that signs no JWS.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        key_spec: kms.KeySpec = kms.KeySpec.ECC_NIST_P256,
+        versions: Sequence[str] = ("1",),
+        current: str | None = None,
+        alias_name: str | None = None,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+    ) -> None:
+        if key_spec not in _SIGNING_ALGORITHMS:
+            raise ValueError(f"{key_spec.name} signs no JWS; use KeySpec.ECC_NIST_P256")
+        super().__init__(
+            scope,
+            construct_id,
+            purpose="Interlock signing key",
+            key_spec=key_spec,
+            key_usage=kms.KeyUsage.SIGN_VERIFY,
+            versions=versions,
+            current=current,
+            alias_name=alias_name,
+            removal_policy=removal_policy,
+        )
+        self._algorithms = _SIGNING_ALGORITHMS[key_spec]
+
+    def grant_sign(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow what `Signer` does: sign digests with any version, and read the public keys.
+
+        All versions, because a signer follows the alias a few minutes after it was moved.
+        """
+        sign = self._grant(
+            grantee,
+            ["kms:Sign"],
+            {
+                "StringEquals": {
+                    "kms:MessageType": "DIGEST",
+                    "kms:SigningAlgorithm": self._algorithms,
+                }
+            },
+        )
+        return sign.combine(self.grant_read_public_keys(grantee))
+
+    def grant_verify(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to verify within KMS, and to read the public keys to verify without it."""
+        return self._grant(grantee, ["kms:GetPublicKey", "kms:Verify"])
+
+    def grant_read_public_keys(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow what `jwks` does: read the public keys. They are no secret."""
+        return self._grant(grantee, ["kms:GetPublicKey"])
+
+    def metric_signatures(self, *, period: Duration | None = None) -> cloudwatch.Metric:
+        """Return how many signatures the key in use made, summed over `period` (5 minutes)."""
+        return self.metric_successful_requests("Sign", period=period)
+
+
+class MacKey(_RotatingKey):
+    """An HMAC KMS key: HMAC_256 by default, retained on deletion, rotated as `SigningKey` is.
+
+    `interlock.signing.Mac` takes `key_arns`: the key in use, then those that still verify.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        key_spec: kms.KeySpec = kms.KeySpec.HMAC_256,
+        versions: Sequence[str] = ("1",),
+        current: str | None = None,
+        alias_name: str | None = None,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+    ) -> None:
+        if key_spec not in _MAC_ALGORITHMS:
+            raise ValueError(f"{key_spec.name} makes no MAC here; use KeySpec.HMAC_256")
+        super().__init__(
+            scope,
+            construct_id,
+            purpose="Interlock MAC key",
+            key_spec=key_spec,
+            key_usage=kms.KeyUsage.GENERATE_VERIFY_MAC,
+            versions=versions,
+            current=current,
+            alias_name=alias_name,
+            removal_policy=removal_policy,
+        )
+        self._only: dict[str, dict[str, object]] = {
+            "StringEquals": {"kms:MacAlgorithm": _MAC_ALGORITHMS[key_spec]}
+        }
+
+    def grant_generate(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to make MACs with any version."""
+        return self._grant(grantee, ["kms:GenerateMac"], self._only)
+
+    def grant_verify(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to verify MACs of any version, but not to make one."""
+        return self._grant(grantee, ["kms:VerifyMac"], self._only)
+
+    def metric_macs(self, *, period: Duration | None = None) -> cloudwatch.Metric:
+        """Return how many MACs the key in use made, summed over `period` (5 minutes)."""
+        return self.metric_successful_requests("GenerateMac", period=period)
+
+
+class CodeSigning(Construct):
+    """Has Lambda refuse code that this account's pipeline did not sign.
+
+    An AWS Signer profile for Lambda and a code signing configuration that trusts it alone. Pass
+    `config` as a function's `code_signing_config`. Assets must then be signed before CloudFormation
+    sees them: docs/signing.md tells how the pipeline does it.
+
+    `signature_validity` is 135 months by default, the longest. `enforce=False` warns in the logs
+    instead of refusing, for the first deployment of an existing application.
+    """
+
+    profile: signer.SigningProfile
+    config: lambda_.CodeSigningConfig
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        signature_validity: Duration | None = None,
+        enforce: bool = True,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.profile = signer.SigningProfile(
+            self,
+            "Profile",
+            platform=signer.Platform.AWS_LAMBDA_SHA384_ECDSA,
+            signature_validity=signature_validity,
+        )
+        self.config = lambda_.CodeSigningConfig(
+            self,
+            "Config",
+            signing_profiles=[self.profile],
+            untrusted_artifact_on_deployment=(
+                lambda_.UntrustedArtifactOnDeployment.ENFORCE
+                if enforce
+                else lambda_.UntrustedArtifactOnDeployment.WARN
+            ),
+        )

@@ -1,0 +1,154 @@
+"""Signing keys stay, rotate without replacing anything, and are granted for one use each."""
+
+import json
+
+import pytest
+from aws_cdk import App, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk.assertions import Match, Template
+
+from interlock.constructs import CodeSigning, MacKey, SigningKey
+
+
+@pytest.fixture
+def stack():
+    return Stack(App(), "Stack")
+
+
+@pytest.fixture
+def role(stack):
+    return iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+
+
+def statements(stack):
+    policies = Template.from_stack(stack).find_resources("AWS::IAM::Policy").values()
+    return [
+        statement
+        for policy in policies
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+    ]
+
+
+def key_ids(stack):
+    return set(Template.from_stack(stack).find_resources("AWS::KMS::Key"))
+
+
+def test_a_signing_key_signs_es256_and_is_retained(stack):
+    SigningKey(stack, "Receipts")
+    Template.from_stack(stack).has_resource(
+        "AWS::KMS::Key",
+        {
+            "Properties": {"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"},
+            "DeletionPolicy": "Retain",
+            "UpdateReplacePolicy": "Retain",
+        },
+    )
+
+
+def test_rotation_adds_a_key_and_replaces_none():
+    """The old key's logical id must not change: CloudFormation would replace the key."""
+    before, published, after = (Stack(App(), "Stack") for _ in range(3))
+    SigningKey(before, "Receipts", versions=["1"])
+    SigningKey(published, "Receipts", versions=["1", "2"], current="1")
+    key = SigningKey(after, "Receipts", versions=["1", "2"])
+    assert key_ids(before) < key_ids(published) == key_ids(after)
+    targets = [
+        next(iter(Template.from_stack(s).find_resources("AWS::KMS::Alias").values()))
+        for s in (before, published, after)
+    ]
+    old, still_old, new = (alias["Properties"]["TargetKeyId"] for alias in targets)
+    assert old == still_old != new
+    assert len({alias["Properties"]["AliasName"] for alias in targets}) == 1
+    assert after.resolve(key.key_arns[0]) == new
+
+
+@pytest.mark.parametrize(
+    "props", [{"versions": []}, {"versions": ["1", "1"]}, {"versions": ["1"], "current": "2"}]
+)
+def test_versions_that_make_no_sense_are_refused(stack, props):
+    with pytest.raises(ValueError, match="versions"):
+        SigningKey(stack, "Receipts", **props)
+
+
+def test_a_signer_may_sign_digests_and_nothing_else(stack, role):
+    key = SigningKey(stack, "Receipts", versions=["1", "2"])
+    key.grant_sign(role).assert_success()
+    sign, read = statements(stack)
+    assert sign["Action"] == "kms:Sign"
+    assert sign["Condition"] == {
+        "StringEquals": {"kms:MessageType": "DIGEST", "kms:SigningAlgorithm": ["ECDSA_SHA_256"]}
+    }
+    assert read["Action"] == "kms:GetPublicKey"
+    for statement in (sign, read):
+        assert statement["Resource"] == [stack.resolve(arn) for arn in key.key_arns]
+        assert "*" not in json.dumps(statement)
+
+
+def test_a_verifier_may_not_sign(stack, role):
+    SigningKey(stack, "Receipts").grant_verify(role)
+    (statement,) = statements(stack)
+    assert statement["Action"] == ["kms:GetPublicKey", "kms:Verify"]
+
+
+def test_a_publisher_may_read_only(stack, role):
+    SigningKey(stack, "Receipts").grant_read_public_keys(role)
+    (statement,) = statements(stack)
+    assert statement["Action"] == "kms:GetPublicKey"
+
+
+def test_an_rsa_key_may_sign_both_ways(stack, role):
+    SigningKey(stack, "Receipts", key_spec=kms.KeySpec.RSA_3072).grant_sign(role)
+    assert statements(stack)[0]["Condition"]["StringEquals"]["kms:SigningAlgorithm"] == [
+        "RSASSA_PSS_SHA_256",
+        "RSASSA_PKCS1_V1_5_SHA_256",
+    ]
+
+
+@pytest.mark.parametrize("spec", [kms.KeySpec.SYMMETRIC_DEFAULT, kms.KeySpec.HMAC_256])
+def test_a_spec_that_signs_no_jws_is_refused(stack, spec):
+    with pytest.raises(ValueError, match="ECC_NIST_P256"):
+        SigningKey(stack, "Receipts", key_spec=spec)
+
+
+def test_mac_grants_are_apart(stack):
+    key = MacKey(stack, "Cookies", removal_policy=RemovalPolicy.DESTROY)
+    principal = iam.ServicePrincipal("lambda.amazonaws.com")
+    maker = iam.Role(stack, "Maker", assumed_by=principal)
+    checker = iam.Role(stack, "Checker", assumed_by=principal)
+    key.grant_generate(maker)
+    key.grant_verify(checker)
+    Template.from_stack(stack).has_resource_properties(
+        "AWS::KMS::Key", {"KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"}
+    )
+    assert sorted(s["Action"] for s in statements(stack)) == ["kms:GenerateMac", "kms:VerifyMac"]
+    for statement in statements(stack):
+        assert statement["Condition"] == {"StringEquals": {"kms:MacAlgorithm": "HMAC_SHA_256"}}
+
+
+def test_a_mac_key_needs_a_mac_spec(stack):
+    with pytest.raises(ValueError, match="HMAC_256"):
+        MacKey(stack, "Cookies", key_spec=kms.KeySpec.ECC_NIST_P256)
+
+
+def test_metrics_are_the_keys_own(stack):
+    key = SigningKey(stack, "Receipts")
+    metric = key.metric_signatures(period=Duration.minutes(1))
+    assert (metric.namespace, metric.metric_name) == ("AWS/KMS", "SuccessfulRequest")
+    assert metric.dimensions == {"KeyArn": key.key.key_arn, "Operation": "Sign"}
+
+
+@pytest.mark.parametrize(("enforce", "action"), [(True, "Enforce"), (False, "Warn")])
+def test_unsigned_code_is_refused_or_told(stack, enforce, action):
+    CodeSigning(stack, "Code", enforce=enforce)
+    template = Template.from_stack(stack)
+    template.has_resource_properties(
+        "AWS::Lambda::CodeSigningConfig",
+        {
+            "AllowedPublishers": {"SigningProfileVersionArns": [Match.any_value()]},
+            "CodeSigningPolicies": {"UntrustedArtifactOnDeployment": action},
+        },
+    )
+    template.has_resource_properties(
+        "AWS::Signer::SigningProfile", {"PlatformId": "AWSLambda-SHA384-ECDSA"}
+    )

@@ -1,0 +1,116 @@
+"""A receipt states one change, and no other token passes for one."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from interlock.errors import (
+    BadSignature,
+    ClaimMissing,
+    ClaimRejected,
+    ServiceUnavailable,
+    TokenNotYetValid,
+)
+from interlock.receipts import RECEIPT_TYPE, Receipt, ReceiptIssuer, ReceiptVerifier
+from interlock.signing import Signer, jwks
+from tests.unit.signing.kms import LocalKms, refusal
+
+ISSUER = "https://api.example"
+NOW = 1_800_000_000
+
+
+@pytest.fixture
+def kms():
+    kms = LocalKms()
+    kms.aliases["alias/receipts"] = kms.create()
+    return kms
+
+
+@pytest.fixture
+def signer(kms):
+    return Signer("alias/receipts", client=kms, timeout=timedelta(0))
+
+
+@pytest.fixture
+def issuer(signer):
+    return ReceiptIssuer(signer, issuer=ISSUER, wall_clock=lambda: NOW + 0.7)
+
+
+@pytest.fixture
+def verifier(kms):
+    return ReceiptVerifier(
+        jwks(["alias/receipts"], client=kms), issuer=ISSUER, wall_clock=lambda: NOW
+    )
+
+
+def test_a_receipt_states_the_change(issuer, verifier):
+    token = issuer.issue(
+        "visits", value=7, amount=3, previous=4, idempotency_key="req-7", request_id="r"
+    )
+    assert verifier.verify(token) == Receipt(
+        counter="visits",
+        value=7,
+        amount=3,
+        time=datetime.fromtimestamp(NOW, UTC),
+        previous=4,
+        idempotency_key="req-7",
+        request_id="r",
+    )
+
+
+def test_what_is_not_known_is_not_stated(issuer, verifier):
+    receipt = verifier.verify(issuer.issue("visits", value=-1, amount=-1, shard=0))
+    assert (receipt.previous, receipt.idempotency_key, receipt.shard) == (None, None, 0)
+
+
+def test_another_kind_of_token_by_the_same_key_is_no_receipt(signer, verifier):
+    claims = {"iss": ISSUER, "iat": NOW, "counter": "visits", "value": 1, "amount": 1}
+    verifier.verify(signer.sign(claims, token_type=RECEIPT_TYPE))
+    for token_type in (None, "JWT", "interlock-item+jwt"):
+        with pytest.raises(ClaimRejected, match="typ"):
+            verifier.verify(signer.sign(claims, token_type=token_type))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"value": None}, ClaimRejected),
+        ({"value": "7"}, ClaimRejected),
+        ({"amount": True}, ClaimRejected),
+        ({"counter": 3}, ClaimRejected),
+        ({"replayed": 0}, ClaimRejected),
+        ({"iss": "https://elsewhere.example"}, ClaimRejected),
+        ({"iat": NOW + 60}, TokenNotYetValid),
+    ],
+)
+def test_claims_that_state_no_receipt_are_refused(signer, verifier, changes, error):
+    claims = {"iss": ISSUER, "iat": NOW, "counter": "visits", "value": 1, "amount": 1}
+    with pytest.raises(error):
+        verifier.verify(signer.sign(claims | changes, token_type=RECEIPT_TYPE))
+
+
+@pytest.mark.parametrize("missing", ["counter", "value", "amount", "iss", "iat"])
+def test_a_missing_claim_is_named(signer, verifier, missing):
+    claims = {"iss": ISSUER, "iat": NOW, "counter": "visits", "value": 1, "amount": 1}
+    del claims[missing]
+    with pytest.raises(ClaimMissing, match=missing):
+        verifier.verify(signer.sign(claims, token_type=RECEIPT_TYPE))
+
+
+def test_a_receipt_by_an_unknown_issuers_key_is_refused(kms, verifier):
+    stranger = kms.create()
+    token = ReceiptIssuer(Signer(stranger, client=kms), issuer=ISSUER).issue(
+        "visits", value=1, amount=1
+    )
+    genuine = ReceiptIssuer(Signer("alias/receipts", client=kms), issuer=ISSUER).issue(
+        "visits", value=1, amount=1
+    )
+    head = genuine.split(".")[0]
+    with pytest.raises(BadSignature):
+        verifier.verify(head + token[token.index(".") :])
+
+
+def test_an_outage_is_told_to_the_caller(kms, issuer):
+    kms.failures = [refusal("KMSInternalException", 500)]
+    with pytest.raises(ServiceUnavailable):
+        issuer.issue("visits", value=1, amount=1)
