@@ -61,7 +61,8 @@ def add_numbers(left: str, right: str, sign: int = 1) -> str:
     """Return `left + sign * right`, exactly; refuse a result that the store would round."""
     if len(left) < MAX_DIGITS and len(right) < MAX_DIGITS and "." not in left + right:
         return number_text(Decimal(int(left) + sign * int(right)))
-    return number_text(_EXACT.add(Decimal(left), sign * Decimal(right)))
+    exactly = _EXACT.add if sign > 0 else _EXACT.subtract
+    return number_text(exactly(Decimal(left), Decimal(right)))
 
 
 def canonical(  # noqa: C901, PLR0911 - one return a type

@@ -1,0 +1,68 @@
+"""Counters under every fault: nothing lost, nothing counted twice, no bound passed at any step."""
+
+import pytest
+
+from interlock._protocol.counters.layout import Bounds
+from tests.simulation.counting import Counting
+from tests.simulation.faults import CALM, STORM
+from tests.simulation.linearizability import linearizable
+
+SEEDS = 150
+LAYOUTS = [
+    (Bounds(), 1),
+    (Bounds(0, 6), 1),
+    (Bounds(), 4),
+    (Bounds(-3, 9), 3),
+    (Bounds(0, 2), 5),  # a ceiling below the number of shards
+]
+
+
+def amounts(dice, *, keyed):
+    drawn = [dice.choice([1, 1, 2, 5, -1, -2]) for _ in range(5)]
+    keys = [f"k{dice.randrange(4)}:{a}" if keyed and dice.random() < 0.6 else None for a in drawn]
+    return list(zip(drawn, keys, strict=True))
+
+
+def run(seed, faults, bounds, shards, *, keyed=False):
+    counting = Counting(seed, faults, bounds, shards)
+    for name in "abcd":
+        program = counting.adder(amounts(counting.dice, keyed=keyed), counting.handle(shards))
+        counting.world.process(name).start(program)
+    counting.world.process("reader").start(counting.reader(4))
+    counting.world.run()
+    return counting
+
+
+@pytest.mark.parametrize(("bounds", "shards"), LAYOUTS)
+@pytest.mark.parametrize("keyed", [False, True])
+@pytest.mark.parametrize("faults", [CALM, STORM], ids=["calm", "storm"])
+def test_sums_and_bounds_hold(bounds, shards, keyed, faults):
+    for seed in range(SEEDS):
+        run(seed, faults, bounds, shards, keyed=keyed).settle()
+
+
+@pytest.mark.parametrize("bounds", [Bounds(), Bounds(-2, 4)])
+@pytest.mark.parametrize("faults", [CALM, STORM], ids=["calm", "storm"])
+def test_one_shard_is_linearizable(bounds, faults):
+    for seed in range(SEEDS):
+        counting = run(seed, faults, bounds, 1)
+        assert linearizable(counting.history(), bounds.start), counting.world.report(
+            "no order of the calls explains the answers"
+        )
+
+
+@pytest.mark.parametrize("faults", [CALM, STORM], ids=["calm", "storm"])
+def test_layouts_change_while_in_use(faults):
+    for seed in range(SEEDS):
+        counting = Counting(seed, faults, Bounds(), 1)
+        for name in "abcd":
+            drawn = amounts(counting.dice, keyed=True)
+            counting.world.process(name).start(counting.adder(drawn, counting.handle()))
+        dice = counting.dice
+        plans = [
+            (Bounds(-dice.randrange(5, 20), dice.randrange(5, 20)), dice.randrange(1, 6))
+            for _ in range(4)
+        ]
+        counting.world.process("configurer").start(counting.configurer(plans))
+        counting.world.run()
+        counting.settle()
