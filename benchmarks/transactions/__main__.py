@@ -1,0 +1,249 @@
+"""Transactions against raw boto3, PynamoDB and Powertools: one endpoint, one run, ratios.
+
+    python -m benchmarks.transactions [--endpoint http://127.0.0.1:4566] [--rounds 200]
+
+Without an endpoint a ministack is started on a free port and stopped again.
+"""
+
+import argparse
+import os
+import random
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from benchmarks.transactions.peers import (
+    POWERTOOLS,
+    RECORDS,
+    TABLE,
+    Interlock,
+    Powertools,
+    Pynamo,
+    Raw,
+)
+
+WORKERS, ACCOUNTS = 16, 4
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_REGION": "us-east-1",
+}
+
+
+@contextmanager
+def endpoint(given: str | None) -> Iterator[str]:
+    """Give the endpoint to measure on, started here if none is given."""
+    if given:
+        yield given
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "IOT_MTLS_ENABLED": "0"}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "ministack"],
+        env={**os.environ, **settings},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _await(port, server)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def _await(port: int, server: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("ministack did not start") from None
+            time.sleep(0.1)
+        else:
+            return
+
+
+def dynamodb(url: str) -> Any:
+    """Make a client like the library's own, with connections for all workers."""
+    config = Config(retries={"total_max_attempts": 1}, max_pool_connections=WORKERS)
+    return boto3.client("dynamodb", endpoint_url=url, config=config)
+
+
+def prepare(client: Any) -> None:
+    """Make the tables, new."""
+    names = client.list_tables()["TableNames"]
+    for table, key in ((TABLE, "pk"), (RECORDS, "pk"), (POWERTOOLS, "id")):
+        if table in names:
+            client.delete_table(TableName=table)
+        client.create_table(
+            TableName=table,
+            KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+
+
+def open_accounts(client: Any) -> None:
+    """Give every account 1,000."""
+    for number in range(ACCOUNTS):
+        item = {"pk": {"S": str(number)}, "n": {"N": "1000"}}
+        client.put_item(TableName=TABLE, Item=item)
+
+
+def keyed(call: Callable[[str], None], run: str) -> Callable[[int], None]:
+    """Give each round a key of its own, the same in every comparison of this run."""
+    return lambda number: call(f"{run}-{number}")
+
+
+def compare(title: str, calls: dict[str, Callable[[int], None]], rounds: int) -> None:
+    """Time each peer in turn, call by call, so that a slow moment meets them all."""
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    for number in range(rounds + 10):
+        for name, call in calls.items():
+            began = time.perf_counter()
+            call(number)
+            taken[name].append(time.perf_counter() - began)
+    base = statistics.median(taken["raw boto3"][10:])
+    print(f"\n{title}, median of {rounds}")
+    for name, times in taken.items():
+        middle = statistics.median(times[10:])
+        print(f"  {name:12} {middle * 1e3:7.2f} ms  {middle / base:5.2f}x raw")
+
+
+def contend(client: Any, seconds: float) -> None:
+    """Let 16 workers move money between 4 accounts, and see every transfer complete."""
+    open_accounts(client)
+    ours, stop = Interlock(client), threading.Event()
+
+    def work(seed: int) -> int:
+        dice, done = random.Random(seed), 0
+        while not stop.is_set():
+            source, target = dice.sample(range(ACCOUNTS), 2)
+            ours.transfer(str(source), str(target))
+            done += 1
+        return done
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        futures = [pool.submit(work, seed) for seed in range(WORKERS)]
+        stop.wait(seconds)
+        stop.set()
+        done = [future.result() for future in futures]
+    items = client.scan(TableName=TABLE, ConsistentRead=True)["Items"]
+    total = sum(int(item["n"]["N"]) for item in items)
+    attempts = [report.attempts for report in ours.reports]
+    assert total == ACCOUNTS * 1000, f"the sum is {total}"
+    assert all(report.committed for report in ours.reports)
+    print(f"\ncontended: {WORKERS} workers, {ACCOUNTS} accounts, {seconds:.0f} s")
+    print(
+        f"  {sum(done) / seconds:.0f} transfers/s, all complete, the sum is kept; "
+        f"{statistics.mean(attempts):.2f} attempts a commit, at most {max(attempts)}; "
+        f"least and most busy worker {min(done)} and {max(done)}"
+    )
+
+
+def capacity(client: Any) -> None:
+    """Print the write units of the same change as one write and as a transaction."""
+    units: list[float] = []
+
+    def ask(params: dict[str, Any], **_: Any) -> None:
+        params["ReturnConsumedCapacity"] = "TOTAL"
+
+    def count(parsed: dict[str, Any], **_: Any) -> None:
+        consumed = parsed.get("ConsumedCapacity", [])
+        entries = consumed if isinstance(consumed, list) else [consumed]
+        units.extend(float(entry["CapacityUnits"]) for entry in entries)
+
+    events = client.meta.events
+    for operation in ("UpdateItem", "TransactWriteItems"):
+        events.register(f"provide-client-params.dynamodb.{operation}", ask)
+        events.register(f"after-call.dynamodb.{operation}", count)
+    ours = Interlock(client)
+    ours.modify("0")
+    ours.tx.run(lambda t: t.update(TABLE, {"pk": "0"}, add={"n": 1}))
+    for operation in ("UpdateItem", "TransactWriteItems"):
+        events.unregister(f"provide-client-params.dynamodb.{operation}", ask)
+        events.unregister(f"after-call.dynamodb.{operation}", count)
+    one, transaction = units
+    print("\nwrite capacity of one item's change, as the endpoint reports it")
+    print(f"  one write {one:g}, transaction {transaction:g}: {one / transaction:.2f}x")
+
+
+def main() -> None:
+    """Run all comparisons."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--endpoint")
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    options = parser.parse_args()
+    os.environ.update(CREDENTIALS)
+    with endpoint(options.endpoint) as url:
+        client = dynamodb(url)
+        prepare(client)
+        open_accounts(client)
+        # Each peer has accounts of its own: their version attributes do not agree.
+        raw, ours, pynamo = Raw(client), Interlock(client), Pynamo(url)
+        for name in ("p0", "p1"):
+            pynamo.account(name, n=1000).save()
+        # Outside Lambda there is no remaining time; Powertools then says so at each first call.
+        warnings.filterwarnings("ignore", message="Couldn't determine the remaining time")
+        powertools = Powertools(client)
+        compare(
+            "transfer between two items, uncontended",
+            {
+                "raw boto3": lambda _: raw.transfer("0", "1"),
+                "interlock": lambda _: ours.transfer("2", "3"),
+                "pynamodb": lambda _: pynamo.transfer("p0", "p1"),
+            },
+            options.rounds,
+        )
+        compare(
+            "read, modify and write one item",
+            {
+                "raw boto3": lambda _: raw.modify("0"),
+                "interlock": lambda _: ours.modify("2"),
+                "pynamodb": lambda _: pynamo.modify("p0"),
+            },
+            options.rounds,
+        )
+        run = str(uuid.uuid4())
+        for title, verb in (
+            ("first (raw: without looking for the key first)", "once"),
+            ("replay", "replay"),
+        ):
+            compare(
+                f"idempotent call, {title}",
+                {
+                    name: keyed(getattr(peer, verb), f"{run}-{name}")
+                    for name, peer in (
+                        ("raw boto3", raw),
+                        ("interlock", ours),
+                        ("powertools", powertools),
+                    )
+                },
+                options.rounds,
+            )
+        capacity(client)
+        for name in ("p0", "p1"):
+            client.delete_item(TableName=TABLE, Key={"pk": {"S": name}})
+        contend(client, options.seconds)
+
+
+if __name__ == "__main__":
+    main()
