@@ -1,0 +1,190 @@
+"""What may pass is sent again, what may not is told, and a lost reply is neither."""
+
+from datetime import timedelta
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+
+from interlock._drivers.boto3 import Boto3Driver
+from interlock.errors import (
+    OutcomeUnknown,
+    RequestRefused,
+    TableNotFound,
+    Throttled,
+    TransactionConflict,
+)
+from interlock.transactions import TransactionClient
+from tests.unit.transactions.wire import A, B, lose_reply, lose_request, put, refuse, stored, then
+
+
+class TestRetries:
+    @pytest.mark.parametrize(
+        "refusal",
+        [
+            refuse("TransactionCanceledException", "None", "TransactionConflict"),
+            refuse("TransactionCanceledException", "ThrottlingError", "None"),
+            refuse("TransactionCanceledException", "ProvisionedThroughputExceeded", "None"),
+            refuse("ProvisionedThroughputExceededException"),
+            refuse("TransactionInProgressException"),
+            lose_request,
+        ],
+    )
+    def test_what_may_pass_is_sent_again_under_the_same_token(self, tx, wire, time, refusal):
+        runs: list[int] = []
+        wire.script = [refusal, refusal]
+
+        def body(t):
+            runs.append(1)
+            t.put("t", A, {})
+            t.put("t", B, {})
+
+        tx.run(body)
+        sent = [params for method, params in wire.sent if method == "transact_write_items"]
+        assert len(sent) == 3
+        assert sent[0] == sent[1] == sent[2]
+        assert sent[0]["ClientRequestToken"]
+        assert len(runs) == 1
+        assert time.slept == 2
+
+    def test_a_conflict_on_a_plain_write_is_retried(self, tx, wire):
+        put(tx, A, n=1)
+        wire.script = [refuse("TransactionConflictException")]
+        tx.run(lambda t: (t.get("t", A), t.update("t", A, add={"n": 1})))
+        assert wire.methods()[-2:] == ["update_item", "update_item"]
+        assert stored(wire, A)["n"] == {"N": "2"}
+
+    def test_a_validation_error_is_never_retried(self, tx, wire):
+        wire.script = [
+            refuse("ValidationException"),
+            refuse("TransactionCanceledException", "ValidationError", "TransactionConflict"),
+        ]
+        for _ in range(2):
+            wire.sent.clear()
+            with pytest.raises(RequestRefused):
+                tx.run(lambda t: (t.put("t", A, {}), t.put("t", B, {})))
+            assert len(wire.sent) == 1
+
+    @pytest.mark.parametrize(
+        ("reason", "error"),
+        [("TransactionConflict", TransactionConflict), ("ThrottlingError", Throttled)],
+    )
+    def test_patience_ends_by_attempts(self, tx, wire, reason, error):
+        wire.script = [refuse("TransactionCanceledException", reason)] * 8
+        with pytest.raises(error):
+            tx.run(lambda t: t.put("t", A, {}))
+        assert len(wire.sent) == 8
+
+    def test_patience_ends_by_time(self, wire, time):
+        driver = Boto3Driver(
+            wire, monotonic=time.read, wall_clock=time.read, sleep=time.sleep, draw=lambda: 0.99
+        )
+        tx = TransactionClient("coordination", driver=driver, timeout=timedelta(seconds=1))
+        wire.script = [refuse("ThrottlingException")] * 50
+        began = time.now
+        with pytest.raises(Throttled):
+            tx.run(lambda t: t.put("t", A, {}))
+        assert time.now - began <= 1
+
+    def test_a_missing_table_is_said_so(self, tx):
+        with pytest.raises(TableNotFound):
+            tx.run(lambda t: t.get("nowhere", A))
+
+    def test_a_commit_without_an_answer_is_unknown(self, tx, wire):
+        wire.script = [lose_request] * 8
+        with pytest.raises(OutcomeUnknown):
+            tx.run(lambda t: t.put("t", A, {}))
+
+    def test_a_token_is_not_relied_on_beyond_its_window(self, tx, wire, time):
+        def sleep_long(_call):
+            time.now += 700
+            raise ReadTimeoutError(endpoint_url="http://127.0.0.1")
+
+        wire.script = [sleep_long]
+        with pytest.raises(OutcomeUnknown):
+            tx.run(lambda t: t.update("t", A, add={"n": 1}))
+        assert len(wire.sent) == 1
+
+    def test_the_versions_prove_a_commit_even_where_the_token_is_forgotten(self, tx, wire):
+        """Moto knows no tokens, as DynamoDB after ten minutes."""
+        put(tx, A, n=1)
+        wire.script = [lose_reply]
+
+        def body(t):
+            n = t.get("t", A)["n"]
+            t.update("t", A, {"n": n + 1})
+            t.update("t", B, {"n": n})
+
+        tx.run(body)
+        assert stored(wire, A)["n"] == {"N": "2"}
+
+
+class TestOneItem:
+    def change(self, tx):
+        runs = []
+
+        def body(t):
+            runs.append(t.get("t", A)["n"])
+            t.update("t", A, {"n": runs[-1] + 1})
+
+        tx.run(body)
+        return len(runs)
+
+    def test_is_one_conditional_write(self, tx, wire):
+        put(tx, A, n=1)
+        wire.sent.clear()
+        self.change(tx)
+        assert wire.methods() == ["get_item", "update_item"]
+
+    def test_a_lost_reply_is_recognised(self, tx, wire):
+        put(tx, A, n=1)
+        wire.script = [lose_reply]
+        assert self.change(tx) == 1
+        assert stored(wire, A)["n"] == {"N": "2"}
+
+    def test_a_lost_reply_is_recognised_behind_a_successor(self, tx, wire):
+        put(tx, A, n=1)
+        wire.script = [lose_reply, then(lambda: self.change(tx), lambda call: call())]
+        assert self.change(tx) == 1
+        assert stored(wire, A)["n"] == {"N": "3"}
+
+    def test_a_lost_request_before_a_rival_is_a_conflict(self, tx, wire):
+        put(tx, A, n=1)
+        wire.script = [lose_request, then(lambda: self.change(tx), lambda call: call())]
+        assert self.change(tx) == 2
+        assert stored(wire, A)["n"] == {"N": "3"}
+
+    @pytest.mark.parametrize("first", [lose_reply, lose_request])
+    def test_too_many_successors_leave_it_open(self, tx, wire, first):
+        put(tx, A, n=1)
+
+        def rivals():
+            for _ in range(5):
+                self.change(tx)
+
+        wire.script = [first, then(rivals, lambda call: call())]
+        with pytest.raises(OutcomeUnknown):
+            self.change(tx)
+
+    def test_too_many_rivals_without_a_lost_reply_are_a_conflict(self, tx, wire):
+        put(tx, A, n=1)
+
+        def rivals():
+            for _ in range(5):
+                self.change(tx)
+
+        wire.script = [then(rivals, lambda call: call())]
+        assert self.change(tx) == 2
+        assert stored(wire, A)["n"] == {"N": "7"}
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            lambda t: t.update("t", A, add={"n": 1}),
+            lambda t: (t.get("t", A), t.delete("t", A)),
+            lambda t: (t.get("t", B), t.put("t", B, {})),
+        ],
+    )
+    def test_a_write_whose_lost_reply_no_version_can_tell_keeps_its_token(self, tx, wire, body):
+        put(tx, A, n=1)
+        tx.run(body)
+        assert wire.methods()[-1] == "transact_write_items"
