@@ -66,6 +66,7 @@ class Task:
             if process.alive:
                 world.at(process.paused_until, self.deliver, token, reply, fault)
             return
+        world.delivered(self, reply, fault)
         if fault is not None:
             world.timeline.add(world.now, process.name, "<-", fault)
         self.resume(reply, fault)

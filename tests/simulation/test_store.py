@@ -210,7 +210,7 @@ def test_a_scan_in_pages_meets_every_item_once(store):
     for i in range(7):
         store.perform("PutItem", put(f"i{i}"))
     found: list[str] = []
-    start: dict[str, dict] = {}
+    start: dict[str, dict[str, object]] = {}
     while True:
         page = store.perform("Scan", {"TableName": "t", "Limit": 3, **start})
         found += [item["pk"]["S"] for item in page["Items"]]

@@ -111,12 +111,13 @@ class UpdateParser(Parser):
             return lambda item, values: look_up(item, path) or default(item, values)
         if name != "list_append":
             raise self.error(f"Invalid function name; function: {name}")
-        for_check = self.peek(), self.peek(2)
+        tokens = [self.peek()]
         first = self._operand()
         self.expect(",")
+        tokens.append(self.peek())
         second = self._operand()
         self.expect(")")
-        for token in for_check:
+        for token in tokens:
             if token.startswith(":"):
                 self.check_kind(token, ("L",), name)
         return lambda item, values: {

@@ -204,6 +204,9 @@ class World:
 
     # What happens to processes.
 
+    def delivered(self, task: Task, reply: Any, fault: Fault | None) -> None:
+        """Take note of what a task learns; a search tells states apart by it."""
+
     def strike(self, process: Process) -> bool:
         """Draw whether a process is killed or paused as it is about to take a step."""
         faults = self.faults
