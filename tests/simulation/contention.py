@@ -58,6 +58,11 @@ class Task:
     result: Any = None
     ids: int = 0
 
+    @property
+    def attempt(self) -> str:
+        """The id of the attempt that the task is at."""
+        return self.last.id if self.last else ""
+
 
 @dataclass
 class Footprint:
@@ -79,7 +84,7 @@ class Contention:
         self.versions: dict[str, list[str]] = {}
         self.actor = ""
         self.tasks: list[Task] = []
-        self.late: list[tuple[Task, Call]] = []
+        self.late: list[tuple[str, Call]] = []
         self.steps: list[str] = []
         self.prints: dict[str, Footprint] = {}
         self.history: list[Committed] = []
@@ -149,8 +154,8 @@ class Contention:
             assert invariant(self), self.timeline()
         else:
             raise AssertionError("no end in sight: livelock")
-        for task, call in self.late:
-            self._deliver(task, call)
+        for name, call in self.late:
+            self._deliver(name, call)
             assert invariant(self), self.timeline()
 
     def problems(self) -> list[str]:
@@ -159,7 +164,7 @@ class Contention:
         written = {name for names in self.versions.values() for name in names}
         known = {txn.name for txn in self.history}
         for task in self.tasks:
-            name = task.last.id if task.last else ""
+            name = task.attempt
             if name in written and name not in known:
                 if task.error is not None and not isinstance(task.error, OutcomeUnknown):
                     found.append(f"{task.name} failed with {task.error!r}, yet {name} was written")
@@ -218,7 +223,7 @@ class Contention:
             self.steps.append(f"{self.now:.3f} {task.name} crashes at {call.operation}")
             task.over = True
             if self.rng.random() < 0.5:
-                self._deliver(task, call)
+                self._deliver(task.attempt, call)
             return
         for share, what in (
             (faults.lose_request, self._lose),
@@ -236,10 +241,10 @@ class Contention:
             except Refused as refusal:
                 task.finish = _raiser(refusal)
             else:
-                task.finish = lambda: self._as(task, call, prepared.commit)
+                task.finish = lambda: self._as(task.attempt, call, prepared.commit)
             return
         self._note(task, call, "calls")
-        task.reply, task.fault = self._answer(task, lambda: self._perform(task, call))
+        task.reply, task.fault = self._answer(task, lambda: self._perform(task.attempt, call))
 
     def _answer(self, task: Task, act: Callable[[], Any]) -> tuple[Any, Fault | None]:
         reply, fault = None, None
@@ -253,12 +258,11 @@ class Contention:
             return None, NoReply("reply lost")
         return reply, fault
 
-    def _perform(self, task: Task, call: Call) -> Any:
-        return self._as(task, call, lambda: self.store.perform(call.operation, call.params))
+    def _perform(self, name: str, call: Call) -> Any:
+        return self._as(name, call, lambda: self.store.perform(call.operation, call.params))
 
-    def _as(self, task: Task, call: Call, act: Callable[[], Any]) -> Any:
-        name = task.last.id if task.last else ""
-        self.actor = call.params.get("ClientRequestToken", name)
+    def _as(self, name: str, call: Call, act: Callable[[], Any]) -> Any:
+        self.actor = name
         if call.operation == "GetItem" or self.actor in self.applied:
             return act()
         # One absence is like another: it is the one at the commit that counts.
@@ -269,10 +273,10 @@ class Contention:
         self.applied.add(self.actor)
         return reply
 
-    def _deliver(self, task: Task, call: Call) -> None:
-        self.steps.append(f"{self.now:.3f} a late {call.operation} of {task.name} arrives")
+    def _deliver(self, name: str, call: Call) -> None:
+        self.steps.append(f"{self.now:.3f} a late {call.operation} of {name} arrives")
         try:
-            self._perform(task, call)
+            self._perform(name, call)
         except Refused as refusal:
             self.steps[-1] += f": {refusal}"
 
@@ -282,7 +286,7 @@ class Contention:
 
     def _delay(self, task: Task, call: Call) -> None:
         self._note(task, call, "gives up waiting for")
-        self.late.append((task, call))
+        self.late.append((task.attempt, call))
         task.fault = NoReply("late")
 
     def _refuse(self, task: Task, call: Call) -> None:
