@@ -8,15 +8,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from interlock.signing._items import SignedItem
+    from interlock.signing._mac import Mac
     from interlock.signing._signer import Signer, jwks
+    from interlock.signing._sigv4 import SigV4, sigv4
     from interlock.signing._verifier import Verifier
 
-__all__ = ["Signer", "Verifier", "jwks"]
+__all__ = ["Mac", "SigV4", "SignedItem", "Signer", "Verifier", "jwks", "sigv4"]
 
 _HOMES = {
+    "Mac": "interlock.signing._mac",
+    "SigV4": "interlock.signing._sigv4",
+    "SignedItem": "interlock.signing._items",
     "Signer": "interlock.signing._signer",
     "Verifier": "interlock.signing._verifier",
     "jwks": "interlock.signing._signer",
+    "sigv4": "interlock.signing._sigv4",
 }
 
 

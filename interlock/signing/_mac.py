@@ -1,0 +1,60 @@
+"""MACs by a KMS HMAC key: for those who both make and check a token."""
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from interlock._protocol.signing.mac import (
+    MacAlgorithm,
+    mac_settings,
+    sign_with_mac,
+    verify_mac,
+)
+from interlock._protocol.signing.tokens import ClaimRules
+from interlock.signing._client import kms_driver
+
+
+class Mac:
+    """Makes and checks tokens under a KMS HMAC key: HS256, or as `algorithm` says.
+
+    `key_id` makes them; tokens of the `previous` keys are accepted too, so a rotation drops
+    nothing. Ids or ARNs, no aliases: a token names its key. Each call asks KMS once, for up to
+    `timeout` (default 5 seconds); the claims' rules are those of `Verifier`. A token holds about
+    3 kB of claims, since KMS takes messages of 4,096 bytes.
+
+    Both methods may raise AccessDenied, KeyUnusable, Throttled, ServiceUnavailable, SigningError.
+    """
+
+    def __init__(
+        self,
+        key_id: str,
+        *,
+        previous: Sequence[str] = (),
+        algorithm: MacAlgorithm = "HS256",
+        client: Any = None,
+        timeout: timedelta = timedelta(seconds=5),
+        required: Collection[str] = (),
+        issuer: str | None = None,
+        audience: str | None = None,
+        leeway: timedelta = timedelta(0),
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        rules = ClaimRules(tuple(required), issuer, audience, leeway.total_seconds())
+        self._settings = mac_settings(key_id, previous, algorithm, timeout.total_seconds(), rules)
+        self._driver = kms_driver(client, wall_clock=wall_clock)
+
+    def sign(self, claims: Mapping[str, Any], *, lifetime: timedelta | None = None) -> str:
+        """Return the claims as a compact JWS; `lifetime` sets `exp`, as in `Signer.sign`.
+
+        Raises InvalidValue for claims that are too long.
+        """
+        seconds = None if lifetime is None else lifetime.total_seconds()
+        return self._driver.run(sign_with_mac(self._settings, claims, seconds))
+
+    def verify(self, token: str) -> dict[str, Any]:
+        """Return the claims of a token that is genuine and valid now.
+
+        Raises a subclass of InvalidToken that says why it is not.
+        """
+        return self._driver.run(verify_mac(self._settings, token))

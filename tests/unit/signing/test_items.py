@@ -1,0 +1,126 @@
+"""An item's signature covers what it is said to cover, in one form only."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interlock.errors import BadSignature, InvalidValue
+from interlock.signing import SignedItem, Signer, Verifier, jwks
+from tests.unit.signing.kms import LocalKms
+
+ORDERS = SignedItem("orders", ["pk", "amount", "tags", "note"])
+ITEM = {"pk": "order#1", "amount": Decimal("10.50"), "tags": {"a", "b"}, "state": "new"}
+
+
+@pytest.fixture(scope="module")
+def kms():
+    kms = LocalKms()
+    kms.aliases["alias/items"] = kms.create()
+    return kms
+
+
+@pytest.fixture(scope="module")
+def signer(kms):
+    return Signer("alias/items", client=kms)
+
+
+@pytest.fixture(scope="module")
+def verifier(kms):
+    return Verifier(jwks(["alias/items"], client=kms))
+
+
+def test_a_signed_item_verifies_whatever_else_it_holds(signer, verifier):
+    item = ORDERS.sign(ITEM, signer)
+    ORDERS.verify(item, verifier)
+    ORDERS.verify(item | {"state": "paid"}, verifier)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"amount": Decimal("10.51")},
+        {"amount": "10.5"},
+        {"tags": {"a"}},
+        {"tags": ["a", "b"]},
+        {"note": "added"},
+        {"note": None},
+        {"pk": "order#2"},
+        {"signature": None},
+        {"signature": 3},
+    ],
+)
+def test_any_change_of_what_is_signed_is_refused(signer, verifier, change):
+    with pytest.raises(BadSignature):
+        ORDERS.verify(ORDERS.sign(ITEM, signer) | change, verifier)
+
+
+def test_a_removed_attribute_is_noticed(signer, verifier):
+    item = ORDERS.sign(ITEM, signer)
+    del item["tags"]
+    with pytest.raises(BadSignature):
+        ORDERS.verify(item, verifier)
+
+
+def test_a_signature_is_no_good_in_another_table_or_for_other_attributes(signer, verifier):
+    item = ORDERS.sign(ITEM, signer)
+    for other in (
+        SignedItem("invoices", ["pk", "amount", "tags", "note"]),
+        SignedItem("orders", ["pk"]),
+    ):
+        with pytest.raises(BadSignature):
+            other.verify(item, verifier)
+
+
+def test_what_dynamodb_gives_back_is_the_same_item():
+    """It returns numbers in its own form and sets in any order."""
+    written = {"pk": "a", "amount": Decimal("1.0"), "tags": {3, 1, 2}}
+    read = {"tags": {Decimal(2), Decimal(3), Decimal(1)}, "amount": Decimal(1), "pk": "a"}
+    assert ORDERS.payload(written) == ORDERS.payload(read)
+
+
+def test_a_float_is_refused():
+    with pytest.raises(InvalidValue, match="amount"):
+        ORDERS.payload({"amount": 1.5})
+
+
+def test_the_signature_cannot_sign_itself():
+    with pytest.raises(ValueError, match="signature"):
+        SignedItem("orders", ["pk", "signature"])
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**30), 10**30)
+    | st.text(max_size=5)
+    | st.binary(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def kinds(value):
+    """Spell a value out with its type, as DynamoDB tells them apart (1 is not True there)."""
+    if isinstance(value, dict):
+        return {name: kinds(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [kinds(member) for member in value]
+    return type(value).__name__, value
+
+
+@given(VALUES, VALUES)
+def test_equal_values_and_only_those_give_equal_bytes(one, other):
+    same = ORDERS.payload({"note": one}) == ORDERS.payload({"note": other})
+    assert same == (kinds(one) == kinds(other))
+
+
+@given(st.dictionaries(st.text(max_size=3), VALUES, max_size=4), st.randoms())
+def test_the_order_of_a_map_does_not_matter(mapping, random):
+    names = list(mapping)
+    random.shuffle(names)
+    shuffled = {name: mapping[name] for name in names}
+    assert ORDERS.payload({"note": mapping}) == ORDERS.payload({"note": shuffled})

@@ -1,0 +1,117 @@
+"""MAC tokens survive a rotation, and no one without the key makes one."""
+
+import base64
+import hashlib
+import hmac
+import json
+
+import jwt
+import pytest
+
+from interlock.errors import (
+    AlgorithmNotAllowed,
+    BadSignature,
+    InvalidValue,
+    KeyUnusable,
+    SigningError,
+    TokenExpired,
+    UnknownKey,
+)
+from interlock.signing import Mac
+from tests.unit.signing.kms import LocalKms
+
+
+@pytest.fixture
+def kms():
+    return LocalKms()
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
+def test_a_token_is_what_any_jose_library_makes(kms, algorithm):
+    key = kms.create("HMAC")
+    mac = Mac(key, client=kms, algorithm=algorithm)
+    token = mac.sign({"n": 1})
+    assert mac.verify(token) == {"n": 1}
+    head, payload, tag = token.split(".")
+    expected = hmac.digest(kms.keys[key], f"{head}.{payload}".encode(), f"sha{algorithm[2:]}")
+    assert base64.urlsafe_b64decode(tag + "=" * (-len(tag) % 4)) == expected
+
+
+def test_a_rotation_drops_nothing(kms):
+    old, new = kms.create("HMAC"), kms.create("HMAC")
+    before = Mac(old, client=kms)
+    during = Mac(new, previous=[old], client=kms)
+    after = Mac(new, client=kms)
+    token = before.sign({"n": 1})
+    assert during.verify(token) == {"n": 1}
+    assert after.verify(during.sign({"n": 2})) == {"n": 2}
+    with pytest.raises(UnknownKey):
+        after.verify(token)
+
+
+def test_altered_claims_are_refused(kms):
+    mac = Mac(kms.create("HMAC"), client=kms)
+    head, _, tag = mac.sign({"n": 1}).split(".")
+    payload = base64.urlsafe_b64encode(json.dumps({"n": 2}).encode()).rstrip(b"=").decode()
+    with pytest.raises(BadSignature):
+        mac.verify(f"{head}.{payload}.{tag}")
+
+
+def test_times_are_judged(kms):
+    mac = Mac(kms.create("HMAC"), client=kms, wall_clock=lambda: 1000.0)
+    with pytest.raises(TokenExpired):
+        mac.verify(mac.sign({"exp": 999}))
+
+
+def test_another_algorithm_is_refused_without_asking_kms(kms):
+    mac = Mac(kms.create("HMAC"), client=kms)
+    head = json.loads(base64.urlsafe_b64decode(mac.sign({}).split(".")[0] + "=="))
+    asked = len(kms.calls)
+    for algorithm in ("HS512", "none", "ES256"):
+        forged = base64.urlsafe_b64encode(json.dumps(head | {"alg": algorithm}).encode())
+        with pytest.raises(AlgorithmNotAllowed):
+            mac.verify(f"{forged.rstrip(b'=').decode()}.e30.")
+    assert len(kms.calls) == asked
+
+
+def test_claims_beyond_what_kms_takes_are_refused_before_sending(kms):
+    with pytest.raises(InvalidValue, match="4096"):
+        Mac(kms.create("HMAC"), client=kms).sign({"n": "x" * 4096})
+    assert kms.calls == []
+
+
+def test_an_alias_is_no_mac_key(kms):
+    with pytest.raises(ValueError, match="alias"):
+        Mac("alias/cookies", client=kms)
+
+
+def test_a_mac_by_another_key_than_asked_is_not_given_out(kms):
+    key, other = kms.create("HMAC"), kms.create("HMAC")
+    generate = kms.generate_mac
+    kms.generate_mac = lambda **params: generate(**params | {"KeyId": other})
+    with pytest.raises(SigningError, match=other):
+        Mac(key, client=kms).sign({})
+
+
+def test_a_disabled_key_is_no_bad_signature(kms):
+    """Whoever cannot check a token must not call it forged."""
+    key = kms.create("HMAC")
+    mac = Mac(key, client=kms)
+    token = mac.sign({})
+    kms.disabled.add(key)
+    with pytest.raises(KeyUnusable):
+        mac.verify(token)
+
+
+def test_the_kid_gives_no_account_away(kms):
+    arn = kms.create("HMAC")
+    head = jwt.get_unverified_header(Mac(arn, client=kms).sign({}))
+    bare = jwt.get_unverified_header(Mac(arn.rpartition("/")[2], client=_bare(kms)).sign({}))
+    assert head["kid"] == bare["kid"]
+    assert "111122223333" not in head["kid"]
+    assert len(hashlib.sha256().digest()) > len(base64.urlsafe_b64decode(head["kid"] + "=="))
+
+
+def _bare(kms):
+    kms.aliases |= {arn.rpartition("/")[2]: arn for arn in kms.keys}
+    return kms
