@@ -1,0 +1,89 @@
+"""The Lambda layer that carries the runtime, bundled without Docker."""
+
+import shutil
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Self, cast
+
+import jsii
+from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling, Stack
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+# Constructs are for the machine that deploys; the runtime never imports them.
+_LEFT_OUT = shutil.ignore_patterns("__pycache__", "constructs", "*.pyc")
+_NO_IMAGE = "interlock-is-bundled-without-docker"
+
+
+class RuntimeLayer(lambda_.LayerVersion):
+    """The installed `interlock` package as a layer, for any Python runtime and architecture.
+
+    boto3 is in Lambda's Python runtimes already. `distributions` are names of installed, pure
+    Python distributions to add, without what they depend on. The layer's hash depends on the files'
+    contents only, so a checkout and a wheel of the same version give the same one.
+
+    Raises `importlib.metadata.PackageNotFoundError` for a distribution that is not installed.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        distributions: Sequence[str] = (),
+        description: str = "interlock: locks, transactions, counters and signatures",
+    ) -> None:
+        bundling = _InstalledPackages(distributions)
+        super().__init__(
+            scope,
+            construct_id,
+            description=description,
+            code=lambda_.Code.from_asset(
+                str(_PACKAGE),
+                asset_hash_type=AssetHashType.OUTPUT,
+                bundling=BundlingOptions(
+                    image=DockerImage.from_registry(_NO_IMAGE),
+                    local=cast("ILocalBundling", bundling),
+                ),
+            ),
+            compatible_runtimes=[
+                lambda_.Runtime.PYTHON_3_11,
+                lambda_.Runtime.PYTHON_3_12,
+                lambda_.Runtime.PYTHON_3_13,
+            ],
+            compatible_architectures=[lambda_.Architecture.ARM_64, lambda_.Architecture.X86_64],
+        )
+
+    @classmethod
+    def of(cls, scope: Construct) -> Self | lambda_.ILayerVersion:
+        """Return the stack's layer, made when it is first asked for."""
+        stack = Stack.of(scope)
+        existing = stack.node.try_find_child("InterlockRuntime")
+        return cast("Self", existing) if existing else cls(stack, "InterlockRuntime")
+
+
+@jsii.implements(ILocalBundling)
+class _InstalledPackages:
+    """Copies packages of this Python environment; never falls back to Docker."""
+
+    def __init__(self, distributions: Sequence[str]) -> None:
+        self._distributions = distributions
+
+    def try_bundle(self, output_dir: str, *_: Any, **__: Any) -> bool:
+        target = Path(output_dir, "python")
+        shutil.copytree(_PACKAGE, target / "interlock", ignore=_LEFT_OUT)
+        for name in self._distributions:
+            _copy(metadata.distribution(name), target)
+        return True
+
+
+def _copy(distribution: metadata.Distribution, target: Path) -> None:
+    for file in distribution.files or ():
+        # Scripts are outside ("../../bin"); metadata differs with the installer.
+        if ".." in file.parts or ".dist-info" in file.parts[0] or "__pycache__" in file.parts:
+            continue
+        source, copy = Path(str(file.locate())), target / file
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, copy)

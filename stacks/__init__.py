@@ -1,0 +1,1 @@
+"""The reference application: a distributed counter, one stack a module."""

@@ -1,0 +1,231 @@
+"""The HTTP API: REST API with IAM authorization, and the function behind it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from interlock.constructs import CoordinationTable, RuntimeLayer
+from stacks.config import Environment
+from stacks.retention import retention_of
+
+_LAMBDA = Path(__file__).resolve().parent.parent / "lambda"
+_POWERTOOLS = ("aws-lambda-powertools", "typing-extensions", "jmespath")
+_STAGE = "v1"
+_LARGEST_BODY = 64 * 1024
+_PROBLEM = "application/problem+json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """A method of a path, and the name of the model that its body must match."""
+
+    method: str
+    path: str
+    body: str | None = None
+    public: bool = False
+
+
+ROUTES = (
+    Route(method="GET", path="/counters/{name}"),
+    Route(method="POST", path="/counters/{name}/increment", body="Change"),
+)
+_MODELS = {
+    "Change": apigateway.JsonSchema(
+        schema=apigateway.JsonSchemaVersion.DRAFT4,
+        title="Change",
+        type=apigateway.JsonSchemaType.OBJECT,
+        required=["amount"],
+        additional_properties=False,
+        properties={
+            "amount": apigateway.JsonSchema(type=apigateway.JsonSchemaType.INTEGER, minimum=1)
+        },
+    )
+}
+# API Gateway's own refusals, in the same form as the function's. The detail comes quoted.
+_REFUSALS = {
+    "BAD_REQUEST_BODY": (400, "Bad request", "$context.error.validationErrorString"),
+    "BAD_REQUEST_PARAMETERS": (400, "Bad request", "$context.error.validationErrorString"),
+    "UNAUTHORIZED": (401, "Unauthorized", "the request is not signed"),
+    "ACCESS_DENIED": (403, "Forbidden", "the signer may not call this method"),
+    "INVALID_SIGNATURE": (403, "Forbidden", "the signature does not match the request"),
+    "EXPIRED_TOKEN": (403, "Forbidden", "the credentials have expired"),
+    "INVALID_API_KEY": (403, "Forbidden", "the API key is not known"),
+    "MISSING_AUTHENTICATION_TOKEN": (
+        403,
+        "Forbidden",
+        "no such route, or the request is not signed with SigV4",
+    ),
+    "RESOURCE_NOT_FOUND": (404, "Not found", "no such route"),
+    "REQUEST_TOO_LARGE": (413, "Content too large", "the body is larger than 10 MB"),
+    "UNSUPPORTED_MEDIA_TYPE": (415, "Unsupported media type", "send application/json"),
+    "QUOTA_EXCEEDED": (429, "Too many requests", "the usage plan's quota is used up"),
+    "THROTTLED": (429, "Too many requests", "the rate limit is reached"),
+    "DEFAULT_4XX": (None, "Request refused", "$context.error.message"),
+    "INTEGRATION_TIMEOUT": (504, "Gateway timeout", "the function did not answer in time"),
+    "DEFAULT_5XX": (None, "Internal error", "the request id names this failure in the logs"),
+}
+
+
+class ApiStack(cdk.Stack):
+    """API Gateway and the counter function."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: Environment,
+        table: CoordinationTable,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            env=environment.aws,
+            description="Interlock: API",
+            termination_protection=environment.stateful,
+            **kwargs,
+        )
+        self.function = self._add_function(environment, table)
+        self.rest_api = self._add_api(environment)
+        self._add_routes()
+        self._add_refusals()
+        self._add_usage_plan(environment)
+        cdk.CfnOutput(self, "ApiUrl", value=self.rest_api.url)
+        cdk.CfnOutput(self, "ApiId", value=self.rest_api.rest_api_id)
+        cdk.CfnOutput(self, "StageName", value=self.rest_api.deployment_stage.stage_name)
+
+    def _add_function(self, environment: Environment, table: CoordinationTable) -> lambda_.Function:
+        log_group = logs.LogGroup(
+            self,
+            "CountersLogs",
+            retention=retention_of(environment),
+            removal_policy=environment.removal_policy,
+        )
+        role = iam.Role(
+            self, "CountersRole", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com")
+        )
+        log_group.grant_write(role)
+        function = lambda_.Function(
+            self,
+            "Counters",
+            description="Interlock: counters over HTTP",
+            code=lambda_.Code.from_asset(str(_LAMBDA / "counters"), exclude=["__pycache__"]),
+            handler="handler.handler",
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            architecture=lambda_.Architecture.ARM_64,
+            memory_size=512,
+            timeout=cdk.Duration.seconds(10),
+            role=role,
+            log_group=log_group,
+            tracing=lambda_.Tracing.ACTIVE,
+            reserved_concurrent_executions=environment.reserved_concurrency,
+            environment={
+                "POWERTOOLS_SERVICE_NAME": "counters",
+                "POWERTOOLS_METRICS_NAMESPACE": "Interlock",
+            },
+        )
+        layer = RuntimeLayer(
+            self, "Runtime", distributions=_POWERTOOLS, description="interlock and Powertools"
+        )
+        table.attach_to(function, counters=["*"], layer=layer)
+        return function
+
+    def _add_api(self, environment: Environment) -> apigateway.RestApi:
+        burst, rate = environment.throttle
+        access_logs = logs.LogGroup(
+            self,
+            "AccessLogs",
+            retention=retention_of(environment),
+            removal_policy=environment.removal_policy,
+        )
+        return apigateway.RestApi(
+            self,
+            "Api",
+            description="Interlock: counters",
+            cloud_watch_role=True,
+            cloud_watch_role_removal_policy=environment.removal_policy,
+            endpoint_types=[apigateway.EndpointType.REGIONAL],
+            deploy_options=apigateway.StageOptions(
+                stage_name=_STAGE,
+                access_log_destination=apigateway.LogGroupLogDestination(access_logs),
+                access_log_format=apigateway.AccessLogFormat.json_with_standard_fields(
+                    caller=True,
+                    http_method=True,
+                    ip=True,
+                    protocol=True,
+                    request_time=True,
+                    resource_path=True,
+                    response_length=True,
+                    status=True,
+                    user=True,
+                ),
+                logging_level=apigateway.MethodLoggingLevel.ERROR,
+                metrics_enabled=True,
+                tracing_enabled=True,
+                throttling_burst_limit=burst,
+                throttling_rate_limit=rate,
+            ),
+            default_method_options=apigateway.MethodOptions(
+                authorization_type=apigateway.AuthorizationType.IAM
+            ),
+        )
+
+    def _add_routes(self) -> None:
+        validator = self.rest_api.add_request_validator(
+            "Validator", validate_request_body=True, validate_request_parameters=True
+        )
+        models = {
+            name: self.rest_api.add_model(
+                name, model_name=name, content_type="application/json", schema=schema
+            )
+            for name, schema in _MODELS.items()
+        }
+        integration = apigateway.LambdaIntegration(self.function, allow_test_invoke=False)
+        for route in ROUTES:
+            kind = apigateway.AuthorizationType
+            self.rest_api.root.resource_for_path(route.path).add_method(
+                route.method,
+                integration,
+                authorization_type=kind.NONE if route.public else kind.IAM,
+                request_validator=validator,
+                request_models={"application/json": models[route.body]} if route.body else None,
+            )
+
+    def _add_refusals(self) -> None:
+        for name, (status, title, detail) in _REFUSALS.items():
+            self.rest_api.add_gateway_response(
+                "".join(word.capitalize() for word in name.split("_")),
+                type=apigateway.ResponseType.of(name),
+                status_code=str(status) if status else None,
+                response_headers={"Content-Type": f"'{_PROBLEM}'"},
+                templates={"application/json": _problem_template(status, title, detail)},
+            )
+
+    def _add_usage_plan(self, environment: Environment) -> None:
+        burst, rate = environment.throttle
+        plan = self.rest_api.add_usage_plan(
+            "UsagePlan",
+            throttle=apigateway.ThrottleSettings(burst_limit=burst, rate_limit=rate),
+        )
+        plan.add_api_stage(stage=self.rest_api.deployment_stage)
+        plan.add_api_key(self.rest_api.add_api_key("ServiceKey"))
+
+
+def _problem_template(status: int | None, title: str, detail: str) -> str:
+    """Return the mapping template of a problem."""
+    problem = {"type": "about:blank", "title": title, "detail": detail}
+    if status:
+        problem["status"] = status  # type: ignore[assignment]
+    text = json.dumps(problem)
+    if detail == "$context.error.message":
+        text = text.replace(f'"{detail}"', "$context.error.messageString")
+    return text[:-1] + ', "instance": "$context.requestId"}'

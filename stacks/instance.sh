@@ -1,0 +1,41 @@
+# Installs the service on Amazon Linux 2023. Its packages come from S3 through the gateway
+# endpoint, as do the system's own, so no internet is needed.
+dnf install --assumeyes --quiet python3.11 unzip
+useradd --system --no-create-home --shell /sbin/nologin interlock
+install --directory --mode 0755 /opt/interlock
+unzip -q "$ARCHIVE" -d /opt/interlock
+token=$(curl --fail --silent --request PUT --header 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token)
+instance=$(curl --fail --silent --header "X-aws-ec2-metadata-token: $token" http://169.254.169.254/latest/meta-data/instance-id)
+cat > /etc/interlock.env <<VARIABLES
+INTERLOCK_HOST=0.0.0.0
+INTERLOCK_PORT=$PORT
+INTERLOCK_API_URL=$API_URL
+INTERLOCK_TABLE=$TABLE
+INTERLOCK_INSTANCE_ID=$instance
+AWS_REGION=$REGION
+PYTHONPATH=/opt/interlock
+VARIABLES
+cat > /etc/systemd/system/interlock.service <<'UNIT'
+[Unit]
+Description=Interlock
+After=network-online.target
+Wants=network-online.target
+[Service]
+User=interlock
+EnvironmentFile=/etc/interlock.env
+WorkingDirectory=/opt/interlock
+ExecStart=/usr/bin/python3.11 -m server
+Restart=always
+RestartSec=2
+TimeoutStopSec=30
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+CapabilityBoundingSet=
+[Install]
+WantedBy=multi-user.target
+UNIT
+systemctl daemon-reload
+systemctl enable --now interlock
+curl --fail --silent --retry 30 --retry-delay 1 --retry-connrefused "http://127.0.0.1:$PORT/healthz"
