@@ -1,7 +1,6 @@
 """The HTTP API: REST API with IAM authorization, and the function behind it."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,41 +13,15 @@ from constructs import Construct
 
 from interlock.constructs import CoordinationTable, RuntimeLayer
 from stacks.config import Environment
+from stacks.contract import Contract
 from stacks.retention import retention_of
 
 _LAMBDA = Path(__file__).resolve().parent.parent / "lambda"
 _POWERTOOLS = ("aws-lambda-powertools", "typing-extensions", "jmespath")
 _STAGE = "v1"
-_LARGEST_BODY = 64 * 1024
 _PROBLEM = "application/problem+json"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Route:
-    """A method of a path, and the name of the model that its body must match."""
-
-    method: str
-    path: str
-    body: str | None = None
-    public: bool = False
-
-
-ROUTES = (
-    Route(method="GET", path="/counters/{name}"),
-    Route(method="POST", path="/counters/{name}/increment", body="Change"),
-)
-_MODELS = {
-    "Change": apigateway.JsonSchema(
-        schema=apigateway.JsonSchemaVersion.DRAFT4,
-        title="Change",
-        type=apigateway.JsonSchemaType.OBJECT,
-        required=["amount"],
-        additional_properties=False,
-        properties={
-            "amount": apigateway.JsonSchema(type=apigateway.JsonSchemaType.INTEGER, minimum=1)
-        },
-    )
-}
 # API Gateway's own refusals, in the same form as the function's. The detail comes quoted.
 _REFUSALS = {
     "BAD_REQUEST_BODY": (400, "Bad request", "$context.error.validationErrorString"),
@@ -183,22 +156,34 @@ class ApiStack(cdk.Stack):
         validator = self.rest_api.add_request_validator(
             "Validator", validate_request_body=True, validate_request_parameters=True
         )
-        models = {
-            name: self.rest_api.add_model(
-                name, model_name=name, content_type="application/json", schema=schema
-            )
-            for name, schema in _MODELS.items()
-        }
         integration = apigateway.LambdaIntegration(self.function, allow_test_invoke=False)
-        for route in ROUTES:
+        contract = Contract()
+        models: dict[str, apigateway.Model] = {}
+        for route in contract.routes():
+            if route.model is not None and route.model not in models:
+                models[route.model] = self._add_model(route.model, contract)
             kind = apigateway.AuthorizationType
             self.rest_api.root.resource_for_path(route.path).add_method(
                 route.method,
                 integration,
                 authorization_type=kind.NONE if route.public else kind.IAM,
                 request_validator=validator,
-                request_models={"application/json": models[route.body]} if route.body else None,
+                request_models=({"application/json": models[route.model]} if route.model else None),
             )
+
+    def _add_model(self, name: str, contract: Contract) -> apigateway.Model:
+        model = self.rest_api.add_model(
+            name,
+            model_name=name,
+            content_type="application/json",
+            schema=apigateway.JsonSchema(type=apigateway.JsonSchemaType.OBJECT),
+        )
+        # The typed schema has no list of types ("integer or null"), which the document uses.
+        cfn_model = model.node.default_child
+        if not isinstance(cfn_model, apigateway.CfnModel):
+            raise TypeError(f"model {name} has no CfnModel")
+        cfn_model.schema = contract.model(name)
+        return model
 
     def _add_refusals(self) -> None:
         for name, (status, title, detail) in _REFUSALS.items():

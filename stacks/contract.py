@@ -1,0 +1,73 @@
+"""The OpenAPI document as API Gateway takes it: one description of the API, everywhere."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DOCUMENT = Path(__file__).resolve().parent.parent / "lambda" / "counters" / "openapi.json"
+_METHODS = frozenset({"get", "put", "post", "delete", "patch"})
+_REFERENCE = "#/components/schemas/"
+_EXACT = 2**53  # greater limits would be rounded on their way; the function checks those
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """A method of a path; `model` names the schema of its body, `public` needs no signature."""
+
+    method: str
+    path: str
+    model: str | None
+    public: bool
+
+
+class Contract:
+    """What the document says of routes and bodies."""
+
+    def __init__(self, document: Path = DOCUMENT) -> None:
+        self._document = json.loads(document.read_text(encoding="utf-8"))
+
+    def routes(self) -> Iterator[Route]:
+        """Yield the routes in the document's order."""
+        for path, item in self._document["paths"].items():
+            for method in (key for key in item if key in _METHODS):
+                operation = item[method]
+                yield Route(
+                    method=method.upper(),
+                    path=path,
+                    model=_model_of(operation),
+                    public=operation.get("security") == [],
+                )
+
+    def model(self, name: str) -> dict[str, Any]:
+        """Return a schema as JSON Schema draft 4, which is what API Gateway validates by."""
+        return {
+            "$schema": "http://json-schema.org/draft-04/schema#",
+            "title": name,
+            **self._draft_4(self._document["components"]["schemas"][name]),
+        }
+
+    def _draft_4(self, schema: Any) -> Any:
+        if isinstance(schema, list):
+            return [self._draft_4(part) for part in schema]
+        if not isinstance(schema, dict):
+            return schema
+        if "$ref" in schema:
+            name = schema["$ref"].removeprefix(_REFERENCE)
+            return self._draft_4(self._document["components"]["schemas"][name])
+        return {key: self._draft_4(part) for key, part in schema.items() if _kept(key, part)}
+
+
+def _model_of(operation: dict[str, Any]) -> str | None:
+    body = operation.get("requestBody")
+    if body is None:
+        return None
+    reference: str = body["content"]["application/json"]["schema"]["$ref"]
+    return reference.removeprefix(_REFERENCE)
+
+
+def _kept(key: str, value: Any) -> bool:
+    if key in {"minimum", "maximum"}:
+        return bool(-_EXACT <= value <= _EXACT)
+    return not (key == "required" and value == [])  # draft 4 wants at least one
