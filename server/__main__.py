@@ -1,0 +1,73 @@
+"""`python -m server`: runs one instance until SIGTERM or SIGINT."""
+
+import os
+import socket
+import sys
+
+import uvicorn
+from starlette.applications import Starlette
+
+from server import logs
+from server.application import create_application
+from server.group import Group
+from server.history import History
+from server.leading import Leading
+from server.sampling import Sampling
+from server.settings import Settings, SettingsError
+from server.sigv4 import RoleSigner
+from server.store import Store
+from server.upstream import Upstream
+
+
+class Server(uvicorn.Server):
+    """Ends the event streams first: they would otherwise hold the shutdown to its limit."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, let the requests in flight finish, then close."""
+        app = self.config.app
+        if isinstance(app, Starlette):
+            app.state.events.close()
+        await super().shutdown(sockets)
+
+
+def build(settings: Settings) -> Starlette:
+    """Put the service together."""
+    upstream = Upstream(
+        settings.api_url,
+        RoleSigner(settings.region),
+        timeout=settings.timeout,
+        api_key=settings.api_key,
+    )
+    store = leading = None
+    if settings.table:
+        store = Store(settings.table, settings.region)
+        history = History(store, settings.keep_history)
+        duty = Sampling(upstream, history, settings.sample_every)
+        leading = Leading(store, settings.instance_id, settings.lease, duty)
+    return create_application(settings, upstream, Group(settings, store, leading))
+
+
+def main() -> int:
+    """Run; return the exit status."""
+    try:
+        settings = Settings.from_environment(os.environ)
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    logs.configure(settings.log_level, settings.instance_id)
+    config = uvicorn.Config(
+        build(settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=int(settings.drain),
+    )
+    Server(config).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

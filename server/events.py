@@ -1,0 +1,128 @@
+"""Server-sent events: the state of the counters and of the group, pushed as it changes.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from server.group import Group
+from server.reading import all_counters
+from server.sigv4 import CredentialsMissing
+from server.upstream import Upstream, UpstreamFailed
+
+LOOK_EVERY = 1.0
+KEEP_ALIVE = 15.0
+_log = logging.getLogger("server.events")
+
+
+class Events:
+    """Looks at the counters while anybody listens, and tells all listeners the whole state.
+
+    Every event carries the complete state, so that a client that comes back after a break needs
+    nothing that it missed; of several states that a slow client has not taken yet, only the
+    newest is kept.
+    """
+
+    def __init__(self, upstream: Upstream, group: Group) -> None:
+        self._upstream = upstream
+        self._group = group
+        self._listeners: set[asyncio.Queue[str | None]] = set()
+        self._wake = asyncio.Event()
+        self._state: str | None = None
+        self._closed = False
+
+    def look(self) -> None:
+        """Look at once: something was changed through this instance."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """End all streams: clients come back by themselves, to another instance."""
+        self._closed = True
+        for queue in self._listeners:
+            _replace(queue, None)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Look for as long as the context is open."""
+        task = asyncio.create_task(self._keep_looking(), name="events")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def answer(self, request: Request) -> Response:
+        """Open one stream; the first event on it is the state of now."""
+        queue: asyncio.Queue[str | None] = asyncio.Queue(1)
+        return StreamingResponse(
+            self._stream(queue, request),
+            media_type="text/event-stream",
+            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+        )
+
+    async def _stream(
+        self, queue: "asyncio.Queue[str | None]", request: Request
+    ) -> AsyncIterator[str]:
+        if self._closed:
+            return
+        self._listeners.add(queue)
+        if self._state is not None and len(self._listeners) > 1:
+            queue.put_nowait(self._state)
+        self._wake.set()
+        try:
+            yield "retry: 1000\n\n"
+            while not await request.is_disconnected():
+                try:
+                    async with asyncio.timeout(KEEP_ALIVE):
+                        state = await queue.get()
+                except TimeoutError:
+                    yield ": still here\n\n"
+                    continue
+                if state is None:
+                    return
+                yield f"event: state\ndata: {state}\n\n"
+        finally:
+            self._listeners.discard(queue)
+
+    async def _keep_looking(self) -> None:
+        while True:
+            # Not wait_for: before Python 3.12 it loses a cancellation that meets the result.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY):
+                    await self._wake.wait()
+            forced = self._wake.is_set()
+            self._wake.clear()
+            if not self._listeners:
+                continue
+            try:
+                state = json.dumps(await self._now())
+            except Exception:  # noqa: BLE001 - whatever it is, the loop outlives it
+                _log.exception("the state could not be read")
+                continue
+            if state != self._state or forced:
+                self._state = state
+                for queue in self._listeners:
+                    _replace(queue, state)
+
+    async def _now(self) -> dict[str, Any]:
+        cluster = await self._group.cluster()
+        try:
+            counters = await all_counters(self._upstream)
+        except (UpstreamFailed, CredentialsMissing) as error:
+            return {"counters": None, "problem": str(error), "cluster": cluster}
+        return {"counters": counters, "problem": None, "cluster": cluster}
+
+
+def _replace(queue: "asyncio.Queue[str | None]", state: str | None) -> None:
+    with suppress(asyncio.QueueEmpty):
+        queue.get_nowait()
+    queue.put_nowait(state)

@@ -1,0 +1,138 @@
+"""`/api/*`: the caller's request to API Gateway, and its answer back."""
+
+import json
+import logging
+import math
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.limits import BodyTooLarge, RateLimit, caller_of, read_body
+from server.logs import request_id
+from server.problems import MEDIA_TYPE, problem
+from server.sigv4 import CredentialsMissing
+from server.upstream import Reply, Upstream, UpstreamFailed
+
+_GIVEN = ("accept", "content-type", "idempotency-key", "if-match", "if-none-match")
+_RETURNED = (
+    "cache-control",
+    "content-type",
+    "etag",
+    "idempotency-replayed",
+    "link",
+    "location",
+    "retry-after",
+)
+_READS = frozenset({"GET", "HEAD"})
+_ERROR = 400
+_log = logging.getLogger("server.forwarding")
+
+
+class Forwarding:
+    """Hands requests under `/api` on. `changed` is told after each write that succeeded."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        *,
+        rate: RateLimit,
+        max_body: int,
+        proxies: int,
+        changed: Callable[[], None],
+    ) -> None:
+        self._upstream = upstream
+        self._rate = rate
+        self._max_body = max_body
+        self._proxies = proxies
+        self._changed = changed
+
+    async def answer(self, request: Request) -> Response:
+        """Answer one request."""
+        refusal = self._refuse(request)
+        if refusal is not None:
+            return refusal
+        try:
+            body = await read_body(request, self._max_body)
+        except BodyTooLarge:
+            return self._problem(413, f"the body has over {self._max_body} bytes")
+        headers = {name: v for name in _GIVEN if (v := request.headers.get(name)) is not None}
+        headers["x-request-id"] = request_id.get() or ""
+        try:
+            reply = await self._upstream.call(
+                request.method, _target(request), headers=headers, body=body
+            )
+        except CredentialsMissing as error:
+            _log.error("no credentials: %s", error)
+            return self._problem(503, "the service has no credentials for the API", retry=5)
+        except UpstreamFailed as error:
+            _log.warning("upstream failed: %s", error.detail)
+            return self._failed(request, error)
+        if request.method not in _READS and reply.status < _ERROR:
+            self._changed()
+        return _answer(reply)
+
+    def _refuse(self, request: Request) -> Response | None:
+        wait = self._rate.wait(caller_of(request, self._proxies))
+        if wait:
+            return self._problem(429, "too many requests from this address", retry=wait)
+        if any(unquote(part) in {".", ".."} for part in request.url.path.split("/")):
+            return self._problem(400, "the path holds a dot segment")
+        if request.method not in _READS and _from_another_site(request):
+            # The role signs for whoever reaches this port, also for a page that a browser
+            # happens to show: without this, any web site could write through a visitor.
+            return self._problem(403, "writes are taken from this service's own pages only")
+        return None
+
+    def _failed(self, request: Request, error: UpstreamFailed) -> Response:
+        detail = error.detail
+        if error.maybe and request.method not in _READS:
+            detail += "; the change may have happened: repeat it with the same Idempotency-Key"
+        return self._problem(error.status, detail)
+
+    def _problem(self, status: int, detail: str, *, retry: float | None = None) -> Response:
+        headers = {"retry-after": str(max(1, math.ceil(retry)))} if retry is not None else None
+        return problem(status, detail, headers=headers, request_id=request_id.get())
+
+
+def _target(request: Request) -> bytes:
+    """Return the path after /api as the caller encoded it, with the query."""
+    raw: bytes = request.scope.get("raw_path") or request.url.path.encode()
+    path = raw.split(b"?", 1)[0].removeprefix(b"/api")
+    query: bytes = request.scope["query_string"]
+    return path + (b"?" + query if query else b"")
+
+
+def _from_another_site(request: Request) -> bool:
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in {"same-origin", "none"}
+    origin = request.headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+
+
+def _answer(reply: Reply) -> Response:
+    headers = {name: v for name in _RETURNED if (v := reply.headers.get(name)) is not None}
+    headers["x-upstream-attempts"] = str(reply.attempts)
+    headers.setdefault("cache-control", "no-store")
+    if upstream_id := reply.headers.get("x-amzn-requestid"):
+        headers["x-upstream-request-id"] = upstream_id
+    if reply.status < _ERROR or reply.headers.get("content-type", "").startswith(MEDIA_TYPE):
+        return Response(reply.body, reply.status, headers)
+    # API Gateway's own refusals ({"message": ...}) and a load balancer's pages, as problems.
+    headers.pop("content-type", None)
+    return problem(reply.status, _words_of(reply), headers=headers, request_id=request_id.get())
+
+
+def _words_of(reply: Reply) -> str:
+    try:
+        content: Any = json.loads(reply.body)
+    except ValueError:
+        content = None
+    if isinstance(content, dict):
+        words = content.get("detail") or content.get("message") or content.get("Message")
+        if isinstance(words, str):
+            return words
+    return "the API refused the request and gave no reason"

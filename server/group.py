@@ -1,0 +1,158 @@
+"""The group of instances, as the coordination table shows it, and the history its leader keeps.
+
+Every instance writes a record of itself that ends by TTL, and its id into one roster, so that
+reading the group is two reads of known keys and never a scan.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from server.history import History
+from server.leading import Leading
+from server.problems import problem
+from server.settings import Settings
+from server.store import Store, text_of
+
+ROSTER = "service#roster"
+_log = logging.getLogger("server.group")
+
+
+class Group:
+    """This instance among its like. Without a table it is alone, leads nothing, and says so."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store | None,
+        leading: Leading | None,
+        *,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._leading = leading
+        self._clock = wall_clock
+        self._started = wall_clock()
+        self._history = History(store, settings.keep_history) if store else None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Report this instance, and stand for election, for as long as the context is open."""
+        task = (
+            asyncio.create_task(self._take_part(self._store), name="group") if self._store else None
+        )
+        try:
+            yield
+        finally:
+            if task:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    async def _take_part(self, store: Store) -> None:
+        # In the background: the first request need not wait for the table's client.
+        await store.open()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._keep_reporting(store))
+                if self._leading:
+                    tasks.create_task(self._leading.run())
+        finally:
+            with suppress(Exception):
+                await self._enlist(store, "DELETE")
+            await store.close()
+
+    async def cluster(self) -> dict[str, Any]:
+        """Return the instances that reported within a lease, and which of them leads."""
+        if not (self._store and self._store.is_open):
+            alone = {"id": self._settings.instance_id, "started": int(self._started)}
+            return {"instances": [alone], "leader": None}
+        roster = (await self._store.get([ROSTER])).get(ROSTER, {})
+        ids = roster.get("members", {}).get("SS", [])
+        keys = {identifier: f"instance#{identifier}" for identifier in ids}
+        records = await self._store.get([*keys.values(), "lock#service/leader"])
+        instances = [
+            {
+                "id": identifier,
+                "started": int(text_of(records[key], "started", "0")),
+                "leading": int(text_of(records[key], "fence", "0")) or None,
+                "since": int(text_of(records[key], "since", "0")) or None,
+            }
+            for identifier, key in sorted(keys.items())
+            # The wall clock only decides what is shown; the lock decides who leads.
+            if key in records
+            and float(text_of(records[key], "seen", "0")) > self._clock() - self._settings.lease
+        ]
+        lock = records.get("lock#service/leader", {})
+        fence = int(text_of(lock, "fence", "0"))
+        held = "version" in lock
+        leader = next((i for i in instances if held and i["leading"] == fence), None)
+        return {
+            "instances": [{k: i[k] for k in ("id", "started")} for i in instances],
+            "fence": fence or None,
+            "leader": leader and {"id": leader["id"], "fence": fence, "since": leader["since"]},
+        }
+
+    async def answer_cluster(self, _: Request) -> Response:
+        """Answer with the group."""
+        try:
+            return JSONResponse(await self.cluster(), headers={"cache-control": "no-store"})
+        except Exception as error:  # noqa: BLE001 - every failure of the table is the caller's 503
+            _log.exception("the group could not be read")
+            return problem(503, f"the table cannot be read: {type(error).__name__}")
+
+    async def answer_history(self, request: Request) -> Response:
+        """Answer with a counter's samples of the last `minutes` (1 to 60, 10 by default)."""
+        if not self._history:
+            return problem(503, "no history is kept: the service runs without a table")
+        text = request.query_params.get("minutes", "10")
+        if not text.isdecimal() or not 1 <= int(text) <= 60:  # noqa: PLR2004 - stated above
+            return problem(400, f"minutes is {text!r}; give a whole number from 1 to 60")
+        try:
+            samples = await self._history.read(
+                request.path_params["name"],
+                since=self._clock() - int(text) * 60,
+                until=self._clock(),
+            )
+        except Exception as error:  # noqa: BLE001 - every failure of the table is the caller's 503
+            _log.exception("the history could not be read")
+            return problem(503, f"the table cannot be read: {type(error).__name__}")
+        return JSONResponse({"samples": samples}, headers={"cache-control": "no-store"})
+
+    async def _keep_reporting(self, store: Store) -> None:
+        while True:
+            try:
+                await self._report(store)
+            except Exception:  # noqa: BLE001 - whatever it is, the loop outlives it
+                _log.exception("this instance could not report itself")
+            await asyncio.sleep(self._settings.lease / 5)
+
+    async def _report(self, store: Store) -> None:
+        now = self._clock()
+        identifier = self._settings.instance_id
+        term = self._leading.term if self._leading else None
+        item = {
+            "pk": {"S": f"instance#{identifier}"},
+            "started": {"N": str(int(self._started))},
+            "seen": {"N": f"{now:.3f}"},
+            "expires": {"N": str(int(now + 3600))},
+        }
+        if term:
+            item |= {"fence": {"N": str(term.fence)}, "since": {"N": str(int(term.since))}}
+        await store.client().put_item(TableName=store.table, Item=item)
+        await self._enlist(store, "ADD")
+
+    async def _enlist(self, store: Store, verb: str) -> None:
+        await store.client().update_item(
+            TableName=store.table,
+            Key={"pk": {"S": ROSTER}},
+            UpdateExpression=f"{verb} members :me",
+            ExpressionAttributeValues={":me": {"SS": [self._settings.instance_id]}},
+        )

@@ -1,0 +1,108 @@
+"""What the environment says, checked once at start."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+
+class SettingsError(Exception):
+    """The environment lacks something or holds what cannot be used; names every such variable."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("the service cannot start:\n" + "\n".join(f"  {p}" for p in problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How this instance runs. Durations are seconds, sizes bytes."""
+
+    api_url: str
+    region: str
+    instance_id: str
+    table: str | None = None
+    api_key: str | None = None
+    host: str = "0.0.0.0"  # noqa: S104 - the security group admits the load balancer alone
+    port: int = 8080
+    proxies: int = 1
+    rate: float = 50.0
+    burst: int = 100
+    max_body: int = 64 * 1024
+    timeout: float = 10.0
+    drain: float = 25.0
+    sample_every: float = 2.0
+    keep_history: float = 24 * 3600.0
+    lease: float = 10.0
+    log_level: str = "INFO"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read the `INTERLOCK_*` variables and AWS_REGION.
+
+        Raises `SettingsError` that lists everything wrong, not only the first.
+        """
+        reader = _Reader(environment)
+        settings = cls(
+            api_url=reader.url("INTERLOCK_API_URL"),
+            region=reader.text("AWS_REGION"),
+            instance_id=reader.text("INTERLOCK_INSTANCE_ID"),
+            table=environment.get("INTERLOCK_TABLE") or None,
+            api_key=environment.get("INTERLOCK_API_KEY") or None,
+            host=environment.get("INTERLOCK_HOST") or cls.host,
+            port=int(reader.number("INTERLOCK_PORT", cls.port, 0, 65535)),
+            proxies=int(reader.number("INTERLOCK_PROXIES", cls.proxies, 0, 10)),
+            rate=reader.number("INTERLOCK_RATE", cls.rate, 0.1, 1_000_000),
+            burst=int(reader.number("INTERLOCK_BURST", cls.burst, 1, 1_000_000)),
+            max_body=int(reader.number("INTERLOCK_MAX_BODY", cls.max_body, 1, 10_000_000)),
+            timeout=reader.number("INTERLOCK_TIMEOUT", cls.timeout, 0.1, 29),
+            drain=reader.number("INTERLOCK_DRAIN", cls.drain, 0, 300),
+            sample_every=reader.number("INTERLOCK_SAMPLE_EVERY", cls.sample_every, 1, 60),
+            keep_history=reader.number("INTERLOCK_KEEP_HISTORY", cls.keep_history, 60, 31_536_000),
+            lease=reader.number("INTERLOCK_LEASE", cls.lease, 2, 300),
+            log_level=reader.choice("INTERLOCK_LOG_LEVEL", cls.log_level),
+        )
+        if reader.problems:
+            raise SettingsError(reader.problems)
+        return settings
+
+
+class _Reader:
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self.problems: list[str] = []
+
+    def text(self, name: str) -> str:
+        value = self._environment.get(name, "").strip()
+        if not value:
+            self.problems.append(f"{name} is not set")
+        return value
+
+    def url(self, name: str) -> str:
+        value = self.text(name).rstrip("/")
+        if not value:
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
+            self.problems.append(f"{name} is {value!r}; give the stage's URL, https://host/stage")
+        return value
+
+    def number(self, name: str, default: float, least: float, most: float) -> float:
+        value = self._environment.get(name, "").strip()
+        if not value:
+            return default
+        try:
+            number = float(value)
+        except ValueError:
+            number = float("nan")
+        if not least <= number <= most or (isinstance(default, int) and number % 1):
+            kind = "a whole number" if isinstance(default, int) else "a number"
+            self.problems.append(f"{name} is {value!r}; give {kind} from {least:g} to {most:g}")
+            return default
+        return number
+
+    def choice(self, name: str, default: str) -> str:
+        value = (self._environment.get(name) or default).upper()
+        known = ("DEBUG", "INFO", "WARNING", "ERROR")
+        if value not in known:
+            self.problems.append(f"{name} is {value!r}; give one of {', '.join(known)}")
+        return value

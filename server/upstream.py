@@ -1,0 +1,138 @@
+"""Calls API Gateway: signed, over pooled connections, repeated only where that is safe."""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import httpx
+
+from server.sigv4 import Signs
+
+ATTEMPTS = 3
+BACKOFF = 0.1
+MAX_REPLY = 4 * 1024 * 1024
+_REPEATABLE = frozenset({"GET", "HEAD"})
+_PASSING = frozenset({500, 502, 503, 504})
+
+
+class UpstreamFailed(Exception):
+    """No usable answer came. `status` is what to tell the caller, `maybe` if it may have acted."""
+
+    def __init__(self, status: int, detail: str, *, maybe: bool) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.maybe = maybe
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole answer of the API."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+    attempts: int
+
+
+class Upstream:
+    """The API behind this service. Safe to use from any number of tasks.
+
+    `timeout` is in seconds and covers all attempts of a call together.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        signer: Signs,
+        *,
+        timeout: float,
+        api_key: str | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        draw: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._url = httpx.URL(url)
+        self._signer = signer
+        self._timeout = timeout
+        self._api_key = api_key
+        self._sleep = sleep
+        self._draw = draw
+        self._clock = clock
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(timeout, connect=min(2.0, timeout)),
+            limits=httpx.Limits(max_connections=128, max_keepalive_connections=128),
+            transport=transport,
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        """Close the pooled connections."""
+        await self._client.aclose()
+
+    async def call(
+        self, method: str, path: bytes, *, headers: Mapping[str, str], body: bytes = b""
+    ) -> Reply:
+        """Make one call. `path` is what follows the stage, still percent-encoded, with its query.
+
+        Raises `UpstreamFailed` without a usable answer, `CredentialsMissing` without credentials.
+        """
+        url = self._url.copy_with(raw_path=self._url.raw_path.rstrip(b"/") + path)
+        sent = {**headers, **({"x-api-key": self._api_key} if self._api_key else {})}
+        repeatable = method in _REPEATABLE or "idempotency-key" in headers
+        deadline = self._clock() + self._timeout
+        attempt = 1
+        while True:
+            last = attempt == ATTEMPTS
+            try:
+                async with asyncio.timeout(max(0.0, deadline - self._clock())):
+                    reply = await self._send(method, url, sent, body, attempt)
+                if reply.status not in _PASSING or not repeatable or last:
+                    return reply
+            except TimeoutError:
+                raise UpstreamFailed(
+                    504, f"the API gave no answer within {self._timeout:g} s", maybe=True
+                ) from None
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                # Nothing has left this machine, so that any call may be repeated.
+                if last:
+                    raise UpstreamFailed(502, "the API cannot be reached", maybe=False) from error
+            except httpx.TransportError as error:
+                if not repeatable or last:
+                    raise UpstreamFailed(
+                        502, "the connection to the API broke", maybe=True
+                    ) from error
+            pause = self._draw() * BACKOFF * 2 ** (attempt - 1)
+            await self._sleep(min(pause, max(0.0, deadline - self._clock())))
+            attempt += 1
+
+    async def _send(
+        self, method: str, url: httpx.URL, headers: Mapping[str, str], body: bytes, attempt: int
+    ) -> Reply:
+        signed = await self._signer.sign(method, str(url), body, headers)
+        request = self._client.build_request(method, url, headers=signed, content=body or None)
+        response = await self._client.send(request, stream=True)
+        try:
+            content = bytearray()
+            async for chunk in response.aiter_bytes():
+                content += chunk
+                if len(content) > MAX_REPLY:
+                    raise UpstreamFailed(502, "the API's answer is too long", maybe=True)
+        finally:
+            await response.aclose()
+        _refuse_malformed(response, content)
+        return Reply(response.status_code, response.headers, bytes(content), attempt)
+
+
+def _refuse_malformed(response: httpx.Response, content: bytearray) -> None:
+    """Raise for an answer that says it is JSON and is not."""
+    if not content or "json" not in response.headers.get("content-type", ""):
+        return
+    try:
+        json.loads(content)
+    except ValueError as error:
+        raise UpstreamFailed(502, "the API's answer is not JSON", maybe=True) from error
