@@ -74,7 +74,7 @@ class ConditionParser(Parser):
         self.expect(",")
         right, right_id = self._operand()
         self.expect(")")
-        if left_id == right_id:
+        if left_id == right_id is not None:
             raise self.error(
                 "The first operand must be distinct from the remaining operands for this "
                 f"operator or function; operator: {name}, first operand: {left_id}"
@@ -108,7 +108,7 @@ class ConditionParser(Parser):
         return path
 
     def _operand(self) -> tuple[Operand, Any]:
-        """Return an operand, and what tells it from others: a path or a placeholder."""
+        """Return an operand, and what tells it from others: a path, a placeholder, or None."""
         token = self.peek()
         if token.startswith(":"):
             self.value()
@@ -120,7 +120,7 @@ class ConditionParser(Parser):
             if isinstance(identity, str):
                 kinds = TYPES - {"N", "BOOL", "NULL"}
                 self.check_kind(identity, kinds, "size")
-            return (lambda item, values: size(inner(item, values))), ("size()", identity)
+            return (lambda item, values: size(inner(item, values))), None
         path = self._own_path()
         return (lambda item, _: look_up(item, path)), path
 
@@ -162,7 +162,7 @@ class ConditionParser(Parser):
         return lambda item, values: ordered(token, left(item, values), right(item, values))
 
     def _check_distinct(self, operator: str, first: Any, other: Any) -> None:
-        if first == other and not isinstance(first, str):
+        if first == other and isinstance(first, tuple):
             raise self.error(
                 "The first operand must be distinct from the remaining operands for this "
                 f"operator or function; operator: {operator}, first operand: {show(first)}"
