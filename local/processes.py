@@ -1,0 +1,196 @@
+"""Start processes, each in a group of its own, and stop exactly those.
+
+Every running process is recorded in a file (`.local/run/<pid>.json`), so that a later run can stop
+what an earlier one left behind when it was killed. A record holds the time at which the process
+started: a process that merely got the same pid later is never touched.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from local import STATE
+
+RECORDS = STATE / "run"
+TERMINATION_GRACE = 5.0
+"""Seconds that a group has between SIGTERM and SIGKILL."""
+
+_POLL = 0.05
+
+
+class ProcessFailed(Exception):
+    """A process ended, or was not ready in time; the message ends with its log's tail."""
+
+
+class _Row(NamedTuple):
+    """What the operating system's process table says of one process."""
+
+    pid: int
+    group: int
+    started: str
+
+
+def _living(pid: int | None = None) -> Iterator[_Row]:
+    """List the processes that are no zombies; only `pid` if given."""
+    if Path("/proc/self/stat").exists():  # Linux; containers often lack `ps`
+        pattern = "[0-9]*/stat" if pid is None else f"{pid}/stat"
+        for stat in Path("/proc").glob(pattern):
+            with contextlib.suppress(OSError):  # it ended since it was listed
+                # The command's name, in parentheses, may hold blanks and parentheses.
+                state, _parent, group, *rest = stat.read_text().rpartition(")")[2].split()
+                if state != "Z":
+                    yield _Row(int(stat.parent.name), int(group), rest[16])
+        return
+    which = ["-A"] if pid is None else ["-p", str(pid)]
+    listing = subprocess.run(
+        ["ps", *which, "-o", "stat=,pid=,pgid=,lstart="],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    for line in listing.splitlines():
+        state, number, group, started = line.split(maxsplit=3)
+        if not state.startswith("Z"):
+            yield _Row(int(number), int(group), started.strip())
+
+
+def identity(pid: int) -> str | None:
+    """Return what tells the process `pid` from any later one with that number.
+
+    None if there is no such process, or only its zombie.
+    """
+    return next((row.started for row in _living(pid)), None)
+
+
+def stop_group(pid: int, *, grace: float = TERMINATION_GRACE) -> None:
+    """End the process group that `pid` leads: SIGTERM, and SIGKILL after `grace` seconds."""
+    deadline = time.monotonic() + grace
+    _signal(pid, signal.SIGTERM)
+    while _group_lives(pid):
+        if time.monotonic() > deadline:
+            _signal(pid, signal.SIGKILL)
+            return
+        time.sleep(_POLL)
+
+
+class Process:
+    """A child process that leads its own group, with its output in a log file.
+
+    As a context manager it stops the whole group on exit. Being a group of its own, it does not
+    get the terminal's Ctrl-C: the parent alone decides in which order things stop.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
+        records: Path = RECORDS,
+    ) -> None:
+        self.name = name
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            self._popen = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=None if environment is None else dict(environment),
+                cwd=directory,
+                start_new_session=True,
+            )
+        self.pid = self._popen.pid
+        self._record = records / f"{self.pid}.json"
+        records.mkdir(parents=True, exist_ok=True)
+        self._record.write_text(
+            json.dumps({"pid": self.pid, "name": name, "identity": identity(self.pid)})
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit status, None while it runs."""
+        return self._popen.poll()
+
+    def tail(self, lines: int = 20) -> str:
+        """Return the last lines of the log."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end; returns the exit status. Raises TimeoutError after `timeout` s."""
+        try:
+            return self._popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"{self.name} still runs after {timeout:g} s") from None
+
+    def wait_until(self, ready: Callable[[], bool], *, timeout: float) -> None:
+        """Wait until `ready()`; ProcessFailed if the process ends or `timeout` seconds pass."""
+        deadline = time.monotonic() + timeout
+        while not ready():
+            if self.returncode is not None:
+                raise ProcessFailed(
+                    f"{self.name} ended with status {self.returncode} before it was ready; "
+                    f"end of {self.log}:\n{self.tail()}"
+                )
+            if time.monotonic() > deadline:
+                raise ProcessFailed(
+                    f"{self.name} was not ready after {timeout:g} s; end of {self.log}:\n"
+                    f"{self.tail()}"
+                )
+            time.sleep(_POLL)
+
+    def stop(self, *, grace: float = TERMINATION_GRACE) -> None:
+        """Stop the process and everything in its group. Harmless when it has ended."""
+        # Once the leader is reaped its number may belong to somebody else's process, though
+        # not while members of the group remain.
+        if self._popen.returncode is None or identity(self.pid) is None:
+            stop_group(self.pid, grace=grace)
+        self._popen.wait()
+        self._record.unlink(missing_ok=True)
+
+
+def stop_leftovers(records: Path = RECORDS) -> list[str]:
+    """Stop what an earlier run left running in `records`; returns the processes' names."""
+    stopped = []
+    for record in sorted(records.glob("*.json")):
+        try:
+            left = json.loads(record.read_text())
+        except ValueError:  # the run was killed while it wrote: the process is not known
+            record.unlink(missing_ok=True)
+            continue
+        if left["identity"] is not None and identity(left["pid"]) == left["identity"]:
+            stop_group(left["pid"])
+            stopped.append(str(left["name"]))
+        record.unlink(missing_ok=True)
+    return stopped
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def _group_lives(group: int) -> bool:
+    return any(row.group == group for row in _living())

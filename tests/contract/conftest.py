@@ -1,0 +1,75 @@
+"""Real DynamoDB engines for the contract tests: AWS's DynamoDB Local, and ministack.
+
+Ask for `table` (a fresh one for each test) and `endpoint`; the test then runs once on each engine.
+"""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from interlock._drivers.clients import CLIENT_CONFIG
+from local import dynamodb_local as engine
+from local import emulator as ministack_emulator
+
+HERE = Path(__file__).parent
+ENGINES = ("dynamodb_local", "ministack")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.contract)
+
+
+@pytest.fixture(scope="session")
+def dynamodb_local() -> Iterator[str]:
+    """The endpoint of a DynamoDB Local of this test session's own."""
+    with engine.dynamodb_local() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def ministack() -> Iterator[str]:
+    """The endpoint of a ministack of this test session's own."""
+    with ministack_emulator.emulator() as running:
+        yield running.endpoint
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def endpoint(request: pytest.FixtureRequest) -> str:
+    """The endpoint of each engine in turn."""
+    url: str = request.getfixturevalue(request.param)
+    return url
+
+
+@pytest.fixture(scope="session")
+def client(endpoint: str):
+    """A boto3 client of the engine, set up as the library sets up its own."""
+    return boto3.client(
+        "dynamodb",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=CLIENT_CONFIG,
+    )
+
+
+@pytest.fixture
+def table(client) -> Iterator[str]:
+    """The name of an empty table with the shape of `CoordinationTable`'s."""
+    name = f"coordination-{uuid.uuid4().hex[:12]}"
+    client.create_table(
+        TableName=name,
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    client.get_waiter("table_exists").wait(
+        TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+    )
+    yield name
+    client.delete_table(TableName=name)
