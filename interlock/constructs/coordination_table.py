@@ -60,12 +60,17 @@ class CoordinationTable(Construct):
             removal_policy=removal_policy,
         )
         keep = removal_policy is not RemovalPolicy.DESTROY
-        self.table: dynamodb.ITable = dynamodb.TableV2(
+        anywhere = Token.is_unresolved(Stack.of(self).region)
+        table = dynamodb.TableV2(
             self,
             "Table",
             partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
             billing=dynamodb.Billing.on_demand(),
-            encryption=dynamodb.TableEncryptionV2.customer_managed_key(self.encryption_key),
+            encryption=(
+                None
+                if anywhere
+                else dynamodb.TableEncryptionV2.customer_managed_key(self.encryption_key)
+            ),
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
@@ -83,6 +88,9 @@ class CoordinationTable(Construct):
                 )
             ],
         )
+        if anywhere:
+            _encrypt(table, self.encryption_key)
+        self.table: dynamodb.ITable = table
 
     @classmethod
     def from_table(
@@ -296,3 +304,12 @@ class CoordinationTable(Construct):
                 "StringEquals": {"kms:ViaService": f"dynamodb.{stack.region}.{stack.url_suffix}"}
             },
         )
+
+
+def _encrypt(table: dynamodb.TableV2, key: kms.IKey) -> None:
+    """Set the key of a table whose region is unknown, where `TableV2` itself would refuse one."""
+    resource = table.node.default_child
+    if not isinstance(resource, dynamodb.CfnGlobalTable):
+        raise TypeError(f"table {table.node.path} has no CfnGlobalTable")
+    resource.add_property_override("SSESpecification", {"SSEEnabled": True, "SSEType": "KMS"})
+    resource.add_property_override("Replicas.0.SSESpecification.KMSMasterKeyId", key.key_arn)

@@ -1,0 +1,189 @@
+"""One statement gives a safe table; grants give what they say and no more."""
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk.assertions import Match, Template
+
+from interlock.constructs import CoordinationTable
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setenv("CDK_VALIDATION", "false")
+
+
+@pytest.fixture
+def stack():
+    return cdk.Stack(cdk.App(context={"aws:cdk:bundling-stacks": []}), "Stack")
+
+
+def role_in(stack):
+    return iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"))
+
+
+def statements(stack):
+    """Return the statements of the only policy, by their sorted actions' service."""
+    (policy,) = Template.from_stack(stack).find_resources("AWS::IAM::Policy").values()
+    return policy["Properties"]["PolicyDocument"]["Statement"]
+
+
+def on_items(stack):
+    return [
+        s for s in statements(stack) if all(a.startswith("dynamodb:") for a in _listed(s["Action"]))
+    ]
+
+
+def _listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def leading_keys(statement):
+    keys = statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+    assert statement["Condition"]["Null"] == {"dynamodb:LeadingKeys": "false"}
+    return _listed(keys)
+
+
+def test_one_line_gives_a_protected_table(stack):
+    CoordinationTable(stack, "Table")
+    template = Template.from_stack(stack)
+    template.has_resource(
+        "AWS::DynamoDB::GlobalTable",
+        {
+            "DeletionPolicy": "Retain",
+            "Properties": {
+                "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+                "SSESpecification": {"SSEEnabled": True, "SSEType": "KMS"},
+                "TimeToLiveSpecification": {"AttributeName": "expires", "Enabled": True},
+                "Replicas": [
+                    Match.object_like(
+                        {
+                            "DeletionProtectionEnabled": True,
+                            "SSESpecification": {"KMSMasterKeyId": Match.any_value()},
+                        }
+                    )
+                ],
+            },
+        },
+    )
+    template.has_resource("AWS::KMS::Key", {"Properties": {"EnableKeyRotation": True}})
+
+
+def test_a_key_that_exists_is_used(stack):
+    key = kms.Key(stack, "Key")
+    assert CoordinationTable(stack, "Table", encryption_key=key).encryption_key is key
+    Template.from_stack(stack).resource_count_is("AWS::KMS::Key", 1)
+
+
+def test_locks_are_confined_to_their_namespace(stack):
+    CoordinationTable(stack, "Table").grant_locks(role_in(stack), "orders/*", "nightly")
+    (statement,) = on_items(stack)
+    assert leading_keys(statement) == ["lock#orders/*", "lock#nightly"]
+    assert statement["Action"] == [
+        "dynamodb:BatchGetItem",
+        "dynamodb:ConditionCheckItem",
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
+    ]
+
+
+def test_a_counter_comes_with_its_shards_and_records_and_not_with_its_namesake(stack):
+    CoordinationTable(stack, "Table").grant_counters(role_in(stack), "visits", "shop-*")
+    listing, items = on_items(stack)
+    assert leading_keys(listing) == ["counter"]
+    assert listing["Action"] == "dynamodb:Query"
+    assert leading_keys(items) == ["counter#visits", "counter#visits#*", "counter#shop-*"]
+
+
+def test_transactions_reach_these_tables_and_their_records_alone(stack):
+    accounts = dynamodb.TableV2(
+        stack,
+        "Accounts",
+        partition_key=dynamodb.Attribute(name="id", type=dynamodb.AttributeType.STRING),
+    )
+    table = CoordinationTable(stack, "Table")
+    table.grant_transactions(role_in(stack), tables=[accounts])
+    on_accounts, records = on_items(stack)
+    assert stack.resolve(accounts.table_arn) == on_accounts["Resource"]
+    assert leading_keys(records) == ["once#*"]
+    assert not any("*" in action for s in on_items(stack) for action in _listed(s["Action"]))
+
+
+def test_the_key_is_for_use_through_dynamodb_alone(stack):
+    CoordinationTable(stack, "Table").grant_locks(role_in(stack), "*")
+    on_key = [s for s in statements(stack) if "kms:Decrypt" in s["Action"]]
+    assert len(on_key) == 1
+    assert "kms:ViaService" in on_key[0]["Condition"]["StringEquals"]
+
+
+@pytest.mark.parametrize("names", [(), ("",)])
+def test_a_grant_on_nothing_is_refused(stack, names):
+    with pytest.raises(ValueError, match="names nothing"):
+        CoordinationTable(stack, "Table").grant_locks(role_in(stack), *names)
+
+
+@pytest.mark.parametrize("prefix", ["lock#", "counter#", "once#", "history"])
+def test_an_applications_prefix_is_its_own(stack, prefix):
+    with pytest.raises(ValueError, match="must end in '#'"):
+        CoordinationTable(stack, "Table").grant_prefix(role_in(stack), prefix, "*")
+
+
+def test_a_table_that_exists_is_used_and_none_is_made(stack):
+    table = CoordinationTable.from_table_name(stack, "Table", "coordination")
+    table.grant_locks(role_in(stack), "*")
+    Template.from_stack(stack).resource_count_is("AWS::DynamoDB::GlobalTable", 0)
+    assert table.table_name == "coordination"
+    with pytest.raises(ValueError, match="table_name is empty"):
+        CoordinationTable.from_table_name(stack, "Empty", "")
+
+
+def test_from_table_takes_the_tables_own_key():
+    here = cdk.Environment(account="111122223333", region="eu-central-1")
+    stack = cdk.Stack(cdk.App(), "Stack", env=here)
+    mine = CoordinationTable(stack, "Mine")
+    assert CoordinationTable.from_table(stack, "Again", table=mine.table).encryption_key is not None
+
+
+def test_attach_to_gives_layer_variable_and_grants_in_one_statement(stack):
+    function = lambda_.Function(
+        stack,
+        "Function",
+        runtime=lambda_.Runtime.PYTHON_3_13,
+        handler="index.handler",
+        code=lambda_.Code.from_inline("def handler(event, context): ..."),
+    )
+    table = CoordinationTable(stack, "Table")
+    table.attach_to(function, locks=["orders/*"], counters=["visits"], transactions_on=[])
+    template = Template.from_stack(stack)
+    template.resource_count_is("AWS::Lambda::LayerVersion", 1)
+    template.has_resource_properties(
+        "AWS::Lambda::Function",
+        {
+            "Environment": {
+                "Variables": {"INTERLOCK_TABLE": stack.resolve(table.table_name)},
+            },
+            "Layers": [Match.any_value()],
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "name"),
+    [
+        ("metric_acquired", "LocksAcquired"),
+        ("metric_contended", "LocksContended"),
+        ("metric_lost", "LocksLost"),
+        ("metric_wait_time", "LockWaitTime"),
+        ("metric_throttled", "ThrottledRequests"),
+        ("metric_conflicts", "TransactionConflict"),
+        ("metric_refused_conditions", "ConditionalCheckFailedRequests"),
+    ],
+)
+def test_metrics_carry_their_period(stack, metric, name):
+    table = CoordinationTable(stack, "Table")
+    made = getattr(table, metric)(period=cdk.Duration.minutes(5))
+    assert (made.metric_name, made.period.to_minutes()) == (name, 5)

@@ -1,0 +1,17 @@
+"""Templates change only on purpose: `make snapshot-update` accepts what they are now."""
+
+import json
+import re
+
+import pytest
+from syrupy.extensions.json import JSONSnapshotExtension
+
+from tests.stacks.conftest import STACKS
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_template_is_as_it_was_accepted(synthesized, stack, snapshot):
+    text = _HASH.sub("<hash>", json.dumps(synthesized.templates[stack]))
+    assert json.loads(text) == snapshot.use_extension(JSONSnapshotExtension)
