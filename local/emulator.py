@@ -6,7 +6,6 @@ throttles; an Auto Scaling group starts no instance; an API's stage is served un
 """
 
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +33,8 @@ class Emulator:
 
     endpoint: str
     process: Process
+    data: Path
+    """A folder that is removed when the emulator stops."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -98,25 +99,23 @@ def emulator(
     for attempt in range(1, _ATTEMPTS + 1):
         port = _port(preferred_port, say)
         data = Path(tempfile.mkdtemp(prefix="ministack-", dir=state / "run"))
-        try:
-            with Process(
-                "ministack",
-                [sys.executable, "-m", "ministack"],
-                log=state / "logs" / f"ministack-{port}.log",
-                environment=server_environment(port, data),
-                records=state / "run",
-            ) as process:
-                endpoint = f"http://{LOOPBACK}:{port}"
-                try:
-                    process.wait_until(partial(_healthy, endpoint), timeout=START_TIMEOUT)
-                except ProcessFailed:
-                    if attempt == _ATTEMPTS or process.returncode is None:
-                        raise
-                    continue  # somebody took the port in between
-                yield Emulator(endpoint, process)
-                return
-        finally:
-            shutil.rmtree(data, ignore_errors=True)
+        with Process(
+            "ministack",
+            [sys.executable, "-m", "ministack"],
+            log=state / "logs" / f"ministack-{port}.log",
+            environment=server_environment(port, data),
+            records=state / "run",
+            scratch=data,
+        ) as process:
+            endpoint = f"http://{LOOPBACK}:{port}"
+            try:
+                process.wait_until(partial(_healthy, endpoint), timeout=START_TIMEOUT)
+            except ProcessFailed:
+                if attempt == _ATTEMPTS or process.returncode is None:
+                    raise
+                continue  # somebody took the port in between
+            yield Emulator(endpoint, process, data)
+            return
 
 
 def _port(preferred: int | None, say: Callable[[str], None]) -> int:

@@ -8,6 +8,7 @@ started: a process that merely got the same pid later is never touched.
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -84,7 +85,8 @@ class Process:
     """A child process that leads its own group, with its output in a log file.
 
     As a context manager it stops the whole group on exit. Being a group of its own, it does not
-    get the terminal's Ctrl-C: the parent alone decides in which order things stop.
+    get the terminal's Ctrl-C: the parent alone decides in which order things stop. `scratch` is a
+    folder of the process's own, removed when it is stopped, also by a later run.
     """
 
     def __init__(
@@ -96,8 +98,10 @@ class Process:
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
         records: Path = RECORDS,
+        scratch: Path | None = None,
     ) -> None:
         self.name = name
+        self._scratch = scratch
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
@@ -114,7 +118,16 @@ class Process:
         self._record = records / f"{self.pid}.json"
         records.mkdir(parents=True, exist_ok=True)
         self._record.write_text(
-            json.dumps({"pid": self.pid, "name": name, "identity": identity(self.pid)})
+            json.dumps(
+                {
+                    "name": name,
+                    "pid": self.pid,
+                    "identity": identity(self.pid),
+                    "owner": os.getpid(),
+                    "owner_identity": identity(os.getpid()),
+                    "scratch": None if scratch is None else str(scratch),
+                }
+            )
         )
 
     def __enter__(self) -> Self:
@@ -168,11 +181,16 @@ class Process:
         if self._popen.returncode is None or identity(self.pid) is None:
             stop_group(self.pid, grace=grace)
         self._popen.wait()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
         self._record.unlink(missing_ok=True)
 
 
 def stop_leftovers(records: Path = RECORDS) -> list[str]:
-    """Stop what an earlier run left running in `records`; returns the processes' names."""
+    """Stop what a run that was killed left behind, by its `records`; returns processes' names.
+
+    Runs that still live keep theirs.
+    """
     stopped = []
     for record in sorted(records.glob("*.json")):
         try:
@@ -180,9 +198,13 @@ def stop_leftovers(records: Path = RECORDS) -> list[str]:
         except ValueError:  # the run was killed while it wrote: the process is not known
             record.unlink(missing_ok=True)
             continue
+        if identity(left["owner"]) == left["owner_identity"]:
+            continue
         if left["identity"] is not None and identity(left["pid"]) == left["identity"]:
             stop_group(left["pid"])
             stopped.append(str(left["name"]))
+        if left["scratch"] is not None:
+            shutil.rmtree(left["scratch"], ignore_errors=True)
         record.unlink(missing_ok=True)
     return stopped
 

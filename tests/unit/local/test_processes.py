@@ -86,18 +86,37 @@ def test_process_that_is_never_ready_fails(tmp_path):
         process.wait_until(lambda: False, timeout=0.1)
 
 
+def rewrite(tmp_path, process, **changes):
+    record = tmp_path / "run" / f"{process.pid}.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | changes))
+
+
 def test_leftovers_of_a_killed_run_are_stopped(tmp_path):
-    process = start(tmp_path, "import time; time.sleep(60)")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    process = Process(
+        "demo",
+        [sys.executable, "-c", "import time; time.sleep(60)"],
+        log=tmp_path / "log",
+        records=tmp_path / "run",
+        scratch=scratch,
+    )
+    rewrite(tmp_path, process, owner_identity="long ago")
     assert stop_leftovers(tmp_path / "run") == ["demo"]
     assert process.wait(10) == -signal.SIGTERM
+    assert not scratch.exists()
     assert stop_leftovers(tmp_path / "run") == []
 
 
+def test_leftovers_spare_a_run_that_lives(tmp_path):
+    with start(tmp_path, "import time; time.sleep(60)") as process:
+        assert stop_leftovers(tmp_path / "run") == []
+        assert process.returncode is None
+
+
 def test_leftovers_spare_a_stranger_with_the_same_pid(tmp_path):
-    process = start(tmp_path, "import time; time.sleep(60)")
-    record = tmp_path / "run" / f"{process.pid}.json"
-    record.write_text(json.dumps(json.loads(record.read_text()) | {"identity": "long ago"}))
-    with process:
+    with start(tmp_path, "import time; time.sleep(60)") as process:
+        rewrite(tmp_path, process, owner_identity="long ago", identity="long ago")
         assert stop_leftovers(tmp_path / "run") == []
         assert process.returncode is None
 

@@ -1,0 +1,33 @@
+"""`python -m local demo [--instances N] [--check]`."""
+
+import argparse
+import sys
+
+from local.demo import CheckFailed, Stopped, run
+from local.processes import ProcessFailed
+
+_MOST_INSTANCES = 20
+_INTERRUPTED = 130
+
+
+def main() -> int:
+    """Run the command; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser("demo", help="deploy the application on this machine and run it")
+    demo.add_argument("--instances", type=int, default=2, choices=range(1, _MOST_INSTANCES + 1))
+    demo.add_argument("--check", action="store_true", help="count through every tier, then stop")
+    arguments = parser.parse_args()
+    try:
+        run(instances=arguments.instances, check=arguments.check)
+    except (ProcessFailed, CheckFailed) as error:
+        sys.stderr.write(f"\n{error}\n")
+        return 1
+    except Stopped as stopped:
+        sys.stderr.write(f"\nStopped by {stopped}; nothing was left running.\n")
+        return _INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""The whole application on this machine, from an empty emulator to healthy instances."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from local import STATE
+from local.deployment import Deployment, bootstrap, deploy
+from local.emulator import Emulator, emulator
+from local.instances import Fleet, fleet
+from local.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """The running application."""
+
+    emulator: Emulator
+    deployment: Deployment
+    fleet: Fleet
+
+    @property
+    def balancer_url(self) -> str:
+        """The load balancer, for programs: needs no name to be resolved."""
+        return f"{self.emulator.endpoint}/_alb/{self.deployment.outputs['LoadBalancerName']}"
+
+    @property
+    def web_address(self) -> str:
+        """The load balancer, for browsers: they take every name below localhost for loopback."""
+        port = self.emulator.endpoint.rpartition(":")[2]
+        return f"http://{self.deployment.outputs['LoadBalancerName']}.alb.localhost:{port}/"
+
+    @property
+    def api_url(self) -> str:
+        """The API's stage. Requests to it must be signed."""
+        return self.deployment.api_url(self.emulator.endpoint)
+
+
+@contextmanager
+def application(
+    *,
+    instances: int,
+    progress: Progress,
+    preferred_port: int | None = None,
+    state: Path = STATE,
+) -> Iterator[Application]:
+    """Run the application; stop all of it on exit, in reverse order. Raises ProcessFailed."""
+    with ExitStack() as stack:
+        with progress.step("start the emulator"):
+            running = stack.enter_context(
+                emulator(preferred_port=preferred_port, state=state, say=progress.say)
+            )
+        with progress.step("cdk bootstrap"):
+            bootstrap(running, watch=progress.detail, state=state)
+        with progress.step("cdk deploy --all -c env=local"):
+            deployment = deploy(running, watch=progress.detail, state=state)
+        with progress.step(f"start {instances} instances behind the load balancer"):
+            started = stack.enter_context(fleet(running, deployment, instances, state=state))
+        yield Application(running, deployment, started)

@@ -1,0 +1,90 @@
+"""Deploy the stacks to the emulator with the real CDK CLI."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from local import ROOT, STATE, cdk
+from local.emulator import ACCOUNT, REGION, Emulator
+from local.processes import Process, ProcessFailed
+
+CDK_TIMEOUT = 600.0
+_LEFT_OUT = "interlock:left-out"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What was deployed: the stacks' outputs, and the resource types that were left out."""
+
+    outputs: dict[str, str]
+    left_out: tuple[str, ...]
+
+    def api_url(self, endpoint: str) -> str:
+        """Return the URL of the API's stage, as the emulator at `endpoint` serves it."""
+        api, stage = self.outputs["ApiId"], self.outputs["StageName"]
+        return f"{endpoint}/_aws/execute-api/{api}/{stage}"
+
+
+def bootstrap(emulator: Emulator, *, watch: Callable[[str], None], state: Path = STATE) -> None:
+    """Create what the CDK CLI itself needs. Raises ProcessFailed with its output's tail."""
+    _run(
+        emulator,
+        # No app: the environment is given, and synthesizing would cost seconds.
+        ["bootstrap", "--app", "", f"aws://{ACCOUNT}/{REGION}"],
+        watch=watch,
+        state=state,
+    )
+
+
+def deploy(emulator: Emulator, *, watch: Callable[[str], None], state: Path = STATE) -> Deployment:
+    """Run `cdk deploy --all -c env=local`. Raises ProcessFailed with its output's tail."""
+    assembly, outputs = emulator.data / "cdk.out", emulator.data / "outputs.json"
+    _run(
+        emulator,
+        [
+            *("deploy", "--all", "--context", "env=local", "--require-approval", "never"),
+            # A change set is there to be looked at first: nobody looks at this one.
+            *("--method", "direct", "--concurrency", "4", "--progress", "events"),
+            *("--output", str(assembly), "--outputs-file", str(outputs)),
+        ],
+        watch=watch,
+        state=state,
+    )
+    by_stack: dict[str, dict[str, str]] = json.loads(outputs.read_text())
+    merged = {name: value for stack in by_stack.values() for name, value in stack.items()}
+    return Deployment(merged, _left_out(assembly))
+
+
+def _left_out(assembly: Path) -> tuple[str, ...]:
+    types: set[str] = set()
+    for template in assembly.glob("*.template.json"):
+        types.update(json.loads(template.read_text()).get("Metadata", {}).get(_LEFT_OUT, ()))
+    return tuple(sorted(types))
+
+
+def _run(
+    emulator: Emulator, arguments: list[str], *, watch: Callable[[str], None], state: Path
+) -> None:
+    environment = cdk.environment(emulator.environment) | {
+        "CDK_VALIDATION": "false",  # half of a synthesis; a test of its own runs it
+        "CDK_DISABLE_VERSION_CHECK": "1",
+        "CI": "1",
+    }
+    log = state / "logs" / f"cdk-{arguments[0]}-{emulator.process.pid}.log"
+    with Process(
+        f"cdk {arguments[0]}",
+        cdk.command(*arguments, "--no-notices", "--no-color"),
+        log=log,
+        environment=environment,
+        directory=ROOT,
+        records=state / "run",
+    ) as process:
+
+        def ended() -> bool:
+            watch(process.tail(1))
+            return process.returncode == 0
+
+        process.wait_until(ended, timeout=CDK_TIMEOUT)
+    if emulator.process.returncode is not None:
+        raise ProcessFailed(f"the emulator ended meanwhile:\n{emulator.process.tail()}")
