@@ -1,7 +1,7 @@
 """Who leads the group: the lock `service/leader`, held by the instance that samples the history.
 
-The lock's record and rules are those of docs/locks.md: a waiter takes over when it has itself
-seen `version` unchanged for a lease on its own monotonic clock; no wall clock decides anything.
+The lock's record is `lock#service/leader` in the coordination table. A waiter takes over when it
+has itself seen `version` unchanged for a lease on its own monotonic clock; no wall clock decides.
 """
 
 import asyncio
