@@ -15,6 +15,7 @@ from interlock._protocol.counters.layout import (
 from interlock._protocol.values import Item
 
 _NAMES = {"#value": "value", "#floor": "floor"}
+_ADDED = ("#value = #value + :amount", "up = up - :amount", "down = down + :amount")
 
 
 @dataclass(slots=True)
@@ -51,24 +52,20 @@ def side(amount: int) -> str:
 def addition(handle: Handle, index: int, amount: int) -> Write:
     """Add to one shard what its own escrow covers.
 
-    On a counter that is not declared with several shards it also makes the counter, so that the
-    first increment takes one round trip like any other.
+    While nothing is known of the counter, the write also compares it with its declaration; and
+    makes it, unless it is to have several shards, so that the first increment takes one round trip
+    like any other.
     """
     write = Write(handle.table, handle.key(index))
-    may_create = (
-        index == 0
-        and (handle.declared_shards or 1) == 1
-        and (handle.shards or 1) == 1
-        and handle.bounds.hold(handle.bounds.start + amount)
-    )
-    write.values = {
-        ":amount": number(amount),
-        ":needed": number(abs(amount)),
-    }
-    covered = f"{side(amount)} >= :needed"
-    if index:
-        write.sets = ["#value = #value + :amount", "up = up - :amount", "down = down + :amount"]
-        write.demands = [covered, "attribute_not_exists(closed)"]
+    write.values = {":amount": number(amount)}
+    needed = ":amount"
+    if amount < 0:
+        needed = ":needed"
+        write.values[needed] = number(-amount)
+    covered = f"{side(amount)} >= {needed}"
+    if index or handle.shards is not None:
+        write.sets = [*_ADDED]
+        write.demands = [f"{covered} AND attribute_not_exists(closed)" if index else covered]
         return write
     for name, limit in limits(handle.bounds).items():
         attribute = "#floor" if name == "floor" else name
@@ -77,11 +74,12 @@ def addition(handle: Handle, index: int, amount: int) -> Write:
     if handle.declared_shards is not None:
         write.values[":one"] = number(handle.declared_shards)
         covered += " AND shards = :one"
-    if not may_create:
-        write.sets = ["#value = #value + :amount", "up = up - :amount", "down = down + :amount"]
+    bounds = handle.bounds
+    several = (handle.declared_shards or 1) > 1
+    if several or not bounds.hold(bounds.start + amount):
+        write.sets = [*_ADDED]
         write.demands = [covered]
         return write
-    bounds = handle.bounds
     write.sets = [
         "#value = if_not_exists(#value, :start) + :amount",
         "up = if_not_exists(up, :up) - :amount",

@@ -1,0 +1,180 @@
+"""Counters against raw ADD, PynamoDB and two counter packages: one endpoint, one run, ratios.
+
+    python -m benchmarks.counters [--endpoint http://127.0.0.1:8000] [--rounds 500]
+
+Without an endpoint a ministack is started on a free port and stopped again. The peers come with
+`uv pip install --group bench`.
+"""
+
+import argparse
+import os
+import statistics
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+from distributed_counter import DistributedCounter
+from dynamodb_counter import Counter as DynamodbCounter
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.models import Model
+
+from benchmarks.transactions.__main__ import CREDENTIALS, endpoint
+from interlock import CounterClient
+from interlock._drivers.clients import CLIENT_CONFIG
+
+TABLE, PEERS = "bench-counters", "bench-counter-peers"
+WARM_UP = 20
+RAW = "raw ADD"
+
+
+def dynamodb(url: str) -> Any:
+    """Make a client as the library makes its own."""
+    return boto3.client("dynamodb", endpoint_url=url, config=CLIENT_CONFIG)
+
+
+def prepare(client: Any) -> None:
+    """Make the tables, new."""
+    names = client.list_tables()["TableNames"]
+    for table, key in ((TABLE, "pk"), (PEERS, "key")):
+        if table in names:
+            client.delete_table(TableName=table)
+        client.create_table(
+            TableName=table,
+            KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+
+
+def raw(client: Any) -> Callable[[], int]:
+    """Return the call that everybody writes first; it counts twice when a reply is lost."""
+
+    def add() -> int:
+        reply = client.update_item(
+            TableName=TABLE,
+            Key={"pk": {"S": "raw"}},
+            UpdateExpression="ADD n :one",
+            ExpressionAttributeValues={":one": {"N": "1"}},
+            ReturnValues="UPDATED_NEW",
+        )
+        return int(reply["Attributes"]["n"]["N"])
+
+    return add
+
+
+def pynamo(url: str) -> Callable[[], int]:
+    """Return an increment by PynamoDB's Model.update."""
+
+    class Row(Model):
+        class Meta:
+            table_name = TABLE
+            host = url
+            region = CREDENTIALS["AWS_REGION"]
+
+        pk = UnicodeAttribute(hash_key=True)
+        n = NumberAttribute(default=0)
+
+    row = Row("pynamodb", n=0)
+    row.save()
+
+    def add() -> int:
+        row.update(actions=[Row.n.add(1)])
+        return int(row.n)
+
+    return add
+
+
+def distributed(url: str) -> Callable[[], int]:
+    """Return an increment by the package distributed-counter."""
+    counter = DistributedCounter(
+        PEERS, config=CLIENT_CONFIG, endpoint_url=url, region_name=CREDENTIALS["AWS_REGION"]
+    )
+    counter.put("n", 0)
+    return lambda: int(counter.increment("n", 1))
+
+
+def plain(client: Any, url: str) -> dict[str, Callable[[], int]]:
+    """Return an increment by each, and ours without and with bounds and shards."""
+    counters = CounterClient(TABLE, client=client)
+    bounded = counters.counter("bounded", floor=0, ceiling=10**9)
+    sharded = counters.counter("sharded", floor=0, ceiling=10**9, shards=8)
+    unbounded = counters.counter("plain")
+    package = DynamodbCounter(TABLE, client=client, pk="dynamodb-counter")
+    return {
+        RAW: raw(client),
+        "interlock": lambda: unbounded.increment().value,
+        "interlock, bounded": lambda: bounded.increment().value,
+        "interlock, 8 shards": lambda: sharded.increment().value,
+        "PynamoDB": pynamo(url),
+        "dynamodb-counter": lambda: int(package.next()),
+        "distributed-counter": distributed(url),
+    }
+
+
+def by_hand(client: Any) -> Callable[[], int]:
+    """Return what the peers leave to their user: a record and an ADD in one transaction."""
+
+    def add() -> int:
+        client.transact_write_items(
+            TransactItems=[
+                {
+                    "Put": {
+                        "TableName": TABLE,
+                        "Item": {"pk": {"S": str(uuid.uuid4())}},
+                        "ConditionExpression": "attribute_not_exists(pk)",
+                    }
+                },
+                {
+                    "Update": {
+                        "TableName": TABLE,
+                        "Key": {"pk": {"S": "by-hand"}},
+                        "UpdateExpression": "ADD n :one",
+                        "ExpressionAttributeValues": {":one": {"N": "1"}},
+                    }
+                },
+            ]
+        )
+        return 0  # which value that made, the transaction does not tell
+
+    return add
+
+
+def compare(title: str, calls: dict[str, Callable[[], int]], rounds: int) -> None:
+    """Time all in turn, call by call, so that a slow moment meets each of them."""
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds + WARM_UP):
+        for name, call in calls.items():
+            began = time.perf_counter()
+            call()
+            taken[name].append(time.perf_counter() - began)
+    middles = {name: statistics.median(times[WARM_UP:]) for name, times in taken.items()}
+    base = next(iter(middles.values()))
+    print(f"\n{title}: median of {rounds}, rate against the first")
+    for name, middle in middles.items():
+        print(f"  {name:22} {middle * 1e3:7.3f} ms  {base / middle:5.2f}x")
+
+
+def main() -> None:
+    """Run all comparisons and print them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--endpoint")
+    parser.add_argument("--rounds", type=int, default=500)
+    options = parser.parse_args()
+    os.environ.update(CREDENTIALS)
+    with endpoint(options.endpoint) as url:
+        client = dynamodb(url)
+        prepare(client)
+        compare("one increment", plain(client, url), options.rounds)
+        keyed = CounterClient(TABLE, client=client).counter("keyed")
+        once = {
+            "by hand": by_hand(client),
+            "interlock": lambda: keyed.increment(idempotency_key=str(uuid.uuid4())).value,
+            "interlock, replay": lambda: keyed.increment(idempotency_key="k").value,
+        }
+        compare("exactly once, by a key", once, options.rounds)
+
+
+if __name__ == "__main__":
+    main()
