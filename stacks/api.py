@@ -11,9 +11,11 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from interlock.constructs import CoordinationTable, RuntimeLayer
+from interlock.constructs import CoordinationTable, RuntimeLayer, SigningKey
+from stacks.acknowledgements import acknowledge
 from stacks.config import Environment
 from stacks.contract import Contract
+from stacks.firewall import protect
 from stacks.retention import retention_of
 
 _LAMBDA = Path(__file__).resolve().parent.parent / "lambda"
@@ -57,6 +59,7 @@ class ApiStack(cdk.Stack):
         *,
         environment: Environment,
         table: CoordinationTable,
+        signing_key: SigningKey,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -68,10 +71,14 @@ class ApiStack(cdk.Stack):
             **kwargs,
         )
         self.function = self._add_function(environment, table)
+        signing_key.grant_sign(self.function)
+        self.function.add_environment("INTERLOCK_SIGNING_KEY", signing_key.alias.alias_name)
         self.rest_api = self._add_api(environment)
         self._add_routes()
         self._add_refusals()
         self._add_usage_plan(environment)
+        self.invoke_policy = self._add_invoke_policy()
+        protect(self, "Firewall", resource_arn=self.rest_api.deployment_stage.stage_arn)
         cdk.CfnOutput(self, "ApiUrl", value=self.rest_api.url)
         cdk.CfnOutput(self, "ApiId", value=self.rest_api.rest_api_id)
         cdk.CfnOutput(self, "StageName", value=self.rest_api.deployment_stage.stage_name)
@@ -109,6 +116,8 @@ class ApiStack(cdk.Stack):
         layer = RuntimeLayer(
             self, "Runtime", distributions=_POWERTOOLS, description="interlock and Powertools"
         )
+        acknowledge(function, "L1", "Python 3.13 is the newest that this is tested with")
+        acknowledge(role, "IAM5[Resource::*]", "X-Ray's PutTraceSegments has no resource")
         table.attach_to(function, counters=["*"], layer=layer)
         return function
 
@@ -120,7 +129,7 @@ class ApiStack(cdk.Stack):
             retention=retention_of(environment),
             removal_policy=environment.removal_policy,
         )
-        return apigateway.RestApi(
+        api = apigateway.RestApi(
             self,
             "Api",
             description="Interlock: counters",
@@ -151,6 +160,14 @@ class ApiStack(cdk.Stack):
                 authorization_type=apigateway.AuthorizationType.IAM
             ),
         )
+        acknowledge(
+            api,
+            "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/"
+            "AmazonAPIGatewayPushToCloudWatchLogs]",
+            "API Gateway's account-wide role wants this policy of AWS",
+        )
+        acknowledge(api, "APIG3", "the firewall is associated with the stage in stacks.firewall")
+        return api
 
     def _add_routes(self) -> None:
         validator = self.rest_api.add_request_validator(
@@ -163,13 +180,16 @@ class ApiStack(cdk.Stack):
             if route.model is not None and route.model not in models:
                 models[route.model] = self._add_model(route.model, contract)
             kind = apigateway.AuthorizationType
-            self.rest_api.root.resource_for_path(route.path).add_method(
+            method = self.rest_api.root.resource_for_path(route.path).add_method(
                 route.method,
                 integration,
                 authorization_type=kind.NONE if route.public else kind.IAM,
                 request_validator=validator,
                 request_models=({"application/json": models[route.model]} if route.model else None),
             )
+            acknowledge(method, "COG4", "callers are AWS principals: IAM authorizes, not Cognito")
+            if route.public:
+                acknowledge(method, "APIG4", "the OpenAPI document is meant to be public")
 
     def _add_model(self, name: str, contract: Contract) -> apigateway.Model:
         model = self.rest_api.add_model(
@@ -194,6 +214,35 @@ class ApiStack(cdk.Stack):
                 response_headers={"Content-Type": f"'{_PROBLEM}'"},
                 templates={"application/json": _problem_template(status, title, detail)},
             )
+
+    def _add_invoke_policy(self) -> iam.ManagedPolicy:
+        """Make the policy of those who may call the API: every route of its one stage."""
+        api, stage = self.rest_api, self.rest_api.deployment_stage
+        policy = iam.ManagedPolicy(
+            self,
+            "Invoke",
+            description="Interlock: call the API",
+            statements=[
+                iam.PolicyStatement(
+                    actions=["execute-api:Invoke"],
+                    resources=[api.arn_for_execute_api("*", "/*", stage.stage_name)],
+                )
+            ],
+        )
+        ids = [self._logical_id(construct) for construct in (api, stage)]
+        acknowledge(
+            policy,
+            f"IAM5[Resource::arn:aws:execute-api:{self.region}:{self.account}:"
+            f"<{ids[0]}>/<{ids[1]}>/*/*]",
+            "every route of this API's one stage, and no other API's",
+        )
+        return policy
+
+    def _logical_id(self, construct: Construct) -> str:
+        resource = construct.node.default_child
+        if not isinstance(resource, cdk.CfnElement):
+            raise TypeError(f"{construct.node.path} is no single resource")
+        return self.get_logical_id(resource)
 
     def _add_usage_plan(self, environment: Environment) -> None:
         burst, rate = environment.throttle

@@ -28,13 +28,19 @@ class Application:
         self.environment = environment_of(app.node)
         self.network = NetworkStack(app, "Network", **self._props("network"))
         self.data = DataStack(app, "Data", **self._props("data"))
-        self.api = ApiStack(app, "Api", table=self.data.table, **self._props("api"))
+        self.api = ApiStack(
+            app,
+            "Api",
+            table=self.data.table,
+            signing_key=self.data.signing_key,
+            **self._props("api"),
+        )
         self.service = ServiceStack(
             app,
             "Service",
             network=self.network,
             table=self.data.table,
-            api=self.api.rest_api,
+            api=self.api,
             **self._props("service"),
         )
         self.observability = ObservabilityStack(

@@ -1,11 +1,11 @@
-"""What must outlive everything else: the coordination table and its key."""
+"""What must outlive everything else: the coordination table, its key, and the key of receipts."""
 
 from typing import Any
 
 import aws_cdk as cdk
 from constructs import Construct
 
-from interlock.constructs import CoordinationTable
+from interlock.constructs import CoordinationTable, SigningKey
 from stacks.config import Environment
 
 
@@ -29,4 +29,5 @@ class DataStack(cdk.Stack):
             removal_policy=environment.removal_policy,
             deletion_protection=environment.stateful,
         )
+        self.signing_key = SigningKey(self, "Signing", removal_policy=environment.removal_policy)
         cdk.CfnOutput(self, "TableName", value=self.table.table_name)

@@ -8,6 +8,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from stacks.acknowledgements import acknowledge, acknowledge_template
 from stacks.config import Environment
 from stacks.retention import retention_of
 
@@ -61,9 +62,11 @@ class NetworkStack(cdk.Stack):
                 ec2.SubnetConfiguration(name="private", subnet_type=private, cidr_mask=22),
             ],
         )
+        acknowledge_template(self.vpc, "W3010", "the zones are the environment's choice")
         self.private_subnets = ec2.SubnetSelection(subnet_group_name="private")
         self.public_subnets = ec2.SubnetSelection(subnet_group_name="public")
         self.load_balancer_group = self._group("LoadBalancer", "Interlock: load balancer")
+        acknowledge(self.load_balancer_group, "EC23", "the listener is for everybody")
         self.instance_group = self._group("Instances", "Interlock: instances of the service")
         self._connect(environment)
         self._add_endpoints(environment)
@@ -131,7 +134,9 @@ class NetworkStack(cdk.Stack):
         _allow(private, "OutAnswers", (inside, _EPHEMERAL))
 
     def _acl(self, name: str, subnets: ec2.SubnetSelection) -> ec2.NetworkAcl:
-        return ec2.NetworkAcl(self, name, vpc=self.vpc, subnet_selection=subnets)
+        acl = ec2.NetworkAcl(self, name, vpc=self.vpc, subnet_selection=subnets)
+        acknowledge(acl, "VPC3", "a second wall per tier; tests evaluate every flow through it")
+        return acl
 
     def _add_flow_log(self, environment: Environment) -> None:
         key = kms.Key(

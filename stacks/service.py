@@ -4,18 +4,21 @@ from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
-from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_autoscaling as autoscaling
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
 from interlock.constructs import CoordinationTable
+from stacks.acknowledgements import acknowledge
+from stacks.api import ApiStack
 from stacks.bundle import service_bundle
 from stacks.config import Environment
+from stacks.firewall import protect
 from stacks.network import SERVICE_PORT, NetworkStack
 
 _SET_UP = Path(__file__).with_name("instance.sh")
@@ -35,7 +38,7 @@ class ServiceStack(cdk.Stack):
         environment: Environment,
         network: NetworkStack,
         table: CoordinationTable,
-        api: apigateway.RestApi,
+        api: ApiStack,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -48,7 +51,12 @@ class ServiceStack(cdk.Stack):
         )
         self.role = self._add_role(table, api)
         bundle = service_bundle(self, "Bundle", environment=environment)
-        bundle.grant_read(self.role)
+        # Not Asset.grant_read, which gives every object of the bucket to read.
+        iam.Grant.add_to_principal(
+            grantee=self.role,
+            actions=["s3:GetObject"],
+            resource_arns=[bundle.bucket.arn_for_objects(bundle.s3_object_key)],
+        )
         self.group = self._add_group(environment, network)
         self._install(bundle, table, api)
         self.load_balancer = self._add_load_balancer(environment, network)
@@ -62,20 +70,20 @@ class ServiceStack(cdk.Stack):
         cdk.CfnOutput(self, "TargetGroupArn", value=self.target_group.target_group_arn)
         cdk.CfnOutput(self, "ServiceUrl", value=url)
 
-    def _add_role(self, table: CoordinationTable, api: apigateway.RestApi) -> iam.Role:
+    def _add_role(self, table: CoordinationTable, api: ApiStack) -> iam.Role:
         role = iam.Role(
             self,
             "InstanceRole",
             assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
             managed_policies=[
-                iam.ManagedPolicy.from_aws_managed_policy_name("AmazonSSMManagedInstanceCore")
+                iam.ManagedPolicy.from_aws_managed_policy_name("AmazonSSMManagedInstanceCore"),
+                api.invoke_policy,
             ],
         )
-        stage = api.deployment_stage.stage_name
-        iam.Grant.add_to_principal(
-            grantee=role,
-            actions=["execute-api:Invoke"],
-            resource_arns=[api.arn_for_execute_api("*", "/*", stage)],
+        acknowledge(
+            role,
+            "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/AmazonSSMManagedInstanceCore]",
+            "AWS keeps what its SSM agent needs up to date; there is no SSH",
         )
         # The group elects a leader, which alone writes the history, in guarded transactions.
         table.grant_locks(role, "service/*")
@@ -109,7 +117,7 @@ class ServiceStack(cdk.Stack):
             ],
         )
         least, most = environment.capacity
-        return autoscaling.AutoScalingGroup(
+        group = autoscaling.AutoScalingGroup(
             self,
             "Group",
             vpc=network.vpc,
@@ -127,10 +135,10 @@ class ServiceStack(cdk.Stack):
             ),
             group_metrics=[autoscaling.GroupMetrics.all()],
         )
+        acknowledge(group, "AS3", "scaling is routine; alarms tell of what is not")
+        return group
 
-    def _install(
-        self, bundle: assets.Asset, table: CoordinationTable, api: apigateway.RestApi
-    ) -> None:
+    def _install(self, bundle: assets.Asset, table: CoordinationTable, api: ApiStack) -> None:
         """Fetch the service from S3, install it, run it under systemd, and signal the outcome."""
         user_data = self.group.user_data
         user_data.add_signal_on_exit_command(self.group)
@@ -139,7 +147,7 @@ class ServiceStack(cdk.Stack):
         )
         variables = {
             "ARCHIVE": archive,
-            "API_URL": api.url.removesuffix("/"),
+            "API_URL": api.rest_api.url.removesuffix("/"),
             "TABLE": table.table_name,
             "REGION": self.region,
             "PORT": str(SERVICE_PORT),
@@ -153,7 +161,7 @@ class ServiceStack(cdk.Stack):
     def _add_load_balancer(
         self, environment: Environment, network: NetworkStack
     ) -> elbv2.ApplicationLoadBalancer:
-        return elbv2.ApplicationLoadBalancer(
+        balancer = elbv2.ApplicationLoadBalancer(
             self,
             "LoadBalancer",
             vpc=network.vpc,
@@ -163,6 +171,22 @@ class ServiceStack(cdk.Stack):
             drop_invalid_header_fields=True,
             deletion_protection=environment.stateful,
         )
+        logs = s3.Bucket(
+            self,
+            "AccessLogs",
+            # The one encryption that load balancers can write with.
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            removal_policy=environment.removal_policy,
+            lifecycle_rules=[
+                s3.LifecycleRule(expiration=cdk.Duration.days(environment.log_retention_days))
+            ],
+        )
+        acknowledge(logs, "S1", "it is itself where logs go")
+        balancer.log_access_logs(logs)
+        protect(self, "Firewall", resource_arn=balancer.load_balancer_arn)
+        return balancer
 
     def _add_target_group(self, network: NetworkStack) -> elbv2.ApplicationTargetGroup:
         return elbv2.ApplicationTargetGroup(

@@ -26,9 +26,9 @@ class Synthesized:
     templates: Mapping[str, Template]
 
     def of_type(self, kind: str, stack: str | None = None) -> dict[str, Any]:
-        """Return the properties of the resources of a type, by logical id."""
+        """Return the properties of the resources of a type, by "stack.logical id"."""
         return {
-            logical_id: resource.get("Properties", {})
+            f"{name}.{logical_id}": resource.get("Properties", {})
             for name, template in self.templates.items()
             if stack in (None, name)
             for logical_id, resource in template["Resources"].items()

@@ -162,4 +162,4 @@ def test_default_group_is_closed(real):
 def test_only_the_listener_is_open_to_everybody(real):
     for name, group in real.of_type("AWS::EC2::SecurityGroup").items():
         opened = [r for r in group.get("SecurityGroupIngress", ()) if "CidrIp" in r]
-        assert not opened or name.startswith("LoadBalancer")
+        assert not opened or name.startswith("Network.LoadBalancer")
