@@ -3,9 +3,12 @@
 from typing import Any
 
 import aws_cdk as cdk
+from aws_cdk import aws_backup as backup
+from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from interlock.constructs import CoordinationTable, SigningKey
+from stacks.acknowledgements import acknowledge
 from stacks.config import Environment
 
 
@@ -31,3 +34,28 @@ class DataStack(cdk.Stack):
         )
         self.signing_key = SigningKey(self, "Signing", removal_policy=environment.removal_policy)
         cdk.CfnOutput(self, "TableName", value=self.table.table_name)
+        if environment.stateful:
+            self._add_backups(environment)
+
+    def _add_backups(self, environment: Environment) -> None:
+        """Keep daily, weekly and monthly backups; point-in-time recovery ends after 35 days."""
+        key = kms.Key(
+            self,
+            "BackupKey",
+            description="Interlock: backups",
+            enable_key_rotation=True,
+            removal_policy=environment.removal_policy,
+        )
+        vault = backup.BackupVault(
+            self, "Vault", encryption_key=key, removal_policy=environment.removal_policy
+        )
+        plan = backup.BackupPlan.daily_weekly_monthly7_year_retention(self, "Backups", vault)
+        selection = plan.add_selection(
+            "Tables", resources=[backup.BackupResource.from_dynamo_db_table(self.table.table)]
+        )
+        acknowledge(
+            selection,
+            "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/"
+            "AWSBackupServiceRolePolicyForBackup]",
+            "AWS keeps what its backup service needs up to date",
+        )

@@ -3,6 +3,7 @@
 from typing import Any
 
 import aws_cdk as cdk
+from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_iam as iam
@@ -40,6 +41,8 @@ class ObservabilityStack(cdk.Stack):
             **kwargs,
         )
         self.topic = self._add_topic(environment)
+        if environment.monthly_budget is not None and environment.alarm_email is not None:
+            self._add_budget(environment.monthly_budget, environment.alarm_email)
         unhealthy = service.target_group.metrics.unhealthy_host_count(
             period=cdk.Duration.minutes(1)
         )
@@ -82,6 +85,33 @@ class ObservabilityStack(cdk.Stack):
         if environment.alarm_email:
             topic.add_subscription(subscriptions.EmailSubscription(environment.alarm_email))
         return topic
+
+    def _add_budget(self, dollars: int, email: str) -> None:
+        """Tell by mail when the month's cost is forecast to pass the budget."""
+        budgets.CfnBudget(
+            self,
+            "Budget",
+            budget=budgets.CfnBudget.BudgetDataProperty(
+                budget_type="COST",
+                time_unit="MONTHLY",
+                budget_limit=budgets.CfnBudget.SpendProperty(amount=dollars, unit="USD"),
+            ),
+            notifications_with_subscribers=[
+                budgets.CfnBudget.NotificationWithSubscribersProperty(
+                    notification=budgets.CfnBudget.NotificationProperty(
+                        comparison_operator="GREATER_THAN",
+                        notification_type="FORECASTED",
+                        threshold=100,
+                        threshold_type="PERCENTAGE",
+                    ),
+                    subscribers=[
+                        budgets.CfnBudget.SubscriberProperty(
+                            address=email, subscription_type="EMAIL"
+                        )
+                    ],
+                )
+            ],
+        )
 
     def _alarm(self, name: str, metric: cloudwatch.IMetric, advice: str) -> None:
         alarm = cloudwatch.Alarm(

@@ -26,7 +26,7 @@ def test_table_is_encrypted_recoverable_and_expires_its_garbage(synthesized):
 def test_data_of_a_stateful_environment_outlives_its_stack(synthesized):
     resources = synthesized.templates["Data"]["Resources"].values()
     kept = {r["Type"] for r in resources if r.get("DeletionPolicy") == "Retain"}
-    wanted = {"AWS::DynamoDB::GlobalTable", "AWS::KMS::Key"}
+    wanted = {"AWS::Backup::BackupVault", "AWS::DynamoDB::GlobalTable", "AWS::KMS::Key"}
     assert kept == (wanted if synthesized.name == "prod" else set())
 
 
@@ -176,3 +176,17 @@ def test_both_doors_have_a_firewall_with_a_rate_limit(real):
     for acl in real.of_type("AWS::WAFv2::WebACL").values():
         rules = {rule["Name"] for rule in acl["Rules"]}
         assert {"RateLimit", "AWSManagedRulesCommonRuleSet"} <= rules
+
+
+def test_a_real_environment_has_a_budget_and_a_stateful_one_backups(synthesized):
+    assert len(synthesized.of_type("AWS::Budgets::Budget")) == (synthesized.name != "local")
+    assert len(synthesized.of_type("AWS::Backup::BackupSelection")) == (synthesized.name == "prod")
+
+
+def test_every_alarm_tells_somebody_and_says_what_to_do(synthesized):
+    alarms = synthesized.of_type("AWS::CloudWatch::Alarm", "Observability").values()
+    watched = {"5XXError", "Errors", "UnHealthyHostCount", "ReadThrottleEvents"}
+    assert all(f'"{metric}"' in json.dumps(list(alarms)) for metric in watched)
+    for alarm in alarms:
+        assert alarm["AlarmActions"]
+        assert ":" in alarm["AlarmDescription"]
