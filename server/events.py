@@ -114,7 +114,11 @@ class Events:
                     _replace(queue, state)
 
     async def _now(self) -> dict[str, Any]:
-        cluster = await self._group.cluster()
+        try:
+            cluster = await self._group.cluster()
+        except Exception:  # noqa: BLE001 - the counters do not need the table's answer
+            _log.exception("the group could not be read")
+            cluster = None
         try:
             counters = await all_counters(self._upstream)
         except (UpstreamFailed, CredentialsMissing) as error:
