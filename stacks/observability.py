@@ -59,9 +59,13 @@ class ObservabilityStack(cdk.Stack):
                 unhealthy,
                 "Instances fail /healthz and are replaced: if it lasts, read their journal by SSM.",
             ),
-            "TableThrottles": (
-                table.metric_throttled(),
-                "DynamoDB throttles: look for one hot key; give its counter more shards.",
+            "ThrottledReads": (
+                table.metric_throttled_reads(),
+                "DynamoDB throttles reads: look for one hot key; poll its lock less often.",
+            ),
+            "ThrottledWrites": (
+                table.metric_throttled_writes(),
+                "DynamoDB throttles writes: look for one hot key; give its counter more shards.",
             ),
         }
         for name, (metric, advice) in watched.items():

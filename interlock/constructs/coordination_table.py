@@ -225,21 +225,17 @@ class CoordinationTable(Construct):
         """Measure how long acquisitions waited: 99th percentile, in milliseconds."""
         return self._metric("LockWaitTime", "p99", period)
 
-    def metric_throttled(self, *, period: Duration | None = None) -> cloudwatch.MathExpression:
-        """Count the reads and writes that DynamoDB throttled.
+    def metric_throttled_reads(self, *, period: Duration | None = None) -> cloudwatch.Metric:
+        """Count the reads that DynamoDB throttled.
 
-        DynamoDB counts both by table; its `ThrottledRequests` is by operation only:
+        By table; `ThrottledRequests` has no such sum, only one by operation:
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
         """
-        return cloudwatch.MathExpression(
-            expression="FILL(reads, 0) + FILL(writes, 0)",
-            label="Throttled",
-            using_metrics={
-                "reads": self._table_metric("ReadThrottleEvents", period),
-                "writes": self._table_metric("WriteThrottleEvents", period),
-            },
-            period=period or Duration.minutes(1),
-        )
+        return self._table_metric("ReadThrottleEvents", period)
+
+    def metric_throttled_writes(self, *, period: Duration | None = None) -> cloudwatch.Metric:
+        """Count the writes that DynamoDB throttled."""
+        return self._table_metric("WriteThrottleEvents", period)
 
     def metric_conflicts(self, *, period: Duration | None = None) -> cloudwatch.Metric:
         """Count item-level requests refused because a transaction was under way."""

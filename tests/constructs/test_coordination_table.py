@@ -178,6 +178,8 @@ def test_attach_to_gives_layer_variable_and_grants_in_one_statement(stack):
         ("metric_contended", "LocksContended"),
         ("metric_lost", "LocksLost"),
         ("metric_wait_time", "LockWaitTime"),
+        ("metric_throttled_reads", "ReadThrottleEvents"),
+        ("metric_throttled_writes", "WriteThrottleEvents"),
         ("metric_conflicts", "TransactionConflict"),
         ("metric_refused_conditions", "ConditionalCheckFailedRequests"),
     ],
@@ -186,9 +188,3 @@ def test_metrics_carry_their_period(stack, metric, name):
     table = CoordinationTable(stack, "Table")
     made = getattr(table, metric)(period=cdk.Duration.minutes(5))
     assert (made.metric_name, made.period.to_minutes()) == (name, 5)
-
-
-def test_throttles_are_counted_by_the_metrics_that_a_table_has(stack):
-    made = CoordinationTable(stack, "Table").metric_throttled()
-    names = {metric.metric_name for metric in made.using_metrics.values()}
-    assert names == {"ReadThrottleEvents", "WriteThrottleEvents"}
