@@ -167,9 +167,12 @@ class Leading:
         return True
 
     async def _resign(self) -> None:
-        await self._write(
-            "REMOVE version", "version = :mine", {":mine": {"S": self._version}}, {}, ""
-        )
+        try:
+            await self._write(
+                "REMOVE version", "version = :mine", {":mine": {"S": self._version}}, {}, ""
+            )
+        except Exception:  # noqa: BLE001 - must not take the place of the cancellation
+            _log.exception("the lead could not be given back; it ends with its lease")
 
     async def _write(
         self,
