@@ -8,13 +8,24 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from interlock.signing._http import sign_message, verify_message
     from interlock.signing._items import SignedItem
     from interlock.signing._mac import Mac
     from interlock.signing._signer import Signer, jwks
     from interlock.signing._sigv4 import SigV4, sigv4
     from interlock.signing._verifier import Verifier
 
-__all__ = ["Mac", "SigV4", "SignedItem", "Signer", "Verifier", "jwks", "sigv4"]
+__all__ = [
+    "Mac",
+    "SigV4",
+    "SignedItem",
+    "Signer",
+    "Verifier",
+    "jwks",
+    "sign_message",
+    "sigv4",
+    "verify_message",
+]
 
 _HOMES = {
     "Mac": "interlock.signing._mac",
@@ -23,7 +34,9 @@ _HOMES = {
     "Signer": "interlock.signing._signer",
     "Verifier": "interlock.signing._verifier",
     "jwks": "interlock.signing._signer",
+    "sign_message": "interlock.signing._http",
     "sigv4": "interlock.signing._sigv4",
+    "verify_message": "interlock.signing._http",
 }
 
 

@@ -61,9 +61,13 @@ def check_signature(
     algorithm: str, jwk: Mapping[str, Any], message: bytes, signature: bytes
 ) -> None:
     """Raise BadSignature unless this key signed this message."""
-    key = _public_key(algorithm, tuple(sorted((k, jwk[k]) for k in _members(jwk) if k in jwk)))
-    if not _ALGORITHMS[algorithm].verify(message, key, signature):
+    if not _ALGORITHMS[algorithm].verify(message, load_key(algorithm, jwk), signature):
         raise BadSignature("the signature is not that of this content by this key")
+
+
+def load_key(algorithm: str, jwk: Mapping[str, Any]) -> Any:
+    """Return the JWK as a public key of cryptography; raise UnknownKey if it is broken."""
+    return _public_key(algorithm, tuple(sorted((k, jwk[k]) for k in _members(jwk) if k in jwk)))
 
 
 @lru_cache(maxsize=256)  # reading a key costs as much as a verification

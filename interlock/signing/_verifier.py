@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 from interlock._drivers.boto3 import Boto3Driver
 from interlock._protocol.signing.cache import KeyCache
-from interlock._protocol.signing.tokens import ALGORITHMS, ClaimRules, Token, read_token
+from interlock._protocol.signing.tokens import ALGORITHMS, ClaimRules, algorithm_of, read_token
+from interlock.errors import AlgorithmNotAllowed
 from interlock.signing._check import check_detached, check_token, check_type
 from interlock.signing._fetch import KeySource, fetch_url
 
@@ -66,18 +67,29 @@ class Verifier:
         parsed = read_token(token)
         check_type(parsed, self._token_type)
         return check_token(
-            parsed, self._key(parsed), self._algorithms, self._rules, self._wall_clock()
+            parsed, self._key(parsed.kid), self._algorithms, self._rules, self._wall_clock()
         )
 
     def verify_detached(self, token: str, payload: bytes) -> None:
         """Return if the token signs this payload (RFC 7797); raise as `verify` does if not."""
         parsed = read_token(token)
         check_type(parsed, self._token_type)
-        check_detached(parsed, payload, self._key(parsed), self._algorithms)
+        check_detached(parsed, payload, self._key(parsed.kid), self._algorithms)
 
-    def _key(self, token: Token) -> Mapping[str, Any]:
-        key = self._cache.known(token.kid, self._monotonic())
+    def key_for(self, kid: str) -> tuple[str, Mapping[str, Any]]:
+        """Return the trusted key of this `kid` as a JWK, and the JWS algorithm it is for.
+
+        Raises UnknownKey, AlgorithmNotAllowed or KeysUnavailable.
+        """
+        jwk = self._key(kid)
+        algorithm = algorithm_of(jwk)
+        if algorithm is None or algorithm not in self._algorithms:
+            raise AlgorithmNotAllowed(f"key {kid!r} is for {algorithm}, which is not allowed")
+        return algorithm, jwk
+
+    def _key(self, kid: str) -> Mapping[str, Any]:
+        key = self._cache.known(kid, self._monotonic())
         if key is not None:
             return key
         with self._fetching:
-            return self._driver.run(self._cache.find(token.kid))
+            return self._driver.run(self._cache.find(kid))

@@ -86,6 +86,13 @@ def check_algorithm(token: Token, jwk: Mapping[str, Any], allowed: Collection[st
         raise AlgorithmNotAllowed(f"alg {token.algorithm!r} is not that of key {token.kid!r}")
 
 
+def algorithm_of(jwk: Mapping[str, Any]) -> str | None:
+    """Return the one algorithm that a published key is for, or None if it does not say."""
+    if jwk["kty"] == "RSA":
+        return jwk.get("alg")
+    return _BY_CURVE.get(str(jwk.get("crv")))
+
+
 def read_json(data: bytes, what: str) -> dict[str, Any]:
     """Parse a JSON object; refuse duplicate members, NaN and broken UTF-8 with MalformedToken."""
     try:

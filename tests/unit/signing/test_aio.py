@@ -27,7 +27,13 @@ class AwaitableKms:
 
 
 def test_the_names_are_the_same():
-    assert set(aio.__all__) == set(signing.__all__) - {"SignedItem", "SigV4", "sigv4"}
+    assert set(aio.__all__) == set(signing.__all__) - {
+        "SignedItem",
+        "SigV4",
+        "sigv4",
+        "sign_message",
+        "verify_message",
+    }
 
 
 async def test_a_token_signs_and_verifies():
