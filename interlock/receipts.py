@@ -1,6 +1,6 @@
 """Receipts: signed statements of what was done to a counter, which anyone can verify.
 
-Making one needs boto3 only; verifying one needs `interlock[verify]`.
+Making one needs boto3 only; verifying one needs `interlock[verify]`, or a `KmsVerifier`.
 """
 
 import time
@@ -14,7 +14,7 @@ from interlock.errors import ClaimMissing, ClaimRejected
 if TYPE_CHECKING:
     from interlock.signing import Signer
 
-__all__ = ["RECEIPT_TYPE", "Receipt", "ReceiptIssuer", "ReceiptVerifier"]
+__all__ = ["RECEIPT_TYPE", "Receipt", "ReceiptIssuer", "ReceiptVerifier", "receipt_of"]
 
 # Tells a receipt from any other token that the same key might sign (RFC 8725, 3.11).
 RECEIPT_TYPE = "interlock-receipt+jwt"
@@ -91,12 +91,10 @@ class ReceiptVerifier:
     Takes what `Verifier` takes; a receipt has no end, it is true for as long as its key is trusted.
     """
 
-    def __init__(self, keys: Any, *, issuer: str | None = None, **options: Any) -> None:
+    def __init__(self, keys: Any, *, issuer: str, **options: Any) -> None:
         from interlock.signing import Verifier  # noqa: PLC0415 - issuing does without cryptography
 
-        self._verifier = Verifier(
-            keys, issuer=issuer, token_type=RECEIPT_TYPE, required=["iat"], **options
-        )
+        self._verifier = Verifier(keys, issuer=issuer, token_type=RECEIPT_TYPE, **options)
 
     def verify(self, token: str) -> Receipt:
         """Return what a genuine receipt states; raise as `Verifier.verify` does otherwise."""
@@ -104,10 +102,15 @@ class ReceiptVerifier:
 
 
 def receipt_of(claims: Mapping[str, Any]) -> Receipt:
-    """Read verified claims; raise ClaimMissing or ClaimRejected if they state no receipt."""
+    """Return what claims state that were verified with `RECEIPT_TYPE` as the token's type.
+
+    Raises ClaimMissing or ClaimRejected if they state no receipt.
+    """
     values: dict[str, Any] = {}
     for field in fields(Receipt):
         if field.name == "time":
+            if "iat" not in claims:
+                raise ClaimMissing("iat")
             values["time"] = datetime.fromtimestamp(claims["iat"], UTC)
         elif field.name in claims:
             values[field.name] = _checked(field.name, claims[field.name])

@@ -71,8 +71,7 @@ class ApiStack(cdk.Stack):
             **kwargs,
         )
         self.function = self._add_function(environment, table)
-        signing_key.grant_sign(self.function)
-        self.function.add_environment("INTERLOCK_SIGNING_KEY", signing_key.alias.alias_name)
+        self._let_sign(environment, signing_key)
         self.rest_api = self._add_api(environment)
         self._add_routes()
         self._add_refusals()
@@ -120,6 +119,14 @@ class ApiStack(cdk.Stack):
         acknowledge(role, "IAM5[Resource::*]", "X-Ray's PutTraceSegments has no resource")
         table.attach_to(function, counters=["*"], layer=layer)
         return function
+
+    def _let_sign(self, environment: Environment, signing_key: SigningKey) -> None:
+        """Let the function sign receipts with this key, verify them, and publish its keys."""
+        self.function.add_environment("INTERLOCK_SIGNING_KEY", ",".join(signing_key.key_arns))
+        # Not the API's URL: the function would depend on the API, which depends on the function.
+        self.function.add_environment("INTERLOCK_ISSUER", f"interlock-{environment.name}")
+        signing_key.grant_sign(self.function)
+        signing_key.grant_verify(self.function)
 
     def _add_api(self, environment: Environment) -> apigateway.RestApi:
         burst, rate = environment.throttle

@@ -1,4 +1,4 @@
-"""What must outlive everything else: the coordination table, its key, and the key of receipts."""
+"""What must outlive everything else: the coordination table, and the keys that sign receipts."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ class DataStack(cdk.Stack):
             removal_policy=environment.removal_policy,
             deletion_protection=environment.stateful,
         )
-        self.signing_key = SigningKey(self, "Signing", removal_policy=environment.removal_policy)
+        self.signing_key = SigningKey(self, "Receipts", removal_policy=environment.removal_policy)
         cdk.CfnOutput(self, "TableName", value=self.table.table_name)
         if environment.stateful:
             self._add_backups(environment)

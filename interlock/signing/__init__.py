@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from interlock.signing._http import sign_message, verify_message
     from interlock.signing._items import SignedItem
+    from interlock.signing._kms_verifier import KmsVerifier
     from interlock.signing._mac import Mac
     from interlock.signing._signer import Signer, jwks
     from interlock.signing._sigv4 import SigV4, sigv4
     from interlock.signing._verifier import Verifier
 
 __all__ = [
+    "KmsVerifier",
     "Mac",
     "SigV4",
     "SignedItem",
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "KmsVerifier": "interlock.signing._kms_verifier",
     "Mac": "interlock.signing._mac",
     "SigV4": "interlock.signing._sigv4",
     "SignedItem": "interlock.signing._items",

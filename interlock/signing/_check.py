@@ -14,20 +14,11 @@ from interlock._protocol.signing.tokens import (
     check_algorithm,
     read_json,
 )
-from interlock.errors import BadSignature, ClaimRejected, MalformedToken, UnknownKey
+from interlock.errors import BadSignature, MalformedToken, UnknownKey
 
 _ALGORITHMS: dict[str, Algorithm] = {
     name: algorithm for name, algorithm in get_default_algorithms().items() if name in SUPPORTED
 }
-
-
-def check_type(token: Token, expected: str | None) -> None:
-    """Refuse a token of another `typ`; `application/` may be left out (RFC 7515, 4.1.9)."""
-    if expected is None:
-        return
-    given = token.header.get("typ")
-    if not isinstance(given, str) or _bare(given) != _bare(expected):
-        raise ClaimRejected("typ", f"is {given!r}, expected {expected!r}")
 
 
 def check_token(
@@ -81,7 +72,3 @@ def _public_key(algorithm: str, members: tuple[tuple[str, str], ...]) -> Any:
 def _members(jwk: Mapping[str, Any]) -> tuple[str, ...]:
     # Public members only: were a private key published by mistake, it would still be no use here.
     return ("kty", "n", "e") if jwk["kty"] == "RSA" else ("kty", "crv", "x", "y")
-
-
-def _bare(media_type: str) -> str:
-    return media_type.lower().removeprefix("application/")

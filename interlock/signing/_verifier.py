@@ -8,9 +8,15 @@ from typing import Any, TypeAlias
 
 from interlock._drivers.boto3 import Boto3Driver
 from interlock._protocol.signing.cache import KeyCache
-from interlock._protocol.signing.tokens import ALGORITHMS, ClaimRules, algorithm_of, read_token
+from interlock._protocol.signing.tokens import (
+    ALGORITHMS,
+    ClaimRules,
+    algorithm_of,
+    check_type,
+    read_token,
+)
 from interlock.errors import AlgorithmNotAllowed
-from interlock.signing._check import check_detached, check_token, check_type
+from interlock.signing._check import check_detached, check_token
 from interlock.signing._fetch import KeySource, fetch_url
 
 KeySet: TypeAlias = Mapping[str, Any]

@@ -10,25 +10,26 @@ from routes import Application
 from interlock import CounterClient
 
 if TYPE_CHECKING:
-    from interlock.receipts import ReceiptIssuer
+    from proofs import Proofs
 
 logger = Logger(service="counters")  # configures the logger that the other modules write to
 origin = os.environ.get("INTERLOCK_ALLOWED_ORIGIN")
 
 
-def receipts(key_id: str | None) -> "ReceiptIssuer | None":
-    """Return who signs changes with a KMS key; None, and nothing imported, without one."""
-    if not key_id:
-        return None
-    from interlock.receipts import ReceiptIssuer  # noqa: PLC0415 - only where changes are signed
-    from interlock.signing import Signer  # noqa: PLC0415 - as above
+def proofs(key_arns: str | None) -> "Proofs | None":
+    """Return who signs changes with the first of these KMS keys; None without one.
 
-    issuer = os.environ.get("INTERLOCK_ISSUER", "interlock")
-    return ReceiptIssuer(Signer(key_id), issuer=issuer)
+    The ARNs are parted by commas. Without them nothing is imported for signing.
+    """
+    if not key_arns:
+        return None
+    from proofs import Proofs  # noqa: PLC0415 - only where changes are signed
+
+    return Proofs(key_arns.split(","), os.environ.get("INTERLOCK_ISSUER", "interlock"))
 
 
 application = Application(
-    CounterClient(os.environ["INTERLOCK_TABLE"]), receipts(os.environ.get("INTERLOCK_SIGNING_KEY"))
+    CounterClient(os.environ["INTERLOCK_TABLE"]), proofs(os.environ.get("INTERLOCK_SIGNING_KEY"))
 )
 
 

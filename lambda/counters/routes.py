@@ -12,9 +12,11 @@ from incoming import MAX_SHARDS, Request, integer, named, optional
 from problems import Problem, Reply
 
 from interlock import CounterClient
-from interlock.errors import InterlockError
+from interlock.errors import InterlockError, InvalidToken
 
 if TYPE_CHECKING:
+    from proofs import Proofs
+
     from interlock import CounterChange, CounterState
     from interlock.receipts import ReceiptIssuer
 
@@ -24,10 +26,10 @@ OK, CREATED, GONE = HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT
 
 @dataclass(slots=True)
 class Application:
-    """What the routes work with; `receipts` is None where no signing key is configured."""
+    """What the routes work with; `proofs` is None where no signing key is configured."""
 
     counters: CounterClient
-    receipts: "ReceiptIssuer | None" = None
+    proofs: "Proofs | None" = None
 
 
 def get_counter(app: Application, request: Request) -> Reply:
@@ -117,6 +119,34 @@ def get_openapi(app: Application, request: Request) -> Reply:  # noqa: ARG001 - 
     return Reply(OK, _document())
 
 
+def get_jwks(app: Application, request: Request) -> Reply:  # noqa: ARG001 - a route's signature
+    """GET /.well-known/jwks.json."""
+    return Reply(OK, _proofs(app).key_set, {"Cache-Control": "public, max-age=300"})
+
+
+def verify_receipt(app: Application, request: Request) -> Reply:
+    """POST /receipts/verify."""
+    text = request.body("receipt", needed=("receipt",))["receipt"]
+    try:
+        receipt = _proofs(app).verify(text)
+    except InvalidToken as error:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "receipt-rejected",
+            str(error),
+            field="receipt",
+            reason=type(error).__name__,
+        ) from error
+    return Reply(OK, {**asdict(receipt), "time": receipt.time.isoformat()})
+
+
+def _proofs(app: Application) -> "Proofs":
+    if app.proofs is None:
+        detail = "this deployment has no signing key, so there are no receipts"
+        raise Problem(HTTPStatus.NOT_FOUND, "no-signing-key", detail)
+    return app.proofs
+
+
 @cache
 def _document() -> Any:
     import json  # noqa: PLC0415 - loaded already; named where it is used
@@ -135,8 +165,8 @@ def _changed(app: Application, name: str, change: "CounterChange", key: str | No
 
 def _told(app: Application, name: str, change: "CounterChange", key: str | None) -> dict[str, Any]:
     told: dict[str, Any] = {"name": name, **asdict(change)}
-    if app.receipts is not None:
-        told["receipt"] = _receipt(app.receipts, name, change, key)
+    if app.proofs is not None:
+        told["receipt"] = _receipt(app.proofs.receipts, name, change, key)
     return told
 
 
@@ -179,5 +209,7 @@ ROUTES: dict[tuple[str, str], Callable[[Application, Request], Reply]] = {
     ("POST", "/counters/{name}/decrement"): decrement_counter,
     ("POST", "/counters/{name}/reset"): reset_counter,
     ("POST", "/transfers"): create_transfer,
+    ("GET", "/.well-known/jwks.json"): get_jwks,
+    ("POST", "/receipts/verify"): verify_receipt,
     ("GET", "/openapi.json"): get_openapi,
 }

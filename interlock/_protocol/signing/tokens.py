@@ -75,6 +75,15 @@ def read_token(token: str, known: Collection[str] = SUPPORTED) -> Token:
     )
 
 
+def check_type(token: Token, expected: str | None) -> None:
+    """Refuse a token of another `typ`; `application/` may be left out (RFC 7515, 4.1.9)."""
+    if expected is None:
+        return
+    given = token.header.get("typ")
+    if not isinstance(given, str) or _bare(given) != _bare(expected):
+        raise ClaimRejected("typ", f"is {given!r}, expected {expected!r}")
+
+
 def check_algorithm(token: Token, jwk: Mapping[str, Any], allowed: Collection[str]) -> None:
     """Refuse an algorithm that is not allowed, or that is not the key's own (RFC 8725, 3.1)."""
     if token.algorithm not in allowed:
@@ -186,3 +195,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _malformed(reason: str) -> NoReturn:
     raise MalformedToken(reason)
+
+
+def _bare(media_type: str) -> str:
+    return media_type.lower().removeprefix("application/")

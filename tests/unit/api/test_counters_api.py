@@ -273,7 +273,9 @@ def test_pages_of_other_origins_are_let_in_by_configuration(call):
 
 
 def test_a_change_is_answered_even_if_it_cannot_be_signed(call, app):
-    app.receipts = SimpleNamespace(issue=lambda name, **claims: f"{name}:{claims['previous']}")
+    app.proofs = SimpleNamespace(
+        receipts=SimpleNamespace(issue=lambda name, **claims: f"{name}:{claims['previous']}")
+    )
     assert call("POST", "/counters/a/increment", {"amount": 2}).body["receipt"] == "a:0"
 
     def fail(*_, **__):
@@ -281,6 +283,6 @@ def test_a_change_is_answered_even_if_it_cannot_be_signed(call, app):
 
         raise ServiceUnavailable("KMS")
 
-    app.receipts = SimpleNamespace(issue=fail)
+    app.proofs = SimpleNamespace(receipts=SimpleNamespace(issue=fail))
     reply = call("POST", "/counters/a/increment", {"amount": 2})
     assert (reply.status, reply.body["value"], reply.body["receipt"]) == (200, 4, None)

@@ -15,7 +15,7 @@ from interlock.signing import jwks
 from tests.unit.signing.kms import LocalKms
 
 FOLDER = Path(__file__).parents[3] / "lambda" / "counters"
-MODULES = ("handler", "answering", "incoming", "problems", "routes")
+MODULES = ("handler", "answering", "incoming", "problems", "proofs", "routes")
 CONTEXT = SimpleNamespace(
     aws_request_id="00000000-0000-4000-8000-000000000000",
     function_name="counters",

@@ -84,10 +84,14 @@ class LocalKms:
     def verify(self, *, KeyId, Message, MessageType, Signature, SigningAlgorithm):
         arn, key = self._find("Verify", KeyId)
         assert MessageType == "DIGEST"
+        prehashed = Prehashed(HASHES[SigningAlgorithm[-3:]])
+        scheme = (
+            (ec.ECDSA(prehashed),)
+            if isinstance(key, ec.EllipticCurvePrivateKey)
+            else (_padding(SigningAlgorithm), prehashed)
+        )
         try:
-            key.public_key().verify(
-                Signature, Message, ec.ECDSA(Prehashed(HASHES[SigningAlgorithm[-3:]]))
-            )
+            key.public_key().verify(Signature, Message, *scheme)
         except InvalidSignature:
             raise refusal("KMSInvalidSignatureException") from None
         return {"KeyId": arn, "SignatureValid": True}

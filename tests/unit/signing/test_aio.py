@@ -28,6 +28,7 @@ class AwaitableKms:
 
 def test_the_names_are_the_same():
     assert set(aio.__all__) == set(signing.__all__) - {
+        "KmsVerifier",
         "SignedItem",
         "SigV4",
         "sigv4",

@@ -11,8 +11,8 @@ from interlock.errors import (
     ServiceUnavailable,
     TokenNotYetValid,
 )
-from interlock.receipts import RECEIPT_TYPE, Receipt, ReceiptIssuer, ReceiptVerifier
-from interlock.signing import Signer, jwks
+from interlock.receipts import RECEIPT_TYPE, Receipt, ReceiptIssuer, ReceiptVerifier, receipt_of
+from interlock.signing import KmsVerifier, Signer, jwks
 from tests.unit.signing.kms import LocalKms, refusal
 
 ISSUER = "https://api.example"
@@ -36,8 +36,26 @@ def issuer(signer):
     return ReceiptIssuer(signer, issuer=ISSUER, wall_clock=lambda: NOW + 0.7)
 
 
-@pytest.fixture
-def verifier(kms):
+class ByKms:
+    """Verifies as the counter function does, which has no cryptography."""
+
+    def __init__(self, kms):
+        self._verifier = KmsVerifier(
+            ["alias/receipts"],
+            client=kms,
+            issuer=ISSUER,
+            token_type=RECEIPT_TYPE,
+            wall_clock=lambda: NOW,
+        )
+
+    def verify(self, token):
+        return receipt_of(self._verifier.verify(token))
+
+
+@pytest.fixture(params=["local", "kms"])
+def verifier(kms, request):
+    if request.param == "kms":
+        return ByKms(kms)
     return ReceiptVerifier(
         jwks(["alias/receipts"], client=kms), issuer=ISSUER, wall_clock=lambda: NOW
     )

@@ -1,0 +1,92 @@
+"""Verification by KMS itself, for those who can call it and have no cryptography installed."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from interlock._protocol.faults import Refused
+from interlock._protocol.requests import Operation, wall_clock
+from interlock._protocol.signing.der import raw_to_der
+from interlock._protocol.signing.keys import PublicKey, RsaAlgorithm
+from interlock._protocol.signing.kms import ask
+from interlock._protocol.signing.signer import fetch_key
+from interlock._protocol.signing.tokens import (
+    ClaimRules,
+    Token,
+    check_algorithm,
+    check_type,
+    read_json,
+    read_token,
+)
+from interlock.errors import BadSignature, MalformedToken, SigningError, UnknownKey
+
+
+@dataclass(frozen=True, slots=True)
+class KmsVerification:
+    """Whose tokens are accepted, and by which rules. `timeout` in seconds."""
+
+    key_ids: Sequence[str]
+    algorithms: Collection[str]
+    token_type: str | None
+    rules: ClaimRules
+    timeout: float
+    rsa_algorithm: RsaAlgorithm
+
+
+class KmsVerifierOperations:
+    """What a KmsVerifier does, as operations. Remembers the keys between them."""
+
+    def __init__(self, settings: KmsVerification) -> None:
+        self._settings = settings
+        self._keys: Mapping[str, PublicKey] | None = None
+
+    def keys(self) -> Operation[Mapping[str, PublicKey]]:
+        """Return the keys by kid, looked up once: a key's ARN and kid never part."""
+        if self._keys is None:
+            found = {}
+            for key_id in self._settings.key_ids:
+                key = yield from fetch_key(
+                    key_id, self._settings.rsa_algorithm, self._settings.timeout
+                )
+                found[key.kid] = key
+            self._keys = found
+        return self._keys
+
+    def verify(self, text: str) -> Operation[dict[str, Any]]:
+        """Return the claims of a token that is genuine and valid now."""
+        token = read_token(text)
+        check_type(token, self._settings.token_type)
+        if token.payload is None:
+            raise MalformedToken("a detached token has no claims")
+        key = (yield from self.keys()).get(token.kid)
+        if key is None:
+            raise UnknownKey(f"no trusted key has kid {token.kid!r}")
+        check_algorithm(token, key.published(), self._settings.algorithms)
+        yield from self._check_signature(token, key)
+        claims = read_json(token.payload, "payload")
+        self._settings.rules.check(claims, (yield from wall_clock()))
+        return claims
+
+    def _check_signature(self, token: Token, key: PublicKey) -> Operation[None]:
+        size = key.algorithm.size
+        try:
+            signature = raw_to_der(token.signature, size) if size else token.signature
+        except ValueError as error:
+            raise BadSignature(f"no {token.algorithm} signature: {error}") from error
+        if not signature:
+            raise BadSignature("the signature is empty")
+        try:
+            yield from ask(
+                "Verify",
+                timeout=self._settings.timeout,
+                KeyId=key.arn,
+                Message=key.algorithm.digest(token.signing_prefix),
+                MessageType="DIGEST",
+                Signature=signature,
+                SigningAlgorithm=key.algorithm.kms_name,
+            )
+        except SigningError as error:
+            cause = error.__cause__
+            if isinstance(cause, Refused) and cause.code == "KMSInvalidSignatureException":
+                raise BadSignature("the signature is not that of this content") from error
+            raise

@@ -1,0 +1,69 @@
+"""The counter function may use the receipts' key and no other; its public keys are public."""
+
+import json
+from pathlib import Path
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk.assertions import Template
+
+from stacks.api import ApiStack
+from stacks.config import environment_of
+from stacks.data import DataStack
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def stacks():
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+    app = cdk.App(context={**context, "env": "local"})
+    environment = environment_of(app.node)
+    data = DataStack(app, "Data", environment=environment)
+    api = ApiStack(
+        app, "Api", environment=environment, table=data.table, signing_key=data.signing_key
+    )
+    return data, api
+
+
+@pytest.fixture(scope="module")
+def template(stacks):
+    return Template.from_stack(stacks[1])
+
+
+def kms_statements(template):
+    return [
+        statement
+        for policy in template.find_resources("AWS::IAM::Policy").values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if any(action.startswith("kms:") for action in listed(statement["Action"]))
+    ]
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def test_the_function_signs_with_this_key_and_nothing_else(stacks, template):
+    arns = [stacks[1].resolve(arn) for arn in stacks[0].signing_key.key_arns]
+    signing = [s for s in kms_statements(template) if "kms:Sign" in listed(s["Action"])]
+    (statement,) = signing
+    assert listed(statement["Resource"]) == arns
+    assert statement["Condition"]["StringEquals"]["kms:MessageType"] == "DIGEST"
+    for other in kms_statements(template):
+        actions = listed(other["Action"])
+        assert "kms:*" not in actions
+        if other is not statement and {"kms:GetPublicKey", "kms:Verify"} & set(actions):
+            assert listed(other["Resource"]) == arns
+
+
+def test_the_keys_are_public_and_the_verification_is_not(template):
+    methods = template.find_resources("AWS::ApiGateway::Method").values()
+    resources = template.find_resources("AWS::ApiGateway::Resource")
+    by_part = {
+        resources[m["Properties"]["ResourceId"]["Ref"]]["Properties"]["PathPart"]: m["Properties"]
+        for m in methods
+        if "Ref" in m["Properties"]["ResourceId"]
+    }
+    assert by_part["jwks.json"]["AuthorizationType"] == "NONE"
+    assert by_part["verify"]["AuthorizationType"] == "AWS_IAM"

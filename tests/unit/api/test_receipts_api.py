@@ -1,0 +1,119 @@
+"""Changes come with receipts, which the API's own keys prove."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from interlock import CounterClient
+from interlock._drivers.clients import method_name
+from interlock.receipts import ReceiptVerifier
+from tests.simulation.store import Store
+from tests.simulation.tables import Table
+from tests.unit.signing.kms import LocalKms, refusal
+
+FOLDER = Path(__file__).parents[3] / "lambda" / "counters"
+MODULES = ("answering", "incoming", "problems", "proofs", "routes")
+
+
+class Client:
+    def __init__(self):
+        store = Store(Table("t"))
+        for operation in ("GetItem", "UpdateItem", "TransactGetItems", "TransactWriteItems"):
+            setattr(self, method_name(operation), self.caller(store, operation))
+
+    def caller(self, store, operation):
+        return lambda **params: store.perform(operation, params)
+
+
+@pytest.fixture
+def kms():
+    return LocalKms()
+
+
+@pytest.fixture
+def keys(kms):
+    return [kms.create(), kms.create()]
+
+
+@pytest.fixture
+def send(monkeypatch, kms, keys):
+    monkeypatch.syspath_prepend(FOLDER)
+    from answering import answer  # noqa: PLC0415 - importable from here on
+    from proofs import Proofs  # noqa: PLC0415 - as above
+    from routes import Application  # noqa: PLC0415 - as above
+
+    app = Application(
+        CounterClient("t", client=Client()), Proofs(keys, "interlock-test", client=kms)
+    )
+
+    def call(method, resource, body=None, name=None, headers=None):
+        event = {
+            "httpMethod": method,
+            "resource": resource,
+            "pathParameters": {"name": name} if name else None,
+            "body": None if body is None else json.dumps(body),
+            "headers": headers,
+        }
+        reply = answer(app, event, "request")
+        return reply["statusCode"], reply["headers"], json.loads(reply["body"] or "null")
+
+    yield call
+    for module in MODULES:
+        sys.modules.pop(module, None)
+
+
+def increment(send, amount=3, **more):
+    return send("POST", "/counters/{name}/increment", {"amount": amount}, "visits", **more)[2]
+
+
+def test_a_change_brings_a_receipt_that_the_published_keys_prove(send, keys):
+    body = increment(send, headers={"Idempotency-Key": "req-7"})
+    status, headers, document = send("GET", "/.well-known/jwks.json")
+    assert (status, headers["Cache-Control"]) == (200, "public, max-age=300")
+    assert len(document["keys"]) == len(keys)
+    receipt = ReceiptVerifier(document, issuer="interlock-test").verify(body["receipt"])
+    assert (receipt.counter, receipt.value, receipt.amount) == ("visits", 3, 3)
+    assert (receipt.previous, receipt.idempotency_key) == (0, "req-7")
+
+
+def test_a_decrement_is_stated_as_one(send):
+    increment(send, 5)
+    body = send("POST", "/counters/{name}/decrement", {"amount": 2}, "visits")[2]
+    status, _, stated = send("POST", "/receipts/verify", {"receipt": body["receipt"]})
+    assert status == 200
+    assert (stated["value"], stated["previous"], stated["amount"]) == (3, 5, -2)
+
+
+def test_the_keys_are_read_once(send, kms):
+    for _ in range(3):
+        send("GET", "/.well-known/jwks.json")
+    assert [name for name, _ in kms.calls].count("GetPublicKey") == 2
+
+
+def test_a_genuine_receipt_is_stated_and_another_is_refused_with_its_reason(send):
+    receipt = increment(send)["receipt"]
+    status, _, stated = send("POST", "/receipts/verify", {"receipt": receipt})
+    assert (status, stated["counter"], stated["value"]) == (200, "visits", 3)
+    head, payload, _ = receipt.split(".")
+    for forged, reason in [
+        (f"{head}.{payload}.{'A' * 86}", "BadSignature"),
+        ("nonsense", "MalformedToken"),
+        (7, "MalformedToken"),
+    ]:
+        status, _, problem = send("POST", "/receipts/verify", {"receipt": forged})
+        assert (status, problem["reason"]) == (422, reason)
+
+
+def test_a_change_stands_when_it_cannot_be_signed(send, kms):
+    """An error would have the caller count again."""
+    kms.failures = [refusal("AccessDeniedException")]
+    body = increment(send)
+    assert (body["value"], body["receipt"]) == (3, None)
+
+
+def test_an_outage_of_kms_is_no_forged_receipt(send, kms):
+    receipt = increment(send)["receipt"]
+    kms.failures = [refusal("AccessDeniedException")]
+    assert send("POST", "/receipts/verify", {"receipt": receipt})[0] == 500
