@@ -12,6 +12,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import boto3
 
@@ -54,7 +55,11 @@ def measure(url: str, rounds: int) -> None:
     token = signer.sign(CLAIMS)
     digest = hashlib.sha256(token.rpartition(".")[0].encode()).digest()
     signature = raw_to_der(signer.sign_bytes(token.rpartition(".")[0].encode()).value, 32)
-    call = {"KeyId": key, "MessageType": "DIGEST", "SigningAlgorithm": "ECDSA_SHA_256"}
+    call: dict[str, Any] = {
+        "KeyId": key,
+        "MessageType": "DIGEST",
+        "SigningAlgorithm": "ECDSA_SHA_256",
+    }
 
     ways = {
         "KMS Sign by boto3": lambda: kms.sign(Message=digest, **call),
