@@ -1,6 +1,7 @@
 """Values survive the way to the store and back; what would not is refused before."""
 
 from decimal import Decimal
+from typing import Any, cast
 
 import pytest
 from boto3.dynamodb.types import TypeSerializer
@@ -89,4 +90,4 @@ def test_a_refusal_names_the_place():
 
 def test_names_of_attributes_are_strings():
     with pytest.raises(InvalidValue, match="1 is not a string"):
-        to_item({1: "a"})
+        to_item(cast("dict[str, Any]", {1: "a"}))

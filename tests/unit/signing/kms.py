@@ -7,6 +7,7 @@ moto hashes a DIGEST once more, so what it signs verifies nowhere else.
 import hmac
 import uuid
 from datetime import UTC, datetime
+from typing import Any
 
 from botocore.exceptions import ClientError
 from cryptography.exceptions import InvalidSignature
@@ -24,10 +25,11 @@ HASHES = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()
 
 
 def refusal(code, status=400):
-    return ClientError(
-        {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}},
-        "Sign",
-    )
+    reply: Any = {
+        "Error": {"Code": code, "Message": "no"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(reply, "Sign")
 
 
 class LocalKms:

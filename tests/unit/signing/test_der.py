@@ -119,7 +119,9 @@ def spki(key):
 @pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1(), ec.SECP256K1()])
 def test_a_public_key_on_a_curve_is_read(curve):
     key = ec.generate_private_key(curve)
-    _, x, y = ec_point(spki(key))
+    point = ec_point(spki(key))
+    assert point is not None
+    _, x, y = point
     numbers = key.public_key().public_numbers()
     assert (int.from_bytes(x, "big"), int.from_bytes(y, "big")) == (numbers.x, numbers.y)
     assert rsa_numbers(spki(key)) is None
@@ -127,7 +129,9 @@ def test_a_public_key_on_a_curve_is_read(curve):
 
 def test_an_rsa_public_key_is_read():
     key = rsa.generate_private_key(65537, 2048)
-    n, e = rsa_numbers(spki(key))
+    public = rsa_numbers(spki(key))
+    assert public is not None
+    n, e = public
     assert int.from_bytes(n, "big") == key.public_key().public_numbers().n
     assert e == b"\x01\x00\x01"
     assert ec_point(spki(key)) is None

@@ -57,7 +57,7 @@ def test_a_signed_request_verifies(make, signer, verifier):
     parameters = verify_message(request, verifier, body=BODY, tag="interlock")
     assert parameters["keyid"] == signer.key().kid
     assert (parameters["alg"], parameters["nonce"]) == ("ecdsa-p256-sha256", "n")
-    assert parameters["expires"] - parameters["created"] == 3600
+    assert int(parameters["expires"]) - int(parameters["created"]) == 3600
 
 
 @pytest.mark.parametrize("spec", ["ECC_NIST_P384", "RSA_2048"])

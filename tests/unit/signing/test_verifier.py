@@ -323,7 +323,13 @@ def test_claims_are_matched(issuer):
     for missing in good:
         with pytest.raises(ClaimMissing, match=missing):
             verifier.verify(issuer.token({k: v for k, v in good.items() if k != missing}))
-    for wrong in ({"iss": "other"}, {"iss": ["interlock"]}, {"aud": "shopping"}, {"aud": {}}):
+    wrongs: list[dict[str, object]] = [
+        {"iss": "other"},
+        {"iss": ["interlock"]},
+        {"aud": "shopping"},
+        {"aud": {}},
+    ]
+    for wrong in wrongs:
         with pytest.raises(ClaimRejected):
             verifier.verify(issuer.token(good | wrong))
 
