@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from interlock.counters import Counter, CounterChange, CounterClient, CounterState, Transfer
+    from interlock.metrics import EmbeddedMetrics, Metric
     from interlock.signing import Signer, Verifier
     from interlock.transactions import Transaction, TransactionClient, TransactionReport
 
@@ -13,6 +14,8 @@ __all__ = [
     "CounterChange",
     "CounterClient",
     "CounterState",
+    "EmbeddedMetrics",
+    "Metric",
     "Signer",
     "Transaction",
     "TransactionClient",
@@ -27,6 +30,8 @@ _HOMES = {
     "CounterChange": "interlock.counters",
     "CounterClient": "interlock.counters",
     "CounterState": "interlock.counters",
+    "EmbeddedMetrics": "interlock.metrics",
+    "Metric": "interlock.metrics",
     "Signer": "interlock.signing",
     "Transaction": "interlock.transactions",
     "TransactionClient": "interlock.transactions",

@@ -1,0 +1,91 @@
+"""Metrics as log lines that CloudWatch Logs turns into metrics: no call of an API, no dependency.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+"""
+
+import enum
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+__all__ = ["NAMESPACE", "EmbeddedMetrics", "Metric", "Metrics"]
+
+NAMESPACE = "Interlock"
+
+_log = logging.getLogger("interlock")
+
+
+class Metric(enum.StrEnum):
+    """What the runtime counts and times. All have the dimension `Table`, signing has `KeyId`."""
+
+    LOCKS_ACQUIRED = "LocksAcquired"
+    LOCKS_CONTENDED = "LocksContended"
+    LOCKS_LOST = "LocksLost"
+    LOCK_WAIT_TIME = "LockWaitTime"
+    TRANSACTION_ATTEMPTS = "TransactionAttempts"
+    TRANSACTION_CONFLICTS = "TransactionConflicts"
+    TRANSACTION_THROTTLES = "TransactionThrottles"
+    TRANSACTION_TIME = "TransactionTime"
+    CONDITIONS_REFUSED = "ConditionsRefused"
+    COUNTER_LIMIT_EXCEEDED = "CounterLimitExceeded"
+    SIGNING_ERRORS = "SigningErrors"
+
+    @property
+    def unit(self) -> str:
+        """CloudWatch's unit: times are in milliseconds, all else is counted."""
+        return "Milliseconds" if self.endswith("Time") else "Count"
+
+
+class Metrics(Protocol):
+    """Where a client's metrics go. Must return soon, and is called from any thread."""
+
+    def record(self, values: Mapping[Metric, float], dimensions: Mapping[str, str]) -> None:
+        """Take note of values that were measured together; times are in milliseconds."""
+        ...
+
+
+class EmbeddedMetrics:
+    """Writes each record as one line of JSON in CloudWatch's embedded metric format.
+
+    `write` takes one line without its end, e.g. the `info` of a logger that adds nothing to its
+    messages (default: the standard output, which is the log of a Lambda function). A line that
+    cannot be written is dropped: measuring never fails what is measured. `namespace` (default
+    "Interlock") is where the constructs' metrics and alarms look. `clock` gives seconds since the
+    epoch.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[str], object] | None = None,
+        *,
+        namespace: str = NAMESPACE,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._write = write or _print
+        self._namespace = namespace
+        self._clock = clock
+
+    def record(self, values: Mapping[Metric, float], dimensions: Mapping[str, str]) -> None:
+        """Write one line with these values."""
+        directive = {
+            "Namespace": self._namespace,
+            "Dimensions": [list(dimensions)],
+            "Metrics": [{"Name": metric.value, "Unit": metric.unit} for metric in values],
+        }
+        document = {
+            "_aws": {"Timestamp": int(self._clock() * 1000), "CloudWatchMetrics": [directive]},
+            **dimensions,
+            **{metric.value: value for metric, value in values.items()},
+        }
+        try:
+            self._write(json.dumps(document, separators=(",", ":"), allow_nan=False))
+        except Exception:  # noqa: BLE001 - `write` is the application's, and may raise anything
+            _log.debug("metrics could not be written", exc_info=True)
+
+
+def _print(line: str) -> None:
+    # In one piece: lines of several threads would otherwise run into each other.
+    sys.stdout.write(f"{line}\n")
