@@ -72,7 +72,8 @@ class KeyCache:
 def keys_by_kid(document: Any) -> dict[str, Mapping[str, Any]]:
     """Index a JWKS; raise ValueError for what is none, or has no key that can verify.
 
-    Keys for other uses, without a kid, or of an unknown type are passed over (RFC 7517, 5).
+    Keys for other uses (`use`, `key_ops`), without a kid, or of an unknown type are passed over
+    (RFC 7517, 4.2, 4.3 and 5).
     Symmetric keys never verify here: a public document cannot hold a secret.
     """
     if isinstance(document, str | bytes):
@@ -82,10 +83,14 @@ def keys_by_kid(document: Any) -> dict[str, Mapping[str, Any]]:
     for key in listed if isinstance(listed, list) else ():
         if not isinstance(key, Mapping) or not isinstance(key.get("kid"), str):
             continue
-        if key.get("kty") not in ("EC", "RSA") or key.get("use", "sig") != "sig":
+        if key.get("kty") not in ("EC", "RSA") or not _verifies(key):
             continue
         if keys.setdefault(key["kid"], key) != key:
             raise ValueError(f"two keys in the JWKS share the kid {key['kid']!r}")
     if not keys:
         raise ValueError("not a JWKS with at least one public key that has a kid")
     return keys
+
+
+def _verifies(key: Mapping[str, Any]) -> bool:
+    return key.get("use", "sig") == "sig" and "verify" in key.get("key_ops", ("verify",))
