@@ -19,14 +19,15 @@ __all__ = ["RECEIPT_TYPE", "Receipt", "ReceiptIssuer", "ReceiptVerifier", "recei
 # Tells a receipt from any other token that the same key might sign (RFC 8725, 3.11).
 RECEIPT_TYPE = "interlock-receipt+jwt"
 
-_OPTIONAL = frozenset({"shard", "previous", "idempotency_key", "request_id"})
+_OPTIONAL = frozenset({"amount", "shard", "previous", "idempotency_key", "request_id"})
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What a receipt states: after this change the counter, or its shard, had this value.
 
-    `amount` is negative for a decrement. `time` is when the receipt was signed. `shard` is the
+    `amount` is negative for a decrement, and `None` for a reset, which sets the value whatever it
+    was. `time` is when the receipt was signed. `shard` is the
     shard's number if the counter has several: then `value` and `previous` are the shard's.
     `previous` is the value before, and `None` where it is not known. `replayed` says that the
     change was made by an earlier request with the same idempotency key; it was made once.
@@ -34,8 +35,8 @@ class Receipt:
 
     counter: str
     value: int
-    amount: int
     time: datetime
+    amount: int | None = None
     shard: int | None = None
     previous: int | None = None
     replayed: bool = False
@@ -58,7 +59,7 @@ class ReceiptIssuer:
         counter: str,
         *,
         value: int,
-        amount: int,
+        amount: int | None,
         shard: int | None = None,
         previous: int | None = None,
         replayed: bool = False,
@@ -114,7 +115,7 @@ def receipt_of(claims: Mapping[str, Any]) -> Receipt:
             values["time"] = datetime.fromtimestamp(claims["iat"], UTC)
         elif field.name in claims:
             values[field.name] = _checked(field.name, claims[field.name])
-        elif field.name in ("counter", "value", "amount"):
+        elif field.name in ("counter", "value"):
             raise ClaimMissing(field.name)
     return Receipt(**values)
 

@@ -21,8 +21,8 @@ def answer(
 
     `origin` is the one that pages may call from (CORS); None is none.
     """
-    request = Request(event)
-    reply = respond(app, request, request_id)
+    request = Request(event, request_id)
+    reply = respond(app, request)
     body = reply.payload()
     headers = {"Cache-Control": "no-cache", **reply.headers}
     if body:
@@ -37,24 +37,24 @@ def answer(
     return {"statusCode": reply.status.value, "headers": headers, "body": body}
 
 
-def respond(app: Application, request: Request, request_id: str) -> Reply:
+def respond(app: Application, request: Request) -> Reply:
     """Serve the request, or say what is wrong with it."""
     route = ROUTES.get(request.route)
     if route is None:
         detail = f"no route {' '.join(request.route)}"
-        return Problem(HTTPStatus.NOT_FOUND, "no-such-route", detail).reply(request_id)
+        return Problem(HTTPStatus.NOT_FOUND, "no-such-route", detail).reply(request.id)
     try:
         return route(app, request)
     except Problem as problem:
-        return problem.reply(request_id)
+        return problem.reply(request.id)
     except InterlockError as error:
-        reply = problem_of(error).reply(request_id)
+        reply = problem_of(error).reply(request.id)
         if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             logger.exception("the store failed")
         return reply
     except Exception:
         logger.exception("the request failed")
-        return internal().reply(request_id)
+        return internal().reply(request.id)
 
 
 def _matches(if_none_match: str, etag: str) -> bool:

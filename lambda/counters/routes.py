@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from proofs import Proofs
 
     from interlock import CounterChange, CounterState
-    from interlock.receipts import ReceiptIssuer
 
 logger = logging.getLogger("counters")
 OK, CREATED, GONE = HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT
@@ -77,13 +76,13 @@ def list_counters(app: Application, request: Request) -> Reply:
 def increment_counter(app: Application, request: Request) -> Reply:
     """POST /counters/{name}/increment."""
     counter, amount, key = _change(app, request)
-    return _changed(app, request.name, counter.increment(amount, idempotency_key=key), key)
+    return _changed(app, request, counter.increment(amount, idempotency_key=key))
 
 
 def decrement_counter(app: Application, request: Request) -> Reply:
     """POST /counters/{name}/decrement."""
     counter, amount, key = _change(app, request)
-    return _changed(app, request.name, counter.decrement(amount, idempotency_key=key), key)
+    return _changed(app, request, counter.decrement(amount, idempotency_key=key))
 
 
 def reset_counter(app: Application, request: Request) -> Reply:
@@ -92,7 +91,10 @@ def reset_counter(app: Application, request: Request) -> Reply:
     counter = app.counters.counter(request.name)
     if counter.inspect() is None:
         raise _absent(request.name)
-    return Reply(OK, {"name": request.name, "value": counter.reset(to)})
+    told: dict[str, Any] = {"name": request.name, "value": counter.reset(to)}
+    if app.proofs is not None:
+        told["receipt"] = _receipt(app.proofs, request, request.name, told["value"], amount=None)
+    return Reply(OK, told)
 
 
 def create_transfer(app: Application, request: Request) -> Reply:
@@ -106,8 +108,8 @@ def create_transfer(app: Application, request: Request) -> Reply:
     return Reply(
         OK,
         {
-            "from": _told(app, source, done.source, key),
-            "to": _told(app, target, done.target, key),
+            "from": _told(app, request, source, done.source),
+            "to": _told(app, request, target, done.target),
             "amount": amount,
             "replayed": done.replayed,
         },
@@ -159,33 +161,41 @@ def _change(app: Application, request: Request) -> tuple[Any, int, str | None]:
     return app.counters.counter(request.name), amount, request.idempotency_key
 
 
-def _changed(app: Application, name: str, change: "CounterChange", key: str | None) -> Reply:
-    return Reply(OK, _told(app, name, change, key))
+def _changed(app: Application, request: Request, change: "CounterChange") -> Reply:
+    return Reply(OK, _told(app, request, request.name, change))
 
 
-def _told(app: Application, name: str, change: "CounterChange", key: str | None) -> dict[str, Any]:
+def _told(app: Application, request: Request, name: str, change: "CounterChange") -> dict[str, Any]:
     told: dict[str, Any] = {"name": name, **asdict(change)}
     if app.proofs is not None:
-        told["receipt"] = _receipt(app.proofs.receipts, name, change, key)
+        told["receipt"] = _receipt(
+            app.proofs,
+            request,
+            name,
+            change.value,
+            amount=change.amount,
+            shard=change.shard,
+            previous=change.value - change.amount,
+            replayed=change.replayed,
+            idempotency_key=request.idempotency_key,
+        )
     return told
 
 
 def _receipt(
-    issuer: "ReceiptIssuer", name: str, change: "CounterChange", key: str | None
+    proofs: "Proofs", request: Request, name: str, value: int, *, amount: int | None, **more: Any
 ) -> str | None:
     """Return the signed statement of a change, None if it cannot be signed just now.
 
     The change is committed: an error would tell the caller to make it again.
     """
     try:
-        return issuer.issue(
+        return proofs.receipts.issue(
             name,
-            value=change.value,
-            amount=change.amount,
-            shard=change.shard,
-            previous=change.value - change.amount,
-            replayed=change.replayed,
-            idempotency_key=key,
+            value=value,
+            amount=amount,
+            request_id=request.id,
+            **more,
         )
     except InterlockError:
         logger.exception("no receipt for a change of %s", name)

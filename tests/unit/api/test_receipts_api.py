@@ -76,6 +76,7 @@ def test_a_change_brings_a_receipt_that_the_published_keys_prove(send, keys):
     receipt = ReceiptVerifier(document, issuer="interlock-test").verify(body["receipt"])
     assert (receipt.counter, receipt.value, receipt.amount) == ("visits", 3, 3)
     assert (receipt.previous, receipt.idempotency_key) == (0, "req-7")
+    assert receipt.request_id == "request"
 
 
 def test_a_decrement_is_stated_as_one(send):
@@ -84,6 +85,30 @@ def test_a_decrement_is_stated_as_one(send):
     status, _, stated = send("POST", "/receipts/verify", {"receipt": body["receipt"]})
     assert status == 200
     assert (stated["value"], stated["previous"], stated["amount"]) == (3, 5, -2)
+
+
+def test_a_reset_is_stated_without_an_amount(send):
+    """It sets the value whatever it was, so nothing is known of what was before."""
+    increment(send, 5)
+    body = send("POST", "/counters/{name}/reset", {"to": 2}, "visits")[2]
+    status, _, stated = send("POST", "/receipts/verify", {"receipt": body["receipt"]})
+    assert status == 200
+    assert (stated["value"], stated["previous"], stated["amount"]) == (2, None, None)
+
+
+def test_each_side_of_a_transfer_has_its_receipt(send):
+    increment(send, 5)
+    send("PUT", "/counters/{name}", {}, "other")
+    body = {"from": "visits", "to": "other", "amount": 2}
+    done = send("POST", "/transfers", body)[2]
+    stated = [
+        send("POST", "/receipts/verify", {"receipt": done[side]["receipt"]})[2]
+        for side in ("from", "to")
+    ]
+    assert [(r["counter"], r["value"], r["amount"]) for r in stated] == [
+        ("visits", 3, -2),
+        ("other", 2, 2),
+    ]
 
 
 def test_the_keys_are_read_once(send, kms):

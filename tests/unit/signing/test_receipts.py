@@ -81,6 +81,10 @@ def test_what_is_not_known_is_not_stated(issuer, verifier):
     assert (receipt.previous, receipt.idempotency_key, receipt.shard) == (None, None, 0)
 
 
+def test_a_reset_has_no_amount(issuer, verifier):
+    assert verifier.verify(issuer.issue("visits", value=9, amount=None)).amount is None
+
+
 def test_another_kind_of_token_by_the_same_key_is_no_receipt(signer, verifier):
     claims = {"iss": ISSUER, "iat": NOW, "counter": "visits", "value": 1, "amount": 1}
     verifier.verify(signer.sign(claims, token_type=RECEIPT_TYPE))
@@ -107,7 +111,7 @@ def test_claims_that_state_no_receipt_are_refused(signer, verifier, changes, err
         verifier.verify(signer.sign(claims | changes, token_type=RECEIPT_TYPE))
 
 
-@pytest.mark.parametrize("missing", ["counter", "value", "amount", "iss", "iat"])
+@pytest.mark.parametrize("missing", ["counter", "value", "iss", "iat"])
 def test_a_missing_claim_is_named(signer, verifier, missing):
     claims = {"iss": ISSUER, "iat": NOW, "counter": "visits", "value": 1, "amount": 1}
     del claims[missing]
