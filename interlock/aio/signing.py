@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from interlock._drivers.aiobotocore import AiobotocoreDriver
@@ -11,7 +12,9 @@ from interlock._protocol.signing.keys import Jwk, PublicKey, RsaAlgorithm
 from interlock._protocol.signing.mac import MacAlgorithm, mac_settings, sign_with_mac, verify_mac
 from interlock._protocol.signing.signer import Signature, SigningOperations, fetch_jwks
 from interlock._protocol.signing.tokens import ClaimRules
+from interlock.metrics import Metrics
 from interlock.signing import Verifier as BlockingVerifier
+from interlock.signing._counting import errors_counted
 
 __all__ = ["Mac", "Signer", "Verifier", "jwks"]
 
@@ -27,6 +30,7 @@ class Signer:
         refresh: timedelta = timedelta(minutes=5),
         timeout: timedelta = timedelta(seconds=5),
         rsa_algorithm: RsaAlgorithm = "PS256",
+        metrics: Metrics | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -37,6 +41,7 @@ class Signer:
             timeout=timeout.total_seconds(),
             rsa_algorithm=rsa_algorithm,
         )
+        self._counted = partial(errors_counted, metrics, key_id)
 
     async def sign(
         self,
@@ -47,19 +52,22 @@ class Signer:
     ) -> str:
         """Return the claims as a compact JWS; as the blocking `Signer.sign`."""
         seconds = None if lifetime is None else lifetime.total_seconds()
-        return await self._driver.run(
-            self._operations.sign_claims(claims, lifetime=seconds, token_type=token_type)
-        )
+        with self._counted():
+            return await self._driver.run(
+                self._operations.sign_claims(claims, lifetime=seconds, token_type=token_type)
+            )
 
     async def sign_detached(self, payload: bytes, *, token_type: str | None = None) -> str:
         """Return the JWS of a payload kept elsewhere; as the blocking `Signer.sign_detached`."""
-        return await self._driver.run(
-            self._operations.sign_detached(payload, token_type=token_type)
-        )
+        with self._counted():
+            return await self._driver.run(
+                self._operations.sign_detached(payload, token_type=token_type)
+            )
 
     async def sign_bytes(self, message: bytes) -> Signature:
         """Return a bare signature and its key; as the blocking `Signer.sign_bytes`."""
-        return await self._driver.run(self._operations.sign(lambda _: message))
+        with self._counted():
+            return await self._driver.run(self._operations.sign(lambda _: message))
 
     async def key(self) -> PublicKey:
         """Return the key that signs at present."""

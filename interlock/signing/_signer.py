@@ -3,11 +3,14 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from interlock._protocol.signing.keys import Jwk, PublicKey, RsaAlgorithm
 from interlock._protocol.signing.signer import Signature, SigningOperations, fetch_jwks
+from interlock.metrics import Metrics
 from interlock.signing._client import kms_driver
+from interlock.signing._counting import errors_counted
 
 
 class Signer:
@@ -16,8 +19,8 @@ class Signer:
     `key_id` is a key's id or ARN, or an alias' name or ARN. The key is looked up once and again
     every `refresh` (default 5 minutes), so an alias that is pointed at a new key is followed
     within that time; each token's `kid` is that of the key which signed it. `timeout` (default
-    5 seconds) bounds one signature, retries included. `client` is any boto3 KMS client. Safe to
-    share between threads.
+    5 seconds) bounds one signature, retries included. `client` is any boto3 KMS client. `metrics`
+    is told of each error (`SigningErrors`, dimension `KeyId`). Safe to share between threads.
 
     Every method may raise AccessDenied, KeyUnusable, UnsupportedKey, Throttled,
     ServiceUnavailable or SigningError.
@@ -31,6 +34,7 @@ class Signer:
         refresh: timedelta = timedelta(minutes=5),
         timeout: timedelta = timedelta(seconds=5),
         rsa_algorithm: RsaAlgorithm = "PS256",
+        metrics: Metrics | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -41,6 +45,7 @@ class Signer:
             timeout=timeout.total_seconds(),
             rsa_algorithm=rsa_algorithm,
         )
+        self._counted = partial(errors_counted, metrics, key_id)
 
     def sign(
         self,
@@ -55,27 +60,27 @@ class Signer:
         given. `token_type` becomes the header's `typ`, which tells one kind of token from another
         (RFC 8725, 3.11). Raises TypeError or ValueError for claims that JSON cannot hold.
         """
-        return self._driver.run(
-            self._operations.sign_claims(
-                claims,
-                lifetime=None if lifetime is None else lifetime.total_seconds(),
-                token_type=token_type,
+        seconds = None if lifetime is None else lifetime.total_seconds()
+        with self._counted():
+            return self._driver.run(
+                self._operations.sign_claims(claims, lifetime=seconds, token_type=token_type)
             )
-        )
 
     def sign_detached(self, payload: bytes, *, token_type: str | None = None) -> str:
         """Return the JWS `header..signature` of a payload that is kept elsewhere (RFC 7797).
 
         The payload may have any length; only its digest is sent.
         """
-        return self._driver.run(self._operations.sign_detached(payload, token_type=token_type))
+        with self._counted():
+            return self._driver.run(self._operations.sign_detached(payload, token_type=token_type))
 
     def sign_bytes(self, message: bytes) -> Signature:
         """Return the bare signature of a message, and the key that made it.
 
         ECDSA signatures have the fixed width of JWS and RFC 9421: r and s, big-endian.
         """
-        return self._driver.run(self._operations.sign(lambda _: message))
+        with self._counted():
+            return self._driver.run(self._operations.sign(lambda _: message))
 
     def key(self) -> PublicKey:
         """Return the key that signs at present."""

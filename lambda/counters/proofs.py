@@ -4,6 +4,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from interlock.metrics import EmbeddedMetrics
 from interlock.receipts import RECEIPT_TYPE, ReceiptIssuer, receipt_of
 from interlock.signing import KmsVerifier, Signer, jwks
 
@@ -18,7 +19,9 @@ class Proofs:
         self._key_arns = key_arns
         self._client = client
         # The change is made already: its caller rather hears of it than of a receipt.
-        signer = Signer(key_arns[0], client=client, timeout=timedelta(seconds=2))
+        signer = Signer(
+            key_arns[0], client=client, timeout=timedelta(seconds=2), metrics=EmbeddedMetrics()
+        )
         self.receipts = ReceiptIssuer(signer, issuer=issuer)
         # By KMS, because this function's layer has no cryptography; the caller has signed anyway.
         self._verifier = KmsVerifier(

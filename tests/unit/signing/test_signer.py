@@ -17,6 +17,7 @@ from interlock.errors import (
     Throttled,
     UnsupportedKey,
 )
+from interlock.metrics import EmbeddedMetrics
 from interlock.signing import Signer, Verifier, jwks
 from tests.unit.signing.kms import LocalKms, refusal
 
@@ -176,6 +177,19 @@ def test_a_lasting_failure_has_its_own_error(kms, failure, error):
     kms.failures = [failure]
     with pytest.raises(error):
         signer.sign({})
+
+
+def test_each_error_is_counted_under_its_key(kms):
+    lines = []
+    key = kms.create()
+    signer = Signer(key, client=kms, metrics=EmbeddedMetrics(lines.append))
+    signer.sign({})
+    assert not lines
+    kms.disabled.add(key)
+    for sign in (lambda: signer.sign({}), lambda: signer.sign_detached(b"a")):
+        with pytest.raises(KeyUnusable):
+            sign()
+    assert [(m["SigningErrors"], m["KeyId"]) for m in map(json.loads, lines)] == [(1, key)] * 2
 
 
 def test_a_key_of_another_usage_is_refused(kms):
