@@ -47,10 +47,14 @@ class InvalidValue(InterlockError, ValueError):
 
 
 class RequestRefused(InterlockError):
-    """The store refused the request and would refuse it again; `code` is its error code."""
+    """A request was refused and would be again; `code` is the store's error code.
+
+    What botocore refuses to send has its exception as `code` (ParamValidationError,
+    NoCredentialsError).
+    """
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"DynamoDB refused the request as {code}: {message}")
+        super().__init__(f"the request was refused as {code}: {message}")
         self.code = code
         self.message = message
 

@@ -5,13 +5,12 @@ import random
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from interlock._drivers.clients import fault_of, method_name
-from interlock._drivers.once import sent_once, watch
+from interlock._drivers.once import watch, watched
 from interlock._protocol.faults import Fault
 from interlock._protocol.requests import (
     Call,
@@ -72,9 +71,8 @@ class AiobotocoreDriver:
 
     async def _perform(self, request: Request) -> Any:
         match request:
-            case Call(operation, params):
-                with sent_once() if isinstance(request, CallOnce) else nullcontext():
-                    return await self._call(operation, params)
+            case Call():
+                return await self._call(request)
             case Monotonic():
                 return self._monotonic()
             case Sleep(seconds):
@@ -86,8 +84,10 @@ class AiobotocoreDriver:
             case NewId():
                 return self._new_id()
 
-    async def _call(self, operation: str, params: Any) -> Any:
-        try:
-            return await getattr(self.client, method_name(operation))(**params)
-        except (ClientError, BotoCoreError) as error:
-            raise fault_of(error) from error
+    async def _call(self, call: Call) -> Any:
+        send = getattr(self.client, method_name(call.operation))
+        with watched(once=isinstance(call, CallOnce)) as attempts:
+            try:
+                return await send(**call.params)
+            except (ClientError, BotoCoreError) as error:
+                raise fault_of(error, in_doubt=attempts.in_doubt) from error

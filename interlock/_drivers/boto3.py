@@ -4,13 +4,12 @@ import random
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from interlock._drivers.clients import fault_of, method_name
-from interlock._drivers.once import sent_once, watch
+from interlock._drivers.once import watch, watched
 from interlock._protocol.faults import Fault
 from interlock._protocol.requests import (
     Call,
@@ -70,9 +69,8 @@ class Boto3Driver:
 
     def _perform(self, request: Request) -> Any:
         match request:
-            case Call(operation, params):
-                with sent_once() if isinstance(request, CallOnce) else nullcontext():
-                    return self._call(operation, params)
+            case Call():
+                return self._call(request)
             case Monotonic():
                 return self._monotonic()
             case Sleep(seconds):
@@ -84,8 +82,10 @@ class Boto3Driver:
             case NewId():
                 return self._new_id()
 
-    def _call(self, operation: str, params: Any) -> Any:
-        try:
-            return getattr(self.client, method_name(operation))(**params)
-        except (ClientError, BotoCoreError) as error:
-            raise fault_of(error) from error
+    def _call(self, call: Call) -> Any:
+        send = getattr(self.client, method_name(call.operation))
+        with watched(once=isinstance(call, CallOnce)) as attempts:
+            try:
+                return send(**call.params)
+            except (ClientError, BotoCoreError) as error:
+                raise fault_of(error, in_doubt=attempts.in_doubt) from error

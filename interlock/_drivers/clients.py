@@ -21,16 +21,25 @@ CLIENT_CONFIG = Config(
 )
 
 SERVER_ERROR = 500
+# The connection was not made. (An SSLError is not among these: it may also break off an answer.)
 NEVER_LEFT = (
     exceptions.EndpointConnectionError,
     exceptions.ConnectTimeoutError,
     exceptions.ProxyConnectionError,
-    exceptions.SSLError,
-    exceptions.NoCredentialsError,
-    exceptions.PartialCredentialsError,
+)
+# botocore does not even try to connect, and would not the next time.
+_NEVER_LEAVES = (
+    exceptions.BaseEndpointResolverError,
     exceptions.CredentialRetrievalError,
+    exceptions.EndpointProviderError,
+    exceptions.NoAuthTokenError,
+    exceptions.NoCredentialsError,
     exceptions.ParamValidationError,
-    exceptions.NoRegionError,
+    exceptions.PartialCredentialsError,
+    exceptions.SSOError,
+    exceptions.TokenRetrievalError,
+    exceptions.UnknownSignatureVersionError,
+    exceptions.ValidationError,
 )
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -40,19 +49,22 @@ def method_name(operation: str) -> str:
     return _WORD_START.sub("_", operation).lower()
 
 
-def fault_of(error: Exception) -> Fault:
+def fault_of(error: Exception, *, in_doubt: bool = False) -> Fault:
     """Say what an exception of botocore means for the call that raised it.
 
-    Takes a ClientError or BotoCoreError; the result is to be raised `from` it.
+    Takes a ClientError or BotoCoreError; the result is to be raised `from` it. `in_doubt` says that
+    botocore itself sent the call before, and that this attempt may have been carried out.
     """
     if isinstance(error, exceptions.ClientError):
-        return _answer(error)
-    if isinstance(error, NEVER_LEFT):
+        return _answer(error, in_doubt=in_doubt)
+    if isinstance(error, _NEVER_LEAVES):
+        return Refused(type(error).__name__, str(error), resent=in_doubt)
+    if isinstance(error, NEVER_LEFT) and not in_doubt:
         return NotSent(str(error))
     return NoReply(str(error))
 
 
-def _answer(error: exceptions.ClientError) -> Fault:
+def _answer(error: exceptions.ClientError, *, in_doubt: bool) -> Fault:
     response: dict[str, Any] = dict(error.response)
     detail = response.get("Error", {})
     code, message = detail.get("Code", "Unknown"), detail.get("Message", "")
@@ -69,5 +81,5 @@ def _answer(error: exceptions.ClientError) -> Fault:
             )
             for reason in response.get("CancellationReasons", ())
         ),
-        resent=response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0,
+        resent=in_doubt,
     )

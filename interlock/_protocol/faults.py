@@ -18,7 +18,13 @@ THROTTLING_CODES = frozenset(
         "TooManyRequestsException",
     }
 )
-CONFLICT_CODES = frozenset({"TransactionConflictException", "TransactionInProgressException"})
+CONFLICT_CODES = frozenset(
+    {
+        "ReplicatedWriteConflictException",  # of a global table: a write in another region
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +44,13 @@ class Fault(Exception):
 
 
 class Refused(Fault):
-    """The service answered, and it is certain that the call changed nothing.
+    """The call was refused, by the service or before it was sent, and this changed nothing.
 
     `code` is the service's error code ("ConditionalCheckFailedException"), `item` the record that
     refused it where ALL_OLD was asked for, `reasons` one reason an action of a transaction.
-    `resent` says that the client below sent the call more than once before it had this answer, so
-    that an earlier copy may have been carried out.
+    What is refused unsent (invalid parameters, no credentials) has botocore's exception as its
+    `code`. `resent` says that the client below had sent the call before, and that this earlier copy
+    may have been carried out.
     """
 
     def __init__(
@@ -84,7 +91,7 @@ class Refused(Fault):
 
 
 class NotSent(Fault):
-    """The call never reached the service (no connection, no credentials): it changed nothing."""
+    """The call never reached the service (no connection): it changed nothing."""
 
 
 class NoReply(Fault):

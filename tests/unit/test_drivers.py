@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 from botocore import xform_name
-from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ReadTimeoutError,
+    SSLError,
+)
 
 from interlock._drivers.boto3 import Boto3Driver
 from interlock._drivers.clients import method_name
@@ -73,6 +80,7 @@ def test_throttling_hidden_in_cancellation_reasons_is_seen(code):
     [
         client_error("InternalServerError", 500),
         ReadTimeoutError(endpoint_url="http://127.0.0.1"),
+        SSLError(endpoint_url="https://127.0.0.1", error=OSError("decryption failed")),
     ],
 )
 def test_a_lost_answer_is_no_refusal(outcome):
@@ -82,6 +90,13 @@ def test_a_lost_answer_is_no_refusal(outcome):
 def test_a_call_that_never_left_is_told_apart():
     outcome = EndpointConnectionError(endpoint_url="http://127.0.0.1")
     assert isinstance(fault_seen_by_an_operation(outcome), NotSent)
+
+
+@pytest.mark.parametrize("outcome", [NoCredentialsError(), ParamValidationError(report="why")])
+def test_a_call_that_can_never_leave_is_refused(outcome):
+    fault = fault_seen_by_an_operation(outcome)
+    assert isinstance(fault, Refused)
+    assert (fault.code, fault.resent) == (type(outcome).__name__, False)
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ from botocore.config import Config
 from interlock._drivers.aiobotocore import AiobotocoreDriver
 from interlock._drivers.boto3 import Boto3Driver
 from interlock._protocol import requests
-from interlock._protocol.faults import NoReply
+from interlock._protocol.faults import NoReply, Refused
 
+REFUSED = b'{"__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"}'
 THROTTLED = b'{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": "slow"}'
 
 
@@ -34,10 +35,16 @@ class Store(BaseHTTPRequestHandler):
         if step == "throttle":
             self.answer(400, THROTTLED)
             return
+        if step == "refuse":
+            self.answer(400, REFUSED)
+            return
         self.server.carried_out += 1
         match step:
             case "cut":
                 self.close_connection = True
+            case "cut and leave":
+                self.close_connection = True
+                self.server.socket.close()
             case "corrupt":
                 self.answer(200, b"{}", {"x-amz-crc32": "1"})
             case 500 | 503:
@@ -134,6 +141,27 @@ def test_a_loss_after_a_throttle_is_seen(server, settings):
     with pytest.raises(NoReply):
         Boto3Driver(boto3.client("dynamodb", **settings)).run(once())
     assert server.carried_out == 1
+
+
+@pytest.mark.parametrize(
+    ("plan", "resent"),
+    [(["refuse"], False), (["throttle", "refuse"], False), (["cut", "refuse"], True)],
+)
+def test_a_refusal_says_whether_a_copy_may_have_been_carried_out(server, settings, plan, resent):
+    server.plan = list(plan)
+    with pytest.raises(Refused) as refusal:
+        Boto3Driver(boto3.client("dynamodb", **settings)).run(often())
+    assert refusal.value.condition_failed
+    assert refusal.value.resent is resent
+
+
+def test_a_server_that_is_gone_after_a_lost_reply_leaves_the_call_in_doubt(settings, server):
+    """botocore raises what came of its last attempt alone: that there was no connection."""
+    retries: Any = {**settings["config"].retries, "total_max_attempts": 2}
+    settings["config"] = settings["config"].merge(Config(retries=retries))
+    server.plan = ["cut and leave"]
+    with pytest.raises(NoReply):
+        Boto3Driver(boto3.client("dynamodb", **settings)).run(often())
 
 
 @pytest.mark.parametrize("loss", ["cut", 503])

@@ -119,7 +119,7 @@ def _write_one(attempt: Attempt, action: Action) -> Operation[Answer]:
     # Writers are listed newest first and without a gap. If the one that we read is among them,
     # then so is whoever came after it, and that was not us.
     certain = image.writers[0] in found.writers
-    if not certain and (sending.in_doubt or refusal.resent):
+    if not certain and sending.in_doubt:
         raise OutcomeUnknown(
             f"{action.table} {action.key}: the reply to a write was lost, and the item has been "
             f"written too often since to tell; use an idempotency_key where this matters"
@@ -174,6 +174,7 @@ class _Sending:
             try:
                 yield from call(operation, **params)
             except Refused as refusal:
+                self.in_doubt |= refusal.resent
                 if not may_pass(refusal):
                     return refusal
                 fault: Fault = refusal

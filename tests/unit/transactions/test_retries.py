@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import boto3
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
@@ -26,6 +27,7 @@ class TestRetries:
             refuse("TransactionCanceledException", "ProvisionedThroughputExceeded", "None"),
             refuse("ProvisionedThroughputExceededException"),
             refuse("TransactionInProgressException"),
+            refuse("ReplicatedWriteConflictException"),
             lose_request,
         ],
     )
@@ -63,6 +65,24 @@ class TestRetries:
             with pytest.raises(RequestRefused):
                 tx.run(lambda t: (t.put("t", A, {}), t.put("t", B, {})))
             assert len(wire.sent) == 1
+
+    def test_what_cannot_be_sent_is_told_at_once(self, tx, wire, time):
+        with pytest.raises(RequestRefused, match="ParamValidationError"):
+            tx.run(lambda t: t.get("", A))
+        assert len(wire.sent) == 1
+        assert time.slept == 0
+
+    def test_missing_credentials_are_told_at_once(self, time, monkeypatch):
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+            monkeypatch.delenv(name, raising=False)
+        for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+            monkeypatch.setenv(name, "/nonexistent")
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        client = boto3.Session().client("dynamodb", region_name="us-east-1")
+        tx = TransactionClient("t", driver=Boto3Driver(client, sleep=time.sleep))
+        with pytest.raises(RequestRefused, match="NoCredentialsError"):
+            tx.run(lambda t: t.put("t", A, {}))
+        assert time.slept == 0
 
     @pytest.mark.parametrize(
         ("reason", "error"),
