@@ -2,6 +2,7 @@
 
 import base64
 import subprocess
+from typing import Literal
 
 import boto3
 import pytest
@@ -58,7 +59,7 @@ def test_each_key_spec_goes_round(kms, spec, algorithm):
 
 @pytest.mark.parametrize(("spec", "algorithm"), [*SPECS.items(), ("RSA_2048", "RS256")])
 def test_openssl_agrees(kms, spec, algorithm, tmp_path):
-    rsa = "RS256" if algorithm == "RS256" else "PS256"
+    rsa: Literal["RS256", "PS256"] = "RS256" if algorithm == "RS256" else "PS256"
     signer = Signer(create(kms, spec), client=kms, rsa_algorithm=rsa)
     key = signer.key()
     assert key.algorithm.name == algorithm

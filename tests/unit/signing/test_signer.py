@@ -180,7 +180,7 @@ def test_a_lasting_failure_has_its_own_error(kms, failure, error):
 
 
 def test_each_error_is_counted_under_its_key(kms):
-    lines = []
+    lines: list[str] = []
     key = kms.create()
     signer = Signer(key, client=kms, metrics=EmbeddedMetrics(lines.append))
     signer.sign({})
