@@ -38,7 +38,7 @@ class WebClient(StaticFiles):
 
 def create_application(settings: Settings, upstream: Upstream, group: Group) -> Starlette:
     """Build the application. It runs `group` and closes `upstream`."""
-    events = Events(upstream, group)
+    events = Events(upstream, group, settings.instance_id)
     forwarding = Forwarding(
         upstream,
         rate=RateLimit(settings.rate, settings.burst),

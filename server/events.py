@@ -19,7 +19,11 @@ from server.sigv4 import CredentialsMissing
 from server.upstream import Upstream, UpstreamFailed
 
 LOOK_EVERY = 1.0
-KEEP_ALIVE = 15.0
+BEAT = 3.0
+"""Seconds of quiet after which a client is told that this instance is still there.
+
+An instance that is paused keeps its connections: only its silence gives it away.
+"""
 _log = logging.getLogger("server.events")
 
 
@@ -31,7 +35,8 @@ class Events:
     newest is kept.
     """
 
-    def __init__(self, upstream: Upstream, group: Group) -> None:
+    def __init__(self, upstream: Upstream, group: Group, instance: str) -> None:
+        self._instance = instance
         self._upstream = upstream
         self._group = group
         self._listeners: set[asyncio.Queue[str | None]] = set()
@@ -82,10 +87,10 @@ class Events:
             yield "retry: 1000\n\n"
             while not await request.is_disconnected():
                 try:
-                    async with asyncio.timeout(KEEP_ALIVE):
+                    async with asyncio.timeout(BEAT):
                         state = await queue.get()
                 except TimeoutError:
-                    yield ": still here\n\n"
+                    yield "event: beat\ndata:\n\n"
                     continue
                 if state is None:
                     return
@@ -119,11 +124,12 @@ class Events:
         except Exception:  # noqa: BLE001 - the counters do not need the table's answer
             _log.exception("the group could not be read")
             cluster = None
+        seen = {"instance": self._instance, "cluster": cluster}
         try:
             counters = await all_counters(self._upstream)
         except (UpstreamFailed, CredentialsMissing) as error:
-            return {"counters": None, "problem": str(error), "cluster": cluster}
-        return {"counters": counters, "problem": None, "cluster": cluster}
+            return {**seen, "counters": None, "problem": str(error)}
+        return {**seen, "counters": counters, "problem": None}
 
 
 def _replace(queue: "asyncio.Queue[str | None]", state: str | None) -> None:

@@ -7,7 +7,7 @@ reading the group is two reads of known keys and never a scan.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -15,12 +15,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from server.history import History
-from server.leading import Leading
+from server.leading import LOCK, Leading
 from server.problems import problem
 from server.settings import Settings
 from server.store import Store, text_of
 
 ROSTER = "service#roster"
+REMEMBERED = 300.0
+"""Seconds for which an instance that fell silent is still shown."""
+
 _log = logging.getLogger("server.group")
 
 
@@ -66,39 +69,50 @@ class Group:
                     tasks.create_task(self._leading.run())
         finally:
             with suppress(Exception):
-                await self._enlist(store, "DELETE")
+                await self._enlist(store, "DELETE", [self._settings.instance_id])
             await store.close()
 
     async def cluster(self) -> dict[str, Any]:
-        """Return the instances that reported within a lease, and which of them leads."""
+        """Return the instances that reported lately, and which of them leads.
+
+        `silent` are those that have not reported for a lease: stopped, or paused.
+        """
         if not (self._store and self._store.is_open):
             alone = {"id": self._settings.instance_id, "started": int(self._started)}
-            return {"instances": [alone], "leader": None}
-        roster = (await self._store.get([ROSTER])).get(ROSTER, {})
-        ids = roster.get("members", {}).get("SS", [])
+            return {"instances": [{**alone, "silent": False}], "leader": None}
+        ids = await self._members(self._store)
         keys = {identifier: f"instance#{identifier}" for identifier in ids}
-        records = await self._store.get([*keys.values(), "lock#service/leader"])
+        records = await self._store.get([*keys.values(), LOCK])
+        lock = records.get(LOCK, {})
+        fence = int(text_of(lock, "fence", "0"))
+        now = self._clock()
+        # The wall clock only decides what is shown; the lock decides who leads.
         instances = [
             {
                 "id": identifier,
                 "started": int(text_of(records[key], "started", "0")),
-                "leading": int(text_of(records[key], "fence", "0")) or None,
-                "since": int(text_of(records[key], "since", "0")) or None,
+                "silent": _age(records[key], now) > self._settings.lease,
             }
             for identifier, key in sorted(keys.items())
-            # The wall clock only decides what is shown; the lock decides who leads.
-            if key in records
-            and float(text_of(records[key], "seen", "0")) > self._clock() - self._settings.lease
+            if key in records and _age(records[key], now) < REMEMBERED
         ]
-        lock = records.get("lock#service/leader", {})
-        fence = int(text_of(lock, "fence", "0"))
-        held = "version" in lock
-        leader = next((i for i in instances if held and i["leading"] == fence), None)
+        owner = text_of(lock, "owner", "") if "version" in lock else ""
+        leads = any(each["id"] == owner and not each["silent"] for each in instances)
+        own = records.get(keys.get(owner, ""), {})
+        current = int(text_of(own, "fence", "0")) == fence
+        since = int(text_of(own, "since", "0")) if current else None
         return {
-            "instances": [{k: i[k] for k in ("id", "started")} for i in instances],
+            "instances": instances,
+            "lease": self._settings.lease,
             "fence": fence or None,
-            "leader": leader and {"id": leader["id"], "fence": fence, "since": leader["since"]},
+            "leader": {"id": owner, "fence": fence, "since": since} if leads else None,
         }
+
+    @staticmethod
+    async def _members(store: Store) -> list[str]:
+        roster = (await store.get([ROSTER])).get(ROSTER, {})
+        members: list[str] = roster.get("members", {}).get("SS", [])
+        return members
 
     async def answer_cluster(self, _: Request) -> Response:
         """Answer with the group."""
@@ -130,6 +144,8 @@ class Group:
         while True:
             try:
                 await self._report(store)
+                if self._leading and self._leading.term:
+                    await self._forget_the_gone(store)
             except Exception:  # noqa: BLE001 - whatever it is, the loop outlives it
                 _log.exception("this instance could not report itself")
             await asyncio.sleep(self._settings.lease / 5)
@@ -147,12 +163,33 @@ class Group:
         if term:
             item |= {"fence": {"N": str(term.fence)}, "since": {"N": str(int(term.since))}}
         await store.client().put_item(TableName=store.table, Item=item)
-        await self._enlist(store, "ADD")
+        await self._enlist(store, "ADD", [identifier])
 
-    async def _enlist(self, store: Store, verb: str) -> None:
+    async def _forget_the_gone(self, store: Store) -> None:
+        """Take off the roster who was killed, and so could not sign off; a report signs on again.
+
+        Otherwise it would grow with every instance that the group ever replaced.
+        """
+        keys = {f"instance#{identifier}": identifier for identifier in await self._members(store)}
+        records = await store.get(list(keys))
+        now = self._clock()
+        gone = [
+            identifier
+            for key, identifier in keys.items()
+            if key not in records or _age(records[key], now) > REMEMBERED
+        ]
+        if gone:
+            await self._enlist(store, "DELETE", gone)
+
+    async def _enlist(self, store: Store, verb: str, members: list[str]) -> None:
         await store.client().update_item(
             TableName=store.table,
             Key={"pk": {"S": ROSTER}},
-            UpdateExpression=f"{verb} members :me",
-            ExpressionAttributeValues={":me": {"SS": [self._settings.instance_id]}},
+            UpdateExpression=f"{verb} members :who",
+            ExpressionAttributeValues={":who": {"SS": members}},
         )
+
+
+def _age(record: Mapping[str, Any], now: float) -> float:
+    """Seconds since the instance reported itself."""
+    return now - float(text_of(record, "seen", "0"))

@@ -1,43 +1,69 @@
-// Chooses the view by the address, and feeds it the state that the service pushes.
-import { parse } from "./api.js";
-import * as counters from "./counters.js";
+// Chooses the view by the address, and keeps the frame around it up to date.
+import { el, clock } from "./dom.js";
+import { connect, store, subscribe } from "./store.js";
+import { number } from "./dom.js";
+import { onKept } from "./kept.js";
+import * as list from "./list.js";
+import * as counter from "./counter.js";
 import * as receipts from "./receipts.js";
 import * as cluster from "./cluster.js";
 
 const main = document.getElementById("main");
 const link = document.getElementById("link");
-let state = {};
+const stale = el("p", { className: "card stale", role: "alert", hidden: true });
+const body = el("div", {});
+const words = { connecting: "Connecting…", live: "Live", down: "Offline" };
 let show = () => {};
 
+function decoded(text) {
+  try { return decodeURIComponent(text); } catch { return text; } // nobody has such a name
+}
+
+function viewOf(path) {
+  if (path.startsWith("/c/")) return { title: decoded(path.slice(3)), tab: "#/", open: () => counter.view(decoded(path.slice(3))) };
+  if (path === "/receipts") return { title: "Receipts", tab: "#/receipts", open: receipts.view };
+  if (path === "/cluster") return { title: "Cluster", tab: "#/cluster", open: cluster.view };
+  if (path === "/") return { title: "Counters", tab: "#/", open: list.view };
+  return null;
+}
+
 function route(first = false) {
-  const path = location.hash.replace(/^#/, "") || "/";
-  if (path.startsWith("/c/")) {
-    let name = path.slice(3);
-    try { name = decodeURIComponent(name); } catch { /* shown as it stands: nobody has that name */ }
-    show = counters.page(main, name);
-  } else if (path === "/receipts") show = receipts.view(main);
-  else if (path === "/cluster") show = cluster.view(main);
-  else if (path === "/") show = counters.list(main);
-  else { main.focus(); return; } // the skip link
-  for (const a of document.querySelectorAll("nav a")) {
-    const here = a.getAttribute("href") === `#${path.startsWith("/c/") ? "/" : path}`;
-    if (here) a.setAttribute("aria-current", "page"); else a.removeAttribute("aria-current");
+  const view = viewOf(location.hash.slice(1) || "/");
+  if (!view) { main.focus(); return; } // the skip link
+  for (const anchor of document.querySelectorAll("nav a")) {
+    if (anchor.getAttribute("href") === view.tab) anchor.setAttribute("aria-current", "page");
+    else anchor.removeAttribute("aria-current");
   }
-  show(state);
+  document.title = `${view.title} · Interlock`;
+  const { node, update } = view.open();
+  body.replaceChildren(node);
+  show = update;
+  show(store);
   if (first !== true) { main.focus(); scrollTo(0, 0); }
 }
 
-function connection(words, kind) {
-  link.textContent = words;
-  link.className = kind;
+function frame({ connection, heard, counters, problem }) {
+  link.textContent = words[connection];
+  link.className = connection;
+  stale.hidden = connection !== "down" || !counters;
+  if (problem && counters && connection === "live") {
+    stale.hidden = false;
+    stale.textContent = `The counters cannot be read just now: ${problem}. What you see is what was read last.`;
+  } else if (!stale.hidden) {
+    stale.textContent = `No connection to the service since ${clock(heard)}. What you see may be old; this page keeps trying.`;
+  }
 }
 
-const events = new EventSource("/events");
-events.addEventListener("state", (event) => {
-  state = parse(event.data);
-  connection("Live", "live");
-  show(state);
-});
-events.addEventListener("error", () => connection("Offline: trying again. Values may be old.", "down"));
+function badge(kept) {
+  const count = document.getElementById("receipt-count");
+  count.hidden = kept.length === 0;
+  count.textContent = number(kept.length);
+}
+
+main.replaceChildren(stale, body);
+onKept(badge);
+subscribe(frame);
+subscribe((now) => show(now));
 addEventListener("hashchange", () => route());
 route(true);
+connect();

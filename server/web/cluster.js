@@ -1,23 +1,80 @@
-// The group of instances: who leads, by which fencing token, since when.
-import { el, moment } from "./dom.js";
+// The group of instances: who leads, by which fencing token, and who took over from whom.
+import { ago, clock, drawing, el, pop, state } from "./dom.js";
 
-export function view(main) {
-  const list = el("ul", { className: "grid" });
-  const leading = el("dl", {});
-  main.replaceChildren(
+const SERVER = ["M4 4h16v6H4z", "M4 14h16v6H4z", "M7.5 7h.01", "M7.5 17h.01"];
+const CROWN = ["m3 8 4.5 4L12 5l4.5 7L21 8l-2 11H5L3 8z"];
+const ALONE = ["M4 6h16v12H4z", "M9 21h6"];
+const TAIL = 3;
+
+function card(instance, { leader, via, now }) {
+  const leads = leader?.id === instance.id;
+  const kind = leads ? " leads" : instance.silent ? " silent" : "";
+  const tags = [
+    leads && el("span", { className: "tag gold" }, "leads"),
+    instance.silent && el("span", { className: "tag bad" }, "silent"),
+    via === instance.id && el("span", { className: "tag accent" }, "answers this page")];
+  return el("li", {}, el("article", { className: `card instance${kind}` },
+    drawing(...(leads ? CROWN : SERVER)),
+    el("h2", {}, instance.id),
+    el("p", { className: "quiet" }, instance.silent ? "stopped or paused: no report for a lease" : `up for ${ago(now - instance.started)}`),
+    el("div", { className: "tags" }, tags)));
+}
+
+function throne() {
+  const token = el("dd", { className: "token", id: "fence" });
+  const leader = el("dd", { id: "leader" });
+  const since = el("dd", {});
+  const node = el("dl", { className: "card throne" },
+    el("div", {}, el("dt", {}, "Fencing token"), token),
+    el("div", { className: "row" },
+      el("div", {}, el("dt", {}, "Leader"), leader),
+      el("div", {}, el("dt", {}, "Since"), since)));
+  return { node, update(cluster) {
+    const text = cluster.fence ? String(cluster.fence) : "–";
+    if (token.textContent !== text) {
+      if (token.textContent) pop(token);
+      token.replaceChildren(text.slice(0, -TAIL), el("b", {}, text.slice(-TAIL)));
+    }
+    leader.textContent = cluster.leader?.id ?? "being elected…";
+    since.textContent = cluster.leader?.since ? clock(cluster.leader.since * 1000) : "–";
+  } };
+}
+
+function takeover({ at, from, to }) {
+  return el("li", {}, el("time", {}, clock(at)), el("span", {}, `${to.id} took over from ${from.id}`), el("span", { className: "quiet" }, `token ${from.fence} → ${to.fence}`));
+}
+
+export function view() {
+  const top = throne();
+  const grid = el("ul", { className: "grid" });
+  const seen = el("ol", { className: "takeovers" });
+  const none = el("p", { className: "quiet" });
+  const all = el("div", { hidden: true }, top.node, grid, el("section", { className: "card section" }, el("h2", {}, "Take-overs while you watched"), none, seen));
+  const wait = el("p", { className: "quiet", role: "status" }, "Asking for the group…");
+  const node = el("div", {},
     el("h1", {}, "Cluster"),
-    el("p", { className: "quiet" }, "One instance leads and records the history. Stop it, and another takes over within a lease, with a higher fencing token; the store refuses whatever the old one still writes."),
-    el("section", { className: "card" }, el("h2", {}, "Leader"), leading),
-    list);
-  return ({ cluster }) => {
-    if (!cluster) return;
-    const { leader, fence, instances } = cluster;
-    leading.replaceChildren(
-      el("dt", {}, "Instance"), el("dd", { id: "leader" }, leader ? leader.id : "none just now"),
-      el("dt", {}, "Fencing token"), el("dd", { id: "fence" }, fence ? String(fence) : "–"),
-      el("dt", {}, "Since"), el("dd", {}, leader ? moment(leader.since) : "–"));
-    list.replaceChildren(...instances.map((instance) => el("li", { className: "card" },
-      el("h2", {}, instance.id, " ", leader?.id === instance.id ? el("span", { className: "badge" }, "leads") : null),
-      el("p", { className: "name" }, `Up since ${moment(instance.started)}`))));
-  };
+    el("p", { className: "lead" }, "One instance leads and records the history. Stop it, or pause it, and another takes over within a lease, with a higher fencing token. Whatever the old one still sends carries a lower token, and the table refuses it."),
+    wait, all);
+  let drawn = "";
+  return { node, update({ cluster, instance, takeovers, connection }) {
+    if (!cluster) {
+      if (connection === "down") wait.replaceChildren("The service does not answer. This page keeps trying.");
+      return;
+    }
+    if (!cluster.lease) {
+      wait.replaceChildren(state("", "This instance is alone", "It runs without a table, so there is no group and no leader.", ALONE));
+      return;
+    }
+    wait.hidden = true;
+    all.hidden = false;
+    top.update(cluster);
+    const now = Date.now() / 1000;
+    const cards = cluster.instances.map((each) => card(each, { leader: cluster.leader, via: instance, now }));
+    const text = cards.map((each) => each.outerHTML).join("");
+    if (text !== drawn) grid.replaceChildren(...cards);
+    drawn = text;
+    none.hidden = takeovers.length > 0;
+    none.textContent = `None yet. The lease is ${cluster.lease} s: stop the leader and see another take over.`;
+    if (seen.children.length !== takeovers.length) seen.replaceChildren(...takeovers.toReversed().map(takeover));
+  } };
 }

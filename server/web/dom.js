@@ -1,4 +1,9 @@
 // Builds elements. Text is only ever text, so that nothing a counter is called can become markup.
+function fill(node, children) {
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
 export function el(tag, props = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(props)) {
@@ -6,25 +11,45 @@ export function el(tag, props = {}, ...children) {
     else if (name in node && name !== "list" && name !== "form") node[name] = value;
     else node.setAttribute(name, value);
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined));
-  return node;
+  return fill(node, children);
 }
 
-// A notice that a person can act on stays longer than one that only tells.
-export function notice(text, { error = false, action = null } = {}) {
-  const box = el("div", { className: error ? "notice error" : "notice" }, el("span", {}, text));
-  const close = () => box.remove();
-  if (action) {
-    box.append(el("button", { type: "button", onclick: () => { close(); action.run(); } }, action.label));
-  }
-  const notices = document.getElementById("notices");
-  notices.append(box);
-  while (notices.children.length > 3) notices.firstElementChild.remove();
-  setTimeout(close, action ? 9000 : 6000);
+export function svg(tag, attributes = {}, ...children) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  return fill(node, children);
 }
+
+// A drawing of strokes that says nothing which the words beside it do not say.
+export const drawing = (...paths) => svg(
+  "svg",
+  { viewBox: "0 0 24 24", fill: "none", stroke: "currentColor", "stroke-width": "1.8", "stroke-linecap": "round", "stroke-linejoin": "round", "aria-hidden": "true" },
+  paths.map((d) => svg("path", { d })));
 
 export const number = (value) => value.toLocaleString();
+export const signed = (value) => (value > 0 ? "+" : "") + number(value);
+export const clock = (milliseconds) => new Date(milliseconds).toLocaleTimeString();
 
-export function moment(seconds) {
-  return new Date(seconds * 1000).toLocaleTimeString();
+export function ago(seconds) {
+  const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+  const [unit, size] = units.find(([, length]) => seconds >= length) ?? units.at(-1);
+  const many = Math.max(0, Math.floor(seconds / size));
+  return `${many} ${unit}${many === 1 ? "" : "s"}`;
+}
+
+export const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+// Draws the eye to a number that has just become another.
+export function pop(node) {
+  if (!still()) node.animate([{ transform: "scale(1.06)" }, { transform: "none" }], { duration: 220, easing: "ease-out" });
+}
+
+export function shake(node) {
+  if (still()) return;
+  const steps = [0, -7, 6, -4, 2, 0].map((x) => ({ transform: `translateX(${x}px)` }));
+  node.animate(steps, { duration: 320, easing: "ease-out" });
+}
+
+export function state(kind, title, words, paths, ...more) {
+  return el("section", { className: `card state ${kind}` }, drawing(...paths), el("h2", {}, title), el("p", {}, words), more);
 }

@@ -1,77 +1,86 @@
-// Receipts (JWS, ES256): kept for this visit, verified here with WebCrypto against the JWKS.
-import { el, moment } from "./dom.js";
-import { jwks } from "./api.js";
+// The receipts of this visit: verified here, and what a forged one looks like.
+import { el, signed, state } from "./dom.js";
+import { kept, onKept } from "./kept.js";
+import { alter, statement, verify } from "./verify.js";
 
-const kept = [];
-const decoder = new TextDecoder();
+const EMPTY = ["M6 3h12v18l-3-2-3 2-3-2-3 2z", "M9 8h6", "M9 12h6"];
 
-export function keep(...changes) {
-  for (const change of changes) {
-    if (!change?.receipt) continue;
-    kept.unshift({ token: change.receipt, counter: change.name, amount: change.amount, at: Date.now() / 1000 });
+async function judge(verdict, token) {
+  let found;
+  try {
+    found = await verify(token);
+  } catch (error) {
+    found = { valid: false, words: `It could not be checked: ${error.message}` };
   }
-  kept.length = Math.min(kept.length, 50);
+  verdict.className = `verdict ${found.valid ? "good" : "bad"}`;
+  verdict.textContent = `${found.valid ? "✓" : "✗"} ${found.words}`;
 }
 
-function bytes(text) {
-  const plain = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
-  return Uint8Array.from(plain, (c) => c.charCodeAt(0));
-}
-
-export async function verify(token, keys) {
-  const [head, payload, signature] = token.split(".");
-  const { kid, alg } = JSON.parse(decoder.decode(bytes(head)));
-  if (alg !== "ES256") return { valid: false, words: `The algorithm ${alg} is not the one agreed on.` };
-  const jwk = keys.find((candidate) => candidate.kid === kid);
-  if (!jwk) return { valid: false, words: `No published key has the id ${kid}.` };
-  const key = await crypto.subtle.importKey(
-    "jwk", { kty: jwk.kty, crv: jwk.crv, x: jwk.x, y: jwk.y },
-    { name: "ECDSA", namedCurve: "P-256" }, false, ["verify"]);
-  const valid = await crypto.subtle.verify(
-    { name: "ECDSA", hash: "SHA-256" }, key, bytes(signature), new TextEncoder().encode(`${head}.${payload}`));
-  return valid
-    ? { valid, words: "Verified in this browser: signed by the published key, and not a byte changed." }
-    : { valid, words: "Refused: this is not what the key signed." };
-}
-
-// Another character in the middle of the payload: one byte, at most, is different.
-export function alter(token) {
-  const [head, payload, signature] = token.split(".");
-  const middle = Math.floor(payload.length / 2);
-  const other = payload[middle] === "A" ? "B" : "A";
-  return [head, payload.slice(0, middle) + other + payload.slice(middle + 1), signature].join(".");
-}
-
-function card(receipt) {
+// One line, for the page of a counter.
+export function earned(token) {
+  const { amount } = statement(token);
   const verdict = el("p", { className: "verdict", role: "status" });
-  const check = async (token) => {
-    try {
-      if (!crypto.subtle) throw new Error("this browser checks signatures on pages with HTTPS only.");
-      const { keys } = await jwks();
-      const { valid, words } = await verify(token, keys);
-      verdict.className = `verdict ${valid ? "good" : "bad"}`;
-      verdict.textContent = `${valid ? "✓" : "✗"} ${words}`;
-    } catch (error) {
-      verdict.className = "verdict bad";
-      verdict.textContent = `It could not be checked: ${error.message}`;
-    }
-  };
-  return el("li", {}, el("article", { className: "card" },
-    el("h2", {}, `${receipt.counter}: ${receipt.amount > 0 ? "+" : ""}${receipt.amount}`),
-    el("p", { className: "quiet" }, moment(receipt.at)),
-    el("details", {}, el("summary", {}, "The signed statement"), el("code", {}, receipt.token)),
-    el("p", { className: "row" },
-      el("button", { type: "button", className: "main", onclick: () => check(receipt.token) }, "Verify in your browser"),
-      el("button", { type: "button", onclick: () => check(alter(receipt.token)) }, "Change one byte")),
-    verdict));
+  return el("li", {},
+    el("span", {}, described(token)),
+    el("button", { type: "button", className: "text", ariaLabel: `Verify the receipt of ${signed(amount)} in your browser`, onclick: () => judge(verdict, token) }, "Verify in your browser"),
+    verdict);
 }
 
-export function view(main) {
-  main.replaceChildren(
+function described(token) {
+  const { amount, value, iat } = statement(token);
+  return `${signed(amount)} made ${value}, ${new Date(iat * 1000).toLocaleTimeString()}`;
+}
+
+// The statement as JSON, with what differs from the genuine one marked.
+function printed(token, genuine) {
+  const lines = (of) => JSON.stringify(statement(of), (_, value) => (typeof value === "bigint" ? String(value) : value), 2);
+  const [mine, real] = [lines(token), lines(genuine)];
+  const at = [...mine].findIndex((character, i) => character !== real[i]);
+  return at < 0 ? [mine] : [mine.slice(0, at), el("mark", {}, mine[at]), mine.slice(at + 1)];
+}
+
+function ticket(genuine) {
+  const { counter, amount } = statement(genuine);
+  const verdict = el("p", { className: "verdict", role: "status" });
+  const text = el("pre", { className: "mono" });
+  const parts = ["head", "payload", "sign"].map((kind) => el("span", { className: kind }));
+  const toggle = el("button", { type: "button" });
+  let shown = genuine;
+
+  function show(token) {
+    shown = token;
+    text.replaceChildren(...printed(token, genuine));
+    token.split(".").forEach((part, i) => { parts[i].textContent = part; });
+    toggle.textContent = token === genuine ? "Change one byte" : "Put it back";
+    verdict.textContent = "";
+  }
+  toggle.addEventListener("click", async () => {
+    show(shown === genuine ? alter(genuine) : genuine);
+    await judge(verdict, shown);
+  });
+  show(genuine);
+  return el("li", {}, el("article", { className: "card receipt" },
+    el("h2", {}, counter, el("span", {}, signed(amount))),
+    text,
+    el("div", { className: "row" },
+      el("button", { type: "button", className: "main", onclick: () => judge(verdict, shown) }, "Verify in your browser"), toggle),
+    verdict,
+    el("details", {}, el("summary", {}, "As it was sent: header, statement, signature"), el("code", {}, parts[0], ".", parts[1], ".", parts[2]))));
+}
+
+export function view() {
+  const grid = el("ul", { className: "grid wide" });
+  const shelf = el("div", {});
+  const node = el("div", {},
     el("h1", {}, "Receipts"),
-    el("p", { className: "quiet" }, "Every change that you make here is signed. The check runs in your browser, without asking us."),
-    kept.length
-      ? el("ul", { className: "grid" }, kept.map(card))
-      : el("p", { className: "card" }, "No receipt yet. Change a counter, and its receipt appears here."));
-  return () => {};
+    el("p", { className: "lead" }, "Each change that you make is signed with a key that never leaves AWS KMS. Your browser checks the signature against the published key by itself; a receipt in which one byte was changed is refused."),
+    shelf);
+  const made = new Map();
+  const stop = onKept(() => {
+    if (made.size && !node.isConnected) { stop?.(); return; }
+    for (const token of kept) if (!made.has(token)) made.set(token, ticket(token));
+    grid.replaceChildren(...kept.map((token) => made.get(token)));
+    shelf.replaceChildren(kept.length ? grid : state("", "No receipt yet", "Change a counter, and the proof of it appears here.", EMPTY, el("a", { href: "#/" }, "Go to the counters")));
+  });
+  return { node, update() {} };
 }

@@ -1,0 +1,80 @@
+// A counter's value between its bounds: as a bar on a card, as a dial on its page.
+import { el, number, pop, svg } from "./dom.js";
+
+const LONG = 7;
+const ENDLESS = 16;
+
+// Where the value stands from 0 to 1, or null where there is no ceiling to stand below.
+export function share({ value, floor, ceiling }) {
+  if (ceiling === null) return null;
+  const low = Number(floor ?? 0);
+  const span = Number(ceiling) - low;
+  return span > 0 ? Math.min(1, Math.max(0, (Number(value) - low) / span)) : 1;
+}
+
+export const isFull = ({ value, ceiling }) => ceiling !== null && value >= ceiling;
+const isLow = ({ value, floor }) => floor !== null && value <= floor;
+
+function meterOf(node, counter, part) {
+  const { name, value, floor, ceiling } = counter;
+  if (part === null) {
+    for (const attribute of ["role", "aria-label", "aria-valuemin", "aria-valuemax", "aria-valuenow", "aria-valuetext"]) node.removeAttribute(attribute);
+    return;
+  }
+  node.setAttribute("role", "meter");
+  node.setAttribute("aria-label", `${name}, between its bounds`);
+  node.setAttribute("aria-valuemin", String(floor ?? 0));
+  node.setAttribute("aria-valuemax", String(ceiling));
+  node.setAttribute("aria-valuenow", String(value));
+  node.setAttribute("aria-valuetext", `${number(value)} of ${number(ceiling)}`);
+}
+
+function boundsOf({ floor, ceiling, value, shards }) {
+  const low = floor === null ? "no floor" : `from ${number(floor)}`;
+  const high = ceiling === null ? "no ceiling" : `to ${number(ceiling)}`;
+  const middle = isFull({ value, ceiling }) ? el("b", {}, "full") : isLow({ value, floor }) ? el("b", {}, "at its floor") : shards > 1 ? el("span", {}, `${shards} shards`) : "";
+  return [el("span", {}, low), middle, el("span", {}, high)];
+}
+
+export function bar() {
+  const inner = el("i", {});
+  const track = el("div", { className: "bar" }, inner);
+  const bounds = el("div", { className: "bounds" });
+  return {
+    node: el("div", {}, track, bounds),
+    update(counter) {
+      const part = share(counter);
+      track.hidden = part === null;
+      inner.style.transform = `scaleX(${part ?? 0})`;
+      meterOf(track, counter, part);
+      bounds.replaceChildren(...boundsOf(counter));
+    },
+  };
+}
+
+export function dial() {
+  const d = "M 20 120 A 100 100 0 0 1 220 120";
+  const arc = svg("path", { d, class: "arc", pathLength: "100", "stroke-dasharray": "0 200" });
+  const face = svg("svg", { viewBox: "0 0 240 128", "aria-hidden": "true" }, svg("path", { d }), arc);
+  const value = el("div", { className: "value", id: "value" }, "…");
+  const bounds = el("div", { className: "bounds" });
+  const meter = el("div", {}, face);
+  const node = el("div", { className: "dial" }, meter, el("div", { className: "reading" }, value), bounds);
+  return {
+    node,
+    update(counter) {
+      const part = share(counter);
+      const text = number(counter.value);
+      if (value.textContent !== text && value.textContent !== "…") pop(value);
+      value.textContent = text;
+      value.className = `value${text.length > ENDLESS ? " endless" : text.length > LONG ? " long" : ""}`;
+      node.className = `dial${part === null ? " plain" : ""}${isFull(counter) ? " full" : ""}`;
+      meter.hidden = part === null;
+      // A round cap would show a dot at nothing.
+      arc.setAttribute("stroke-dasharray", `${(part ?? 0) * 100} 200`);
+      arc.style.opacity = part ? 1 : 0;
+      meterOf(meter, counter, part);
+      bounds.replaceChildren(...boundsOf(counter));
+    },
+  };
+}
