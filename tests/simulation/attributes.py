@@ -21,6 +21,7 @@ _EXACT = Context(prec=400, traps=[Inexact, InvalidOperation])
 _LARGEST = Decimal("9.9999999999999999999999999999999999999E+125")
 _SMALLEST = Decimal("1E-130")
 _MAX_DEPTH = 32
+_FLAT = frozenset({"S", "N", "B", "BOOL"})
 _RANGE = "Attempting to store a number with magnitude"
 _NO_TYPE = "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
 
@@ -77,10 +78,12 @@ def canonical(  # noqa: C901, PLR0911 - one return a type
             else _NO_TYPE
         )
     ((kind, value),) = attribute.items()
-    if kind == "N":
-        return {"N": _number_text(value)}
+    # Scalars come in by the thousand: what is canonical already is kept as it is.
     if kind == "S":
-        return {"S": value}
+        return attribute
+    if kind == "N":
+        text = _number_text(value)
+        return attribute if text is value else {"N": text}
     if depth >= _MAX_DEPTH:
         raise invalid("Nesting Levels have exceeded supported limits")
     match kind:
@@ -128,6 +131,18 @@ def item_size(item: Mapping[str, Attribute]) -> int:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
     """
     return sum(_text_size(name) + value_size(value) for name, value in item.items())
+
+
+def exceeds(item: Mapping[str, Attribute], limit: int) -> bool:
+    """Whether an item counts for more than `limit` bytes; cheap where it is far from it."""
+    most = 0
+    for name, attribute in item.items():
+        ((kind, value),) = attribute.items()
+        if kind not in _FLAT:
+            return item_size(item) > limit
+        # A character is at most four bytes, and a digit less than one.
+        most += 4 * (len(name) + (len(value) if kind != "BOOL" else 1))
+    return most > limit and item_size(item) > limit
 
 
 def value_size(attribute: Attribute) -> int:  # noqa: PLR0911 - one return a type

@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.Ope
 What is compiled is a closure `(item, values) -> ...`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +21,8 @@ from tests.simulation.parsing import (
     Values,
 )
 from tests.simulation.paths import Path, look_up, refuse_overlaps, show
+
+_NO_NAMES: frozenset[tuple[str, str]] = frozenset()
 
 
 class ConditionParser(Parser):
@@ -218,12 +220,12 @@ def compile_condition(
     text: str, names: Mapping[str, str], kind: str = "ConditionExpression"
 ) -> Compiled:
     """Return a condition; `.run(item, values)` says whether it holds."""
-    return _condition(kind, text, frozenset(names.items()))
+    return _condition(kind, text, frozenset(names.items()) if names else _NO_NAMES)
 
 
 def compile_projection(text: str, names: Mapping[str, str]) -> Compiled:
     """Return a projection; `.paths` are what it keeps."""
-    return _projection(text, frozenset(names.items()))
+    return _projection(text, frozenset(names.items()) if names else _NO_NAMES)
 
 
 def bind(
@@ -241,24 +243,39 @@ def bind(
                     f"ExpressionAttribute{kind} can only be specified when using expressions"
                 )
         return {}
-    if (names is not None and not names) or (values is not None and not values):
+    checks = _agreed(
+        None if names is None else tuple(names),
+        None if values is None else tuple(values),
+        tuple(given),
+    )
+    bound = {name: canonical(value) for name, value in values.items()} if values else {}
+    for check in checks:
+        check(bound)
+    return bound
+
+
+@lru_cache(maxsize=4096)
+def _agreed(
+    names: tuple[str, ...] | None,
+    values: tuple[str, ...] | None,
+    expressions: tuple[Compiled, ...],
+) -> tuple[Callable[[Values], None], ...]:
+    """Refuse placeholders that are missing or left over; return what is to check of the values."""
+    if names == () or values == ():
         raise invalid("ExpressionAttributeNames and ExpressionAttributeValues must not be empty")
-    bound = {name: canonical(value) for name, value in (values or {}).items()}
     used_names: set[str] = set()
     used_values: set[str] = set()
-    for expression in given:
-        for missing in sorted(expression.used_values - bound.keys()):
+    for expression in expressions:
+        for missing in sorted(expression.used_values.difference(values or ())):
             raise invalid(
                 f"Invalid {expression.kind}: An expression attribute value used in expression "
                 f"is not defined; attribute value: {missing}"
             )
         used_names |= expression.used_names
         used_values |= expression.used_values
-        for check in expression.checks:
-            check(bound)
     for kind, placeholders, used in (
-        ("Names", names or {}, used_names),
-        ("Values", bound, used_values),
+        ("Names", names or (), used_names),
+        ("Values", values or (), used_values),
     ):
         unused = sorted(set(placeholders) - used)
         if unused:
@@ -266,4 +283,4 @@ def bind(
                 f"Value provided in ExpressionAttribute{kind} unused in expressions: "
                 f"keys: {{{', '.join(unused)}}}"
             )
-    return bound
+    return tuple(check for expression in expressions for check in expression.checks)

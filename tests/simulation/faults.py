@@ -1,8 +1,10 @@
 """What can go wrong between a process and the store, and how often."""
 
 import random
-from dataclasses import dataclass
+from bisect import bisect_right
+from dataclasses import dataclass, field
 from enum import Enum
+from itertools import accumulate
 
 READ_TIMEOUT = 2.0
 """Seconds until a client gives up on an answer, as the library's own clients do."""
@@ -22,12 +24,28 @@ class Fate(Enum):
     ERROR_AFTER = "answered 500, carried out"
 
 
+_FATES = (
+    Fate.NOT_SENT,
+    Fate.LOST_REQUEST,
+    Fate.LOST_REPLY,
+    Fate.LATE,
+    Fate.TWICE,
+    Fate.THROTTLED,
+    Fate.ERROR_BEFORE,
+    Fate.ERROR_AFTER,
+    Fate.FINE,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Faults:
     """How often each fault happens; the default is none.
 
     The fates of requests are probabilities a request; `pause` and `kill` a step of a process.
-    Times are seconds. No fault happens from `until` on, so that progress can be demanded.
+    `drift` is by how much a monotonic clock's rate is off at most, `sweeps` the mean time between
+    two visits of TTL, of which each deletes some of what has expired. Times are seconds. No fault
+    happens from `until` on, so that progress can be demanded; drift and TTL, which are no faults,
+    stay.
     """
 
     not_sent: float = 0.0
@@ -45,28 +63,29 @@ class Faults:
     stale: float = 0.0
     wall_skew: float = 0.0
     drift: float = 0.0
+    sweeps: float = 0.0
     latency: float = 0.02
     until: float = 120.0
+    _bounds: tuple[float, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        of_requests = (
+            self.not_sent,
+            self.lost_request,
+            self.lost_reply,
+            self.late,
+            self.twice,
+            self.throttled,
+            self.error_before,
+            self.error_after,
+        )
+        object.__setattr__(self, "_bounds", tuple(accumulate(of_requests)))
 
     def fate(self, rng: random.Random, now: float) -> Fate:
         """Draw what becomes of a request sent at `now`."""
         if now >= self.until:
             return Fate.FINE
-        left = rng.random()
-        for probability, fate in (
-            (self.not_sent, Fate.NOT_SENT),
-            (self.lost_request, Fate.LOST_REQUEST),
-            (self.lost_reply, Fate.LOST_REPLY),
-            (self.late, Fate.LATE),
-            (self.twice, Fate.TWICE),
-            (self.throttled, Fate.THROTTLED),
-            (self.error_before, Fate.ERROR_BEFORE),
-            (self.error_after, Fate.ERROR_AFTER),
-        ):
-            left -= probability
-            if left < 0:
-                return fate
-        return Fate.FINE
+        return _FATES[bisect_right(self._bounds, rng.random())]
 
 
 CALM = Faults()
@@ -83,5 +102,7 @@ STORM = Faults(
     kill=0.003,
     stale=0.5,
     wall_skew=3600.0,
+    drift=0.0005,  # what NTP slews a clock by at most
+    sweeps=10.0,
 )
 """Everything at once, at rates at which work still gets done."""

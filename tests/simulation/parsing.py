@@ -154,9 +154,12 @@ class Parser:
         self.checks.append(check)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Compiled:
-    """An expression that is ready to be asked: its meaning and what it refers to."""
+    """An expression that is ready to be asked: its meaning and what it refers to.
+
+    Compiled once for its text and names, so it is told apart by identity.
+    """
 
     kind: str
     run: Any

@@ -76,10 +76,10 @@ class Task:
     ) -> None:
         """Run the operation until it waits for something or ends."""
         process, operation = self.process, self._operation
-        world = process.world
+        world, send = process.world, operation.send
         while True:
             try:
-                request = operation.send(reply) if fault is None else operation.throw(fault)
+                request = send(reply) if fault is None else operation.throw(fault)
             except StopIteration as end:
                 self.result = end.value
                 self._end()
@@ -95,22 +95,23 @@ class Task:
                 self._end()
                 return
             fault = None
-            match request:
-                case Call():
-                    world.send(self, request)
-                    return
-                case Sleep(seconds):
-                    due = world.now + max(seconds, 0.0) / process.rate
-                    world.at(due, self.deliver, self.expect(), None, None)
-                    return
-                case Monotonic():
-                    reply = process.monotonic()
-                case WallClock():
-                    reply = process.wall_clock()
-                case Draw():
-                    reply = world.rng.random()
-                case NewId():
-                    reply = process.new_id()
+            kind = type(request)
+            if kind is Monotonic:
+                reply = process.monotonic()
+            elif kind is WallClock:
+                reply = process.wall_clock()
+            elif kind is Draw:
+                reply = world.rng.random()
+            elif kind is NewId:
+                reply = process.new_id()
+            elif isinstance(request, Sleep):
+                due = world.now + max(request.seconds, 0.0) / process.rate
+                world.at(due, self.deliver, self.expect(), None, None)
+                return
+            else:
+                assert isinstance(request, Call), f"{self.name} asks for {request!r}"
+                world.send(self, request)
+                return
 
     def cancel(self) -> None:
         """Stop the task where it is, as the end of its thread would."""

@@ -5,7 +5,7 @@ import pytest
 from interlock._protocol.faults import NoReply, Refused
 from interlock._protocol.requests import call, monotonic, sleep
 from tests.simulation.faults import STORM, Faults
-from tests.simulation.world import Violation, World
+from tests.simulation.world import EPOCH, Violation, World
 
 KEY = {"pk": {"S": "n"}}
 
@@ -115,6 +115,46 @@ def test_a_paused_process_notices_only_by_its_clock():
     world.at(0.5, process.pause, 10.0)
     world.run()
     assert task.result == pytest.approx(10.5)
+
+
+def test_ttl_deletes_what_has_expired_at_some_time_after_and_nothing_else():
+    def program():
+        for name, attributes in (("n", {"expires": {"N": str(int(EPOCH) + 100)}}), ("kept", {})):
+            item = {"pk": {"S": name}, **attributes}
+            yield from call("PutItem", TableName="coordination", Item=item)
+        yield from sleep(1000.0)
+
+    times = set()
+
+    def note(change):
+        if change.after is None:
+            times.add(world.now)
+
+    for seed in range(20):
+        world = World(seed, faults=Faults(sweeps=30.0))
+        world.store.on_change(note)
+        world.process("a").start(program())
+        world.run()
+        assert [item["pk"]["S"] for item in world.store.items("coordination")] == ["kept"]
+    assert len(times) == 20
+    assert min(times) > 100.0
+    assert max(times) > 150.0
+
+
+def test_clocks_drift_apart_when_told_to():
+    def program(process):
+        before = process.monotonic()
+        yield from sleep(1000.0)
+        return (process.world.now, process.monotonic() - before)
+
+    world = World(1, faults=Faults(drift=0.0005))
+    processes = [world.process(name) for name in "ab"]
+    tasks = [process.start(program(process)) for process in processes]
+    world.run()
+    (woke_first, by_own_clock), (woke_next, by_its_own) = (task.result for task in tasks)
+    assert by_own_clock == pytest.approx(1000.0)
+    assert by_its_own == pytest.approx(1000.0)
+    assert 0.01 < abs(woke_first - woke_next) < 1.0
 
 
 def test_what_never_ends_is_reported_with_its_name():

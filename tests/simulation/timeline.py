@@ -22,11 +22,16 @@ class Timeline:
     """Rows in the order of their events; text only when somebody asks."""
 
     def __init__(self) -> None:
-        self.rows: list[Row] = []
+        self._rows: list[tuple[float, str, str, Any]] = []
+
+    @property
+    def rows(self) -> list[Row]:
+        """All events so far."""
+        return [Row(*row) for row in self._rows]
 
     def add(self, time: float, process: str, event: str, detail: Any = None) -> None:
         """Record an event; `detail` is a request, a reply, a fault or a text."""
-        self.rows.append(Row(time, process, event, detail))
+        self._rows.append((time, process, event, detail))
 
     def show(self, processes: Iterable[str]) -> str:
         """Return the events, one a line, in one column a process; the end of them if many."""
@@ -34,10 +39,11 @@ class Timeline:
         lines = [
             " ".join([f"{'seconds':>10}", *(f"{name:<{_COLUMN}}" for name in columns)]).rstrip()
         ]
-        hidden = len(self.rows) - _LONG
+        rows = self.rows
+        hidden = len(rows) - _LONG
         if hidden > 0:
             lines.append(f"{'...':>10} ({hidden} earlier events left out)")
-        for row in self.rows[-_LONG:]:
+        for row in rows[-_LONG:]:
             text = f"{row.event} {describe(row.detail)}".strip()
             at = columns.index(row.process) if row.process in columns else 0
             lines.append(f"{row.time:>10.4f} {'':<{at * (_COLUMN + 1)}}{text}")

@@ -17,6 +17,7 @@ from tests.simulation.parsing import Compiled, Item, Operand, Parser, Values
 from tests.simulation.paths import Path, look_up, refuse_overlaps
 
 _SETS = ("SS", "NS", "BS")
+_NO_NAMES: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,7 @@ def _update(text: str, names: frozenset[tuple[str, str]]) -> Compiled:
 
 def compile_update(text: str, names: Mapping[str, str]) -> Compiled:
     """Return an update, for `updated`; `.paths` are what it touches."""
-    return _update(text, frozenset(names.items()))
+    return _update(text, frozenset(names.items()) if names else _NO_NAMES)
 
 
 def updated(item: Item, update: Compiled, values: Values) -> dict[str, Attribute]:

@@ -61,6 +61,8 @@ class World:
         self._order = 0
         self._invariants: list[Callable[[], None]] = []
         self._waiting = 0
+        if faults.sweeps:
+            self._plan_sweep()
 
     def process(self, name: str) -> Process:
         """Add a process, with clocks of its own."""
@@ -201,6 +203,17 @@ class World:
         if token is not None:
             # An answer of the 500 kind may stand for a refusal as well as for a success.
             self.at(self.now + self._latency(), task.deliver, token, reply, instead or fault)
+
+    def _plan_sweep(self) -> None:
+        self.at(self.now + 2 * self.rng.random() * self.faults.sweeps, self._sweep)
+
+    def _sweep(self) -> None:
+        """Delete some of what has expired, as TTL does: late, and in any order."""
+        for place in self.store.expired(EPOCH + self.now):
+            if self.rng.random() < 0.5:
+                self.timeline.add(self.now, "", f"TTL deletes {place.key[0]}")
+                self.store.expire(place)
+        self._plan_sweep()
 
     # What happens to processes.
 

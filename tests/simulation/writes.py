@@ -4,8 +4,7 @@ The same for a write of its own and for an action of a transaction.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.simulation.attributes import Item, canonical_item, invalid
 from tests.simulation.expressions import bind, compile_condition
@@ -22,8 +21,7 @@ _RETURNS = {
 _NOTHING: Item = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(NamedTuple):
     """A write that has been read and found valid, whatever the item is."""
 
     place: Place
@@ -48,11 +46,12 @@ def parse_write(contents: Contents, kind: str, params: Mapping[str, Any]) -> Wri
     """Read a write ("PutItem", "UpdateItem", "DeleteItem" or "ConditionCheck")."""
     table = contents.table(params["TableName"])
     names = params.get("ExpressionAttributeNames")
+    named = names or {}
     condition = update = None
     if (text := params.get("ConditionExpression")) is not None:
-        condition = compile_condition(text, names or {})
+        condition = compile_condition(text, named)
     if kind == "UpdateItem" and (text := params.get("UpdateExpression")) is not None:
-        update = compile_update(text, names or {})
+        update = compile_update(text, named)
     values = bind(names, params.get("ExpressionAttributeValues"), condition, update)
     if kind == "PutItem":
         new = canonical_item(params["Item"])
@@ -81,8 +80,9 @@ def _updater(
     table: Table, key: Item, update: Compiled | None, values: Values
 ) -> Callable[[Item | None], Item]:
     if update is not None:
+        fixed = table.key_names
         for path in update.paths:
-            if path[0] in table.key_names:
+            if path[0] in fixed:
                 raise invalid(
                     "One or more parameter values were invalid: Cannot update attribute "
                     f"{path[0]}. This attribute is part of the key"
