@@ -6,6 +6,7 @@ from types import FrameType
 
 from local.application import Application, application
 from local.emulator import PREFERRED_PORT
+from local.instances import Fleet, Instance
 from local.processes import stop_leftovers
 from local.progress import Progress
 from local.requests import request
@@ -15,6 +16,12 @@ _CEILING = 1_000_000
 _CHECK_EVERY = 1.0
 _ELECTION_TIMEOUT = 30.0
 _CREATED = (200, 201)
+_FURNITURE: tuple[tuple[str, dict[str, int], int], ...] = (
+    ("seats-sold", {"floor": 0, "ceiling": 200}, 187),
+    ("waiting-list", {"floor": 0, "ceiling": 50}, 23),
+    ("full-house", {"floor": 0, "ceiling": 5}, 5),
+    ("page-views", {"shards": 4}, 1204),
+)
 
 
 class CheckFailed(Exception):
@@ -46,6 +53,7 @@ def run(*, instances: int, check: bool) -> None:
         progress.say(f"  ready after {progress.elapsed:.1f} s; counter {COUNTER!r} is {value}")
         if check:
             return
+        _furnish(running)
         try:
             _stay(running, progress)
         except Stopped:
@@ -90,32 +98,62 @@ def _stay(running: Application, progress: Progress) -> None:
 """
     )
     _show_leader(running, progress)
-    progress.say("  Stop everything with Ctrl-C.")
+    progress.say("\n  Stop everything with Ctrl-C.")
     while True:
-        # The emulator's target group has no health checks of its own.
-        for ended in running.fleet.drop_ended():
-            progress.say(f"\n  {ended.name} has ended and was taken out of the target group.")
-            if running.fleet.instances:
-                _show_leader(running, progress, but_not=ended.name)
+        for instance in running.fleet.check():
+            ended = instance.process.returncode is not None
+            what = "has ended" if ended else "does not answer"
+            progress.say(f"\n  {instance.name} {what}: it gets no more requests.")
+            if ended:
+                # As Auto Scaling would.
+                fresh = running.fleet.start()
+                running.fleet.admit(fresh)
+                progress.say(f"  {fresh.name} was started in its place.")
+            _show_leader(running, progress, but_not=instance.name)
         time.sleep(_CHECK_EVERY)
 
 
 def _show_leader(running: Application, progress: Progress, *, but_not: str = "") -> None:
-    """Wait until somebody leads and say who, and how to stop it."""
-    pids = {each.name: each.process.pid for each in running.fleet.instances}
-    deadline = time.monotonic() + _ELECTION_TIMEOUT
+    """Wait until somebody leads and say who, and the ways to see another take over."""
     began = time.monotonic()
-    while time.monotonic() < deadline:
-        answer = request("GET", f"{running.fleet.instances[0].url}/service/cluster")
-        leader = (answer.json().get("leader") or {}).get("id")
-        if leader in pids and leader != but_not:
-            after = f" after {time.monotonic() - began:.1f} s" if but_not else ""
+    while time.monotonic() < began + _ELECTION_TIMEOUT:
+        leader = _leader(running.fleet)
+        if leader is not None and leader.name != but_not:
+            pid, after = leader.process.pid, f" after {time.monotonic() - began:.1f} s"
             progress.say(
-                f"  {leader} leads{after}. Stop it and see another take over: kill {pids[leader]}"
+                f"""
+  {leader.name} leads{after if but_not else ""}. See another take over, on the page's Cluster view:
+    kill {pid:<8}        it resigns: the next leads at once
+    kill -9 {pid:<8}     it dies: the next leads when the lease is over
+    kill -STOP {pid:<8}  it is paused: the same, and once you let it go on
+    kill -CONT {pid:<8}  it finds that it leads no longer, and adds nothing"""
             )
             return
         time.sleep(0.2)
     progress.say("  No instance leads yet; see the instances' logs.")
+
+
+def _leader(fleet: Fleet) -> Instance | None:
+    """Return who leads, as any instance that answers tells it."""
+    by_name = {each.name: each for each in fleet.instances}
+    for instance in fleet.instances:
+        if instance in fleet.unhealthy:
+            continue
+        try:
+            answer = request("GET", f"{instance.url}/service/cluster", timeout=2.0)
+            leader = answer.json().get("leader") or {"id": ""}
+            return by_name.get(leader["id"])
+        except (OSError, ValueError):
+            continue  # it has just stopped
+    return None
+
+
+def _furnish(running: Application) -> None:
+    """Make the counters that a visitor finds."""
+    for name, bounds, value in _FURNITURE:
+        counter = f"{running.balancer_url}/api/counters/{name}"
+        request("PUT", counter, bounds)
+        request("POST", f"{counter}/increment", {"amount": value})
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:

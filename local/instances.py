@@ -1,7 +1,7 @@
 """The service's "instances": processes on 127.0.0.2, 127.0.0.3, ... behind the load balancer.
 
 The emulator's Auto Scaling starts no instance, and its target group calls every target healthy:
-starting, registering, checking and deregistering are done here.
+starting, registering, health checks and deregistering are done here.
 """
 
 import sys
@@ -23,6 +23,8 @@ from local.requests import request
 
 PORT = 8080
 START_TIMEOUT = 60.0
+HEALTH_TIMEOUT = 1.0
+"""Seconds that an instance has to answer /healthz; AWS asks with 5 s, three times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,10 @@ class Instance:
 class Fleet:
     """The running instances, and their place in the load balancer's target group."""
 
-    def __init__(self, emulator: Emulator, deployment: Deployment) -> None:
+    def __init__(self, emulator: Emulator, deployment: Deployment, *, state: Path = STATE) -> None:
         self._emulator = emulator
+        self._state = state
+        self._processes = ExitStack()
         self._deployment = deployment
         self._targets = deployment.outputs["TargetGroupArn"]
         self._balancer: Any = boto3.client(
@@ -54,17 +58,22 @@ class Fleet:
             aws_access_key_id="test",
             aws_secret_access_key="test",
         )
+        self._started = 0
         self.instances: list[Instance] = []
+        self.unhealthy: list[Instance] = []
+        """Running, but out of the target group until they answer again."""
 
-    def start(self, number: int, state: Path) -> Instance:
+    def start(self) -> Instance:
         """Start the instance 1, 2, ...; it takes part once `admit` is called."""
+        self._started += 1
+        number = self._started
         host = f"127.0.0.{number + 1}"
         port = PORT if is_free(PORT, host) else free_port(host)
         name = f"i-local-{number}"
         process = Process(
             name,
             [sys.executable, "-m", "server"],
-            log=state / "logs" / f"{name}-{self._emulator.process.pid}.log",
+            log=self._state / "logs" / f"{name}-{self._emulator.process.pid}.log",
             environment=self._emulator.environment
             | {
                 "INTERLOCK_HOST": host,
@@ -74,29 +83,50 @@ class Fleet:
                 "INTERLOCK_INSTANCE_ID": name,
             },
             directory=ROOT,
-            records=state / "run",
+            records=self._state / "run",
         )
+        self._processes.callback(process.stop)
         instance = Instance(name, host, port, process)
         self.instances.append(instance)
         return instance
 
+    def stop(self) -> None:
+        """Stop every instance that was ever started, the paused ones too."""
+        self._processes.close()
+
     def admit(self, instance: Instance) -> None:
         """Wait until the instance is healthy and register it. Raises ProcessFailed."""
         instance.process.wait_until(partial(_healthy, instance), timeout=START_TIMEOUT)
-        self._balancer.register_targets(
-            TargetGroupArn=self._targets, Targets=[{"Id": instance.host, "Port": instance.port}]
-        )
+        self._register(instance)
 
-    def drop_ended(self) -> list[Instance]:
-        """Deregister the instances whose process has ended, as failed checks would; return them."""
-        ended = [each for each in self.instances if each.process.returncode is not None]
-        for instance in ended:
-            self._balancer.deregister_targets(
-                TargetGroupArn=self._targets,
-                Targets=[{"Id": instance.host, "Port": instance.port}],
-            )
-            self.instances.remove(instance)
-        return ended
+    def check(self) -> list[Instance]:
+        """Do what the target group's health checks would do; return those that left it just now.
+
+        An instance whose process has ended is gone. One that does not answer, because it is
+        paused, gets no more requests until it answers again.
+        """
+        left = []
+        for instance in list(self.instances):
+            ended = instance.process.returncode is not None
+            healthy = not ended and _healthy(instance)
+            known = instance not in self.unhealthy
+            if healthy and not known:
+                self.unhealthy.remove(instance)
+                self._register(instance)
+            if not healthy and known:
+                self.unhealthy.append(instance)
+                self._deregister(instance)
+                left.append(instance)
+            if ended:
+                self.unhealthy.remove(instance)
+                self.instances.remove(instance)
+        return left
+
+    def _register(self, instance: Instance) -> None:
+        self._balancer.register_targets(TargetGroupArn=self._targets, Targets=_target(instance))
+
+    def _deregister(self, instance: Instance) -> None:
+        self._balancer.deregister_targets(TargetGroupArn=self._targets, Targets=_target(instance))
 
 
 @contextmanager
@@ -104,17 +134,24 @@ def fleet(
     emulator: Emulator, deployment: Deployment, size: int, *, state: Path = STATE
 ) -> Iterator[Fleet]:
     """Run `size` healthy, registered instances."""
-    running = Fleet(emulator, deployment)
-    with ExitStack() as stack:
-        for number in range(1, size + 1):
-            stack.callback(running.start(number, state).process.stop)
+    running = Fleet(emulator, deployment, state=state)
+    try:
+        for _ in range(size):
+            running.start()
         for instance in running.instances:
             running.admit(instance)
         yield running
+    finally:
+        running.stop()
+
+
+def _target(instance: Instance) -> list[dict[str, object]]:
+    return [{"Id": instance.host, "Port": instance.port}]
 
 
 def _healthy(instance: Instance) -> bool:
     try:
-        return request("GET", f"{instance.url}/healthz").status == 200  # noqa: PLR2004 - HTTP OK
+        answer = request("GET", f"{instance.url}/healthz", timeout=HEALTH_TIMEOUT)
     except OSError:
         return False
+    return answer.status == 200  # noqa: PLR2004 - HTTP OK
