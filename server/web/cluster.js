@@ -26,9 +26,8 @@ function throne() {
   const since = el("dd", {});
   const node = el("dl", { className: "card throne" },
     el("div", {}, el("dt", {}, "Fencing token"), token),
-    el("div", { className: "row" },
-      el("div", {}, el("dt", {}, "Leader"), leader),
-      el("div", {}, el("dt", {}, "Since"), since)));
+    el("div", {}, el("dt", {}, "Leader"), leader),
+    el("div", {}, el("dt", {}, "Since"), since));
   return { node, update(cluster) {
     const text = cluster.fence ? String(cluster.fence) : "–";
     if (token.textContent !== text) {

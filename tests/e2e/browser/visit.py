@@ -1,0 +1,99 @@
+"""One visitor of the page: a browser window, and whatever the browser complains about."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import ConsoleMessage, Locator, Page, expect
+
+from local import ROOT
+
+ARTEFACTS = ROOT / "artefacts" / "browser"
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+MISSING = (
+    "the browser tests need Chromium or Chrome: `apt-get install chromium`, "
+    "or INTERLOCK_CHROMIUM=/path/to/it, or leave them out with `pytest -m 'not browser'`"
+)
+DESK = (1280, 800)
+PHONE = (390, 844)
+
+# The browser's own remark on each answer of 400 and above: a page cannot prevent it.
+_REMARK = "Failed to load resource: "
+_RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+def chromium() -> str | None:
+    """Return the path of the browser, None if there is none."""
+    found = (shutil.which(name) for name in CHROMIUMS)
+    mac = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
+    return (
+        os.environ.get("INTERLOCK_CHROMIUM")
+        or next(filter(None, found), None)
+        or (str(mac) if mac.exists() else None)
+    )
+
+
+class Visit:
+    """A page of the web client, and what went wrong on it."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page = page
+        self.address = address
+        self.complaints: list[str] = []
+        self._expected: list[str] = []
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
+        page.expose_function("violated", lambda text: self.complaints.append(f"CSP: {text}"))
+        page.add_init_script(
+            "addEventListener('securitypolicyviolation', "
+            "(e) => violated(e.violatedDirective + ' ' + e.blockedURI))"
+        )
+
+    def expect_refusal(self, status: str) -> None:
+        """Allow the browser to remark that an answer had this status, or did not come."""
+        self._expected.append(status)
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type not in {"error", "warning"}:
+            return
+        text = message.text
+        if text.startswith(_REMARK) and any(status in text for status in self._expected):
+            return
+        self.complaints.append(f"{message.type}: {text}")
+
+    def open(self, view: str = "", *, live: bool = True) -> Page:
+        """Go to a view, "#/cluster" for example, and wait until it is fed."""
+        self.page.goto(self.address + view)
+        if live:
+            expect(self.page.locator("#link")).to_have_text("Live")
+        return self.page
+
+    def counter(self, name: str) -> Page:
+        """Go to a counter's page, and wait for its value."""
+        page = self.open(f"#/c/{name}")
+        expect(self.value).not_to_have_text("…")
+        return page
+
+    @property
+    def value(self) -> Locator:
+        """The large number on a counter's page."""
+        return self.page.locator("#value")
+
+    def press(self, name: str) -> None:
+        """Press the button of this name."""
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def keep(self, name: str) -> None:
+        """Keep a picture of the page as it is."""
+        ARTEFACTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=ARTEFACTS / f"{name}.png", full_page=True, animations="disabled")
+
+    def assert_accessible(self) -> None:
+        """Fail with what axe-core finds."""
+        found = Axe().run(self.page, options=_RULES)
+        assert found.violations_count == 0, found.generate_report()
+
+
+Open = Callable[..., Visit]
