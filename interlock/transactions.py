@@ -58,7 +58,7 @@ class TransactionClient:
     `table` holds the records of idempotency keys (a `CoordinationTable`); transactions themselves
     work on any tables. `client` is a boto3 DynamoDB client; by default one is made, with timeouts
     of 1 and 2 seconds and no retries of its own. `timeout` (default 15 s, at most 5 minutes) and
-    `attempts` (default 50) bound what all retries of one transaction may take together.
+    `attempts` (default 200) bound what all retries of one transaction may take together.
     `version_attribute` (default `_version`) is kept on every item that is written.
     `on_finish` is called with a `TransactionReport` after every transaction, for metrics.
     """
@@ -69,7 +69,7 @@ class TransactionClient:
         *,
         client: Any = None,
         timeout: timedelta = timedelta(seconds=15),
-        attempts: int = 50,
+        attempts: int = 200,
         version_attribute: str = "_version",
         on_finish: Callable[[TransactionReport], None] | None = None,
         driver: Boto3Driver | None = None,

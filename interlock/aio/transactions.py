@@ -59,7 +59,7 @@ class TransactionClient:
         *,
         client: Any = None,
         timeout: timedelta = timedelta(seconds=15),
-        attempts: int = 50,
+        attempts: int = 200,
         version_attribute: str = "_version",
         on_finish: Callable[[TransactionReport], None] | None = None,
         driver: AiobotocoreDriver | None = None,

@@ -22,6 +22,7 @@ from interlock._protocol.requests import (
 from interlock._protocol.transactions.attempt import Attempt
 from interlock._protocol.transactions.idempotency import Committed as Result
 from interlock._protocol.transactions.idempotency import Once
+from interlock._protocol.transactions.items import UNVERSIONED
 from interlock._protocol.transactions.settings import Settings
 from interlock._protocol.transactions.work import Work
 from interlock.errors import InterlockError, OutcomeUnknown
@@ -30,6 +31,7 @@ from tests.simulation.store import Store
 from tests.simulation.tables import Change, Table
 
 TABLE, RECORDS = "accounts", "coordination"
+READS = ("GetItem", "TransactGetItems")
 SETTINGS = Settings(RECORDS, attempts=40, timeout=60.0)
 
 
@@ -90,6 +92,7 @@ class Contention:
         self.history: list[Committed] = []
         self.settled: set[str] = set()
         self.applied: set[str] = set()
+        self.absences: dict[tuple[str, str], str | None] = {}
 
     def latest(self, key: str) -> str | None:
         written = self.versions.get(key)
@@ -99,7 +102,12 @@ class Contention:
         item = yield from attempt.get(TABLE, {"pk": key})
         mark = self.prints.setdefault(attempt.id, Footprint())
         if key not in mark.writes | mark.deletes:
-            mark.reads.setdefault(key, self.latest(key))
+            # What was read need not be the latest: a second run starts from what the first found.
+            image = attempt.entry(TABLE, {"pk": key}).image
+            writer = self.absences.get((_owner(attempt.id), key))
+            if image is not None and image.writers:
+                writer = image.writers[0] if image.writers[0] != UNVERSIONED else None
+            mark.reads.setdefault(key, writer)
             if item is None:
                 mark.absent.add(key)
         return 0 if item is None else item["n"]
@@ -263,6 +271,11 @@ class Contention:
 
     def _as(self, name: str, call: Call, act: Callable[[], Any]) -> Any:
         self.actor = name
+        if call.operation in READS:
+            gets = call.params.get("TransactItems", [{"Get": call.params}])
+            for key in (get["Get"]["Key"]["pk"]["S"] for get in gets):
+                if not self.store.item(TABLE, key):
+                    self.absences[_owner(name), key] = self.latest(key)
         if call.operation == "GetItem" or self.actor in self.applied:
             return act()
         # One absence is like another: it is the one at the commit that counts.
@@ -274,6 +287,8 @@ class Contention:
         return reply
 
     def _deliver(self, name: str, call: Call) -> None:
+        if call.operation in READS:
+            return  # nobody waits for the answer any more
         self.steps.append(f"{self.now:.3f} a late {call.operation} of {name} arrives")
         try:
             self._perform(name, call)
@@ -300,6 +315,11 @@ class Contention:
 
     def _note(self, task: Task, call: Call, what: str) -> None:
         self.steps.append(f"{self.now:.3f} {task.name} {what} {call.operation} {dict(call.params)}")
+
+
+def _owner(attempt: str) -> str:
+    """Return the task that an attempt is of."""
+    return attempt.partition("-")[0]
 
 
 def _raiser(refusal: Refused) -> Callable[[], Any]:

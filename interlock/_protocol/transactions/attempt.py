@@ -27,6 +27,20 @@ if TYPE_CHECKING:
     from boto3.dynamodb.conditions import ConditionBase
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Items that the attempt before this one has seen last, which need not be read again.
+
+    Where they are out of date by now, the commit tells, as with any read.
+    """
+
+    items: Mapping[Address, Mapping[str, Any] | None]
+    at_one_instant: bool = False
+
+
+NOTHING_KNOWN = Known({})
+
+
 @dataclass(slots=True)
 class Entry:
     """All that an attempt knows of one item and wants of it, in the order of first use."""
@@ -51,14 +65,19 @@ class Action:
 
 @dataclass(slots=True)
 class Attempt:
-    """The read set and the buffered writes. `id` is its ClientRequestToken and its version."""
+    """The read set and the buffered writes. `id` is its ClientRequestToken and its version.
+
+    `instants` counts those at which the read set was seen: torn reads take more than one.
+    """
 
     id: str
     settings: Settings
     patience: Patience
+    known: Known = NOTHING_KNOWN
     entries: dict[Address, Entry] = field(default_factory=dict)
     guards: list[Mapping[str, Any]] = field(default_factory=list)
     instants: int = 0
+    recalled: bool = False
     closed: bool = False
 
     def entry(self, table: str, key: Mapping[str, Any]) -> Entry:
@@ -72,9 +91,12 @@ class Attempt:
         """Read an item, the transaction's own writes included."""
         entry = self.entry(table, key)
         if entry.image is None and not isinstance(entry.write, Put | Delete):
-            item = yield from read_one(self.patience, entry.address)
+            if entry.address in self.known.items:
+                item = self._recall(entry.address)
+            else:
+                item = yield from read_one(self.patience, entry.address)
+                self.instants += 1
             entry.image = self._image(item)
-            self.instants += 1
         return self._seen(entry)
 
     def get_many(
@@ -145,6 +167,12 @@ class Attempt:
     def read_set(self) -> list[Entry]:
         """Return the entries that were read from the store."""
         return [entry for entry in self.entries.values() if entry.image is not None]
+
+    def _recall(self, address: Address) -> Mapping[str, Any] | None:
+        if not (self.recalled and self.known.at_one_instant):
+            self.instants += 1
+        self.recalled = True
+        return self.known.items[address]
 
     def _image(self, item: Mapping[str, Any] | None) -> Image:
         return Image(None if item is None else dict(item), self.settings.version_attribute)

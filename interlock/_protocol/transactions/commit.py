@@ -14,8 +14,8 @@ from typing import Any
 
 from interlock._protocol.faults import CancellationReason, Fault, NoReply, Refused
 from interlock._protocol.requests import Operation, call, monotonic, wall_clock
-from interlock._protocol.transactions.attempt import Action, Attempt
-from interlock._protocol.transactions.items import Image, native
+from interlock._protocol.transactions.attempt import NOTHING_KNOWN, Action, Attempt, Known
+from interlock._protocol.transactions.items import Address, Image, native
 from interlock._protocol.transactions.reads import read_many
 from interlock._protocol.transactions.sending import CONDITION_FAILED, may_pass, rejected
 from interlock._protocol.transactions.settings import (
@@ -43,17 +43,18 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A verdict, with the idempotency record that spoke it."""
+    """A verdict, with the idempotency record that spoke it, or what the items are by now."""
 
     verdict: Verdict
     record: Mapping[str, Any] | None = None
+    known: Known = NOTHING_KNOWN
 
 
 def commit(attempt: Attempt, record: Action | None) -> Operation[Answer]:
     """Commit the attempt in one call, together with the idempotency record if there is one."""
     if not attempt.wants and record is None:
-        same = yield from unchanged(attempt)
-        return Answer(Verdict.DONE if same else Verdict.STALE)
+        known = yield from changes(attempt)
+        return Answer(Verdict.DONE) if known is None else Answer(Verdict.STALE, known=known)
     actions = attempt.actions()
     if record is not None:
         actions.append(record)
@@ -63,16 +64,19 @@ def commit(attempt: Attempt, record: Action | None) -> Operation[Answer]:
     return (yield from _write_all(attempt, actions, record))
 
 
-def unchanged(attempt: Attempt) -> Operation[bool]:
-    """Say whether all reads of the attempt were true at one instant."""
-    read_set = attempt.read_set()
+def changes(attempt: Attempt) -> Operation[Known | None]:
+    """Return None if all reads of the attempt were true at one instant, else what is by now."""
     if attempt.instants <= 1:
-        return True
-    items = yield from read_many(attempt.patience, [entry.address for entry in read_set])
-    return all(
+        return None
+    read_set = attempt.read_set()
+    addresses = [entry.address for entry in read_set]
+    items = yield from read_many(attempt.patience, addresses)
+    if all(
         entry.image is not None and entry.image.same_as(item)
         for entry, item in zip(read_set, items, strict=True)
-    )
+    ):
+        return None
+    return Known(dict(zip(addresses, items, strict=True)), at_one_instant=True)
 
 
 def _fit(actions: Sequence[Action]) -> None:
@@ -124,7 +128,8 @@ def _write_one(attempt: Attempt, action: Action) -> Operation[Answer]:
             f"{action.table} {action.key}: the reply to a write was lost, and the item has been "
             f"written too often since to tell; use an idempotency_key where this matters"
         ) from refusal
-    return Answer(Verdict.STALE)
+    reason = CancellationReason(CONDITION_FAILED, item=refusal.item)
+    return Answer(Verdict.STALE, known=_found([action], [reason]))
 
 
 def _write_all(
@@ -151,7 +156,7 @@ def _write_all(
     if stale:
         if sending.in_doubt and not any(_replaced(action) for action in stale):
             raise sending.failure(attempt.patience.conflict()) from refusal
-        return Answer(Verdict.STALE)
+        return Answer(Verdict.STALE, known=_found(actions, refusal.reasons))
     error = attempt.patience.error(refusal, [action.table for action in actions])
     if failed and not rejected(refusal):
         index, action, reason = failed[0]
@@ -170,7 +175,9 @@ class _Sending:
     def send(self, operation: str, params: Mapping[str, Any]) -> Operation[Refused | None]:
         """Return None when it is done, or the refusal that sending it again would not change."""
         begun = yield from _clocks()
+        streak = 0
         while True:
+            sent = yield from monotonic()
             try:
                 yield from call(operation, **params)
             except Refused as refusal:
@@ -184,10 +191,12 @@ class _Sending:
                 fault = problem
             else:
                 return None
+            seconds = (yield from monotonic()) - sent
             try:
-                yield from self._patience.after(fault, self._tables)
+                yield from self._patience.after(fault, self._tables, streak=streak, seconds=seconds)
             except InterlockError as error:
                 raise self.failure(error) from fault
+            streak += 1
             # Either clock may stand still while a machine sleeps; together they do not.
             now = yield from _clocks()
             if self.in_doubt and max(now[0] - begun[0], now[1] - begun[1]) > TOKEN_WINDOW:
@@ -204,6 +213,21 @@ class _Sending:
 
 def _clocks() -> Operation[tuple[float, float]]:
     return (yield from monotonic()), (yield from wall_clock())
+
+
+def _found(actions: Sequence[Action], reasons: Sequence[CancellationReason]) -> Known:
+    """Return what a refusal shows of the items that were read, and those it found unchanged.
+
+    An item that it does not show need not be absent: it has to be read.
+    """
+    found: dict[Address, Mapping[str, Any]] = {}
+    for action, reason in zip(actions, reasons, strict=False):
+        if action.entry is None or action.entry.image is None:
+            continue
+        item = {CONDITION_FAILED: reason.item, "None": action.entry.image.item}.get(reason.code)
+        if item:
+            found[action.entry.address] = item
+    return Known(found)
 
 
 def _stale(action: Action, reason: CancellationReason) -> bool:

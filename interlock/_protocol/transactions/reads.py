@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from interlock._protocol.faults import Fault
-from interlock._protocol.requests import Operation, call
+from interlock._protocol.requests import Operation, call, monotonic
 from interlock._protocol.transactions.items import Address
 from interlock._protocol.transactions.sending import Patience
 from interlock._protocol.transactions.settings import MAX_ACTIONS
@@ -14,13 +14,8 @@ from interlock.errors import TransactionTooLarge
 def read_one(patience: Patience, address: Address) -> Operation[Mapping[str, Any] | None]:
     """Return the typed item, or None."""
     params = {"TableName": address.table, "Key": address.key, "ConsistentRead": True}
-    while True:
-        try:
-            reply = yield from call("GetItem", **params)
-        except Fault as fault:
-            yield from patience.after(fault, (address.table,))
-        else:
-            return reply.get("Item")
+    reply = yield from _ask(patience, "GetItem", params, (address.table,))
+    return reply.get("Item")
 
 
 def read_many(
@@ -34,13 +29,9 @@ def read_many(
     if not addresses:
         return []
     gets = [{"Get": {"TableName": address.table, "Key": address.key}} for address in addresses]
-    while True:
-        try:
-            reply = yield from call("TransactGetItems", TransactItems=gets)
-        except Fault as fault:
-            yield from patience.after(fault, (address.table for address in addresses))
-        else:
-            return [response.get("Item") for response in reply["Responses"]]
+    tables = [address.table for address in addresses]
+    reply = yield from _ask(patience, "TransactGetItems", {"TransactItems": gets}, tables)
+    return [response.get("Item") for response in reply["Responses"]]
 
 
 def snapshot(
@@ -52,3 +43,18 @@ def snapshot(
     distinct = list(dict.fromkeys(addresses))
     items = dict(zip(distinct, (yield from read_many(patience, distinct)), strict=True))
     return [items[address] for address in addresses]
+
+
+def _ask(
+    patience: Patience, operation: str, params: Mapping[str, Any], tables: Sequence[str]
+) -> Operation[Mapping[str, Any]]:
+    """Make a call that changes nothing, until it is answered."""
+    streak = 0
+    while True:
+        began = yield from monotonic()
+        try:
+            return (yield from call(operation, **params))
+        except Fault as fault:
+            seconds = (yield from monotonic()) - began
+            yield from patience.after(fault, tables, streak=streak, seconds=seconds)
+            streak += 1

@@ -52,23 +52,46 @@ class Patience:
         """Let the clock run from here."""
         self.deadline = (yield from monotonic()) + self.settings.timeout
 
-    def after(self, fault: Fault, tables: Iterable[str]) -> Operation[None]:
-        """Wait before the same call is made again, or raise what its failure means."""
-        error = self.error(fault, tables)
-        if not isinstance(error, TransactionConflict | Throttled | ServiceUnavailable):
-            raise error from fault
-        yield from self.pause(error, fault)
+    def after(
+        self, fault: Fault, tables: Iterable[str], *, streak: int, seconds: float
+    ) -> Operation[None]:
+        """Wait before the same call is made again, or raise what its failure means.
 
-    def pause(self, error: InterlockError, cause: Exception | None = None) -> Operation[None]:
-        """Wait a random while that doubles with each failure; raise `error` if it is the last."""
-        self.failures += 1
+        `streak` counts the failures in a row before this one, `seconds` is how long the call took.
+        """
+        error = self.error(fault, tables)
         settings = self.settings
-        ceiling = min(settings.longest_pause, settings.first_pause * 2 ** min(self.failures, 32))
-        seconds = (yield from draw()) * ceiling
+        match error:
+            case TransactionConflict():
+                # Whoever was in the way is so for about as long as a call takes. To wait longer
+                # for each conflict before would let those who begin now overtake for ever.
+                first, doublings = max(seconds, settings.shortest_call), streak
+            case Throttled():
+                # The rate is one of all calls together, so every time counts.
+                first, doublings = settings.first_pause, self.throttles
+            case ServiceUnavailable():
+                first, doublings = settings.first_pause, streak
+            case _:
+                raise error from fault
+        ceiling = min(settings.longest_pause, first * 2 ** min(doublings, 32))
+        yield from self._pause((yield from draw()) * ceiling, error, fault)
+
+    def stale(self) -> Operation[None]:
+        """Let the function run again at once, or raise `TransactionConflict`.
+
+        Somebody else has committed, so there is progress without a pause.
+        """
+        yield from self._pause(0.0, self.conflict())
+
+    def _pause(
+        self, seconds: float, error: InterlockError, cause: Exception | None = None
+    ) -> Operation[None]:
+        self.failures += 1
         out_of_time = (yield from monotonic()) + seconds >= self.deadline
-        if self.failures >= settings.attempts or out_of_time:
+        if self.failures >= self.settings.attempts or out_of_time:
             raise error from cause
-        yield from sleep(seconds)
+        if seconds:
+            yield from sleep(seconds)
 
     def conflict(self) -> TransactionConflict:
         """Count a conflict, and return the error in case that it was the last."""

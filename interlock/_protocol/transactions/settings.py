@@ -21,10 +21,11 @@ class Settings:
 
     table: str
     version_attribute: str = "_version"
-    attempts: int = 50
+    attempts: int = 200
     timeout: float = 15.0
     first_pause: float = 0.01
     longest_pause: float = 1.0
+    shortest_call: float = 0.001
 
     @classmethod
     def of(

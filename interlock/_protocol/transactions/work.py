@@ -9,8 +9,8 @@ from typing import Any
 
 from interlock._protocol.faults import Fault
 from interlock._protocol.requests import Operation, monotonic, new_id, wall_clock
-from interlock._protocol.transactions.attempt import Attempt
-from interlock._protocol.transactions.commit import Verdict, commit, unchanged
+from interlock._protocol.transactions.attempt import NOTHING_KNOWN, Attempt, Known
+from interlock._protocol.transactions.commit import Verdict, changes, commit
 from interlock._protocol.transactions.idempotency import Committed, Once
 from interlock._protocol.transactions.sending import Patience
 from interlock._protocol.transactions.settings import Settings
@@ -46,6 +46,7 @@ class Work:
         self._patience = Patience(settings)
         self._attempts = 0
         self._began = 0.0
+        self._known = NOTHING_KNOWN
         self._committed: Committed | None = None
 
     def begin(self) -> Operation[Attempt | Committed]:
@@ -58,7 +59,7 @@ class Work:
                 if self._committed is not None:
                     return self._committed
         self._attempts += 1
-        return Attempt((yield from new_id()), self._settings, self._patience)
+        return Attempt((yield from new_id()), self._settings, self._patience, self._known)
 
     def commit(self, attempt: Attempt, result: Any) -> Operation[Committed | None]:
         """Return what was committed, or None when the function has to run again."""
@@ -79,7 +80,7 @@ class Work:
                 else (yield from self._once.find(self._patience))
             )
         if self._committed is None:
-            yield from self._again(attempt)
+            yield from self._again(attempt, answer.known)
         return self._committed
 
     def failed(self, attempt: Attempt) -> Operation[bool]:
@@ -89,9 +90,10 @@ class Work:
         """
         attempt.closed = True
         try:
-            if (yield from unchanged(attempt)):
+            known = yield from changes(attempt)
+            if known is None:
                 return False
-            yield from self._again(attempt)
+            yield from self._again(attempt, known)
         except (InterlockError, Fault):
             # The caller's own error says more than that it could not be looked into.
             _log.debug("reads of a failed transaction could not be verified", exc_info=True)
@@ -109,6 +111,7 @@ class Work:
             replayed=self._committed is not None and self._committed.replayed,
         )
 
-    def _again(self, attempt: Attempt) -> Operation[None]:
+    def _again(self, attempt: Attempt, known: Known) -> Operation[None]:
         _log.debug("transaction %s met a newer version; running again", attempt.id)
-        yield from self._patience.pause(self._patience.conflict())
+        self._known = known
+        yield from self._patience.stale()

@@ -153,6 +153,90 @@ def test_a_read_only_transaction_runs_again_when_reads_were_torn(tx):
     assert tx.run(body) == (2, 1)
 
 
+class TestRunningAgain:
+    """What the refusal of a commit shows need not be read again."""
+
+    def test_an_item_that_the_refusal_shows_is_not_read_again(self, tx, wire):
+        put(tx, A, n=1)
+        put(tx, B, n=1)
+        seen = []
+
+        def body(t):
+            seen.append((t.get("t", A)["n"], t.get("t", B)["n"]))
+            if len(seen) == 1:
+                put(tx, A, n=10)
+                wire.sent.clear()
+            t.update("t", A, {"n": 0})
+            t.update("t", B, {"n": sum(seen[-1])})
+
+        tx.run(body)
+        assert seen == [(1, 1), (10, 1)]
+        assert wire.methods() == ["transact_write_items"] * 2
+        assert stored(wire, B)["n"] == {"N": "11"}
+
+    def test_the_one_item_of_a_conditional_write_is_not_read_again(self, tx, wire):
+        put(tx, A, n=1)
+        seen = []
+
+        def body(t):
+            seen.append(t.get("t", A)["n"])
+            if len(seen) == 1:
+                put(tx, A, n=10)
+                wire.sent.clear()
+            t.update("t", A, {"n": seen[-1] + 1})
+
+        tx.run(body)
+        assert wire.methods() == ["update_item"] * 2
+        assert stored(wire, A)["n"] == {"N": "11"}
+
+    def test_an_item_that_the_refusal_does_not_show_is_read_again(self, tx, wire):
+        put(tx, A, n=1)
+        seen = []
+
+        def body(t):
+            seen.append(t.get("t", A))
+            if len(seen) == 1:
+                tx.run(lambda other: other.delete("t", A))
+                wire.sent.clear()
+            t.put("t", B, {"there": seen[-1] is not None})
+
+        tx.run(body)
+        assert seen[1] is None
+        assert wire.methods() == ["transact_write_items", "get_item", "transact_write_items"]
+
+    def test_what_was_shown_and_is_out_of_date_again_is_found_out(self, tx, wire):
+        put(tx, A, n=1)
+        seen = []
+
+        def body(t):
+            seen.append(t.get("t", A)["n"])
+            if len(seen) <= 3:
+                put(tx, A, n=10 * len(seen))
+            t.update("t", A, {"n": seen[-1] + 1})
+
+        tx.run(body)
+        assert seen == [1, 10, 20, 30]
+        assert stored(wire, A)["n"] == {"N": "31"}
+
+    def test_reads_alone_are_true_at_the_second_run(self, tx, wire):
+        """However busy the writers are: the verification is a snapshot, and serves as the read."""
+        put(tx, A, n=1)
+        put(tx, B, n=1)
+        runs = []
+
+        def body(t):
+            runs.append(1)
+            a = t.get("t", A)["n"]
+            put(tx, A, n=a + 1)
+            put(tx, B, n=a + 1)
+            wire.sent.clear()
+            return a, t.get("t", B)["n"]
+
+        assert tx.run(body) == (2, 2)
+        assert len(runs) == 2
+        assert wire.sent == []
+
+
 class TestConditions:
     def test_a_failed_condition_is_told_with_its_item_and_never_retried(self, tx, wire, reports):
         put(tx, A, n=1)
