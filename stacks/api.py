@@ -11,7 +11,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from interlock.constructs import CoordinationTable, RuntimeLayer, SigningKey
+from interlock.constructs import CodeSigning, CoordinationTable, RuntimeLayer, SigningKey
 from stacks.acknowledgements import acknowledge
 from stacks.config import Environment
 from stacks.contract import Contract
@@ -107,6 +107,7 @@ class ApiStack(cdk.Stack):
             log_group=log_group,
             tracing=lambda_.Tracing.ACTIVE,
             reserved_concurrent_executions=environment.reserved_concurrency,
+            code_signing_config=self._code_signing(environment),
             environment={
                 "POWERTOOLS_SERVICE_NAME": "counters",
                 "POWERTOOLS_METRICS_NAMESPACE": "Interlock",
@@ -119,6 +120,14 @@ class ApiStack(cdk.Stack):
         acknowledge(role, "IAM5[Resource::*]", "X-Ray's PutTraceSegments has no resource")
         table.attach_to(function, counters=["*"], layer=layer)
         return function
+
+    def _code_signing(self, environment: Environment) -> lambda_.ICodeSigningConfig | None:
+        if environment.code_signing is None:
+            return None
+        enforce = environment.code_signing == "enforce"
+        signing = CodeSigning(self, "CodeSigning", enforce=enforce)
+        cdk.CfnOutput(self, "SigningProfileName", value=signing.profile.signing_profile_name)
+        return signing.config
 
     def _let_sign(self, environment: Environment, signing_key: SigningKey) -> None:
         """Let the function sign receipts with this key, verify them, and publish its keys."""

@@ -9,6 +9,7 @@ import aws_cdk as cdk
 from constructs import Node
 
 _REQUIRED_WHERE_REAL = ("alarm_email", "monthly_budget", "reserved_concurrency")
+_CODE_SIGNING = ("warn", "enforce")
 _LEAST_ZONES = 2  # an Application Load Balancer wants subnets in two zones
 
 
@@ -26,7 +27,9 @@ class Environment:
 
     `capacity` is the group's least and greatest size, `throttle` the API's burst and its requests
     a second, `monthly_budget` in US dollars. `stateful` environments keep their data: it is
-    retained, and protected against deletion. `emulated` ones run on one machine.
+    retained, and protected against deletion. `emulated` ones run on one machine. `code_signing`
+    has Lambda "warn" of code that the environment's profile did not sign, or "enforce" that it did
+    (docs/signing.md says how a pipeline signs); None is off.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Environment:
     certificate_arn: str | None = None
     alarm_email: str | None = None
     monthly_budget: int | None = None
+    code_signing: str | None = None
     stateful: bool
     emulated: bool
 
@@ -103,6 +107,8 @@ def _wrong(values: Mapping[str, Any]) -> list[str]:
     least, most = values["capacity"]
     if not 0 < least <= most:
         problems.append("capacity is not [least, greatest]")
+    if values.get("code_signing") not in (None, *_CODE_SIGNING):
+        problems.append(f"code_signing is none of {', '.join(_CODE_SIGNING)}")
     if values["emulated"]:
         return problems
     if values["nat_gateways"] < 1:

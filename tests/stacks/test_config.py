@@ -65,6 +65,7 @@ def test_every_missing_value_is_named():
         ({"alarm_email": None}, "alarm_email is not set"),
         ({"monthly_budget": None}, "monthly_budget is not set"),
         ({"stateful": True}, "certificate_arn is not set"),
+        ({"code_signing": "always"}, "code_signing is none of warn, enforce"),
         ({"colour": "blue"}, "colour is not known"),
     ],
 )

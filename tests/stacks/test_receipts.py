@@ -1,11 +1,12 @@
 """The counter function may use the receipts' key and no other; its public keys are public."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import aws_cdk as cdk
 import pytest
-from aws_cdk.assertions import Template
+from aws_cdk.assertions import Match, Template
 
 from stacks.api import ApiStack
 from stacks.config import environment_of
@@ -14,16 +15,20 @@ from stacks.data import DataStack
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def stacks():
+def synthesized(**changes):
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
-    app = cdk.App(context={**context, "env": "local"})
-    environment = environment_of(app.node)
+    app = cdk.App(context={**context, "env": "local", "aws:cdk:bundling-stacks": []})
+    environment = replace(environment_of(app.node), **changes)
     data = DataStack(app, "Data", environment=environment)
     api = ApiStack(
         app, "Api", environment=environment, table=data.table, signing_key=data.signing_key
     )
     return data, api
+
+
+@pytest.fixture(scope="module")
+def stacks():
+    return synthesized()
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +72,20 @@ def test_the_keys_are_public_and_the_verification_is_not(template):
     }
     assert by_part["jwks.json"]["AuthorizationType"] == "NONE"
     assert by_part["verify"]["AuthorizationType"] == "AWS_IAM"
+
+
+@pytest.mark.parametrize(("asked", "answer"), [("warn", "Warn"), ("enforce", "Enforce")])
+def test_an_environment_may_have_the_functions_code_signed(asked, answer):
+    template = Template.from_stack(synthesized(code_signing=asked)[1])
+    template.has_resource_properties(
+        "AWS::Lambda::CodeSigningConfig",
+        {"CodeSigningPolicies": {"UntrustedArtifactOnDeployment": answer}},
+    )
+    template.has_resource_properties(
+        "AWS::Lambda::Function", {"CodeSigningConfigArn": Match.any_value()}
+    )
+    template.has_output("SigningProfileName", {})
+
+
+def test_code_is_not_signed_where_nobody_asked(template):
+    template.resource_count_is("AWS::Lambda::CodeSigningConfig", 0)
