@@ -11,9 +11,11 @@ from interlock._protocol.transactions.buffer import Buffer, Guard
 from interlock._protocol.transactions.idempotency import Committed, Once
 from interlock._protocol.transactions.items import native
 from interlock._protocol.transactions.reads import snapshot
+from interlock._protocol.transactions.reporting import Audience, TransactionReport
 from interlock._protocol.transactions.sending import Patience
 from interlock._protocol.transactions.settings import Settings
-from interlock._protocol.transactions.work import TransactionReport, Work
+from interlock._protocol.transactions.work import Work
+from interlock.metrics import Metrics
 
 __all__ = ["Guard", "Transaction", "TransactionClient", "TransactionReport"]
 
@@ -60,7 +62,8 @@ class TransactionClient:
     of 1 and 2 seconds and no retries of its own. `timeout` (default 15 s, at most 5 minutes) and
     `attempts` (default 200) bound what all retries of one transaction may take together.
     `version_attribute` (default `_version`) is kept on every item that is written.
-    `on_finish` is called with a `TransactionReport` after every transaction, for metrics.
+    `metrics` takes what each transaction took (`EmbeddedMetrics()`; default: nobody does), and
+    `on_finish` is called with a `TransactionReport`; what they raise is not passed on.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class TransactionClient:
         timeout: timedelta = timedelta(seconds=15),
         attempts: int = 200,
         version_attribute: str = "_version",
+        metrics: Metrics | None = None,
         on_finish: Callable[[TransactionReport], None] | None = None,
         driver: Boto3Driver | None = None,
     ) -> None:
@@ -78,7 +82,7 @@ class TransactionClient:
             table, timeout=timeout, attempts=attempts, version_attribute=version_attribute
         )
         self._driver = driver or Boto3Driver(client or _own_client())
-        self._on_finish = on_finish
+        self._audience = Audience(table, metrics, on_finish)
 
     def run(
         self,
@@ -112,8 +116,8 @@ class TransactionClient:
             while committed is None:
                 committed = self._attempt(work, function)
         finally:
-            if self._on_finish is not None:
-                self._on_finish(self._driver.run(work.report()))
+            if self._audience.listens:
+                self._audience.tell(self._driver.run(work.report()))
         result: R = committed.value
         return result
 

@@ -11,10 +11,12 @@ from interlock._protocol.transactions.buffer import Buffer, Guard
 from interlock._protocol.transactions.idempotency import Committed, Once
 from interlock._protocol.transactions.items import native
 from interlock._protocol.transactions.reads import snapshot
+from interlock._protocol.transactions.reporting import Audience, TransactionReport
 from interlock._protocol.transactions.sending import Patience
 from interlock._protocol.transactions.settings import Settings
-from interlock._protocol.transactions.work import TransactionReport, Work
+from interlock._protocol.transactions.work import Work
 from interlock.errors import InvalidValue
+from interlock.metrics import Metrics
 
 __all__ = ["Guard", "Transaction", "TransactionClient", "TransactionReport"]
 
@@ -61,6 +63,7 @@ class TransactionClient:
         timeout: timedelta = timedelta(seconds=15),
         attempts: int = 200,
         version_attribute: str = "_version",
+        metrics: Metrics | None = None,
         on_finish: Callable[[TransactionReport], None] | None = None,
         driver: AiobotocoreDriver | None = None,
     ) -> None:
@@ -72,7 +75,7 @@ class TransactionClient:
                 "client", "is needed: aiobotocore makes clients in `async with` only"
             )
         self._driver = driver or AiobotocoreDriver(client)
-        self._on_finish = on_finish
+        self._audience = Audience(table, metrics, on_finish)
 
     async def run(
         self,
@@ -96,8 +99,8 @@ class TransactionClient:
             while committed is None:
                 committed = await self._attempt(work, function)
         finally:
-            if self._on_finish is not None:
-                self._on_finish(await self._driver.run(work.report()))
+            if self._audience.listens:
+                self._audience.tell(await self._driver.run(work.report()))
         result: R = committed.value
         return result
 

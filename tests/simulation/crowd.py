@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from interlock._protocol.requests import Operation
 from interlock._protocol.transactions.attempt import Attempt
 from interlock._protocol.transactions.idempotency import Committed
+from interlock._protocol.transactions.reporting import TransactionReport
 from interlock._protocol.transactions.settings import Settings
-from interlock._protocol.transactions.work import TransactionReport, Work
+from interlock._protocol.transactions.work import Work
 from tests.simulation.faults import Faults
 from tests.simulation.tables import Table
 from tests.simulation.throttling import PartitionLimit

@@ -4,7 +4,6 @@ The client's loop is `begin`, the caller's function, `commit`, until something i
 """
 
 import logging
-from dataclasses import dataclass
 from typing import Any
 
 from interlock._protocol.faults import Fault
@@ -12,29 +11,13 @@ from interlock._protocol.requests import Operation, monotonic, new_id, wall_cloc
 from interlock._protocol.transactions.attempt import NOTHING_KNOWN, Attempt, Known
 from interlock._protocol.transactions.commit import Verdict, changes, commit
 from interlock._protocol.transactions.idempotency import Committed, Once
+from interlock._protocol.transactions.reporting import TransactionReport
 from interlock._protocol.transactions.sending import Patience
 from interlock._protocol.transactions.settings import Settings
 from interlock._protocol.values import from_attribute, to_attribute
-from interlock.errors import InterlockError
+from interlock.errors import ConditionFailed, InterlockError
 
 _log = logging.getLogger("interlock")
-
-
-@dataclass(frozen=True, slots=True)
-class TransactionReport:
-    """What one transaction took; times in seconds.
-
-    `attempts` counts runs of the function (0 for a replay), `conflicts` and `throttles` what the
-    store refused on the way, `committed` whether it ended well, `replayed` whether its idempotency
-    key had been used before.
-    """
-
-    attempts: int
-    conflicts: int
-    throttles: int
-    seconds: float
-    committed: bool
-    replayed: bool
 
 
 class Work:
@@ -48,6 +31,7 @@ class Work:
         self._began = 0.0
         self._known = NOTHING_KNOWN
         self._committed: Committed | None = None
+        self._condition_refused = False
 
     def begin(self) -> Operation[Attempt | Committed]:
         """Return a new attempt, or the result if the idempotency key has been used before."""
@@ -69,7 +53,11 @@ class Work:
             # A replay returns what was stored; the first call returns the same.
             result = from_attribute(to_attribute(result, "result"))
             record = self._once.action(attempt.id, result, (yield from wall_clock()))
-        answer = yield from commit(attempt, record)
+        try:
+            answer = yield from commit(attempt, record)
+        except ConditionFailed:
+            self._condition_refused = True
+            raise
         if answer.verdict is Verdict.DONE:
             self._committed = Committed(result)
         elif answer.verdict is Verdict.RECORDED and self._once is not None:
@@ -109,6 +97,7 @@ class Work:
             seconds=(yield from monotonic()) - self._began,
             committed=self._committed is not None,
             replayed=self._committed is not None and self._committed.replayed,
+            condition_refused=self._condition_refused,
         )
 
     def _again(self, attempt: Attempt, known: Known) -> Operation[None]:

@@ -1,0 +1,61 @@
+"""What a transaction took, and who is told."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from interlock.metrics import Metric, Metrics
+
+_log = logging.getLogger("interlock")
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionReport:
+    """What one transaction took; times in seconds.
+
+    `attempts` counts runs of the function (0 for a replay), `conflicts` and `throttles` what the
+    store refused on the way, `committed` whether it ended well, `replayed` whether its idempotency
+    key had been used before, `condition_refused` whether a condition of the caller's did not hold.
+    """
+
+    attempts: int
+    conflicts: int
+    throttles: int
+    seconds: float
+    committed: bool
+    replayed: bool
+    condition_refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Those who are told of every transaction of a client, however it ended.
+
+    Nothing that they raise reaches the caller, whose transaction has been committed or not.
+    """
+
+    table: str
+    metrics: Metrics | None
+    on_finish: Callable[[TransactionReport], None] | None
+
+    @property
+    def listens(self) -> bool:
+        """Whether there is anybody."""
+        return self.metrics is not None or self.on_finish is not None
+
+    def tell(self, report: TransactionReport) -> None:
+        """Tell them all."""
+        try:
+            if self.metrics is not None:
+                values = {
+                    Metric.TRANSACTION_ATTEMPTS: report.attempts,
+                    Metric.TRANSACTION_CONFLICTS: report.conflicts,
+                    Metric.TRANSACTION_THROTTLES: report.throttles,
+                    Metric.TRANSACTION_TIME: report.seconds * 1000,
+                    Metric.CONDITIONS_REFUSED: int(report.condition_refused),
+                }
+                self.metrics.record(values, {"Table": self.table})
+            if self.on_finish is not None:
+                self.on_finish(report)
+        except Exception:  # noqa: BLE001 - the application's code, which may raise anything
+            _log.debug("a transaction's report was not taken", exc_info=True)
