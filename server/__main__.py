@@ -12,6 +12,7 @@ from server.application import create_application
 from server.group import Group
 from server.history import History
 from server.leading import Leading
+from server.reading import Reading
 from server.sampling import Sampling
 from server.settings import Settings, SettingsError
 from server.sigv4 import RoleSigner
@@ -38,13 +39,17 @@ def build(settings: Settings) -> Starlette:
         timeout=settings.timeout,
         api_key=settings.api_key,
     )
-    store = leading = None
+    reading = Reading(upstream)
+    store = sampling = leading = None
     if settings.table:
         store = Store(settings.table, settings.region)
         history = History(store, settings.keep_history)
-        duty = Sampling(upstream, history, settings.sample_every)
-        leading = Leading(store, settings.instance_id, settings.lease, duty)
-    return create_application(settings, upstream, Group(settings, store, leading))
+        sampling = Sampling(
+            reading, history, every=settings.sample_every, remember=3 * settings.lease
+        )
+        leading = Leading(store, settings.instance_id, settings.lease, sampling)
+    group = Group(settings, store, leading, sampling)
+    return create_application(settings, upstream, reading, group)
 
 
 def main() -> int:

@@ -17,6 +17,7 @@ from server.forwarding import Forwarding
 from server.group import Group
 from server.limits import RateLimit
 from server.problems import problem
+from server.reading import Reading
 from server.settings import Settings
 from server.sigv4 import CredentialsMissing
 from server.upstream import Upstream, UpstreamFailed
@@ -36,9 +37,11 @@ class WebClient(StaticFiles):
         return response
 
 
-def create_application(settings: Settings, upstream: Upstream, group: Group) -> Starlette:
+def create_application(
+    settings: Settings, upstream: Upstream, reading: Reading, group: Group
+) -> Starlette:
     """Build the application. It runs `group` and closes `upstream`."""
-    events = Events(upstream, group, settings.instance_id)
+    events = Events(reading, group, settings.instance_id)
     forwarding = Forwarding(
         upstream,
         rate=RateLimit(settings.rate, settings.burst),

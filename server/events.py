@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from server.group import Group
-from server.reading import all_counters
+from server.reading import Reading
 from server.sigv4 import CredentialsMissing
-from server.upstream import Upstream, UpstreamFailed
+from server.upstream import UpstreamFailed
 
 LOOK_EVERY = 1.0
 BEAT = 3.0
@@ -35,9 +35,9 @@ class Events:
     newest is kept.
     """
 
-    def __init__(self, upstream: Upstream, group: Group, instance: str) -> None:
+    def __init__(self, reading: Reading, group: Group, instance: str) -> None:
         self._instance = instance
-        self._upstream = upstream
+        self._reading = reading
         self._group = group
         self._listeners: set[asyncio.Queue[str | None]] = set()
         self._wake = asyncio.Event()
@@ -126,7 +126,7 @@ class Events:
             cluster = None
         seen = {"instance": self._instance, "cluster": cluster}
         try:
-            counters = await all_counters(self._upstream)
+            counters = await self._reading.counters()
         except (UpstreamFailed, CredentialsMissing) as error:
             return {**seen, "counters": None, "problem": str(error)}
         return {**seen, "counters": counters, "problem": None}

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from server.history import History
 from server.leading import LOCK, Leading
 from server.problems import problem
+from server.sampling import Sampling
 from server.settings import Settings
 from server.store import Store, text_of
 
@@ -35,12 +36,14 @@ class Group:
         settings: Settings,
         store: Store | None,
         leading: Leading | None,
+        sampling: Sampling | None,
         *,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._store = store
         self._leading = leading
+        self._sampling = sampling
         self._clock = wall_clock
         self._started = wall_clock()
         self._history = History(store, settings.keep_history) if store else None
@@ -67,6 +70,8 @@ class Group:
                 tasks.create_task(self._keep_reporting(store))
                 if self._leading:
                     tasks.create_task(self._leading.run())
+                if self._sampling:
+                    tasks.create_task(self._sampling.watch())
         finally:
             with suppress(Exception):
                 await self._enlist(store, "DELETE", [self._settings.instance_id])

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from server.store import Store
 
 MINUTE = 60
+_REFUSED = "ConditionalCheckFailed"
 _ACTIONS = 99  # of DynamoDB's 100 in a transaction; one is the guard
 
 
@@ -28,21 +29,36 @@ class History:
     async def record(
         self, tick: int, values: Mapping[str, int], *, fence: int, guard: Mapping[str, Any]
     ) -> bool:
-        """Write the values at `tick` (epoch seconds), if the guard holds and nobody has before.
+        """Write the values at `tick` (epoch seconds), but none that is there already.
 
-        Returns whether they were written; raises `ClientError` for any other refusal.
+        Returns whether the guard held; raises `ClientError` for any other refusal.
         """
         remaining = iter(values.items())
         while chunk := list(islice(remaining, _ACTIONS)):
             writes = [self._write(tick, name, value, fence) for name, value in chunk]
+            if not await self._commit(writes, guard):
+                return False
+        return True
+
+    async def _commit(self, writes: list[dict[str, Any]], guard: Mapping[str, Any]) -> bool:
+        while writes:
             try:
                 await self._store.client().transact_write_items(
                     TransactItems=[{"ConditionCheck": dict(guard)}, *writes]
                 )
             except ClientError as error:
-                if error.response["Error"]["Code"] == "TransactionCanceledException":
+                if error.response["Error"]["Code"] != "TransactionCanceledException":
+                    raise
+                guarded, *reasons = (r["Code"] for r in error.response["CancellationReasons"])
+                if guarded == _REFUSED:
                     return False
-                raise
+                # Those that are there were written by a leader before, perhaps its last act.
+                absent = [w for w, why in zip(writes, reasons, strict=True) if why != _REFUSED]
+                if len(absent) == len(writes):
+                    raise
+                writes = absent
+            else:
+                return True
         return True
 
     def _write(self, tick: int, name: str, value: int, fence: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import { history } from "./api.js";
 
 const REFRESH = 2000;
 const HEIGHT = 240;
+const SPAN = 60; // seconds that are shown at least
 const GAP = 3; // ticks without a sample that make a gap
 
 function colours() {
@@ -51,7 +52,7 @@ function summary(samples) {
   const first = BigInt(samples[0][1]), last = BigInt(samples.at(-1)[1]);
   const many = turns(samples).length;
   const led = many ? `, ${many} change${many === 1 ? "" : "s"} of leader` : "";
-  return `${number(samples.length)} samples in the last ten minutes: ${number(last)} now, ${last === first ? "unchanged" : signed(last - first)}${led}`;
+  return `${number(samples.length)} sample${samples.length === 1 ? "" : "s"} in the last ten minutes: ${number(last)} now, ${last === first ? "unchanged" : signed(last - first)}${led}`;
 }
 
 export function chart(name) {
@@ -69,12 +70,12 @@ export function chart(name) {
     plot = new uPlot({
       width: frame.clientWidth, height: HEIGHT, legend: { show: false }, padding: [12, 8, 0, 0],
       cursor: { y: false, drag: { x: false }, points: { size: 9, fill: card, stroke: accent, width: 2 } },
-      scales: { y: { range: (_, low, high) => { const room = Math.max(1, (high - low) * 0.15); return [low - room, high + room]; } } },
+      scales: { x: { range: (_, low, high) => [Math.min(low, high - SPAN), high] }, y: { range: (_, low, high) => { const room = Math.max(1, (high - low) * 0.15); return [low - room, high + room]; } } },
       axes: [
         { ...axis, grid: { show: false }, space: 90, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString()) },
         { ...axis, size: 62, space: 44, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? number(tick) : "")) },
       ],
-      series: [{}, { stroke: accent, width: 2.25, fill: `${accent}1f`, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false }, spanGaps: false }],
+      series: [{}, { stroke: accent, width: 2.25, fill: `${accent}1f`, paths: uPlot.paths.stepped({ align: 1 }), points: { show: ({ data }) => data[0].length === 1 }, spanGaps: false }],
       hooks: {
         draw: [(now) => markTurns(now, turns(samples), gold)],
         setCursor: [({ cursor: { idx }, data }) => {

@@ -13,6 +13,8 @@ export function share({ value, floor, ceiling }) {
 }
 
 export const isFull = ({ value, ceiling }) => ceiling !== null && value >= ceiling;
+// Long numbers break between their groups of digits only.
+const breakable = (text) => text.split(/(?<=\D)(?=\d)/).flatMap((part, i) => (i ? [el("wbr"), part] : [part]));
 const isLow = ({ value, floor }) => floor !== null && value <= floor;
 
 function meterOf(node, counter, part) {
@@ -66,7 +68,7 @@ export function dial() {
       const part = share(counter);
       const text = number(counter.value);
       if (value.textContent !== text && value.textContent !== "…") pop(value);
-      value.textContent = text;
+      value.replaceChildren(...breakable(text));
       value.className = `value${text.length > ENDLESS ? " endless" : text.length > LONG ? " long" : ""}`;
       node.className = `dial${part === null ? " plain" : ""}${isFull(counter) ? " full" : ""}`;
       meter.hidden = part === null;

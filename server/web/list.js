@@ -5,7 +5,7 @@ import { el, number, pop, shake, state } from "./dom.js";
 import { bar, isFull } from "./gauge.js";
 
 const bound = { type: "text", inputMode: "numeric", pattern: "0|-?[1-9][0-9]{0,37}", autocomplete: "off", title: "a whole number, or nothing" };
-const EMPTY = ["M4 7h16v13H4z", "M8 7V4h8v3", "M12 11v5", "M9.5 13.5h5"];
+const EMPTY = ["M5.5 5v14", "M10 5v14", "M14.5 5v14", "M19 5v14", "M3 15.5 21.5 8.5"];
 const BROKEN = ["M12 3 2.5 20h19L12 3z", "M12 10v4.5", "M12 17.2v.3"];
 
 function card(counter) {
@@ -41,7 +41,7 @@ function facts() {
     node.hidden = !cluster;
     if (!cluster) return;
     const answering = cluster.instances.filter((instance) => !instance.silent).length;
-    const told = [number(answering), cluster.leader?.id ?? "being elected", cluster.fence ? String(cluster.fence) : "–"];
+    const told = [number(answering), cluster.leader?.id ?? (cluster.lease ? "being elected" : "none"), cluster.fence ? String(cluster.fence) : "–"];
     told.forEach((text, i) => { values[i].textContent = text; });
   } };
 }

@@ -19,6 +19,7 @@ const listeners = new Set();
 let source = null;
 let watchdog = 0;
 let failures = 0;
+let leads = null;
 
 export function subscribe(listener) {
   listeners.add(listener);
@@ -62,12 +63,11 @@ function lost() {
   if (document.visibilityState === "visible") setTimeout(connect, RETRY * Math.random());
 }
 
-function noteTakeover(before, after) {
-  const leader = after?.leader;
-  const known = store.takeovers.at(-1)?.to ?? before?.leader;
-  if (leader && known && leader.fence > known.fence) {
-    store.takeovers.push({ at: Date.now(), from: known, to: leader });
-  }
+// Between two leaders there is none for a while: the one before is remembered.
+function noteTakeover(leader) {
+  if (!leader) return;
+  if (leads && leader.fence > leads.fence) store.takeovers.push({ at: Date.now(), from: leads, to: leader });
+  leads = leader;
 }
 
 export function connect() {
@@ -76,7 +76,7 @@ export function connect() {
   watchdog = setTimeout(lost, SILENCE);
   source.addEventListener("state", (event) => {
     const { counters, problem, cluster, instance } = parse(event.data);
-    noteTakeover(store.cluster, cluster);
+    noteTakeover(cluster?.leader);
     // What cannot be read just now stays as it was last seen; the page says so.
     Object.assign(store, { problem, instance, counters: counters ?? store.counters, cluster: cluster ?? store.cluster });
     alive();

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from local.application import Application
+from local.requests import Answer
 from tests.e2e.browser.visit import DESK, MISSING, Open, Visit, chromium
 
 HERE = Path(__file__).parent
@@ -43,10 +45,8 @@ def visit(browser: Browser, deployed: Application) -> Iterator[Open]:
     visits: list[Visit] = []
     with ExitStack() as windows:
 
-        def start(size: tuple[int, int] = DESK, **options: object) -> Visit:
-            context = browser.new_context(  # type: ignore[arg-type]
-                viewport={"width": size[0], "height": size[1]}, **options
-            )
+        def start(size: tuple[int, int] = DESK, **options: Any) -> Visit:
+            context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **options)
             windows.callback(context.close)
             visits.append(Visit(context.new_page(), deployed.web_address))
             return visits[-1]
@@ -56,7 +56,7 @@ def visit(browser: Browser, deployed: Application) -> Iterator[Open]:
 
 
 @pytest.fixture
-def made(signed: Callable[..., object]) -> Callable[..., str]:
+def made(signed: Callable[..., Answer]) -> Callable[..., str]:
     """Makes a counter of a fresh name: `made(value=3, ceiling=5)`."""
 
     def make(value: int = 0, stem: str = "seats", **bounds: int) -> str:

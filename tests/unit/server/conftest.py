@@ -8,6 +8,7 @@ import pytest
 
 from server.application import create_application
 from server.group import Group
+from server.reading import Reading
 from server.settings import Settings
 from server.upstream import Upstream
 
@@ -46,7 +47,7 @@ async def service(settings):
                 transport=httpx.MockTransport(handler),
                 sleep=sleep,
             )
-            app = create_application(own, upstream, Group(own, None, None))
+            app = create_application(own, upstream, Reading(upstream), Group(own, None, None, None))
             await stack.enter_async_context(app.router.lifespan_context(app))
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             return await stack.enter_async_context(
