@@ -192,12 +192,12 @@ def delete(api: Api, name: str) -> None:
 @click.option("--prefix", help="Only names that begin so.")
 @click.pass_obj
 def list_counters(api: Api, prefix: str | None) -> None:
-    """Print the names of all counters, one a line."""
+    """Print all counters and their values, one a line."""
     query = {"prefix": prefix} if prefix else {}
     while True:
         page = api.call("GET", "/counters" + (f"?{urlencode(query)}" if query else ""))
         for entry in page["counters"]:
-            api.show(entry, entry["name"])
+            api.show(entry, f"{entry['name']}\t{entry['value']}")
         if "next" not in page:
             return
         query["after"] = page["next"]

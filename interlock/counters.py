@@ -78,6 +78,16 @@ class CounterClient:
         """
         return self._driver.run(self._core.page(prefix, limit, after))
 
+    def states(
+        self, *, prefix: str = "", limit: int = 100, after: str | None = None
+    ) -> tuple[list[CounterState], str | None]:
+        """Return up to `limit` (1 to 100) counters with values, and the name to go on `after`.
+
+        The second is None at the end. Each value is exact, as of an instant of its own. Costs a
+        query and one batch of reads, and one more read for each counter with several shards.
+        """
+        return self._driver.run(self._core.states(prefix, limit, after))
+
     def names(self, *, prefix: str = "") -> Iterator[str]:
         """Iterate over the names of all counters, in order, reading a page at a time."""
         after: str | None = None

@@ -64,12 +64,12 @@ def delete_counter(app: Application, request: Request) -> Reply:
 
 def list_counters(app: Application, request: Request) -> Reply:
     """GET /counters."""
-    names, after = app.counters.page(
+    states, after = app.counters.states(
         prefix=request.optional_name("prefix") or "",
         limit=request.limit(),
         after=request.optional_name("after"),
     )
-    page = {"counters": [{"name": name} for name in names]}
+    page = {"counters": [_described(state) for state in states]}
     return Reply(OK, page if after is None else {**page, "next": after})
 
 

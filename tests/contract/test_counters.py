@@ -84,3 +84,17 @@ def test_all_38_digits_count(request, client, table):
     assert counter.increment(10**38 - 1).value == 10**38 - 1
     counter.decrement(10**38 - 1)
     assert counter.get() == 0
+
+
+def test_counters_are_listed_by_page_with_their_values(client, table):
+    counters = CounterClient(table, client=client)
+    for amount in range(1, 8):
+        counters.counter(f"n{amount}", shards=1 + amount % 3).increment(amount, idempotency_key="k")
+    pages, after = [], None
+    while True:
+        states, after = counters.states(limit=3, after=after)
+        pages.append([(state.name, state.value) for state in states])
+        if after is None:
+            break
+    assert [entry for page in pages for entry in page] == [(f"n{i}", i) for i in range(1, 8)]
+    assert max(len(page) for page in pages) == 3

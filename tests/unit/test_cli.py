@@ -118,9 +118,9 @@ def test_a_key_is_sent_as_a_header(run, server):
 
 
 def test_all_pages_of_a_list_are_read(run, server):
-    first = {"counters": [{"name": "a"}, {"name": "b"}], "next": "b"}
-    server.answers = [(200, first), (200, {"counters": [{"name": "c"}]})]
-    assert run("counter", "list").output.split() == ["a", "b", "c"]
+    first = {"counters": [{"name": "a", "value": 1}, {"name": "b", "value": -2}], "next": "b"}
+    server.answers = [(200, first), (200, {"counters": [{"name": "c", "value": 3}]})]
+    assert run("counter", "list").output.split() == ["a", "1", "b", "-2", "c", "3"]
     assert server.seen[1][1] == "/v1/counters?after=b"
 
 

@@ -235,6 +235,37 @@ def test_counters_are_listed_by_page_without_shards_or_records(counters):
     assert list(counters.names(prefix="c/")) == ["c/1", "c/2"]
 
 
+def test_counters_are_listed_with_their_values(counters, calls):
+    counters.counter("a", floor=0, ceiling=9).increment(2)
+    counters.counter("b", shards=3).increment(5)
+    counters.counter("c").decrement()
+    calls.clear()
+    states, after = counters.states(limit=2)
+    assert [(s.name, s.value, s.floor, s.ceiling, s.shards) for s in states] == [
+        ("a", 2, 0, 9, 1),
+        ("b", 5, None, None, 3),
+    ]
+    assert [call.decode().rpartition(".")[2] for call in calls] == [
+        "Query",
+        "BatchGetItem",
+        "TransactGetItems",
+    ]
+    (last,), end = counters.states(limit=2, after=after)
+    assert (last.name, last.value, end) == ("c", -1, None)
+
+
+def test_a_page_that_is_empty_reads_nothing_more(counters, calls):
+    assert counters.states(prefix="nothing") == ([], None)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("limit", [0, 101, "1", True])
+def test_a_page_takes_one_batch_at_most(counters, calls, limit):
+    with pytest.raises(InvalidValue, match="limit"):
+        counters.states(limit=limit)
+    assert not calls
+
+
 @pytest.mark.parametrize("name", ["", "a#1", "a\n", "x" * 513, 7, None])
 def test_a_bad_name_is_refused_before_a_call(counters, calls, name):
     with pytest.raises(InvalidCounterName):

@@ -4,7 +4,7 @@ from datetime import timedelta
 from enum import Enum
 from typing import Final, Literal, TypeVar
 
-from interlock._protocol.counters import adding, configuring, reading, transferring
+from interlock._protocol.counters import adding, configuring, listing, reading, transferring
 from interlock._protocol.counters.adding import CounterChange, Once
 from interlock._protocol.counters.layout import (
     MAX_SHARDS,
@@ -25,6 +25,7 @@ REMEMBERED = timedelta(days=1)
 TIMEOUT = timedelta(seconds=5)
 MAX_HANDLES = 10_000
 MAX_PAGE = 1000
+MAX_STATES = 100  # what one BatchGetItem takes
 
 
 class Keep(Enum):
@@ -143,15 +144,29 @@ class Core:
         self, prefix: str, limit: int, after: str | None
     ) -> Operation[tuple[list[str], str | None]]:
         """List names."""
-        if not 1 <= limit <= MAX_PAGE:
-            raise InvalidValue("limit", f"{limit} is not between 1 and {MAX_PAGE}")
+        checked_limit(limit, MAX_PAGE)
         time = yield from self.patience()
-        return (yield from reading.page(self.table, prefix, limit, after, time))
+        return (yield from listing.page(self.table, prefix, limit, after, time))
+
+    def states(
+        self, prefix: str, limit: int, after: str | None
+    ) -> Operation[tuple[list[CounterState], str | None]]:
+        """List counters with their values."""
+        checked_limit(limit, MAX_STATES)
+        time = yield from self.patience()
+        return (yield from listing.states(self.table, prefix, limit, after, time))
 
 
 def checked_amount(amount: int) -> int:
     """Return an amount that can be added or taken away, or raise `InvalidValue`."""
     return checked_integer(amount, "amount", least=1)
+
+
+def checked_limit(limit: int, most: int) -> int:
+    """Return a page's size, or raise `InvalidValue`."""
+    if checked_integer(limit, "limit", least=1) > most:
+        raise InvalidValue("limit", f"{limit} is not between 1 and {most}")
+    return limit
 
 
 def checked_shards(shards: int) -> int:

@@ -1,20 +1,18 @@
-"""Read a counter as of one instant, and list counters."""
+"""Read a counter as of one instant."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from interlock._protocol.counters.layout import (
-    LISTING,
-    PREFIX,
     Handle,
     Snapshot,
     integer,
 )
 from interlock._protocol.counters.sending import Kind, Patience, send
+from interlock._protocol.faults import Refused
 from interlock._protocol.requests import Operation
-
-INDEX = "listing"
+from interlock._protocol.values import Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +49,12 @@ def snapshot(handle: Handle, patience: Patience) -> Operation[Snapshot | None]:
 def state(handle: Handle, patience: Patience) -> Operation[CounterState | None]:
     """Read a counter's value and configuration; None if there is no such counter."""
     seen = yield from snapshot(handle, patience)
-    if seen is None:
-        return None
-    return CounterState(
-        handle.name, seen.value, seen.bounds.floor, seen.bounds.ceiling, seen.shards
-    )
+    return None if seen is None else state_of(handle.name, seen)
+
+
+def state_of(name: str, seen: Snapshot) -> CounterState:
+    """Return what a counter's items say."""
+    return CounterState(name, seen.value, seen.bounds.floor, seen.bounds.ceiling, seen.shards)
 
 
 def value(handle: Handle, patience: Patience) -> Operation[int]:
@@ -68,13 +67,8 @@ def estimate(handle: Handle, patience: Patience) -> Operation[int]:
     """Read a counter's value at half the price: of no single instant, and maybe a second old."""
     span = handle.shards or handle.declared_shards or 1
     while True:
-        keys: list[Any] = [handle.key(i) for i in range(span)]
-        items: list[Mapping[str, Any]] = []
-        while keys:
-            params = {"RequestItems": {handle.table: {"Keys": keys}}}
-            reply = yield from send(Kind.READ, patience, "BatchGetItem", params)
-            items += reply.get("Responses", {}).get(handle.table, ())
-            keys = list(reply.get("UnprocessedKeys", {}).get(handle.table, {}).get("Keys", ()))
+        keys = [handle.key(i) for i in range(span)]
+        items = yield from batch(handle.table, keys, patience)
         header = next((item for item in items if item["pk"] == handle.key()["pk"]), None)
         if header is None:
             return handle.bounds.start
@@ -83,30 +77,21 @@ def estimate(handle: Handle, patience: Patience) -> Operation[int]:
         span = integer(header, "span")
 
 
-def page(
-    table: str, prefix: str, limit: int, after: str | None, patience: Patience
-) -> Operation[tuple[list[str], str | None]]:
-    """Return counters' names in order, and the name to go on after, None at the end.
-
-    One Query of the sparse index `listing`, which only headers are in and no increment writes to.
-    Names appear in it, and disappear from it, within about a second.
-    """
-    params: dict[str, Any] = {
-        "TableName": table,
-        "IndexName": INDEX,
-        "KeyConditionExpression": "listing = :listing AND begins_with(pk, :prefix)",
-        "ExpressionAttributeValues": {
-            ":listing": {"S": LISTING},
-            ":prefix": {"S": PREFIX + prefix},
-        },
-        "Limit": limit,
-    }
-    if after is not None:
-        params["ExclusiveStartKey"] = {"pk": {"S": PREFIX + after}, "listing": {"S": LISTING}}
-    reply = yield from send(Kind.READ, patience, "Query", params)
-    names = [item["pk"]["S"].removeprefix(PREFIX) for item in reply.get("Items", ())]
-    last = reply.get("LastEvaluatedKey")
-    return names, last["pk"]["S"].removeprefix(PREFIX) if last else None
+def batch(
+    table: str, keys: Sequence[Item], patience: Patience, *, consistent: bool = False
+) -> Operation[list[Item]]:
+    """Read up to 100 items, those that exist, in any order; each as of an instant of its own."""
+    items: list[Item] = []
+    while keys:
+        wanted = {"Keys": keys, "ConsistentRead": consistent}
+        params = {"RequestItems": {table: wanted}}
+        reply = yield from send(Kind.READ, patience, "BatchGetItem", params)
+        found = reply.get("Responses", {}).get(table, ())
+        items += found
+        keys = reply.get("UnprocessedKeys", {}).get(table, {}).get("Keys", ())
+        if keys and not found:  # throttled as a whole
+            yield from patience.pause(Refused("ProvisionedThroughputExceededException"))
+    return items
 
 
 def _items(
