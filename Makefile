@@ -28,7 +28,8 @@ $(VENV)/.installed: requirements-dev.txt pyproject.toml
 		|| { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.12 ..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(UV) pip install --quiet --python $(BIN)/python --requirement requirements-dev.txt --editable .
+	@echo "Installing what is pinned into $(VENV) ..."
+	@$(UV) pip install --quiet --python $(BIN)/python --requirement requirements-dev.txt --editable .
 	@touch $@
 
 lock: install  ## Resolve the pinned requirements again from pyproject.toml

@@ -1,15 +1,16 @@
 """`make demo` and `make demo-check`."""
 
-import signal
 import time
-from types import FrameType
+from pathlib import Path
 
+from local import STATE
 from local.application import Application, application
 from local.emulator import PREFERRED_PORT
 from local.instances import Fleet, Instance
-from local.processes import stop_leftovers
+from local.processes import ProcessFailed, stop_leftovers, stop_own
 from local.progress import Progress
 from local.requests import request
+from local.stopping import Stopped, stop_on_signals
 
 COUNTER = "demo"
 _CEILING = 1_000_000
@@ -28,36 +29,32 @@ class CheckFailed(Exception):
     """The application runs but does not count as it should."""
 
 
-class Stopped(Exception):
-    """Ctrl-C or SIGTERM."""
-
-
-def run(*, instances: int, check: bool) -> None:
+def run(
+    *, instances: int, check: bool, preferred_port: int = PREFERRED_PORT, state: Path = STATE
+) -> None:
     """Deploy and run; with `check` count once and stop, else stay up until Ctrl-C or SIGTERM.
 
     Raises `CheckFailed`, `ProcessFailed` and, where it is told to stop before it is up, `Stopped`.
     Whatever was started is stopped in every case.
     """
-    signal.signal(signal.SIGINT, _stop)
-    signal.signal(signal.SIGTERM, _stop)
+    stop_on_signals()
     progress = Progress()
-    for name in stop_leftovers():
+    for name in stop_leftovers(state / "run"):
         progress.say(f"  Stopped {name}, left by an earlier run.")
-    with application(
-        instances=instances,
-        progress=progress,
-        preferred_port=None if check else PREFERRED_PORT,
-    ) as running:
-        with progress.step("count through every tier"):
-            value = count(running, times=3 * instances)
-        progress.say(f"  ready after {progress.elapsed:.1f} s; counter {COUNTER!r} is {value}")
-        if check:
-            return
-        _furnish(running)
-        try:
-            _stay(running, progress)
-        except Stopped:
-            progress.say("\n  Stopping ...")
+    try:
+        with application(
+            instances=instances,
+            progress=progress,
+            preferred_port=None if check else preferred_port,
+            state=state,
+        ) as running:
+            with progress.step("count through every tier"):
+                value = count(running, times=3 * instances)
+            progress.say(f"  ready after {progress.elapsed:.1f} s; counter {COUNTER!r} is {value}")
+            if not check:
+                _stay_until_told(running, progress)
+    finally:
+        stop_own(state / "run")
 
 
 def count(running: Application, *, times: int) -> int:
@@ -84,36 +81,51 @@ def count(running: Application, *, times: int) -> int:
     return expected
 
 
-def _stay(running: Application, progress: Progress) -> None:
+def _stay_until_told(running: Application, progress: Progress) -> None:
+    try:
+        _furnish(running)
+        _introduce(running, progress)
+        _watch(running, progress)
+    except Stopped:
+        progress.say("\n  Stopping ...")
+
+
+def _introduce(running: Application, progress: Progress) -> None:
     left_out = "\n".join(f"    {name}" for name in running.deployment.left_out) or "    nothing"
     progress.say(
         f"""
   Web client   {running.web_address}
   Try          curl -X POST -H 'content-type: application/json' -d '{{"amount": 1}}' \\
                  {running.balancer_url}/api/counters/{COUNTER}/increment
-  Logs         .local/logs
+  Logs         {running.fleet.logs}
 
   Left out, as the emulator does not know it:
 {left_out}
 """
     )
-    _show_leader(running, progress)
+
+
+def _watch(running: Application, progress: Progress) -> None:
+    """Replace the instances that end, as Auto Scaling would, and say what happens."""
+    shown = _show_leader(running, progress)
     progress.say("\n  Stop everything with Ctrl-C.")
-    while True:
+    emulator = running.emulator.process
+    while emulator.returncode is None:
         for instance in running.fleet.check():
             ended = instance.process.returncode is not None
             what = "has ended" if ended else "does not answer"
             progress.say(f"\n  {instance.name} {what}: it gets no more requests.")
             if ended:
-                # As Auto Scaling would.
                 fresh = running.fleet.start()
                 running.fleet.admit(fresh)
                 progress.say(f"  {fresh.name} was started in its place.")
-            _show_leader(running, progress, but_not=instance.name)
+            if instance.name == shown:
+                shown = _show_leader(running, progress, but_not=shown)
         time.sleep(_CHECK_EVERY)
+    raise ProcessFailed(f"the emulator has ended; end of {emulator.log}:\n{emulator.tail()}")
 
 
-def _show_leader(running: Application, progress: Progress, *, but_not: str = "") -> None:
+def _show_leader(running: Application, progress: Progress, *, but_not: str = "") -> str:
     """Wait until somebody leads and say who, and the ways to see another take over."""
     began = time.monotonic()
     while time.monotonic() < began + _ELECTION_TIMEOUT:
@@ -128,9 +140,10 @@ def _show_leader(running: Application, progress: Progress, *, but_not: str = "")
     kill -STOP {pid:<8}  it is paused: the same, and once you let it go on
     kill -CONT {pid:<8}  it finds that it leads no longer, and adds nothing"""
             )
-            return
+            return leader.name
         time.sleep(0.2)
     progress.say("  No instance leads yet; see the instances' logs.")
+    return ""
 
 
 def _leader(fleet: Fleet) -> Instance | None:
@@ -154,10 +167,3 @@ def _furnish(running: Application) -> None:
         counter = f"{running.balancer_url}/api/counters/{name}"
         request("PUT", counter, bounds)
         request("POST", f"{counter}/increment", {"amount": value})
-
-
-def _stop(number: int, _frame: FrameType | None) -> None:
-    # Once: a second Ctrl-C must not cut the stopping short and leave something running.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Stopped(signal.Signals(number).name)

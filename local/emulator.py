@@ -7,7 +7,7 @@ throttles; an Auto Scaling group starts no instance; an API's stage is served un
 
 import os
 import sys
-import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ REGION = "us-east-1"
 START_TIMEOUT = 60.0
 
 _ATTEMPTS = 3
+_GRACE = 1.0  # it keeps nothing, and would wait for functions that still start
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +96,9 @@ def emulator(
     It takes `preferred_port` if that is free, else says so and takes another. Its data are
     removed afterwards, its log is kept below `state`. Raises ProcessFailed with the log's tail.
     """
-    (state / "run").mkdir(parents=True, exist_ok=True)
     for attempt in range(1, _ATTEMPTS + 1):
         port = _port(preferred_port, say)
-        data = Path(tempfile.mkdtemp(prefix="ministack-", dir=state / "run"))
+        data = state / "run" / f"ministack-{uuid.uuid4().hex[:8]}"
         with Process(
             "ministack",
             [sys.executable, "-m", "ministack"],
@@ -106,6 +106,7 @@ def emulator(
             environment=server_environment(port, data),
             records=state / "run",
             scratch=data,
+            grace=_GRACE,
         ) as process:
             endpoint = f"http://{LOOPBACK}:{port}"
             try:

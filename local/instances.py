@@ -6,7 +6,7 @@ starting, registering, health checks and deregistering are done here.
 
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ import boto3
 from local import ROOT, STATE
 from local.deployment import Deployment
 from local.emulator import REGION, Emulator
-from local.ports import free_port, is_free
+from local.ports import LOOPBACK, free_port, is_free
 from local.processes import Process
 from local.requests import request
 
@@ -47,8 +47,8 @@ class Fleet:
 
     def __init__(self, emulator: Emulator, deployment: Deployment, *, state: Path = STATE) -> None:
         self._emulator = emulator
-        self._state = state
-        self._processes = ExitStack()
+        self._records = state / "run"
+        self.logs = state / "logs"
         self._deployment = deployment
         self._targets = deployment.outputs["TargetGroupArn"]
         self._balancer: Any = boto3.client(
@@ -67,13 +67,13 @@ class Fleet:
         """Start the instance 1, 2, ...; it takes part once `admit` is called."""
         self._started += 1
         number = self._started
-        host = f"127.0.0.{number + 1}"
+        host = _host(number)
         port = PORT if is_free(PORT, host) else free_port(host)
         name = f"i-local-{number}"
         process = Process(
             name,
             [sys.executable, "-m", "server"],
-            log=self._state / "logs" / f"{name}-{self._emulator.process.pid}.log",
+            log=self.logs / f"{name}-{self._emulator.process.pid}.log",
             environment=self._emulator.environment
             | {
                 "INTERLOCK_HOST": host,
@@ -83,16 +83,18 @@ class Fleet:
                 "INTERLOCK_INSTANCE_ID": name,
             },
             directory=ROOT,
-            records=self._state / "run",
+            records=self._records,
         )
-        self._processes.callback(process.stop)
         instance = Instance(name, host, port, process)
         self.instances.append(instance)
         return instance
 
     def stop(self) -> None:
-        """Stop every instance that was ever started, the paused ones too."""
-        self._processes.close()
+        """Stop every instance, the paused ones too."""
+        for instance in self.instances:
+            instance.process.terminate()  # all at once, so that they end side by side
+        for instance in self.instances:
+            instance.process.stop()
 
     def admit(self, instance: Instance) -> None:
         """Wait until the instance is healthy and register it. Raises ProcessFailed."""
@@ -118,6 +120,7 @@ class Fleet:
                 self._deregister(instance)
                 left.append(instance)
             if ended:
+                instance.process.stop()  # what it may have started
                 self.unhealthy.remove(instance)
                 self.instances.remove(instance)
         return left
@@ -143,6 +146,16 @@ def fleet(
         yield running
     finally:
         running.stop()
+
+
+def _host(number: int) -> str:
+    """Return an address of loopback for the instance; macOS has one alone, 127.0.0.1."""
+    own = f"127.0.0.{number + 1}"
+    try:
+        free_port(own)
+    except OSError:
+        return LOOPBACK
+    return own
 
 
 def _target(instance: Instance) -> list[dict[str, object]]:

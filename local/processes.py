@@ -15,9 +15,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from local import STATE
+from local.stopping import held
 
 RECORDS = STATE / "run"
 TERMINATION_GRACE = 5.0
@@ -73,7 +74,7 @@ def identity(pid: int) -> str | None:
 def stop_group(pid: int, *, grace: float = TERMINATION_GRACE) -> None:
     """End the process group that `pid` leads: SIGTERM, and SIGKILL after `grace` seconds."""
     deadline = time.monotonic() + grace
-    _signal(pid, signal.SIGTERM)
+    _end(pid)
     while _group_lives(pid):
         if time.monotonic() > deadline:
             _signal(pid, signal.SIGKILL)
@@ -86,7 +87,8 @@ class Process:
 
     As a context manager it stops the whole group on exit. Being a group of its own, it does not
     get the terminal's Ctrl-C: the parent alone decides in which order things stop. `scratch` is a
-    folder of the process's own, removed when it is stopped, also by a later run.
+    folder of the process's own, made here and removed when it is stopped, also by a later run.
+    `grace` is how many seconds it has to end after SIGTERM.
     """
 
     def __init__(
@@ -99,12 +101,17 @@ class Process:
         directory: Path | None = None,
         records: Path = RECORDS,
         scratch: Path | None = None,
+        grace: float = TERMINATION_GRACE,
     ) -> None:
         self.name = name
         self._scratch = scratch
+        self._grace = grace
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
+        records.mkdir(parents=True, exist_ok=True)
+        with held(), log.open("ab") as output:
+            if scratch is not None:
+                scratch.mkdir(parents=True)
             self._popen = subprocess.Popen(
                 [str(part) for part in command],
                 stdin=subprocess.DEVNULL,
@@ -114,21 +121,23 @@ class Process:
                 cwd=directory,
                 start_new_session=True,
             )
-        self.pid = self._popen.pid
-        self._record = records / f"{self.pid}.json"
-        records.mkdir(parents=True, exist_ok=True)
-        self._record.write_text(
-            json.dumps(
-                {
-                    "name": name,
-                    "pid": self.pid,
-                    "identity": identity(self.pid),
-                    "owner": os.getpid(),
-                    "owner_identity": identity(os.getpid()),
-                    "scratch": None if scratch is None else str(scratch),
-                }
+            self.pid = self._popen.pid
+            self._record = records / f"{self.pid}.json"
+            # Renamed into its place: another run may look at the records at any time.
+            written = self._record.with_suffix(".new")
+            written.write_text(
+                json.dumps(
+                    {
+                        "name": name,
+                        "pid": self.pid,
+                        "identity": identity(self.pid),
+                        "owner": os.getpid(),
+                        "owner_identity": identity(os.getpid()),
+                        "scratch": None if scratch is None else str(scratch),
+                    }
+                )
             )
-        )
+            written.replace(self._record)
 
     def __enter__(self) -> Self:
         return self
@@ -174,12 +183,20 @@ class Process:
                 )
             time.sleep(_POLL)
 
-    def stop(self, *, grace: float = TERMINATION_GRACE) -> None:
-        """Stop the process and everything in its group. Harmless when it has ended."""
+    def terminate(self) -> None:
+        """Ask the group to end, and do not wait; `stop` does."""
+        if self._popen.poll() is None:
+            _end(self.pid)
+
+    def stop(self, *, grace: float | None = None) -> None:
+        """Stop the process and everything in its group. Harmless when it has ended.
+
+        `grace` is in seconds, by default what the process was given at its start.
+        """
         # Once the leader is reaped its number may belong to somebody else's process, though
         # not while members of the group remain.
         if self._popen.returncode is None or identity(self.pid) is None:
-            stop_group(self.pid, grace=grace)
+            stop_group(self.pid, grace=self._grace if grace is None else grace)
         self._popen.wait()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
@@ -191,14 +208,26 @@ def stop_leftovers(records: Path = RECORDS) -> list[str]:
 
     Runs that still live keep theirs.
     """
+    return _stop_recorded(records, lambda left: identity(left["owner"]) != left["owner_identity"])
+
+
+def stop_own(records: Path = RECORDS) -> list[str]:
+    """Stop what this very process started and lost hold of; returns processes' names.
+
+    An exception that a signal raised may come between the start of a process and the `with` block
+    that would have stopped it.
+    """
+    return _stop_recorded(records, lambda left: left["owner"] == os.getpid())
+
+
+def _stop_recorded(records: Path, chosen: Callable[[dict[str, Any]], bool]) -> list[str]:
     stopped = []
     for record in sorted(records.glob("*.json")):
         try:
             left = json.loads(record.read_text())
-        except ValueError:  # the run was killed while it wrote: the process is not known
-            record.unlink(missing_ok=True)
+        except FileNotFoundError:  # its run has just stopped it
             continue
-        if identity(left["owner"]) == left["owner_identity"]:
+        if not chosen(left):
             continue
         if left["identity"] is not None and identity(left["pid"]) == left["identity"]:
             stop_group(left["pid"])
@@ -207,6 +236,11 @@ def stop_leftovers(records: Path = RECORDS) -> list[str]:
             shutil.rmtree(left["scratch"], ignore_errors=True)
         record.unlink(missing_ok=True)
     return stopped
+
+
+def _end(group: int) -> None:
+    _signal(group, signal.SIGTERM)
+    _signal(group, signal.SIGCONT)  # one that is paused would not hear of it
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

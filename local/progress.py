@@ -1,5 +1,6 @@
 """Show what is being done and how long it takes: one line a step."""
 
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -40,7 +41,10 @@ class Progress:
         """Show how far the running step is; on a terminal only."""
         if self._redraws:
             seconds = time.monotonic() - self._step_started
-            self._stream.write(f"{_ERASE_LINE}  ... {self._step} {seconds:4.1f} s  {text}"[:100])
+            line = f"  ... {self._step} {seconds:4.1f} s  {text}"
+            # A line that wraps could not be erased again.
+            width = shutil.get_terminal_size().columns - 1
+            self._stream.write(f"{_ERASE_LINE}{line[:width]}")
             self._stream.flush()
 
     def say(self, text: str) -> None:

@@ -23,8 +23,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.e2e)
-            # One worker takes them all, so that `-n 2 --dist loadgroup` deploys once.
-            item.add_marker(pytest.mark.xdist_group("deployed"))
+            # One worker takes all that use it, so that `-n 2 --dist loadgroup` deploys once.
+            if item.get_closest_marker("xdist_group") is None:
+                item.add_marker(pytest.mark.xdist_group("deployed"))
 
 
 @pytest.fixture(scope="session")

@@ -21,8 +21,6 @@ from interlock._protocol.requests import Operation, draw, new_id, wall_clock
 from interlock._protocol.values import Item
 from interlock.errors import CounterLimitExceeded, IdempotencyMismatch
 
-_LOOK = 1 / 16  # of the increments also look at the counter's layout
-
 
 @dataclass(frozen=True, slots=True)
 class CounterChange:
@@ -129,14 +127,11 @@ def _plainly(
     handle: Handle, index: int, amount: int, patience: Patience
 ) -> Operation[CounterChange]:
     params = addition(handle, index, amount).params()
-    # The whole item tells how many shards there are, which seldom changes and costs time to parse.
-    whole = handle.shards is None or (index == 0 and (yield from draw()) < _LOOK)
-    params["ReturnValues"] = "ALL_NEW" if whole else "UPDATED_NEW"
-    item = (yield from send(Kind.ONCE, patience, "UpdateItem", params))["Attributes"]
-    if whole:
-        handle.saw(index, item)
-    else:
-        handle.values[index] = integer(item, "value")
+    reply = yield from send(
+        Kind.ONCE, patience, "UpdateItem", {**params, "ReturnValues": "ALL_NEW"}
+    )
+    item = reply["Attributes"]
+    handle.saw(index, item)
     return CounterChange(integer(item, "value"), amount, _shard(handle, index))
 
 

@@ -15,9 +15,7 @@ from interlock._protocol.counters.layout import (
 from interlock._protocol.values import Item
 
 _NAMES = {"#value": "value", "#floor": "floor"}
-# ADD is the shortest there is to send and to parse. It would make an item that is not there, but
-# the condition on the escrow, which such an item has not, refuses that.
-_ADDED = ("#value :amount", "up :taken", "down :amount")
+_ADDED = ("#value = #value + :amount", "up = up - :amount", "down = down + :amount")
 
 
 @dataclass(slots=True)
@@ -27,14 +25,12 @@ class Write:
     table: str
     key: Item
     sets: list[str] = field(default_factory=list)
-    adds: list[str] = field(default_factory=list)
     demands: list[str] = field(default_factory=list)
     values: Item = field(default_factory=dict)
 
     def params(self) -> dict[str, Any]:
         """Return the parameters that UpdateItem and a transaction's Update have in common."""
-        parts = (("SET ", self.sets), ("ADD ", self.adds))
-        text = " ".join(verb + ", ".join(changes) for verb, changes in parts if changes)
+        text = "SET " + ", ".join(self.sets)
         condition = " AND ".join(self.demands)
         used = {k: v for k, v in _NAMES.items() if k in text or k in condition}
         return {
@@ -61,10 +57,14 @@ def addition(handle: Handle, index: int, amount: int) -> Write:
     like any other.
     """
     write = Write(handle.table, handle.key(index))
-    write.values = {":amount": number(amount), ":taken": number(-amount)}
-    covered = "up >= :amount" if amount > 0 else "down >= :taken"
+    write.values = {":amount": number(amount)}
+    needed = ":amount"
+    if amount < 0:
+        needed = ":needed"
+        write.values[needed] = number(-amount)
+    covered = f"{side(amount)} >= {needed}"
     if index or handle.shards is not None:
-        write.adds = [*_ADDED]
+        write.sets = [*_ADDED]
         write.demands = [f"{covered} AND attribute_not_exists(closed)" if index else covered]
         return write
     for name, limit in limits(handle.bounds).items():
@@ -77,7 +77,7 @@ def addition(handle: Handle, index: int, amount: int) -> Write:
     bounds = handle.bounds
     several = (handle.declared_shards or 1) > 1
     if several or not bounds.hold(bounds.start + amount):
-        write.adds = [*_ADDED]
+        write.sets = [*_ADDED]
         write.demands = [covered]
         return write
     write.sets = [
@@ -91,8 +91,6 @@ def addition(handle: Handle, index: int, amount: int) -> Write:
         *(f"{'#floor' if n == 'floor' else n} = :{n}" for n in limits(bounds)),
     ]
     write.demands = [f"(attribute_not_exists(pk) OR ({covered}))"]
-    if amount > 0:
-        del write.values[":taken"]
     write.values |= {
         ":start": number(bounds.start),
         ":up": number(bounds.most - bounds.start),

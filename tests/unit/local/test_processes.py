@@ -93,7 +93,6 @@ def rewrite(tmp_path, process, **changes):
 
 def test_leftovers_of_a_killed_run_are_stopped(tmp_path):
     scratch = tmp_path / "scratch"
-    scratch.mkdir()
     process = Process(
         "demo",
         [sys.executable, "-c", "import time; time.sleep(60)"],
@@ -101,6 +100,7 @@ def test_leftovers_of_a_killed_run_are_stopped(tmp_path):
         records=tmp_path / "run",
         scratch=scratch,
     )
+    assert scratch.is_dir()
     rewrite(tmp_path, process, owner_identity="long ago")
     assert stop_leftovers(tmp_path / "run") == ["demo"]
     assert process.wait(10) == -signal.SIGTERM
