@@ -19,6 +19,9 @@ from server.sigv4 import RoleSigner
 from server.store import Store
 from server.upstream import Upstream
 
+KEEP_ALIVE = 75
+"""Seconds for which an idle connection is kept."""
+
 
 class Server(uvicorn.Server):
     """Ends the event streams first: they would otherwise hold the shutdown to its limit."""
@@ -60,18 +63,28 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     logs.configure(settings.log_level, settings.instance_id)
-    config = uvicorn.Config(
-        build(settings),
+    Server(configuration(settings, build(settings))).run()
+    return 0
+
+
+def configuration(settings: Settings, app: Starlette) -> uvicorn.Config:
+    """Return how uvicorn serves `app`."""
+    return uvicorn.Config(
+        app,
+        # Pure Python and strict: it parses what anybody sends. The service waits far more than
+        # it parses.
+        http="h11",
         host=settings.host,
         port=settings.port,
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        # Above the load balancer's idle timeout of 60 s: it must be the one that closes, or a
+        # request that it sends meanwhile is lost.
+        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=int(settings.drain),
     )
-    Server(config).run()
-    return 0
 
 
 if __name__ == "__main__":

@@ -14,16 +14,16 @@ from starlette.staticfiles import StaticFiles
 from server.envelope import Envelope
 from server.events import Events
 from server.forwarding import Forwarding
+from server.gate import Gate
 from server.group import Group
 from server.limits import RateLimit
 from server.problems import problem
+from server.readiness import Readiness
 from server.reading import Reading
 from server.settings import Settings
-from server.sigv4 import CredentialsMissing
-from server.upstream import Upstream, UpstreamFailed
+from server.upstream import Upstream
 
 WEB = Path(__file__).parent / "web"
-_ERROR = 400
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -41,27 +41,16 @@ def create_application(
     settings: Settings, upstream: Upstream, reading: Reading, group: Group
 ) -> Starlette:
     """Build the application. It runs `group` and closes `upstream`."""
-    events = Events(reading, group, settings.instance_id)
+    events = Events(reading, group, settings)
     forwarding = Forwarding(
         upstream,
-        rate=RateLimit(settings.rate, settings.burst),
         max_body=settings.max_body,
-        proxies=settings.proxies,
+        patience=settings.timeout,
         changed=events.look,
     )
 
     async def healthy(_: Request) -> Response:
         return PlainTextResponse("ok", headers={"cache-control": "no-store"})
-
-    async def ready(_: Request) -> Response:
-        """Whether a request would come through: the API answers, and to our credentials."""
-        try:
-            reply = await upstream.call("GET", b"/counters?limit=1", headers={})
-        except (UpstreamFailed, CredentialsMissing) as error:
-            return problem(503, f"not ready: {error}")
-        if reply.status >= _ERROR:
-            return problem(503, f"not ready: the API answers {reply.status}")
-        return PlainTextResponse("ready", headers={"cache-control": "no-store"})
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -72,14 +61,19 @@ def create_application(
     application = Starlette(
         routes=[
             Route("/healthz", healthy),
-            Route("/readyz", ready),
+            Route("/readyz", Readiness(upstream).answer),
             Route("/service/cluster", group.answer_cluster),
             Route("/service/history/{name}", group.answer_history),
             Route("/events", events.answer),
             Route("/api/{path:path}", forwarding.answer, methods=_METHODS),
             Mount("/", WebClient(directory=WEB, html=True)),
         ],
-        middleware=[Middleware(Envelope, instance=settings.instance_id)],
+        middleware=[
+            Middleware(Envelope, instance=settings.instance_id),
+            Middleware(
+                Gate, rate=RateLimit(settings.rate, settings.burst), proxies=settings.proxies
+            ),
+        ],
         exception_handlers={404: _refused, 405: _refused},
         lifespan=lifespan,
     )

@@ -6,6 +6,7 @@ import time
 import uuid
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.logs import request_id
@@ -27,6 +28,9 @@ SECURITY_HEADERS = {
     "x-frame-options": "DENY",
 }
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._=:-]{1,128}")
+_GONE = 499
+"""In the log only: the caller left before its request was whole."""
+
 _QUIET = frozenset({"/healthz", "/readyz"})
 _log = logging.getLogger("server.access")
 
@@ -62,6 +66,8 @@ class Envelope:
 
         try:
             await self._app(scope, receive, answer)
+        except ClientDisconnect:
+            status = _GONE
         except Exception:
             _log.exception("request failed")
             if status:

@@ -6,6 +6,7 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 import asyncio
 import json
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -14,11 +15,18 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from server.group import Group
+from server.limits import caller_of
+from server.problems import problem
 from server.reading import Reading
+from server.settings import Settings
 from server.sigv4 import CredentialsMissing
 from server.upstream import UpstreamFailed
 
 LOOK_EVERY = 1.0
+STREAMS = 500
+"""Streams of one instance: each holds a connection, and so a file descriptor."""
+STREAMS_A_CALLER = 100
+"""An office behind one address has many people, one attacker many connections."""
 BEAT = 3.0
 """Seconds of quiet after which a client is told that this instance is still there.
 
@@ -35,14 +43,21 @@ class Events:
     newest is kept.
     """
 
-    def __init__(self, reading: Reading, group: Group, instance: str) -> None:
-        self._instance = instance
+    def __init__(self, reading: Reading, group: Group, settings: Settings) -> None:
+        self._instance = settings.instance_id
+        self._proxies = settings.proxies
+        self._callers: Counter[str] = Counter()
         self._reading = reading
         self._group = group
         self._listeners: set[asyncio.Queue[str | None]] = set()
         self._wake = asyncio.Event()
         self._state: str | None = None
         self._closed = False
+
+    @property
+    def listening(self) -> int:
+        """How many streams are open."""
+        return len(self._listeners)
 
     def look(self) -> None:
         """Look at once: something was changed through this instance."""
@@ -67,22 +82,25 @@ class Events:
 
     async def answer(self, request: Request) -> Response:
         """Open one stream; the first event on it is the state of now."""
-        queue: asyncio.Queue[str | None] = asyncio.Queue(1)
+        caller = caller_of(request.scope, self._proxies)
+        if len(self._listeners) >= STREAMS or self._callers[caller] >= STREAMS_A_CALLER:
+            return problem(503, "too many streams are open", headers={"retry-after": "5"})
         return StreamingResponse(
-            self._stream(queue, request),
+            self._stream(caller, request),
             media_type="text/event-stream",
             headers={"cache-control": "no-store", "x-accel-buffering": "no"},
         )
 
-    async def _stream(
-        self, queue: "asyncio.Queue[str | None]", request: Request
-    ) -> AsyncIterator[str]:
+    async def _stream(self, caller: str, request: Request) -> AsyncIterator[str]:
         if self._closed:
             return
+        queue: asyncio.Queue[str | None] = asyncio.Queue(1)
+        if self._listeners and self._state is not None:
+            queue.put_nowait(self._state)  # not older than LOOK_EVERY: somebody was listening
+        else:
+            self._wake.set()
         self._listeners.add(queue)
-        if self._state is not None and len(self._listeners) > 1:
-            queue.put_nowait(self._state)
-        self._wake.set()
+        self._callers[caller] += 1
         try:
             yield "retry: 1000\n\n"
             while not await request.is_disconnected():
@@ -97,6 +115,9 @@ class Events:
                 yield f"event: state\ndata: {state}\n\n"
         finally:
             self._listeners.discard(queue)
+            self._callers[caller] -= 1
+            if not self._callers[caller]:
+                del self._callers[caller]
 
     async def _keep_looking(self) -> None:
         while True:

@@ -1,16 +1,17 @@
 """`/api/*`: the caller's request to API Gateway, and its answer back."""
 
+import asyncio
 import json
 import logging
 import math
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.limits import BodyTooLarge, RateLimit, caller_of, read_body
+from server.limits import BodyTooLarge, read_body
 from server.logs import request_id
 from server.problems import MEDIA_TYPE, problem
 from server.sigv4 import CredentialsMissing
@@ -26,27 +27,29 @@ _RETURNED = (
     "location",
     "retry-after",
 )
+_PREFIX = b"/api/"
 _READS = frozenset({"GET", "HEAD"})
 _ERROR = 400
 _log = logging.getLogger("server.forwarding")
 
 
 class Forwarding:
-    """Hands requests under `/api` on. `changed` is told after each write that succeeded."""
+    """Hands requests under `/api` on. `changed` is told after each write that succeeded.
+
+    A body may have `max_body` bytes and take `patience` seconds.
+    """
 
     def __init__(
         self,
         upstream: Upstream,
         *,
-        rate: RateLimit,
         max_body: int,
-        proxies: int,
+        patience: float,
         changed: Callable[[], None],
     ) -> None:
         self._upstream = upstream
-        self._rate = rate
         self._max_body = max_body
-        self._proxies = proxies
+        self._patience = patience
         self._changed = changed
 
     async def answer(self, request: Request) -> Response:
@@ -55,9 +58,12 @@ class Forwarding:
         if refusal is not None:
             return refusal
         try:
-            body = await read_body(request, self._max_body)
+            async with asyncio.timeout(self._patience):
+                body = await read_body(request, self._max_body)
         except BodyTooLarge:
             return self._problem(413, f"the body has over {self._max_body} bytes")
+        except TimeoutError:
+            return self._problem(408, f"the body did not come within {self._patience:g} s")
         headers = {name: v for name in _GIVEN if (v := request.headers.get(name)) is not None}
         headers["x-request-id"] = request_id.get() or ""
         try:
@@ -75,11 +81,16 @@ class Forwarding:
         return _answer(reply)
 
     def _refuse(self, request: Request) -> Response | None:
-        wait = self._rate.wait(caller_of(request, self._proxies))
-        if wait:
-            return self._problem(429, "too many requests from this address", retry=wait)
-        if any(unquote(part) in {".", ".."} for part in request.url.path.split("/")):
+        # Of the request line itself: request.url is made from the Host header, which can be
+        # anything, and has a `?` in it if the caller likes.
+        if not _raw_path(request).startswith(_PREFIX):
+            return self._problem(404, "there is nothing at this address")
+        if any(unquote(part) in {".", ".."} for part in request.scope["path"].split("/")):
             return self._problem(400, "the path holds a dot segment")
+        for name in _GIVEN:
+            # httpx would refuse to send it, and SigV4 knows ASCII only.
+            if not request.headers.get(name, "").isascii():
+                return self._problem(400, f"the header {name} is not ASCII")
         if request.method not in _READS and _from_another_site(request):
             # The role signs for whoever reaches this port, also for a page that a browser
             # happens to show: without this, any web site could write through a visitor.
@@ -99,10 +110,14 @@ class Forwarding:
 
 def _target(request: Request) -> bytes:
     """Return the path after /api as the caller encoded it, with the query."""
-    raw: bytes = request.scope.get("raw_path") or request.url.path.encode()
-    path = raw.split(b"?", 1)[0].removeprefix(b"/api")
+    path = _raw_path(request).removeprefix(b"/api")
     query: bytes = request.scope["query_string"]
     return path + (b"?" + query if query else b"")
+
+
+def _raw_path(request: Request) -> bytes:
+    raw: bytes = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
+    return raw.split(b"?", 1)[0]
 
 
 def _from_another_site(request: Request) -> bool:

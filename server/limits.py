@@ -1,10 +1,13 @@
 """How much one caller may send: the size of a body, and requests a second."""
 
+import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
+from starlette.types import Scope
 
 _CALLERS = 10_000
 
@@ -55,14 +58,33 @@ class RateLimit:
         return (1 - tokens) / self._rate if short else 0.0
 
 
-def caller_of(request: Request, proxies: int) -> str:
-    """Return the caller's address, which the outermost of our `proxies` wrote down.
+def caller_of(scope: Scope, proxies: int) -> str:
+    """Return who is to be counted as one caller: what the outermost of our `proxies` saw.
 
     Each proxy appends its peer to X-Forwarded-For; what stands further left came from the caller
-    and can be anything.
+    and can be anything. Of IPv6 the network is counted, since a caller has all of its addresses.
     """
-    peer = request.client.host if request.client else "unknown"
-    hops = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",")]
-    if proxies == 0 or len(hops) < proxies or not hops[-proxies]:
-        return peer
-    return hops[-proxies]
+    client = scope.get("client")
+    peer = client[0] if client else "unknown"
+    if proxies == 0:
+        return _network(peer)
+    # A caller may send the header several times: together they are one list (RFC 9110, 5.3).
+    lines = Headers(scope=scope).getlist("x-forwarded-for")
+    hops = [hop.strip() for hop in ",".join(lines).split(",")]
+    return _network(hops[-proxies] if len(hops) >= proxies and hops[-proxies] else peer)
+
+
+def _network(text: str) -> str:
+    """Return the address, or of IPv6 its /64; load balancers may add brackets and a port."""
+    bare = text[1:].partition("]")[0] if text.startswith("[") else text
+    if bare.count(":") == 1:
+        bare = bare.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(bare)
+    except ValueError:
+        return "unknown"
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((address.packed, 64), strict=False))

@@ -4,6 +4,7 @@ import { parse } from "./api.js";
 const SILENCE = 10000; // the service says something every 3 s: after this, it is gone
 const RETRY = 1000;
 const MISSED = 3;
+const MOST = 8; // of RETRY, that a page waits between two attempts
 
 export const store = {
   counters: null, // null: not told yet
@@ -60,7 +61,7 @@ function lost() {
     store.connection = "down";
     tell();
   }
-  if (document.visibilityState === "visible") setTimeout(connect, RETRY * Math.random());
+  if (document.visibilityState === "visible") setTimeout(connect, RETRY * Math.min(failures, MOST) * Math.random());
 }
 
 // Between two leaders there is none for a while: the one before is remembered.

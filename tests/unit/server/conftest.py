@@ -1,11 +1,14 @@
 """The service in this process, over an API that each test plays itself."""
 
+import asyncio
 import contextlib
 import dataclasses
+import socket
 
 import httpx
 import pytest
 
+from server.__main__ import Server, configuration
 from server.application import create_application
 from server.group import Group
 from server.reading import Reading
@@ -27,31 +30,106 @@ def settings():
     return Settings(api_url=API, region="eu-west-1", instance_id="i-test", proxies=0)
 
 
+async def until(condition):
+    """Wait for what no event tells."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - the condition is another's attribute
+            await asyncio.sleep(0.01)
+
+
+class Made:
+    """Builds applications whose API is a handler of httpx requests."""
+
+    def __init__(self, settings):
+        self._settings = settings
+
+    def __call__(self, handler, *, signer=None, sleeps=None, group=None, **changes):
+        own = dataclasses.replace(self._settings, **changes)
+
+        async def sleep(seconds):
+            if sleeps is not None:
+                sleeps.append(seconds)
+
+        upstream = Upstream(
+            API,
+            signer or PlainSigner(),
+            timeout=own.timeout,
+            api_key=own.api_key,
+            transport=httpx.MockTransport(handler),
+            sleep=sleep,
+        )
+        own_group = group or Group(own, None, None, None)
+        return own, create_application(own, upstream, Reading(upstream), own_group)
+
+
 @pytest.fixture
-async def service(settings):
+def made(settings):
+    return Made(settings)
+
+
+@pytest.fixture
+async def service(made):
     """Start the service over a handler of httpx requests; returns a client of it."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def start(handler, *, signer=None, sleeps=None, **changes):
-            own = dataclasses.replace(settings, **changes)
-
-            async def sleep(seconds):
-                if sleeps is not None:
-                    sleeps.append(seconds)
-
-            upstream = Upstream(
-                API,
-                signer or PlainSigner(),
-                timeout=own.timeout,
-                api_key=own.api_key,
-                transport=httpx.MockTransport(handler),
-                sleep=sleep,
-            )
-            app = create_application(own, upstream, Reading(upstream), Group(own, None, None, None))
+        async def start(handler, **options):
+            _, app = made(handler, **options)
             await stack.enter_async_context(app.router.lifespan_context(app))
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             return await stack.enter_async_context(
                 httpx.AsyncClient(transport=transport, base_url="http://service.test")
             )
+
+        yield start
+
+
+class Wire:
+    """The service as uvicorn serves it, on a socket, to say to it what no client would."""
+
+    def __init__(self, server, task, port):
+        self.server = server
+        self.task = task
+        self.port = port
+
+    async def connect(self):
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+    async def say(self, *lines, body=b""):
+        """Send a request line and headers as they are; return status, headers, and the rest.
+
+        The service must close the connection afterwards.
+        """
+        reader, writer = await self.connect()
+        head = [line if isinstance(line, bytes) else line.encode() for line in lines]
+        writer.write(b"\r\n".join(head) + b"\r\n\r\n" + body)
+        await writer.drain()
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+        writer.close()
+        head, _, rest = answer.partition(b"\r\n\r\n")
+        status, *fields = head.decode("latin-1").split("\r\n")
+        named = (field.split(": ", 1) for field in fields)
+        headers = {name.lower(): value for name, value in named}
+        return int(status.split(" ")[1]), headers, rest
+
+
+@pytest.fixture
+async def wire(made):
+    """Serve a handler of httpx requests on a port of its own."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def start(handler, **options):
+            own, app = made(handler, **options)
+            sock = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            server = Server(configuration(own, app))
+            task = asyncio.create_task(server.serve(sockets=[sock]))
+
+            async def stop():
+                server.should_exit = server.force_exit = True
+                await task
+
+            stack.push_async_callback(stop)
+            await until(lambda: server.started)
+            return Wire(server, task, sock.getsockname()[1])
 
         yield start

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from starlette.requests import Request
 
 from server.application import WEB
 from server.limits import RateLimit, caller_of
@@ -141,7 +140,7 @@ def test_the_caller_is_what_our_own_proxy_saw(proxies, header, expected):
         "client": ("9.9.9.9", 1),
         "headers": [(b"x-forwarded-for", header.encode())],
     }
-    assert caller_of(Request(scope), proxies) == expected
+    assert caller_of(scope, proxies) == expected
 
 
 def test_a_log_line_is_one_json_object():

@@ -1,0 +1,50 @@
+"""What is refused before any view sees it: too many requests, and framing that is ambiguous."""
+
+import math
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from server.limits import RateLimit, caller_of
+from server.logs import request_id
+from server.problems import problem
+
+_METERED = ("/api/", "/service/", "/events", "/readyz")
+
+
+class Gate:
+    """Pure ASGI, so that streams pass through unbuffered.
+
+    Metered is whatever costs a call of the API or the table. The client's files and the load
+    balancer's health checks are free.
+    """
+
+    def __init__(self, app: ASGIApp, rate: RateLimit, proxies: int) -> None:
+        self._app = app
+        self._rate = rate
+        self._proxies = proxies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run or refuse one request."""
+        answer = self._app
+        if scope["type"] == "http":
+            headers = Headers(scope=scope)
+            if "transfer-encoding" in headers and "content-length" in headers:
+                # Two ends that differ on where this request ends take its rest for another one:
+                # RFC 9112, 6.1. The connection is closed, so that no rest can follow.
+                answer = problem(
+                    400,
+                    "the request has both Content-Length and Transfer-Encoding",
+                    headers={"connection": "close"},
+                    request_id=request_id.get(),
+                )
+            elif scope["path"].startswith(_METERED):
+                wait = self._rate.wait(caller_of(scope, self._proxies))
+                if wait:
+                    answer = problem(
+                        429,
+                        "too many requests from this address",
+                        headers={"retry-after": str(max(1, math.ceil(wait)))},
+                        request_id=request_id.get(),
+                    )
+        await answer(scope, receive, send)

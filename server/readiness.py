@@ -1,0 +1,51 @@
+"""Whether a request would come through: the API answers, and to this instance's credentials."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from server.problems import problem
+from server.sigv4 import CredentialsMissing
+from server.upstream import Upstream, UpstreamFailed
+
+HOLDS = 1.0
+"""Seconds for which an answer is given again: anybody may ask, and the API is not to pay for it."""
+
+_ERROR = 400
+_log = logging.getLogger("server.readiness")
+
+
+class Readiness:
+    """Asks the API for one counter's name, at most once in `HOLDS` seconds."""
+
+    def __init__(self, upstream: Upstream, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._upstream = upstream
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._until = float("-inf")
+        self._lack: str | None = None
+
+    async def answer(self, _: Request) -> Response:
+        """Answer 200, or 503 with what is missing."""
+        async with self._lock:
+            if self._clock() >= self._until:
+                self._lack = await self._look()
+                self._until = self._clock() + HOLDS
+        if self._lack is not None:
+            return problem(503, f"not ready: {self._lack}")
+        return PlainTextResponse("ready", headers={"cache-control": "no-store"})
+
+    async def _look(self) -> str | None:
+        try:
+            reply = await self._upstream.call("GET", b"/counters?limit=1", headers={})
+        except UpstreamFailed as error:
+            return error.detail
+        except CredentialsMissing as error:
+            # Its words may name files and addresses, which are for the log alone.
+            _log.error("no credentials: %s", error)
+            return "this instance has no credentials"
+        return f"the API answers {reply.status}" if reply.status >= _ERROR else None

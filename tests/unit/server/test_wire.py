@@ -1,0 +1,246 @@
+"""What a hostile client can put on the wire, and what must not come of it."""
+
+import asyncio
+import contextlib
+
+import httpx
+import pytest
+
+from server.limits import caller_of
+from tests.unit.server.conftest import until
+
+HOST = "Host: service.test"
+CLOSE = "Connection: close"
+
+
+class Api:
+    """Answers everything, and remembers what it was asked."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, request):
+        self.seen.append(request)
+        return httpx.Response(200, json={"counters": []})
+
+
+@pytest.mark.parametrize(
+    "host", ["Host: a?b", "Host: a/..?", "Host: service.test#", "Host: [", "Host: a/api/x?"]
+)
+@pytest.mark.parametrize("path", ["/api/../stage", "/api/%2e%2e/stage", "/api/..%2fstage"])
+async def test_no_host_header_smuggles_dot_segments_past_the_check(wire, host, path):
+    api = Api()
+    status, _, _ = await (await wire(api)).say(f"GET {path} HTTP/1.1", host, CLOSE)
+    assert (status, api.seen) == (400, [])
+
+
+@pytest.mark.parametrize("path", ["/api%2Fcounters", "/%61pi/counters", "/api%2f..%2fstage"])
+async def test_an_encoded_prefix_does_not_leave_the_stage(wire, path):
+    """`/api%2Fx` is `/api/x` once decoded, but `/stage%2Fx` would be another stage."""
+    api = Api()
+    status, _, _ = await (await wire(api)).say(f"GET {path} HTTP/1.1", HOST, CLOSE)
+    assert status in {400, 404}
+    assert api.seen == []
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["http://elsewhere.test/api/counters", "//elsewhere.test/api/counters", "@elsewhere.test/api/"],
+)
+async def test_no_target_leads_elsewhere(wire, target):
+    api = Api()
+    status, headers, _ = await (await wire(api)).say(f"GET {target} HTTP/1.1", HOST, CLOSE)
+    assert status in {400, 404}
+    assert "location" not in headers
+    assert api.seen == []
+
+
+@pytest.mark.parametrize(
+    "target", ["/api/counters/a#b", "/api/counters/a;b", "/api/counters/a%00b", "/api/a@b:80/c"]
+)
+async def test_whatever_is_sent_is_what_was_signed_and_stays_below_the_stage(wire, target):
+    api = Api()
+    await (await wire(api)).say(f"GET {target} HTTP/1.1", HOST, CLOSE)
+    for request in api.seen:
+        assert request.url.host == "api.test"
+        assert request.url.raw_path.startswith(b"/_aws/execute-api/abc/local/")
+        assert request.headers["authorization"] == f"signed GET {request.url} 0"
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/..%2fsettings.py", "/%2e%2e/settings.py", "/vendor/..%2f..%2f__main__.py", "/../server"],
+)
+async def test_no_file_outside_the_client_is_served(wire, target):
+    status, _, rest = await (await wire(Api())).say(f"GET {target} HTTP/1.1", HOST, CLOSE)
+    assert status == 404
+    assert b"import" not in rest
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        ("Content-Length: 3", "Transfer-Encoding: chunked"),
+        ("Transfer-Encoding: chunked", "Content-Length: 40"),
+        ("Content-Length: 3", "Content-Length: 4"),
+        ("Transfer-Encoding: xchunked",),
+        ("Transfer-Encoding: chunked, identity",),
+        ("Content-Length: +3",),
+        ("Content-Length: 3_0",),
+    ],
+    ids=" and ".join,
+)
+async def test_ambiguous_framing_is_refused_and_its_rest_is_no_request(wire, framing):
+    api = Api()
+    smuggled = b"0\r\n\r\nGET /api/counters/smuggled HTTP/1.1\r\nHost: service.test\r\n\r\n"
+    status, headers, rest = await (await wire(api)).say(
+        "POST /api/counters/a/increment HTTP/1.1", HOST, *framing, body=smuggled
+    )
+    assert status in {400, 501}
+    assert headers["connection"] == "close"
+    assert b"HTTP/1.1" not in rest
+    assert api.seen == []
+
+
+@pytest.mark.parametrize("value", [b"caf\xe9", b"\xc3\xa9"])
+async def test_a_header_that_cannot_be_sent_on_is_refused_by_name(wire, value):
+    api = Api()
+    status, _, rest = await (await wire(api)).say(
+        "GET /api/counters HTTP/1.1", HOST, CLOSE, b"Idempotency-Key: " + value
+    )
+    assert (status, api.seen) == (400, [])
+    assert b"idempotency-key is not ASCII" in rest
+
+
+@pytest.mark.parametrize(
+    "injected", ["a\rb", "a\nSet-Cookie: x=1", "a\0b", "<script>alert(1)</script>", "a" * 200]
+)
+async def test_a_request_id_cannot_write_headers_or_logs(wire, injected):
+    status, headers, _ = await (await wire(Api())).say(
+        "GET /healthz HTTP/1.1", HOST, CLOSE, f"X-Request-Id: {injected}"
+    )
+    assert status in {200, 400}
+    assert injected not in headers.get("x-request-id", "")
+    assert "set-cookie" not in {name.lower() for name in headers}
+
+
+async def test_cookies_and_other_headers_of_the_api_stay_behind(wire):
+    def api(_):
+        headers = {"set-cookie": "a=b", "access-control-allow-origin": "*", "server": "x"}
+        return httpx.Response(200, json={}, headers=headers)
+
+    _, headers, _ = await (await wire(api)).say("GET /api/counters HTTP/1.1", HOST, CLOSE)
+    assert not {"set-cookie", "access-control-allow-origin", "server"} & set(headers)
+
+
+async def test_a_body_that_trickles_is_given_up(wire):
+    api = Api()
+    running = await wire(api, timeout=0.2)
+    status, _, _ = await running.say(
+        "PUT /api/counters/a HTTP/1.1", HOST, "Content-Length: 100", CLOSE, body=b"{"
+    )
+    assert (status, api.seen) == (408, [])
+
+
+async def test_a_caller_that_leaves_in_the_middle_is_no_error(wire, caplog):
+    api = Api()
+    running = await wire(api)
+    _, writer = await running.connect()
+    writer.write(b"PUT /api/counters/a HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    status, _, _ = await running.say("GET /healthz HTTP/1.1", HOST, CLOSE)
+    assert (status, api.seen) == (200, [])
+    assert "request failed" not in caplog.text
+
+
+async def test_an_endless_head_is_cut_off(wire):
+    running = await wire(Api())
+    reader, writer = await running.connect()
+    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 200_000)
+    async with asyncio.timeout(10):
+        # A reset will do: there is more on the way than it is willing to read.
+        with contextlib.suppress(ConnectionResetError):
+            assert (await reader.read()).startswith(b"HTTP/1.1 4")
+    writer.close()
+
+
+@pytest.mark.parametrize("path", ["/api/counters", "/service/cluster", "/readyz", "/events"])
+async def test_whatever_costs_a_call_is_metered(wire, path):
+    running = await wire(Api(), burst=1, rate=0.1)
+    await running.say("GET /service/cluster HTTP/1.1", HOST, CLOSE)
+    status, headers, _ = await running.say(f"GET {path} HTTP/1.1", HOST, CLOSE)
+    assert (status, headers["retry-after"]) == (429, "10")
+
+
+async def test_health_checks_and_the_page_are_not_metered(wire):
+    running = await wire(Api(), burst=1, rate=0.1)
+    for path in ("/healthz", "/", "/app.js", "/healthz"):
+        status, _, _ = await running.say(f"GET {path} HTTP/1.1", HOST, CLOSE)
+        assert status == 200
+
+
+@pytest.mark.parametrize(
+    ("proxies", "lines", "expected"),
+    [
+        (1, ["6.6.6.6", "1.1.1.1"], "1.1.1.1"),
+        (1, ["6.6.6.6, 7.7.7.7", "1.1.1.1"], "1.1.1.1"),
+        (1, ["1.1.1.1:4711"], "1.1.1.1"),
+        (1, ["2001:db8:1:2:3:4:5:6"], "2001:db8:1:2::/64"),
+        (1, ["6.6.6.6, [2001:db8:1:2:ffff::1]:443"], "2001:db8:1:2::/64"),
+        (1, ["::ffff:1.1.1.1"], "1.1.1.1"),
+        (1, ["not an address"], "unknown"),
+        (2, ["1.1.1.1"], "9.9.9.9"),
+    ],
+)
+def test_a_caller_cannot_choose_who_it_is(proxies, lines, expected):
+    headers = [(b"x-forwarded-for", line.encode()) for line in lines]
+    scope = {"type": "http", "client": ("9.9.9.9", 1), "headers": headers}
+    assert caller_of(scope, proxies) == expected
+
+
+async def test_readiness_does_not_multiply_calls_of_the_api(wire):
+    api = Api()
+    running = await wire(api)
+    asked = (running.say("GET /readyz HTTP/1.1", HOST, CLOSE) for _ in range(20))
+    assert {status for status, _, _ in await asyncio.gather(*asked)} == {200}
+    assert len(api.seen) == 1
+
+
+async def test_idle_connections_outlast_the_load_balancers_idle_timeout(wire):
+    running = await wire(Api())
+    assert running.server.config.timeout_keep_alive > 60
+
+
+async def test_shutdown_finishes_what_is_in_flight_and_takes_nothing_new(wire):
+    arrived, release = asyncio.Event(), asyncio.Event()
+
+    async def slow(_):
+        arrived.set()
+        await release.wait()
+        return httpx.Response(200, json={"value": 1})
+
+    running = await wire(slow)
+    asked = asyncio.create_task(running.say("GET /api/counters/a HTTP/1.1", HOST))
+    await asyncio.wait_for(arrived.wait(), 10)
+    running.server.should_exit = True
+    await until(lambda: not running.server.servers[0].is_serving())
+    with pytest.raises(OSError, match=r"refused|reset|Connect"):
+        await running.connect()
+    assert not asked.done()
+    release.set()
+    status, _, rest = await asked
+    assert (status, rest) == (200, b'{"value":1}')
+    await asyncio.wait_for(running.task, 10)
+
+
+async def test_shutdown_ends_streams_at_once(wire):
+    running = await wire(Api())
+    asked = asyncio.create_task(running.say("GET /events HTTP/1.1", HOST))
+    await until(lambda: running.server.config.app.state.events.listening)
+    running.server.should_exit = True
+    status, _, rest = await asked
+    assert status == 200
+    assert rest.endswith(b"0\r\n\r\n")
+    await asyncio.wait_for(running.task, 10)
