@@ -55,6 +55,14 @@ def signed(deployed: Application) -> Call:
     return call
 
 
+def value_of(signed: Call, counter: str) -> int:
+    """Return what the counter at a path is at."""
+    answer = signed("GET", counter)
+    assert answer.status == 200, answer.content
+    value: int = answer.json()["value"]
+    return value
+
+
 @pytest.fixture
 def counter(signed: Call) -> str:
     """The path of a fresh counter with the value 5 and the ceiling 10."""
