@@ -164,15 +164,16 @@ class CoordinationTable(Construct):
         """Let a grantee run transactions on these tables, exactly-once by records in this one.
 
         The records are confined to the `once#` keys; the tables get the item actions and no other.
+        A commit that guards a lock also needs `grant_locks`.
         """
         for table in tables:
             iam.Grant.add_to_principal(
                 grantee=grantee,
-                actions=[*_READ, *_WRITE, _CHECK],
+                actions=["dynamodb:GetItem", *_WRITE, _CHECK],
                 resource_arns=[table.table_arn],
             )
             self._allow_key(grantee, table.encryption_key)
-        actions = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", _CHECK)
+        actions = ("dynamodb:GetItem", "dynamodb:PutItem")
         return self._grant_keys(grantee, "once#", ("*",), actions)
 
     def grant_prefix(self, grantee: iam.IGrantable, prefix: str, *names: str) -> iam.Grant:

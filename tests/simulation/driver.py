@@ -1,0 +1,59 @@
+"""Runs the library's blocking clients over a simulated store: no network, and time on request."""
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from interlock._drivers.boto3 import Boto3Driver
+from interlock._protocol.requests import (
+    Call,
+    Draw,
+    Monotonic,
+    NewId,
+    Request,
+    Sleep,
+    WallClock,
+)
+from tests.simulation.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class StoreDriver(Boto3Driver):
+    """Performs operations on a store; what was sent is in `sent`.
+
+    `before` is called with each call before the store is, and may raise a `Fault` instead of it or
+    do what a rival would do; `after` likewise when the store has carried the call out.
+    """
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(client=None)
+        self.store = store
+        self.now = 1_700_000_000.0
+        self.sent: list[Call] = []
+        self.before: Callable[[Call], None] = _nothing
+        self.after: Callable[[Call], None] = _nothing
+        self._ids = itertools.count(1)
+        store.clock = lambda: self.now
+
+    def _perform(self, request: Request) -> Any:
+        match request:
+            case Call(operation, params):
+                self.sent.append(request)
+                self.before(request)
+                reply = self.store.perform(operation, params)
+                self.after(request)
+                return reply
+            case Sleep(seconds):
+                self.now += seconds
+            case Monotonic() | WallClock():
+                return self.now
+            case Draw():
+                return 0.5
+            case NewId():
+                return f"id-{next(self._ids)}"
+        return None
+
+
+def _nothing(_call: Call) -> None:
+    """Let the call pass."""
