@@ -43,8 +43,8 @@ class Request:
         return key
 
     def body(self, *allowed: str, needed: tuple[str, ...] = ()) -> dict[str, Any]:
-        """Return the JSON object that the body is; an empty body is an empty object."""
-        text = self._event.get("body") or "{}"
+        """Return the JSON object that the body is."""
+        text = self._event.get("body") or ""
         if len(text.encode()) > LARGEST_BODY:
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
             raise invalid("body", f"the body is over {LARGEST_BODY} bytes", status)
@@ -61,6 +61,12 @@ class Request:
             if name not in body:
                 raise invalid(name, f"{name} is missing")
         return body
+
+    def only(self, *allowed: str) -> None:
+        """Refuse a query with parameters beyond these: a misspelt one would go unnoticed."""
+        for name in self.query:
+            if name not in allowed:
+                raise invalid(name, f"{name} is not known here; known are: {', '.join(allowed)}")
 
     def limit(self) -> int:
         """Return how many names a page may have."""

@@ -64,6 +64,7 @@ def delete_counter(app: Application, request: Request) -> Reply:
 
 def list_counters(app: Application, request: Request) -> Reply:
     """GET /counters."""
+    request.only("prefix", "after", "limit")
     states, after = app.counters.states(
         prefix=request.optional_name("prefix") or "",
         limit=request.limit(),

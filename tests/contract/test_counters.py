@@ -98,3 +98,5 @@ def test_counters_are_listed_by_page_with_their_values(client, table):
             break
     assert [entry for page in pages for entry in page] == [(f"n{i}", i) for i in range(1, 8)]
     assert max(len(page) for page in pages) == 3
+    assert counters.page(prefix="n5", after="a") == (["n5"], None)
+    assert counters.page(prefix="n5", after="n6") == ([], None)

@@ -254,6 +254,13 @@ def test_counters_are_listed_with_their_values(counters, calls):
     assert (last.name, last.value, end) == ("c", -1, None)
 
 
+@pytest.mark.parametrize(("after", "names"), [("a", ["c/1"]), ("d", []), ("c/1", [])])
+def test_a_page_may_go_on_from_outside_its_prefix(counters, after, names):
+    for name in ("b", "c/1", "d"):
+        counters.counter(name).increment()
+    assert counters.page(prefix="c/", after=after) == (names, None)
+
+
 def test_a_page_that_is_empty_reads_nothing_more(counters, calls):
     assert counters.states(prefix="nothing") == ([], None)
     assert len(calls) == 1

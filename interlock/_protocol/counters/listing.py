@@ -30,6 +30,11 @@ def page(
         },
         "Limit": limit,
     }
+    if after is not None and not after.startswith(prefix):
+        # The store takes no start key outside the range of the query.
+        if after.encode() > prefix.encode():
+            return [], None
+        after = None
     if after is not None:
         params["ExclusiveStartKey"] = {"pk": {"S": PREFIX + after}, "listing": {"S": LISTING}}
     reply = yield from send(Kind.READ, patience, "Query", params)

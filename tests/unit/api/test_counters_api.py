@@ -158,8 +158,8 @@ def test_a_counter_lives_through_its_routes(call):
         "shards": 1,
     }
     assert call("DELETE", "/counters/seats").status == 204
-    for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/reset")):
-        assert call(method, f"/counters/seats{path}").status == 404
+    for method, path, body in (("GET", "", None), ("DELETE", "", None), ("POST", "/reset", {})):
+        assert call(method, f"/counters/seats{path}", body).status == 404
 
 
 def test_a_read_that_nothing_changed_since_is_304(call):
@@ -209,6 +209,7 @@ def test_a_transfer_moves_both_or_neither(call):
         (f'{{"amount": {10**38}}}', "amount"),
         (f'{{"amount": {"9" * 5000}}}', "body"),
         ("{}", "amount"),
+        ("", "body"),
         ('{"amount": 1, "by": 1}', "by"),
         ("[1]", "body"),
         ("1", "body"),
@@ -241,6 +242,11 @@ def test_an_unknown_route_is_404(call):
 @pytest.mark.parametrize("limit", ["0", "101", "x", "1.5", "-1", "٣"])
 def test_a_bad_page_size_is_400(call, limit):
     assert call("GET", "/counters", query={"limit": limit}).body["field"] == "limit"
+
+
+def test_a_misspelt_query_parameter_is_400(call):
+    reply = call("GET", "/counters", query={"limt": "5"})
+    assert (reply.status, reply.body["field"]) == (400, "limt")
 
 
 def test_throttling_says_when_to_come_back(call, app, client):
