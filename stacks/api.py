@@ -19,7 +19,7 @@ from stacks.firewall import protect
 from stacks.retention import retention_of
 
 _LAMBDA = Path(__file__).resolve().parent.parent / "lambda"
-_POWERTOOLS = ("aws-lambda-powertools", "typing-extensions", "jmespath")
+_POWERTOOLS = ("aws-lambda-powertools", "typing-extensions", "jmespath", "aws-xray-sdk", "wrapt")
 _STAGE = "v1"
 _PROBLEM = "application/problem+json"
 
@@ -108,10 +108,6 @@ class ApiStack(cdk.Stack):
             tracing=lambda_.Tracing.ACTIVE,
             reserved_concurrent_executions=environment.reserved_concurrency,
             code_signing_config=self._code_signing(environment),
-            environment={
-                "POWERTOOLS_SERVICE_NAME": "counters",
-                "POWERTOOLS_METRICS_NAMESPACE": "Interlock",
-            },
         )
         layer = RuntimeLayer(
             self, "Runtime", distributions=_POWERTOOLS, description="interlock and Powertools"

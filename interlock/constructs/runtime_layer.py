@@ -20,9 +20,10 @@ _NO_IMAGE = "interlock-is-bundled-without-docker"
 class RuntimeLayer(lambda_.LayerVersion):
     """The installed `interlock` package as a layer, for any Python runtime and architecture.
 
-    boto3 is in Lambda's Python runtimes already. `distributions` are names of installed, pure
-    Python distributions to add, without what they depend on. The layer's hash depends on the files'
-    contents only, so a checkout and a wheel of the same version give the same one.
+    boto3 is in Lambda's Python runtimes already. `distributions` are names of installed
+    distributions to add, without what they depend on and without compiled parts: they must work in
+    pure Python. The layer's hash depends on the files' contents only, so a checkout and a wheel of
+    the same version give the same one.
 
     Raises `importlib.metadata.PackageNotFoundError` for a distribution that is not installed.
     """
@@ -83,6 +84,9 @@ def _copy(distribution: metadata.Distribution, target: Path) -> None:
     for file in distribution.files or ():
         # Scripts are outside ("../../bin"); metadata differs with the installer.
         if ".." in file.parts or ".dist-info" in file.parts[0] or "__pycache__" in file.parts:
+            continue
+        # Compiled for this machine, and only to speed up what a pure distribution has in Python.
+        if file.suffix in {".so", ".pyd"}:
             continue
         source, copy = Path(str(file.locate())), target / file
         copy.parent.mkdir(parents=True, exist_ok=True)

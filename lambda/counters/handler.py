@@ -4,15 +4,15 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from answering import answer
-from aws_lambda_powertools import Logger
-from routes import Application
+from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_REST
+from routes import ROUTES, Application
+from telemetry import logger, metrics, record, tracer
 
 from interlock import CounterClient
 
 if TYPE_CHECKING:
     from proofs import Proofs
 
-logger = Logger(service="counters")  # configures the logger that the other modules write to
 origin = os.environ.get("INTERLOCK_ALLOWED_ORIGIN")
 
 
@@ -33,7 +33,12 @@ application = Application(
 )
 
 
-@logger.inject_lambda_context
+@logger.inject_lambda_context(correlation_id_path=API_GATEWAY_REST)
+@tracer.capture_lambda_handler(capture_response=False)  # what counters hold is nobody's to trace
+@metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one request of API Gateway (proxy integration)."""
-    return answer(application, event, context.aws_request_id, origin=origin)
+    reply = answer(application, event, context.aws_request_id, origin=origin)
+    route = ROUTES.get((event["httpMethod"], event["resource"]))
+    record(route.__name__ if route else "unknown", reply["statusCode"])
+    return reply

@@ -33,6 +33,16 @@ def test_layer_has_the_same_hash_each_time(tmp_path):
     assert not list(first.rglob("*.dist-info"))
 
 
+def test_layer_has_nothing_compiled_for_the_machine_that_deploys(tmp_path):
+    """wrapt brings a compiled part, and does the same without it."""
+    python = bundle(tmp_path, distributions=["wrapt"]) / "python"
+    assert not [*python.rglob("*.so"), *python.rglob("*.pyd")]
+    program = "import wrapt; assert wrapt.BaseObjectProxy.__module__ == 'wrapt.wrappers', wrapt"
+    subprocess.run(
+        [sys.executable, "-S", "-c", program], check=True, env={"PYTHONPATH": str(python)}
+    )
+
+
 @pytest.mark.parametrize(
     ("module", "blocked"), [("interlock", "aws_cdk"), ("interlock.constructs", "boto3")]
 )

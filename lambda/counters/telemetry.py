@@ -1,0 +1,46 @@
+"""What the function tells CloudWatch and X-Ray of each request.
+
+All of it is made while Lambda initializes the environment, which gets a whole processor for that
+whatever the function's memory is: the same imports within the first request would take three times
+as long at 512 MB.
+"""
+
+from http import HTTPStatus
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
+
+from interlock.metrics import NAMESPACE
+
+SERVICE = "counters"
+
+logger = Logger(service=SERVICE)  # configures the logger that the other modules write to
+metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
+# Every call of DynamoDB and KMS is a segment of its own. Tracing all that the SDK knows would
+# import it all.
+tracer = Tracer(service=SERVICE, patch_modules=("botocore",))
+
+
+def record(operation: str, status: int) -> None:
+    """Count a request by how it ended, and let its trace be found by that and by its operation.
+
+    The operation is no dimension: each would be billed as another metric. In the log it is a field
+    beside them, so that Logs Insights can tell operations apart.
+    """
+    outcome = outcome_of(status)
+    metrics.add_metric(outcome, MetricUnit.Count, 1)
+    metrics.add_metadata("operation", operation)
+    metrics.add_metadata("status", status)
+    tracer.put_annotation("operation", operation)
+    tracer.put_annotation("outcome", outcome)
+
+
+def outcome_of(status: int) -> str:
+    """Return the name of the metric that counts requests which ended with an HTTP status."""
+    if status == HTTPStatus.CONFLICT:
+        return "LimitsReached"
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return "RequestsThrottled"
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "RequestsFailed"
+    return "RequestsRefused" if status >= HTTPStatus.BAD_REQUEST else "RequestsServed"
