@@ -78,8 +78,9 @@ destroy: install  ## Delete the stacks of ENV
 snapshot-update: install  ## Accept the templates' snapshots as they are now
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -q --snapshot-update -m "not slow and not contract and not e2e" $(UNIT)
 
-bench: install  ## Benchmarks against the peers, in one run
-	$(BIN)/python -m benchmarks
+bench: install  ## Benchmarks against the peers; ONLY=counters runs that one
+	$(UV) pip install --quiet --python $(BIN)/python --group bench
+	$(BIN)/python -m benchmarks $(ONLY)
 
 simulate: install  ## Search for a failing interleaving: make simulate SEEDS=100000
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)

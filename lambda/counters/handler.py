@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from answering import answer
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_REST
 from routes import ROUTES, Application
+from snapshot import hook
 from telemetry import logger, metrics, record, tracer
 
 from interlock import CounterClient
@@ -31,6 +32,7 @@ def proofs(key_arns: str | None) -> "Proofs | None":
 application = Application(
     CounterClient(os.environ["INTERLOCK_TABLE"]), proofs(os.environ.get("INTERLOCK_SIGNING_KEY"))
 )
+hook(application)
 
 
 @logger.inject_lambda_context(correlation_id_path=API_GATEWAY_REST)

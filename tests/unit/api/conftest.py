@@ -10,7 +10,16 @@ import pytest
 from moto import mock_aws
 
 FOLDER = Path(__file__).parents[3] / "lambda" / "counters"
-MODULES = ("handler", "answering", "incoming", "problems", "proofs", "routes", "telemetry")
+MODULES = (
+    "handler",
+    "answering",
+    "incoming",
+    "problems",
+    "proofs",
+    "routes",
+    "snapshot",
+    "telemetry",
+)
 CONTEXT = SimpleNamespace(
     aws_request_id="00000000-0000-4000-8000-000000000000",
     function_name="counters",

@@ -14,7 +14,7 @@ from tests.simulation.tables import Table
 from tests.unit.signing.kms import LocalKms, refusal
 
 FOLDER = Path(__file__).parents[3] / "lambda" / "counters"
-MODULES = ("answering", "incoming", "problems", "proofs", "routes")
+MODULES = ("answering", "incoming", "problems", "proofs", "routes", "snapshot")
 
 
 class Client:

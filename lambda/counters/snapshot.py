@@ -1,0 +1,28 @@
+"""What Lambda's SnapStart needs: much done before the snapshot, nothing random carried over it.
+
+https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html
+"""
+
+import random
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from routes import Application
+
+
+def hook(application: "Application") -> None:
+    """Register what runs before a snapshot and after each restore; nothing where there is none.
+
+    All environments start from one snapshot, with one state of `random`: they would all back off
+    for the same "random" while. Connections are none yet, for nothing is sent before the snapshot.
+    """
+    try:
+        from snapshot_restore_py import (  # noqa: PLC0415 - in Lambda's runtime only
+            register_after_restore,
+            register_before_snapshot,
+        )
+    except ImportError:
+        return
+    if application.proofs is not None:
+        register_before_snapshot(application.proofs.prepare)
+    register_after_restore(random.seed)

@@ -1,0 +1,60 @@
+"""SnapStart: what is prepared before the snapshot, and made anew after it."""
+
+import importlib
+import random
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tests.unit.signing.kms import LocalKms
+
+FOLDER = Path(__file__).parents[3] / "lambda" / "counters"
+
+
+@pytest.fixture
+def hooks(monkeypatch):
+    """Lambda's runtime, as far as hooks go: before and after."""
+    registered = SimpleNamespace(before=[], after=[])
+    runtime = SimpleNamespace(
+        register_before_snapshot=registered.before.append,
+        register_after_restore=registered.after.append,
+    )
+    monkeypatch.setitem(sys.modules, "snapshot_restore_py", runtime)
+    return registered
+
+
+@pytest.fixture
+def load(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    yield importlib.import_module
+    for module in ("proofs", "snapshot"):
+        sys.modules.pop(module, None)
+
+
+def test_signing_is_ready_before_the_snapshot_without_a_call(load, hooks):
+    kms = LocalKms()
+    proofs = load("proofs").Proofs([kms.create()], "interlock-test", client=kms)
+    load("snapshot").hook(SimpleNamespace(proofs=proofs))
+    (prepare,) = hooks.before
+    prepare()
+    assert "receipts" in vars(proofs)
+    assert kms.calls == []
+
+
+def test_restored_environments_do_not_draw_the_same_numbers(load, hooks):
+    load("snapshot").hook(SimpleNamespace(proofs=None))
+    assert hooks.before == []
+    state = random.getstate()
+    drawn = set()
+    for _ in range(3):
+        random.setstate(state)  # as the snapshot has it
+        for restore in hooks.after:
+            restore()
+        drawn.add(random.random())  # noqa: S311 - the jitter's generator is the subject
+    assert len(drawn) == 3
+
+
+def test_there_is_nothing_to_hook_outside_of_lambda(load):
+    load("snapshot").hook(SimpleNamespace(proofs=None))
