@@ -115,11 +115,20 @@ def compare(endpoint: str, rounds: int) -> None:
         "POWERTOOLS_TRACE_DISABLED": "true",
     }
     signing = {**plain, "INTERLOCK_SIGNING_KEY": key}
+    traced = {
+        **signing,
+        "POWERTOOLS_TRACE_DISABLED": "false",
+        "LAMBDA_TASK_ROOT": str(FUNCTION),
+        "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:9",  # UDP: nobody has to listen
+        "_X_AMZN_TRACE_ID": "Root=1-5759e988-bd862e3fe1be46a994272793;"
+        "Parent=53995c3f42cd8ad8;Sampled=1",
+    }
     cases = {
         BARE: (_BARE, READ, plain),
         "counters, first a read": (_OURS, READ, signing),
         "counters, first a change with receipt": (_OURS, CHANGE, signing),
         "counters without a signing key, a read": (_OURS, READ, plain),
+        "counters with X-Ray's SDK, a read": (_OURS, READ, traced),
     }
     taken: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(rounds + 1):

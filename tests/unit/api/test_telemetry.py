@@ -133,3 +133,14 @@ def test_requests_are_traced_with_the_calls_they_make():
     calls = [s for s in segments if s["name"] == "dynamodb" and s["parent_id"] == served["id"]]
     assert "TransactWriteItems" in {call["aws"]["operation"] for call in calls}
     assert not [s for s in segments if s["name"] == "dynamodb" and s["parent_id"] == refused["id"]]
+
+
+def test_nothing_of_x_ray_is_imported_where_nothing_is_traced():
+    """Half of a cold start would be its SDK."""
+    code = "import sys, telemetry; sys.exit(any(m.startswith('aws_xray_sdk') for m in sys.modules))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(FOLDER), str(ROOT)])}
+    for on in ({}, {"LAMBDA_TASK_ROOT": "/", "POWERTOOLS_TRACE_DISABLED": "true"}):
+        subprocess.run([sys.executable, "-c", code], check=True, env=environment | on, timeout=60)
+    traced = environment | {"LAMBDA_TASK_ROOT": "/"}
+    traced.pop("POWERTOOLS_TRACE_DISABLED", None)
+    assert subprocess.run([sys.executable, "-c", code], check=False, env=traced).returncode == 1
