@@ -39,9 +39,10 @@ class CounterClient:
         client: Any = None,
         timeout: timedelta = TIMEOUT,
         remember_keys_for: timedelta = REMEMBERED,
+        driver: Boto3Driver | None = None,
     ) -> None:
         self._core = Core(table, timeout, remember_keys_for)
-        self._driver = Boto3Driver(_own_client() if client is None else client)
+        self._driver = driver or Boto3Driver(_own_client() if client is None else client)
 
     def counter(
         self,
