@@ -39,8 +39,13 @@ class RoleSigner:
         self, method: str, url: str, body: bytes, headers: Mapping[str, str]
     ) -> dict[str, str]:
         """Return the headers with `authorization` added; raise `CredentialsMissing`."""
-        # A refresh asks the instance's metadata service and blocks: not on the event loop.
-        frozen = await asyncio.to_thread(self._freeze)
+        # A refresh asks the instance's metadata service and blocks: not on the event loop. The
+        # change of thread costs more than the signature does, so only where one is due.
+        due = getattr(self._credentials, "refresh_needed", None)
+        if self._credentials is None or (due is not None and due()):
+            frozen = await asyncio.to_thread(self._freeze)
+        else:
+            frozen = self._freeze()
         request = AWSRequest(method=method, url=url, data=body, headers=dict(headers))
         SigV4Auth(frozen, "execute-api", self._region).add_auth(request)
         return dict(request.headers.items())

@@ -1,4 +1,5 @@
 import asyncio
+import threading
 
 import httpx
 import pytest
@@ -226,3 +227,36 @@ async def test_the_role_signer_says_that_there_is_no_role():
 
     with pytest.raises(CredentialsMissing, match="give this instance a role"):
         await RoleSigner("eu-west-1", Empty()).sign("GET", "http://api.test/", b"", {})
+
+
+async def test_credentials_are_fetched_and_refreshed_off_the_event_loop():
+    """They come from the instance's metadata service, which may take its time."""
+    loop_thread, threads = threading.get_ident(), []
+
+    class Expiring:
+        access_key, secret_key, token = "AKID", "secret", "token"
+        needed = True
+
+        def refresh_needed(self):
+            return self.needed
+
+        def get_frozen_credentials(self):
+            threads.append(threading.get_ident())
+            self.needed = False
+            return self
+
+    class Metadata(Session):
+        def get_credentials(self):
+            threads.append(threading.get_ident())
+            return expiring
+
+    expiring = Expiring()
+    signer = RoleSigner("eu-west-1", Metadata())
+    await signer.sign("GET", "http://api.test/", b"", {})
+    assert loop_thread not in threads
+    headers = await signer.sign("GET", "http://api.test/", b"", {})
+    assert threads[-1] == loop_thread
+    assert headers["X-Amz-Security-Token"] == "token"
+    expiring.needed = True
+    await signer.sign("GET", "http://api.test/", b"", {})
+    assert threads[-1] != loop_thread

@@ -1,0 +1,174 @@
+"""The stream of states that the page lives on."""
+
+import asyncio
+import contextlib
+import json
+
+import httpx
+import pytest
+
+from server import events as module
+
+HOST = "Host: service.test"
+
+
+class Api:
+    """One counter, `value`; `failing` makes the API answer 500."""
+
+    def __init__(self):
+        self.value = 1
+        self.failing = False
+        self.asked = 0
+
+    def __call__(self, request):
+        if request.method == "POST":
+            self.value += 1
+            return httpx.Response(200, json={"value": self.value})
+        self.asked += 1
+        if self.failing:
+            return httpx.Response(500, json={"message": "no"})
+        return httpx.Response(200, json={"counters": [{"name": "a", "value": self.value}]})
+
+
+class Stream:
+    """One listener on a socket of its own."""
+
+    def __init__(self, reader, writer):
+        self._reader = reader
+        self.writer = writer
+
+    async def event(self, kind="state"):
+        """Return the data of the next event of this kind."""
+        async with asyncio.timeout(10):
+            while (await self._reader.readline()).strip() != f"event: {kind}".encode():
+                pass
+            line = (await self._reader.readline()).decode().strip()
+        text = line.removeprefix("data:").strip()
+        return json.loads(text) if text else None
+
+
+@pytest.fixture
+async def listen():
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def listen(running, *headers):
+            reader, writer = await running.connect()
+            stack.callback(writer.close)
+            head = ["GET /events HTTP/1.1", HOST, *headers, "", ""]
+            writer.write("\r\n".join(head).encode())
+            return Stream(reader, writer)
+
+        yield listen
+
+
+async def increment(running):
+    status, _, _ = await running.say(
+        "POST /api/counters/a/increment HTTP/1.1", HOST, "Connection: close", "Content-Length: 0"
+    )
+    assert status == 200
+
+
+async def test_the_first_event_is_the_state_of_now(wire, listen):
+    state = await (await listen(await wire(Api()))).event()
+    assert state["counters"] == [{"name": "a", "value": 1}]
+    assert (state["instance"], state["problem"]) == ("i-test", None)
+    assert [each["id"] for each in state["cluster"]["instances"]] == ["i-test"]
+
+
+async def test_a_write_through_this_instance_is_pushed_at_once_to_all(wire, listen, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_EVERY", 3600)
+    running = await wire(Api())
+    one, other = await listen(running), await listen(running)
+    for stream in (one, other):
+        await stream.event()
+    await increment(running)
+    for stream in (one, other):
+        assert (await stream.event())["counters"][0]["value"] == 2
+
+
+async def test_a_change_made_elsewhere_is_seen_by_looking(wire, listen, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_EVERY", 0.05)
+    api = Api()
+    stream = await listen(await wire(api))
+    await stream.event()
+    api.value = 9
+    assert (await stream.event())["counters"][0]["value"] == 9
+
+
+async def test_who_comes_back_gets_what_it_missed(wire, listen, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_EVERY", 3600)
+    running = await wire(Api())
+    first = await listen(running)
+    await first.event()
+    first.writer.close()
+    await increment(running)
+    assert (await (await listen(running)).event())["counters"][0]["value"] == 2
+
+
+async def test_a_look_costs_one_call_however_many_listen(wire, listen, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_EVERY", 0.05)
+    api = Api()
+    running = await wire(api)
+    streams = [await listen(running) for _ in range(20)]
+    for stream in streams:
+        await stream.event()
+    asked, api.value = api.asked, 7
+    for stream in streams:
+        while (await stream.event())["counters"][0]["value"] != 7:
+            pass
+    assert api.asked - asked < 20
+
+
+async def test_nobody_listens_nobody_looks(wire, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_EVERY", 0.01)
+    api = Api()
+    running = await wire(api)
+    for _ in range(20):
+        await running.say("GET /healthz HTTP/1.1", HOST, "Connection: close")
+    assert api.asked == 0
+
+
+async def test_an_api_that_fails_is_told_and_recovers_on_the_same_stream(wire, listen, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_EVERY", 0.05)
+    api = Api()
+    api.failing = True
+    stream = await listen(await wire(api))
+    state = await stream.event()
+    assert (state["counters"], state["problem"]) == (None, "the API answers 500")
+    api.failing = False
+    assert (await stream.event())["problem"] is None
+
+
+async def test_quiet_is_filled_with_signs_of_life(wire, listen, monkeypatch):
+    monkeypatch.setattr(module, "BEAT", 0.02)
+    stream = await listen(await wire(Api()))
+    await stream.event("beat")
+    await stream.event("beat")
+
+
+async def test_one_caller_cannot_take_all_the_streams(wire, listen, monkeypatch):
+    monkeypatch.setattr(module, "STREAMS_A_CALLER", 2)
+    running = await wire(Api(), proxies=1)
+    held = [await listen(running, "X-Forwarded-For: 1.1.1.1") for _ in range(2)]
+    for stream in held:
+        await stream.event()
+    ask = ("GET /events HTTP/1.1", HOST, "Connection: close")
+    status, headers, _ = await running.say(*ask, "X-Forwarded-For: 1.1.1.1")
+    assert (status, headers["retry-after"]) == (503, "5")
+    await (await listen(running, "X-Forwarded-For: 2.2.2.2")).event()
+    held[0].writer.close()
+    again = None
+    async with asyncio.timeout(10):
+        while again is None:
+            with contextlib.suppress(asyncio.IncompleteReadError, TimeoutError):
+                stream = await listen(running, "X-Forwarded-For: 1.1.1.1")
+                async with asyncio.timeout(0.5):
+                    again = await stream.event()
+
+
+async def test_all_streams_have_a_limit(wire, listen, monkeypatch):
+    monkeypatch.setattr(module, "STREAMS", 1)
+    running = await wire(Api())
+    await (await listen(running)).event()
+    status, _, _ = await running.say("GET /events HTTP/1.1", HOST, "Connection: close")
+    assert status == 503
