@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from interlock.counters import Counter, CounterChange, CounterClient, CounterState, Transfer
+    from interlock.locks import Lock, LockClient, LockRecord
     from interlock.metrics import EmbeddedMetrics, Metric
     from interlock.signing import Signer, Verifier
     from interlock.transactions import Transaction, TransactionClient, TransactionReport
@@ -15,6 +16,9 @@ __all__ = [
     "CounterClient",
     "CounterState",
     "EmbeddedMetrics",
+    "Lock",
+    "LockClient",
+    "LockRecord",
     "Metric",
     "Signer",
     "Transaction",
@@ -32,6 +36,9 @@ _HOMES = {
     "CounterState": "interlock.counters",
     "EmbeddedMetrics": "interlock.metrics",
     "Metric": "interlock.metrics",
+    "Lock": "interlock.locks",
+    "LockClient": "interlock.locks",
+    "LockRecord": "interlock.locks",
     "Signer": "interlock.signing",
     "Transaction": "interlock.transactions",
     "TransactionClient": "interlock.transactions",

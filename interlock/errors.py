@@ -3,8 +3,13 @@
 All derive from `InterlockError`. Each names the value at fault, the limit, and the way out.
 """
 
+import enum
 from collections.abc import Mapping
-from typing import Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from interlock._protocol.locks.record import LockRecord
 
 
 class InterlockError(Exception):
@@ -160,6 +165,78 @@ class CounterNotFound(InterlockError):
     def __init__(self, name: str) -> None:
         super().__init__(f"there is no counter {name!r}")
         self.name = name
+
+
+class InvalidLockName(InterlockError, ValueError):
+    """A name that a lock cannot have; nothing was sent."""
+
+    def __init__(self, name: object, reason: str) -> None:
+        super().__init__(f"invalid lock name {name!r}: {reason}")
+        self.name = name
+
+
+class LeaseTooShort(InterlockError, ValueError):
+    """A lease that could run out under a holder that is well; `needed` is the least that would do.
+
+    It must hold three heartbeats, and a call's whole time-out.
+    """
+
+    def __init__(self, lease: timedelta, needed: timedelta, why: str) -> None:
+        super().__init__(f"a lease of {lease} is too short: {why} (at least {needed})")
+        self.lease = lease
+        self.needed = needed
+
+
+class LockClientClosed(InterlockError):
+    """A lock was asked of a client that has been closed."""
+
+    def __init__(self) -> None:
+        super().__init__("this lock client is closed; make a new one")
+
+
+class LockTimeout(InterlockError):
+    """The lock was held by others for all of the time that the caller would wait.
+
+    `holder` is who holds it, since when, and their data, as the store had it last.
+    """
+
+    def __init__(self, name: str, waited: timedelta, holder: "LockRecord") -> None:
+        since = f" since {holder.since:%Y-%m-%d %H:%M:%SZ}" if holder.since else ""
+        super().__init__(
+            f"lock {name!r} was not free within {waited}; {holder.owner or 'somebody'} "
+            f"holds it{since}, fencing token {holder.fencing_token}"
+        )
+        self.name = name
+        self.waited = waited
+        self.holder = holder
+
+
+class LossReason(enum.StrEnum):
+    """Why a lock is not, or not surely, held any more."""
+
+    TAKEN_OVER = "another holder has it"
+    RELEASED = "it was released"
+    DELETED = "its record was deleted"
+    LEASE_RAN_OUT = "its lease ran out before a heartbeat was answered"
+    REFUSED = "its heartbeats were refused until the lease ran out"
+    FORKED = "this process was forked from its holder"
+
+
+class LockLost(InterlockError):
+    """The lock is not held any more, so what it protects must not be touched.
+
+    `reason` is a `LossReason`; `problem` what the last heartbeat met, if that was the cause.
+    """
+
+    def __init__(
+        self, name: str, fencing_token: int, reason: LossReason, problem: Exception | None = None
+    ) -> None:
+        detail = f" ({problem})" if problem is not None else ""
+        super().__init__(f"lock {name!r}, fencing token {fencing_token}, is lost: {reason}{detail}")
+        self.name = name
+        self.fencing_token = fencing_token
+        self.reason = reason
+        self.problem = problem
 
 
 class SigningError(InterlockError):

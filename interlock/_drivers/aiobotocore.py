@@ -47,7 +47,7 @@ class AiobotocoreDriver:
         if hasattr(client, "meta"):  # tests pass in clients that have no events
             watch(client)
         self.client = client
-        self._monotonic = monotonic
+        self.monotonic = monotonic
         self._wall_clock = wall_clock
         self._sleep = sleep
         self._draw = draw
@@ -74,7 +74,7 @@ class AiobotocoreDriver:
             case Call():
                 return await self._call(request)
             case Monotonic():
-                return self._monotonic()
+                return self.monotonic()
             case Sleep(seconds):
                 return await self._sleep(seconds)
             case WallClock():

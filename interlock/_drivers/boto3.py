@@ -45,7 +45,7 @@ class Boto3Driver:
         if hasattr(client, "meta"):  # tests pass in clients that have no events
             watch(client)
         self.client = client
-        self._monotonic = monotonic
+        self.monotonic = monotonic
         self._wall_clock = wall_clock
         self._sleep = sleep
         self._draw = draw
@@ -72,7 +72,7 @@ class Boto3Driver:
             case Call():
                 return self._call(request)
             case Monotonic():
-                return self._monotonic()
+                return self.monotonic()
             case Sleep(seconds):
                 return self._sleep(seconds)
             case WallClock():

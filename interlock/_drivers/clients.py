@@ -1,5 +1,6 @@
 """What both drivers know of botocore: configuration, errors, and how to hold back its retries."""
 
+import functools
 import re
 from typing import Any
 
@@ -10,6 +11,7 @@ from interlock._protocol.faults import CancellationReason, Fault, NoReply, NotSe
 
 CONNECT_TIMEOUT = 1.0
 READ_TIMEOUT = 2.0
+OWN_TIMEOUT = CONNECT_TIMEOUT + READ_TIMEOUT  # seconds that a call of the library's client may take
 
 # botocore waits 60 s for a connection and 60 s for an answer, which is longer than a lease, and
 # repeats calls unseen. Operations bring their own retries, which know what may be repeated.
@@ -44,6 +46,22 @@ _NEVER_LEAVES = (
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
 
+def own_client() -> Any:
+    """Make a DynamoDB client from the environment, with timeouts short of any lease."""
+    import boto3  # noqa: PLC0415 - only where no client is passed in
+
+    return boto3.client("dynamodb", config=CLIENT_CONFIG)
+
+
+def timeouts(client: Any) -> tuple[float, float]:
+    """Return how long a client waits for a connection and for an answer, in seconds."""
+    config = getattr(getattr(client, "meta", None), "config", None)
+    forever = float("inf")  # botocore's None waits for ever
+    connect, read = (getattr(config, name, 0.0) for name in ("connect_timeout", "read_timeout"))
+    return (forever if connect is None else connect, forever if read is None else read)
+
+
+@functools.cache
 def method_name(operation: str) -> str:
     """Return boto3's name of an API operation ("UpdateItem" -> "update_item")."""
     return _WORD_START.sub("_", operation).lower()

@@ -1,0 +1,94 @@
+"""A lock as its holder sees it.
+
+Shared between the thread that holds the lock and the one that renews it, without a mutex: each
+field has one writer at a time, and `note` and `close` are ordered so that either the renewal sees
+that it is over, or the release knows the version that the renewal has sent.
+"""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from interlock._protocol.locks.settings import DRIFT
+from interlock.errors import LockLost, LossReason
+
+
+@dataclass(slots=True, eq=False)
+class Grant:
+    """One grant of one lock. Times are seconds on the holder's monotonic clock.
+
+    `until` is when the lease is over, `due` when the next heartbeat is to be sent, `sent` the
+    versions of heartbeats that may have been carried out, with the time before each was sent.
+    """
+
+    name: str
+    fence: int
+    version: str
+    lease: float
+    beat: float
+    until: float
+    due: float
+    owner: str
+    sent: tuple[tuple[str, float], ...] = ()
+    failures: int = 0
+    problem: Exception | None = field(default=None, repr=False)
+    closed: bool = False
+    loss: LossReason | None = None
+    told: bool = False
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to renew: given back, or known to be lost."""
+        return self.closed or self.loss is not None
+
+    def note(self, version: str, sent: float) -> bool:
+        """Remember a heartbeat before it is sent; return False if it must not be sent any more."""
+        self.sent = (*self.sent, (version, sent))
+        return not self.over
+
+    def forget(self, version: str) -> None:
+        """Drop a heartbeat that was certainly not carried out."""
+        self.sent = tuple(pair for pair in self.sent if pair[0] != version)
+
+    def close(self) -> tuple[str, ...]:
+        """End all renewal, and return every version that the record may have if it is ours."""
+        self.closed = True
+        # In this order: a renewal that ends in between moves its version the other way.
+        sent = self.sent
+        return tuple(dict.fromkeys((self.version, *(version for version, _ in sent))))
+
+    def own(self) -> tuple[str, ...]:
+        """Return every version that the record may have if it is ours."""
+        return (self.version, *(version for version, _ in self.sent))
+
+    def renewed(self, version: str, sent: float) -> None:
+        """Count the lease from a heartbeat that was carried out."""
+        self.version = version
+        self.until = lease_end(sent, self.lease)
+        self.due = min(sent + self.beat, self.until)
+        self.sent, self.failures, self.problem = (), 0, None
+
+    def expired(self, now: float) -> bool:
+        """Say whether the lease is over, and if it is, remember it for good."""
+        if self.loss is None and not self.closed and now >= self.until:
+            self.loss = LossReason.LEASE_RAN_OUT
+        return self.loss is not None
+
+    def error(self) -> LockLost:
+        """Return the error that says how the lock was lost."""
+        reason = self.loss or LossReason.RELEASED
+        return LockLost(self.name, self.fence, reason, self.problem)
+
+    def remaining(self, now: float) -> timedelta:
+        """Return how long the lease lasts without another heartbeat."""
+        if self.over:
+            return timedelta()
+        return timedelta(seconds=max(0.0, self.until - now))
+
+
+def lease_end(sent: float, lease: float) -> float:
+    """Return until when a lease holds that was asked for at `sent`, by the holder's own clock.
+
+    It counts from before the request was sent, so whoever saw its version started to wait later;
+    and it is shorter by what two clocks may drift apart.
+    """
+    return sent + lease * (1.0 - DRIFT)

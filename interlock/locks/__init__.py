@@ -1,0 +1,11 @@
+"""Distributed locks on DynamoDB whose fence the store itself enforces.
+
+The protocol is described in docs/locks.md; `interlock.aio.locks` has the same, awaitable.
+"""
+
+from interlock._protocol.locks.record import LockRecord
+from interlock.errors import LossReason
+from interlock.locks._client import LockClient
+from interlock.locks._keeping import Lock, Loss
+
+__all__ = ["Lock", "LockClient", "LockRecord", "Loss", "LossReason"]

@@ -1,0 +1,188 @@
+"""The client that takes locks."""
+
+import logging
+import threading
+import warnings
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Self
+
+from interlock._drivers.boto3 import Boto3Driver
+from interlock._drivers.clients import OWN_TIMEOUT, own_client, timeouts
+from interlock._drivers.clocks import lease_clock
+from interlock._drivers.owner import default_owner
+from interlock._protocol.locks.acquiring import Acquisition
+from interlock._protocol.locks.reading import inspect
+from interlock._protocol.locks.record import LockRecord
+from interlock._protocol.locks.settings import Settings, Wish, checked_name
+from interlock._protocol.locks.sightings import Sightings
+from interlock._protocol.values import to_attribute
+from interlock.errors import LockClientClosed, LockTimeout, LossReason
+from interlock.locks._keeping import Keeping, Lock
+
+_log = logging.getLogger("interlock")
+
+
+class LockClient:
+    """Takes locks in a coordination table and keeps them by heartbeats, all from one thread.
+
+    Safe to share between threads; one a process is enough. Locks that are still held when the
+    process ends are given back. In a forked child the parent's locks are not held.
+
+    `lease` (default 20 s) is for how long a lock stays held when its holder is gone; `heartbeat`
+    (default a quarter of the lease) how often it is renewed; `poll` (default 0.5 s, jittered) how
+    often a waiter looks. `owner` is shown to people (default host and process). `client` is a boto3
+    DynamoDB client; by default one is made, with timeouts of 1 and 2 s and no retries of its own.
+    `on_lost(lock, reason)` is called once for each lock that is lost, on the heartbeat's thread.
+
+    A waiter takes over the lock of a dead holder after watching it for a lease. `max_clock_skew`
+    lets it do so as soon as the lease is over by the wall clocks of both, which then must never
+    differ by more than that: if they do, two may hold the lock, though never the same fence.
+
+    Raises `LeaseTooShort`, `InvalidValue`.
+    """
+
+    def __init__(
+        self,
+        table: str,
+        *,
+        lease: timedelta = timedelta(seconds=20),
+        heartbeat: timedelta | None = None,
+        poll: timedelta = timedelta(milliseconds=500),
+        owner: str | None = None,
+        client: Any = None,
+        max_clock_skew: timedelta | None = None,
+        on_lost: Callable[[Lock, LossReason], None] | None = None,
+        driver: Boto3Driver | None = None,
+    ) -> None:
+        self._settings = Settings.of(
+            table,
+            lease=lease,
+            heartbeat=heartbeat,
+            poll=poll,
+            max_clock_skew=max_clock_skew,
+            call_timeout=OWN_TIMEOUT if client is None and driver is None else 0.0,
+        )
+        self._owner = owner
+        self._client = client
+        self._injected = driver
+        if client is not None:
+            _warn_of_timeouts(client, lease)
+        self._closing = threading.Event()
+        self._keeping = Keeping(self._settings, self._make_driver, on_lost)
+
+    def acquire(
+        self,
+        name: str,
+        *,
+        timeout: timedelta | None = None,
+        lease: timedelta | None = None,
+        data: Any = None,
+    ) -> Lock:
+        """Take a lock, waiting for it up to `timeout` (default: for ever).
+
+        One round trip if it is free. `lease` replaces the client's for this lock; `data` (what
+        DynamoDB can hold) is shown to others by `inspect` and `LockTimeout`.
+
+        Raises `LockTimeout` with the holder; `InvalidLockName`, `LeaseTooShort`, `InvalidValue`;
+        `TableNotFound`, `AccessDenied`, `RequestRefused`; `Throttled` or `ServiceUnavailable` when
+        the store has not answered for 15 s or the time is up; `LockClientClosed`.
+        """
+        wish = self._wish(name, timeout, lease, data)
+        acquisition = Acquisition(self._settings, wish, self._sightings)
+        try:
+            grant = self._driver.run(acquisition.run())
+        except BaseException:
+            self._abandon(acquisition)
+            raise
+        return self._keeping.hold(grant, data)
+
+    def try_acquire(
+        self, name: str, *, lease: timedelta | None = None, data: Any = None
+    ) -> Lock | None:
+        """Take a lock if it is free, else return None; it never waits for a holder.
+
+        A dead holder's lock is taken over by a later call, once this client has known it unchanged
+        for a lease. Raises what `acquire` does, but `LockTimeout`.
+        """
+        try:
+            return self.acquire(name, timeout=timedelta(), lease=lease, data=data)
+        except LockTimeout:
+            return None
+
+    def release(self, lock: Lock) -> bool:
+        """Give a lock back; as `Lock.release`."""
+        return lock.release()
+
+    def inspect(self, name: str) -> LockRecord | None:
+        """Return who holds a lock, None if it was never taken; a strongly consistent read.
+
+        Raises `InvalidLockName`, `TableNotFound`, `AccessDenied`, `Throttled`,
+        `ServiceUnavailable`.
+        """
+        return self._driver.run(inspect(self._settings, checked_name(name)))
+
+    def close(self) -> None:
+        """Give back all locks, whatever becomes of each; end what waits for one.
+
+        Takes about 10 s at most; what could not be given back is logged and ends with its lease. A
+        second call does nothing.
+        """
+        self._closing.set()
+        self._keeping.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _make_driver(self) -> Boto3Driver:
+        """Make what belongs to one process: again in a forked child, for its own connections."""
+        closed, self._closing = self._closing.is_set(), threading.Event()
+        if closed:
+            self._closing.set()
+        self._sightings = Sightings()
+        self._driver = self._injected or Boto3Driver(
+            own_client() if self._client is None else self._client,
+            monotonic=lease_clock(),
+            sleep=self._sleep,
+        )
+        return self._injected or Boto3Driver(self._driver.client, monotonic=lease_clock())
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait between looks at a lock that others hold, until this client is closed."""
+        if self._closing.wait(seconds):
+            raise LockClientClosed
+
+    def _wish(
+        self, name: str, timeout: timedelta | None, lease: timedelta | None, data: Any
+    ) -> Wish:
+        if self._closing.is_set():
+            raise LockClientClosed
+        return Wish(
+            checked_name(name),
+            self._settings.lease if lease is None else self._settings.checked_lease(lease),
+            self._owner or default_owner(),
+            None if timeout is None else timeout.total_seconds(),
+            None if data is None else to_attribute(data, "data"),
+        )
+
+    def _abandon(self, acquisition: Acquisition) -> None:
+        """Give back what may have been granted although its answer was lost."""
+        try:
+            self._driver.run(acquisition.abandon())
+        except Exception:  # noqa: BLE001 - the caller gets the error that came first
+            _log.debug("an acquisition could not be abandoned", exc_info=True)
+
+
+def _warn_of_timeouts(client: Any, lease: timedelta) -> None:
+    connect, read = timeouts(client)
+    if max(connect, read) >= lease.total_seconds():
+        warnings.warn(
+            f"this client waits {connect:g} s for a connection and {read:g} s for an answer, which "
+            f"is longer than the lease of {lease}: one call that hangs loses the locks. Make it "
+            "with Config(connect_timeout=1, read_timeout=2), or leave `client` out",
+            RuntimeWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,190 @@
+"""Keep the locks of a client: renew them, tell of their loss, give them back."""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Self
+
+from interlock._drivers.boto3 import Boto3Driver
+from interlock._drivers.heartbeat import Heartbeat
+from interlock._drivers.lifecycle import watch_process
+from interlock._protocol.locks.grant import Grant
+from interlock._protocol.locks.held import Held
+from interlock._protocol.locks.releasing import PATIENCE, release
+from interlock._protocol.locks.renewing import renew
+from interlock._protocol.locks.settings import Settings
+from interlock.errors import InterlockError, LossReason
+
+_log = logging.getLogger("interlock")
+_CLOSING = 10.0  # seconds that closing keeps trying
+
+
+class Lock(Held):
+    """A lock that is held; made by `LockClient.acquire`. Safe to share between threads.
+
+    As a context manager it gives the lock back at the end. If the body ended well although the
+    lock had been lost before its end, `LockLost` is raised: what the body did may have happened
+    under another holder too. The body's own exception is never replaced.
+    """
+
+    __slots__ = ("__weakref__", "_keeping")
+
+    def __init__(self, keeping: "Keeping", grant: Grant, data: Any) -> None:
+        super().__init__(keeping.settings, grant, data, keeping.clock)
+        self._keeping = keeping
+
+    @property
+    def lost(self) -> "Loss":
+        """An event that is set when the lock is lost: `is_set()`, `wait(timeout)`."""
+        return Loss(self._keeping, self._grant)
+
+    def release(self) -> bool:
+        """Give the lock back; return False if it is certain that it had been lost before.
+
+        One round trip. It never touches the lock of a successor. A second call does nothing. Raises
+        `Throttled`, `ServiceUnavailable` (after 5 s), `AccessDenied`, `RequestRefused`; then no
+        heartbeat follows either, and the lock ends with its lease.
+        """
+        return self._keeping.release(self._grant)
+
+    def __enter__(self) -> Self:
+        self.ensure()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._grant.closed:
+            return
+        try:
+            held = self.release()
+        except InterlockError as problem:
+            # What the body did was done under the lock, which now ends with its lease.
+            _log.warning("lock %r could not be given back: %s", self.name, problem)
+            return
+        if not held and kind is None:
+            raise self._grant.error()
+
+
+class Loss:
+    """Whether a lock is lost, as an event that can be waited for."""
+
+    __slots__ = ("_grant", "_keeping")
+
+    def __init__(self, keeping: "Keeping", grant: Grant) -> None:
+        self._keeping = keeping
+        self._grant = grant
+
+    def is_set(self) -> bool:
+        """Say whether the lock is lost; true too if it is only now that its lease ran out."""
+        return self._grant.expired(self._keeping.clock())
+
+    def wait(self, timeout: timedelta | None = None) -> bool:
+        """Wait until the lock is lost; return False if it was given back, or the time is up."""
+        return self._keeping.wait_for_loss(self._grant, timeout)
+
+
+class Keeping:
+    """The locks that a client holds, and the thread that renews them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        make_driver: Callable[[], Boto3Driver],
+        on_lost: Callable[[Lock, LossReason], None] | None,
+    ) -> None:
+        self.settings = settings
+        self._make_driver = make_driver
+        self._driver = make_driver()
+        self.clock = self._driver.monotonic
+        self._on_lost = on_lost
+        self._locks: dict[Grant, Lock] = {}
+        self._changed = threading.Condition()
+        self._heartbeat = Heartbeat(self._beat, self.clock)
+        self._watched = False
+
+    def hold(self, grant: Grant, data: Any) -> Lock:
+        """Keep a lock that was granted. Raises `LockClientClosed`, and gives it back."""
+        lock = Lock(self, grant, data)
+        self._locks[grant] = lock
+        try:
+            if not self._watched:
+                watch_process(self)
+                self._watched = True
+            self._heartbeat.add(grant, grant.due)
+        except BaseException:
+            self._give_back(grant, PATIENCE)
+            raise
+        return lock
+
+    def release(self, grant: Grant, patience: float = PATIENCE) -> bool:
+        """Give a lock back; say whether it was still held, as far as can be told."""
+        if grant.closed:
+            return False
+        try:
+            return self._driver.run(release(self.settings, grant, patience))
+        finally:
+            self._let_go(grant)
+
+    def close(self) -> None:
+        """Give back all locks, whatever becomes of each."""
+        deadline = self.clock() + _CLOSING
+        for grant in self._heartbeat.close():
+            left = deadline - self.clock()
+            if left > 0:
+                self._give_back(grant, min(PATIENCE, left))
+            else:
+                _log.warning("lock %r is left to end with its lease", grant.name)
+                grant.close()
+                self._let_go(grant)
+
+    def forked(self) -> None:
+        """Let go of everything in a forked child: it has neither the locks nor the thread."""
+        for grant in self._locks:
+            grant.loss, grant.told = LossReason.FORKED, True
+        self._locks = {}
+        self._watched = False
+        self._driver = self._make_driver()
+        self._changed = threading.Condition()
+        self._heartbeat.reset()
+
+    def wait_for_loss(self, grant: Grant, timeout: timedelta | None) -> bool:
+        """Wait until a lock is lost, or given back, or the time is up; say whether it is lost."""
+        end = float("inf") if timeout is None else self.clock() + timeout.total_seconds()
+        with self._changed:
+            while not grant.closed and not grant.expired(now := self.clock()):
+                if now >= end:
+                    return False
+                self._changed.wait(min(grant.until, end) - now)
+            return grant.loss is not None
+
+    def _give_back(self, grant: Grant, patience: float) -> None:
+        try:
+            self.release(grant, patience)
+        except Exception as problem:  # noqa: BLE001 - one failure is not to keep the others held
+            _log.warning("lock %r could not be given back: %s", grant.name, problem)
+
+    def _beat(self, grant: Grant) -> float | None:
+        """Renew a lock; return when it is due again, None if it is over."""
+        self._driver.run(renew(self.settings, grant))
+        if not grant.over:
+            return grant.due
+        self._let_go(grant)
+        return None
+
+    def _let_go(self, grant: Grant) -> None:
+        """Renew a lock no more; if it is lost, tell so, once."""
+        self._heartbeat.remove(grant)
+        with self._changed:
+            lock = self._locks.pop(grant, None)
+            tell = grant.loss is not None and not grant.told
+            grant.told = grant.told or tell
+            self._changed.notify_all()
+        if not tell or lock is None:
+            return
+        error = grant.error()
+        _log.warning("%s", error)
+        if self._on_lost is not None:
+            try:
+                self._on_lost(lock, error.reason)
+            except Exception:  # noqa: BLE001 - the application's own, and it may raise anything
+                _log.exception("on_lost of lock %r failed", grant.name)

@@ -1,0 +1,127 @@
+"""A driver over the simulated store whose calls meet what a script says, in time that nobody waits.
+
+    driver.script = [lose_reply, None, throttle]    # what the next calls meet; None: nothing
+"""
+
+import itertools
+
+from interlock._protocol.faults import Fault, NoReply, NotSent, Refused
+from interlock._protocol.requests import Call, Draw, Monotonic, NewId, Sleep, WallClock
+from tests.simulation.store import Store
+from tests.simulation.tables import Table
+
+EPOCH = 1_700_000_000.0
+TABLE = "coordination"
+READ_TIMEOUT = 2.0
+_numbers = itertools.count(1)
+
+
+class Driver:
+    """Runs operations as `Boto3Driver` does. Several may share a store: each is a process."""
+
+    def __init__(self, store=None):
+        self.store = store or Store(Table(TABLE))
+        self.now = 1000.0
+        self.skew = 0.0
+        self.script = []
+        self.calls = []
+        self.during_sleep = []
+
+    def monotonic(self):
+        return self.now
+
+    def run(self, operation):
+        reply, fault = None, None
+        while True:
+            try:
+                request = operation.send(reply) if fault is None else operation.throw(fault)
+            except StopIteration as end:
+                return end.value
+            reply = fault = None
+            try:
+                reply = self.perform(request)
+            except Fault as problem:
+                fault = problem
+
+    def perform(self, request):
+        match request:
+            case Call(operation, params):
+                self.calls.append((operation, params))
+                act = self.script.pop(0) if self.script else None
+                self.now += 0.01
+                return (act or carry_out)(self, operation, params)
+            case Sleep(seconds):
+                assert seconds >= 0
+                self.now += seconds
+                if self.during_sleep:
+                    self.during_sleep.pop(0)()
+            case Monotonic():
+                return self.now
+            case WallClock():
+                return EPOCH + self.now + self.skew
+            case Draw():
+                return 0.5
+            case NewId():
+                return f"v{next(_numbers)}"
+        return None
+
+    def operations(self):
+        return [operation for operation, _ in self.calls]
+
+    def row(self, name):
+        return self.store.item(TABLE, f"lock#{name}")
+
+
+def carry_out(driver, operation, params):
+    return driver.store.perform(operation, params)
+
+
+def lose_reply(driver, operation, params):
+    try:
+        driver.store.perform(operation, params)
+    except Refused:
+        pass  # the caller does not learn that either
+    driver.now += READ_TIMEOUT
+    raise NoReply("read timeout")
+
+
+def lose_request(driver, _operation, _params):
+    driver.now += READ_TIMEOUT
+    raise NoReply("read timeout")
+
+
+def send_twice(driver, operation, params):
+    """As botocore's own retry after a lost reply: the answer is that of the second copy."""
+    driver.store.perform(operation, params)
+    driver.now += READ_TIMEOUT
+    try:
+        return driver.store.perform(operation, params)
+    except Refused as refusal:
+        refusal.resent = True
+        raise
+
+
+def refuse(code):
+    def act(_driver, _operation, _params):
+        raise Refused(code, "why")
+
+    return act
+
+
+def unreachable(driver, _operation, _params):
+    driver.now += 0.1
+    raise NotSent("no connection")
+
+
+throttle = refuse("ProvisionedThroughputExceededException")
+conflict = refuse("TransactionConflictException")
+
+
+def after(seconds, act=carry_out):
+    """The call takes this long before it is carried out."""
+
+    def late(driver, operation, params):
+        driver.now += seconds
+        return act(driver, operation, params)
+
+    return late
