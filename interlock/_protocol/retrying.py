@@ -31,7 +31,8 @@ _DENIED = frozenset(
 
 def jittered(failures: int, first: float, longest: float) -> Operation[float]:
     """Return the seconds to wait after this many failures: uniform up to a doubling ceiling."""
-    return (yield from draw()) * min(longest, first * 2 ** min(failures, _MOST_DOUBLINGS))
+    ceiling: float = min(longest, first * 2 ** min(failures, _MOST_DOUBLINGS))
+    return (yield from draw()) * ceiling
 
 
 def may_pass(fault: Fault) -> bool:

@@ -110,6 +110,7 @@ def test_who_does_not_wait_is_told_who_holds_it(process, other):
         grant.fence,
         "a payload",
     )
+    assert holder.since is not None
     assert holder.since.timestamp() == pytest.approx(EPOCH + 1000, abs=1)
     assert other.driver.operations() == ["UpdateItem"]
 

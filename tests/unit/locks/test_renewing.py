@@ -123,7 +123,7 @@ def test_a_refusal_that_may_pass_does_not_end_the_lock(process, grant, beat):
     assert grant.loss is None
 
 
-def test_a_successor_is_noticed(process, other, grant, beat):
+def test_a_successor_is_noticed(process, other, grant):
     successor = other.acquire()
     process.driver.run(renew(process.settings, grant))
     assert grant.loss is LossReason.TAKEN_OVER
@@ -159,7 +159,7 @@ def test_a_heartbeat_under_way_does_not_resurrect_a_released_lock(process, grant
     assert grant.loss is None
 
 
-def test_a_heartbeat_that_came_first_does_not_keep_the_lock(process, grant, beat, give_back):
+def test_a_heartbeat_that_came_first_does_not_keep_the_lock(process, beat, give_back):
     def release_after(driver, operation, params):
         reply = carry_out(driver, operation, params)
         driver.script = [carry_out]
