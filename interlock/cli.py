@@ -24,8 +24,9 @@ UNAVAILABLE, REFUSED, MISUSE = 3, 1, 2
 class Api:
     """The HTTP API at a URL; prints answers, and ends the program on a problem."""
 
-    def __init__(self, url: str, *, as_json: bool) -> None:
+    def __init__(self, url: str, *, key: str | None, as_json: bool) -> None:
         self._url = url.rstrip("/")
+        self._own = {"Accept": "application/json", **({"x-api-key": key} if key else {})}
         self._as_json = as_json
         self._session = boto3.Session()
 
@@ -40,7 +41,7 @@ class Api:
         request = AWSRequest(
             method,
             self._url + path,
-            headers={"Accept": "application/json", **(headers or {})},
+            headers={**self._own, **(headers or {})},
             data=b"" if body is None else json.dumps(body).encode(),
         )
         if body is not None:
@@ -91,10 +92,16 @@ def _fail(message: str, code: int) -> NoReturn:
     show_envvar=True,
     help="The API's URL with its stage: the output ApiUrl of the stack.",
 )
+@click.option(
+    "--api-key",
+    envvar="INTERLOCK_API_KEY",
+    show_envvar=True,
+    help="Your key of the API's usage plan; better given by the variable, which no list shows.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print answers and problems as JSON.")
 @click.version_option(package_name="interlock")
 @click.pass_context
-def main(context: click.Context, url: str | None, *, as_json: bool) -> None:
+def main(context: click.Context, url: str | None, api_key: str | None, *, as_json: bool) -> None:
     """Count, look at locks, and verify receipts through Interlock's HTTP API.
 
     Requests are signed with the credentials and region that the AWS CLI uses. Exits with 0 for
@@ -104,7 +111,7 @@ def main(context: click.Context, url: str | None, *, as_json: bool) -> None:
         raise click.UsageError("give --url or set INTERLOCK_API_URL (the stack's output ApiUrl)")
     if not url.startswith(("https://", "http://")):
         raise click.UsageError(f"--url {url!r} is not an http(s) URL")
-    context.obj = Api(url, as_json=as_json)
+    context.obj = Api(url, key=api_key, as_json=as_json)
 
 
 @main.group()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from local import STATE
@@ -12,7 +13,7 @@ from local.instances import Fleet, fleet
 from local.progress import Progress
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Application:
     """The running application."""
 
@@ -33,8 +34,13 @@ class Application:
 
     @property
     def api_url(self) -> str:
-        """The API's stage. Requests to it must be signed."""
+        """The API's stage. Requests to it must be signed, and carry `api_key`."""
         return self.deployment.api_url(self.emulator.endpoint)
+
+    @cached_property
+    def api_key(self) -> str:
+        """The service's key to the API, for the header x-api-key."""
+        return self.deployment.api_key(self.emulator)
 
 
 @contextmanager

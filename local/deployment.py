@@ -25,6 +25,13 @@ class Deployment:
         api, stage = self.outputs["ApiId"], self.outputs["StageName"]
         return f"{endpoint}/_aws/execute-api/{api}/{stage}"
 
+    def api_key(self, emulator: Emulator) -> str:
+        """Ask for the service's key to the API, as instances do when they start."""
+        key = emulator.client("apigateway").get_api_key(
+            apiKey=self.outputs["ServiceKeyId"], includeValue=True
+        )
+        return str(key["value"])
+
 
 def bootstrap(emulator: Emulator, *, watch: Callable[[str], None], state: Path = STATE) -> None:
     """Create what the CDK CLI itself needs. Raises ProcessFailed with its output's tail."""

@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import boto3
 
 from local import STATE
 from local.dynamodb_local import answers
@@ -41,6 +44,17 @@ class Emulator:
     def environment(self) -> dict[str, str]:
         """Environment variables for programs that are to use it instead of AWS."""
         return client_environment(self.endpoint)
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of a service that it emulates."""
+        make: Any = boto3.client  # typed by overloads of literal names
+        return make(
+            service,
+            endpoint_url=self.endpoint,
+            region_name=REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
 
 
 def client_environment(endpoint: str, inherited: Mapping[str, str] | None = None) -> dict[str, str]:

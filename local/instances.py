@@ -10,13 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import boto3
 
 from local import ROOT, STATE
 from local.deployment import Deployment
-from local.emulator import REGION, Emulator
+from local.emulator import Emulator
 from local.ports import LOOPBACK, free_port, is_free
 from local.processes import Process
 from local.requests import request
@@ -51,13 +48,8 @@ class Fleet:
         self.logs = state / "logs"
         self._deployment = deployment
         self._targets = deployment.outputs["TargetGroupArn"]
-        self._balancer: Any = boto3.client(
-            "elbv2",
-            endpoint_url=emulator.endpoint,
-            region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        self._balancer = emulator.client("elbv2")
+        self._api_key = deployment.api_key(emulator)
         self._started = 0
         self.instances: list[Instance] = []
         self.unhealthy: list[Instance] = []
@@ -79,6 +71,7 @@ class Fleet:
                 "INTERLOCK_HOST": host,
                 "INTERLOCK_PORT": str(port),
                 "INTERLOCK_API_URL": self._deployment.api_url(self._emulator.endpoint),
+                "INTERLOCK_API_KEY": self._api_key,
                 "INTERLOCK_TABLE": self._deployment.outputs["TableName"],
                 "INTERLOCK_INSTANCE_ID": name,
             },

@@ -32,7 +32,7 @@ _REFUSALS = {
     "ACCESS_DENIED": (403, "Forbidden", "the signer may not call this method"),
     "INVALID_SIGNATURE": (403, "Forbidden", "the signature does not match the request"),
     "EXPIRED_TOKEN": (403, "Forbidden", "the credentials have expired"),
-    "INVALID_API_KEY": (403, "Forbidden", "the API key is not known"),
+    "INVALID_API_KEY": (403, "Forbidden", "x-api-key is missing, or in no usage plan"),
     "MISSING_AUTHENTICATION_TOKEN": (
         403,
         "Forbidden",
@@ -75,12 +75,13 @@ class ApiStack(cdk.Stack):
         self.rest_api = self._add_api(environment)
         self._add_routes()
         self._add_refusals()
-        self._add_usage_plan(environment)
+        self.service_key = self._add_usage_plan(environment)
         self.invoke_policy = self._add_invoke_policy()
         protect(self, "Firewall", resource_arn=self.rest_api.deployment_stage.stage_arn)
         cdk.CfnOutput(self, "ApiUrl", value=self.rest_api.url)
         cdk.CfnOutput(self, "ApiId", value=self.rest_api.rest_api_id)
         cdk.CfnOutput(self, "StageName", value=self.rest_api.deployment_stage.stage_name)
+        cdk.CfnOutput(self, "ServiceKeyId", value=self.service_key.key_id)
 
     def _add_function(self, environment: Environment, table: CoordinationTable) -> lambda_.Function:
         log_group = logs.LogGroup(
@@ -196,6 +197,8 @@ class ApiStack(cdk.Stack):
                 route.method,
                 integration,
                 authorization_type=kind.NONE if route.public else kind.IAM,
+                # Without it a usage plan limits nobody: it knows callers by their keys alone.
+                api_key_required=not route.public,
                 request_validator=validator,
                 request_models=({"application/json": models[route.model]} if route.model else None),
             )
@@ -256,14 +259,22 @@ class ApiStack(cdk.Stack):
             raise TypeError(f"{construct.node.path} is no single resource")
         return self.get_logical_id(resource)
 
-    def _add_usage_plan(self, environment: Environment) -> None:
+    def _add_usage_plan(self, environment: Environment) -> apigateway.IApiKey:
+        """Give the service a share of the API's rate, and a key by which it is known.
+
+        The key says who is counted, IAM who may call. Another caller gets a plan and a key of its
+        own, so that neither can use up what the other has. The value is made by API Gateway and is
+        in no template: the instances ask for it when they start.
+        """
         burst, rate = environment.throttle
         plan = self.rest_api.add_usage_plan(
             "UsagePlan",
             throttle=apigateway.ThrottleSettings(burst_limit=burst, rate_limit=rate),
         )
         plan.add_api_stage(stage=self.rest_api.deployment_stage)
-        plan.add_api_key(self.rest_api.add_api_key("ServiceKey"))
+        key = self.rest_api.add_api_key("ServiceKey")
+        plan.add_api_key(key)
+        return key
 
 
 def _problem_template(status: int | None, title: str, detail: str) -> str:

@@ -4,12 +4,20 @@ dnf install --assumeyes --quiet python3.11 unzip
 useradd --system --no-create-home --shell /sbin/nologin interlock
 install --directory --mode 0755 /opt/interlock
 unzip -q "$ARCHIVE" -d /opt/interlock
+# The archive keeps the modes of the machine that deployed, whose umask may have been a strict one.
+chmod --recursive u=rwX,go=rX /opt/interlock
+# The service cannot write here, and would compile everything again at each of its starts.
+python3.11 -m compileall -q /opt/interlock
 token=$(curl --fail --silent --request PUT --header 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token)
 instance=$(curl --fail --silent --header "X-aws-ec2-metadata-token: $token" http://169.254.169.254/latest/meta-data/instance-id)
+# Known to nobody but this instance and API Gateway: in no template, user data or log.
+api_key=$(aws apigateway get-api-key --region "$REGION" --api-key "$API_KEY_ID" --include-value --query value --output text)
+install --mode 0600 /dev/null /etc/interlock.env
 cat > /etc/interlock.env <<VARIABLES
 INTERLOCK_HOST=0.0.0.0
 INTERLOCK_PORT=$PORT
 INTERLOCK_API_URL=$API_URL
+INTERLOCK_API_KEY=$api_key
 INTERLOCK_TABLE=$TABLE
 INTERLOCK_INSTANCE_ID=$instance
 AWS_REGION=$REGION
@@ -20,6 +28,8 @@ cat > /etc/systemd/system/interlock.service <<'UNIT'
 Description=Interlock
 After=network-online.target
 Wants=network-online.target
+# Goes on trying: the load balancer's health check decides when an instance is given up.
+StartLimitIntervalSec=0
 [Service]
 User=interlock
 EnvironmentFile=/etc/interlock.env

@@ -51,12 +51,7 @@ class ServiceStack(cdk.Stack):
         )
         self.role = self._add_role(table, api)
         bundle = service_bundle(self, "Bundle", environment=environment)
-        # Not Asset.grant_read, which gives every object of the bucket to read.
-        iam.Grant.add_to_principal(
-            grantee=self.role,
-            actions=["s3:GetObject"],
-            resource_arns=[bundle.bucket.arn_for_objects(bundle.s3_object_key)],
-        )
+        self._let_fetch(bundle, api)
         self.group = self._add_group(environment, network)
         self._install(bundle, table, api)
         self.load_balancer = self._add_load_balancer(environment, network)
@@ -91,6 +86,27 @@ class ServiceStack(cdk.Stack):
         table.grant_prefix(role, "history#", "*")
         table.grant_prefix(role, "instance#", "*")
         return role
+
+    def _let_fetch(self, bundle: assets.Asset, api: ApiStack) -> None:
+        """Let instances get what they need at their start: their archive, and the API's key."""
+        # Not Asset.grant_read, which gives every object of the bucket to read.
+        iam.Grant.add_to_principal(
+            grantee=self.role,
+            actions=["s3:GetObject"],
+            resource_arns=[bundle.bucket.arn_for_objects(bundle.s3_object_key)],
+        )
+        iam.Grant.add_to_principal(
+            grantee=self.role,
+            actions=["apigateway:GET"],
+            resource_arns=[
+                self.format_arn(
+                    service="apigateway",
+                    account="",
+                    resource="/apikeys",
+                    resource_name=api.service_key.key_id,
+                )
+            ],
+        )
 
     def _add_group(
         self, environment: Environment, network: NetworkStack
@@ -148,6 +164,7 @@ class ServiceStack(cdk.Stack):
         variables = {
             "ARCHIVE": archive,
             "API_URL": api.rest_api.url.removesuffix("/"),
+            "API_KEY_ID": api.service_key.key_id,
             "TABLE": table.table_name,
             "REGION": self.region,
             "PORT": str(SERVICE_PORT),

@@ -45,7 +45,9 @@ def signed(deployed: Application) -> Call:
     def call(method: str, path: str, body: object = None, **headers: str) -> Answer:
         url = deployed.api_url + path
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        unsigned = {name.replace("_", "-"): value for name, value in headers.items()}
+        unsigned = {"x-api-key": deployed.api_key} | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
         if content is not None:
             unsigned.setdefault("Content-Type", "application/json")
         prepared = AWSRequest(method=method, url=url, data=content, headers=unsigned)

@@ -6,6 +6,14 @@ from local.demo import count
 from tests.e2e.conftest import value_of
 
 
+def test_the_service_has_the_key_that_the_gateway_made_and_writes_it_nowhere(deployed):
+    """The deployed methods refuse who lacks it, so that counting through the service proves it."""
+    assert len(deployed.api_key) >= 20  # API Gateway's own minimum
+    logs = [path.read_text(errors="replace") for path in deployed.fleet.logs.iterdir()]
+    assert logs
+    assert not [log for log in logs if deployed.api_key in log]
+
+
 def test_increments_come_back_through_every_tier(deployed):
     assert count(deployed, times=4) == 10
 

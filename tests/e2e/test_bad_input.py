@@ -74,7 +74,6 @@ def test_under_the_floor_is_refused_with_value_and_floor(send, unchanged):
         pytest.param(b'{"amount": NaN}', id="not a number"),
         pytest.param({"amount": 10**38}, id="beyond what DynamoDB holds"),
         pytest.param({}, id="missing"),
-        pytest.param(None, id="no body"),
     ],
 )
 def test_bad_amount_is_refused(send, unchanged, change, body):
@@ -91,6 +90,7 @@ def test_unknown_member_is_refused(send, unchanged):
 @pytest.mark.parametrize(
     "body",
     [
+        pytest.param(None, id="none"),
         pytest.param(b'{"amount": 1', id="cut off"),
         pytest.param(b"amount=1", id="a form"),
         pytest.param(b"\xff\xfe{", id="not UTF-8"),
@@ -160,3 +160,9 @@ def test_unsigned_request_is_refused(deployed, unchanged):
     answer = request("POST", f"{deployed.api_url}{unchanged}/increment", {"amount": 1})
     problem = problem_of(answer, 403)
     assert "not signed" in problem["detail"]
+
+
+@pytest.mark.parametrize("key", [pytest.param("", id="none"), "not-the-service's"])
+def test_signed_request_without_a_known_key_is_refused(signed, unchanged, key):
+    answer = signed("POST", f"{unchanged}/increment", {"amount": 1}, x_api_key=key)
+    assert "x-api-key" in problem_of(answer, 403)["detail"]

@@ -55,4 +55,9 @@ def auth():
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 def test_no_server_error_and_nothing_outside_the_document(case, deployed, auth):
-    case.call_and_validate(base_url=deployed.api_url, auth=auth, excluded_checks=LEFT_OUT)
+    case.call_and_validate(
+        base_url=deployed.api_url,
+        auth=auth,
+        headers={"x-api-key": deployed.api_key},
+        excluded_checks=LEFT_OUT,
+    )

@@ -46,6 +46,25 @@ def test_every_route_of_the_document_is_deployed_and_wants_a_signature(synthesiz
     assert sum("RequestModels" in m for m in methods) == sum(r.model is not None for r in routes)
 
 
+def test_a_usage_plan_counts_callers_by_a_key_that_only_the_instances_may_ask_for(synthesized):
+    methods = synthesized.of_type("AWS::ApiGateway::Method").values()
+    assert all(m["ApiKeyRequired"] is (m["AuthorizationType"] == "AWS_IAM") for m in methods)
+    plan = only(synthesized.of_type("AWS::ApiGateway::UsagePlan"))
+    assert plan["Throttle"].keys() == {"BurstLimit", "RateLimit"}
+    assert only(synthesized.of_type("AWS::ApiGateway::UsagePlanKey"))["KeyType"] == "API_KEY"
+    key = only(synthesized.of_type("AWS::ApiGateway::ApiKey"))
+    assert "Value" not in key  # API Gateway makes it, so that no template has it
+    asking = [
+        statement
+        for template in synthesized.templates.values()
+        for statement in _statements(template)
+        if "apigateway:GET" in _listed(statement.get("Action", []))
+    ]
+    (statement,) = asking
+    assert "/apikeys/" in json.dumps(statement["Resource"])
+    assert "*" not in json.dumps(statement["Resource"])
+
+
 def test_request_models_are_draft_4_without_references(synthesized):
     models = synthesized.of_type("AWS::ApiGateway::Model")
     assert models

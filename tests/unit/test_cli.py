@@ -62,6 +62,15 @@ def run(server, monkeypatch):
 STATE = {"name": "a", "value": 7, "floor": None, "ceiling": 9, "shards": 1}
 
 
+def test_the_key_of_a_usage_plan_is_sent_and_signed(run, server, monkeypatch):
+    monkeypatch.setenv("INTERLOCK_API_KEY", "plan-key")
+    server.answers = [(200, STATE)]
+    assert run("counter", "get", "a").exit_code == 0
+    headers = server.seen[0][2]
+    assert headers["x-api-key"] == "plan-key"
+    assert "x-api-key" in headers["Authorization"]
+
+
 @pytest.mark.parametrize(
     "case",
     [
