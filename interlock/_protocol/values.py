@@ -82,6 +82,8 @@ def to_item(values: Mapping[str, Any], path: str = "item") -> Item:
     for name, value in values.items():
         if not isinstance(name, str):
             raise InvalidValue(path, f"attribute name {name!r} is not a string")
+        if not name:
+            raise InvalidValue(path, "an attribute's name is empty, which DynamoDB takes nowhere")
         item[name] = to_attribute(value, f"{path}[{name!r}]")
     return item
 

@@ -20,7 +20,9 @@ SETS = (
 )
 VALUES = st.recursive(
     SCALARS | SETS,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(min_size=1), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
@@ -30,7 +32,7 @@ def test_a_value_comes_back_equal(value):
     assert from_attribute(to_attribute(value)) == value
 
 
-@given(st.dictionaries(st.text(), VALUES, max_size=4))
+@given(st.dictionaries(st.text(min_size=1), VALUES, max_size=4))
 def test_an_item_comes_back_equal(item):
     assert from_item(to_item(item)) == item
 
@@ -72,6 +74,7 @@ def test_whole_numbers_come_back_as_ints():
         (Decimal("Infinity"), "finite"),
         (Decimal("1E-131"), "1E-130"),
         (set(), "empty set"),
+        ({"": 1}, "name is empty"),
         ({1, "a"}, "only strings"),
         ({True}, "only strings"),
         (object(), "object cannot be stored"),
