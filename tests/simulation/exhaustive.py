@@ -22,7 +22,6 @@ from tests.simulation.timeline import describe
 from tests.simulation.world import World
 
 _LATENCY = 0.01
-_PAUSE = 30.0
 
 
 class _CutOffError(Exception):
@@ -44,7 +43,7 @@ class Search:
     fates: tuple[Fate, ...]
     window: float
     most_steps: int
-    pauses: bool
+    pause: float
     runs: int = 0
     states: int = 0
     bounded: int = 0
@@ -57,7 +56,7 @@ class ChosenWorld(World):
     """A world in which a search decides."""
 
     def __init__(self, search: Search, tables: tuple[Table, ...]) -> None:
-        super().__init__(0, faults=Faults(latency=0.0), tables=tables)
+        super().__init__(0, faults=Faults(latency=0.0), tables=tables, within=1e9)
         self.rng = _Middle()  # type: ignore[assignment]
         self.search = search
         self.budget = search.budget
@@ -93,11 +92,11 @@ class ChosenWorld(World):
         return fate
 
     def strike(self, process: Process) -> bool:
-        """Choose whether a process stops for longer than a lease."""
-        if not (self.search.pauses and self.budget) or self.choose(2) == 0:
+        """Choose whether a process stops for a while."""
+        if not (self.search.pause and self.budget) or self.choose(2) == 0:
             return False
         self.budget -= 1
-        process.pause(_PAUSE)
+        process.pause(self.search.pause)
         return True
 
     def _next(self) -> tuple[float, int, Callable[..., None], tuple[Any, ...]] | None:
@@ -161,24 +160,25 @@ def search_all(
     tables: tuple[Table, ...] = (),
     faults: int = 0,
     fates: tuple[Fate, ...] = (Fate.LOST_REQUEST, Fate.LOST_REPLY),
-    pauses: bool = False,
+    pause: float = 0.0,
     window: float = 0.05,
     most_steps: int = 60,
     most_runs: int = 1_000_000,
 ) -> Search:
     """Run every world that `build` can become, with up to `faults` faults in each.
 
+    A fault is one of `fates` for a request, or a `pause` of that many seconds for a process.
     Events not more than `window` seconds apart may happen in either order. A run ends after
     `most_steps` steps. Raises `Violation` for the first run in which an invariant breaks;
     `complete` says whether nothing was left when `most_runs` were done.
     """
-    search = Search(faults, fates, window, most_steps, pauses)
+    search = Search(faults, fates, window, most_steps, pause)
     while search.runs < most_runs:
         search.runs += 1
         world = ChosenWorld(search, tables)
         build(world)
         with suppress(_CutOffError):
-            world.run(within=1e9)
+            world.run()
         while search.path and search.path[-1][0] + 1 == search.path[-1][1]:
             search.path.pop()
         if not search.path:

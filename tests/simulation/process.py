@@ -25,7 +25,10 @@ _EPOCH = 1_700_000_000.0
 
 
 class Task:
-    """One operation that a process runs. It ends with `result` or `error`."""
+    """One operation that a process runs. It ends with `result` or `error`.
+
+    `resent` is the number of the last call that was sent more than once unseen.
+    """
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class Task:
         self._operation = operation
         self._on_done = on_done
         self._may_raise = may_raise
+        self.resent = 0
         self._token = 0
 
     def expect(self) -> int:

@@ -1,10 +1,32 @@
 """The worlds that `python -m tests.simulation` searches: a seed makes one."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from tests.simulation.faults import CALM, STORM, Faults
-from tests.simulation.lockmodel import contend
+from tests.simulation.locking import SETTINGS, Plan, contend
 from tests.simulation.world import World
+
+DAY = 86400.0
+# Clocks that run as differently as they may, on a network so fast, with polls so frequent, and for
+# so long that nothing makes up for it.
+DRIFTING = Faults(drift=0.0005, latency=0.001)
+EAGER = Plan(
+    replace(SETTINGS, poll=0.05, lease=100.0),
+    processes=2,
+    rounds=1,
+    work=2.0,
+    freezes=0.6,
+    timeouts=(None,),
+)
+# Rows that nobody touches for longer than they are kept, and holders that sleep as long.
+SLEEPY = replace(
+    STORM, sweeps=DAY / 4, pause=0.03, longest_pause=30 * DAY, kill=0.0, until=90 * DAY
+)
+IDLE = Plan(processes=2, rounds=4, rest=20 * DAY, within=1000 * DAY)
+# Wall clocks that may be trusted, by just as much.
+TRUSTED = replace(STORM, wall_skew=1.0)
+TRUSTING = Plan(replace(SETTINGS, skew=2.0))
 
 SCENARIOS: dict[str, Callable[[int], World]] = {
     "lock-calm": lambda seed: contend(seed, faults=CALM),
@@ -13,5 +35,9 @@ SCENARIOS: dict[str, Callable[[int], World]] = {
         seed, faults=Faults(lost_reply=0.3, late=0.2, twice=0.2)
     ),
     "lock-pauses": lambda seed: contend(seed, faults=Faults(pause=0.2, kill=0.02, most_kills=2)),
-    "lock-crowd": lambda seed: contend(seed, faults=STORM, clients=6, rounds=1),
+    "lock-crowd": lambda seed: contend(seed, faults=STORM, plan=Plan(processes=6, rounds=1)),
+    "lock-several": lambda seed: contend(seed, faults=STORM, plan=Plan(names=("l", "m", "n"))),
+    "lock-drift": lambda seed: contend(seed, faults=DRIFTING, plan=EAGER),
+    "lock-idle": lambda seed: contend(seed, faults=SLEEPY, plan=IDLE),
+    "lock-trusted-clocks": lambda seed: contend(seed, faults=TRUSTED, plan=TRUSTING),
 }

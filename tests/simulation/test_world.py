@@ -162,10 +162,10 @@ def test_what_never_ends_is_reported_with_its_name():
         while True:
             yield from sleep(1.0)
 
-    world = World(3)
+    world = World(3, within=60.0)
     world.process("a").start(forever(), name="polling")
     with pytest.raises(Violation, match=r"seed 3: no progress.*a: polling"):
-        world.run(within=60.0)
+        world.run()
 
 
 def test_a_broken_invariant_stops_the_run_with_a_timeline():

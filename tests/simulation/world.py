@@ -11,6 +11,7 @@ between, any other event may happen. A TransactWriteItems is applied in two: pre
 """
 
 import heapq
+import logging
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -24,6 +25,7 @@ from tests.simulation.tables import Table
 from tests.simulation.throttling import PartitionLimit
 from tests.simulation.timeline import Timeline
 
+_LIBRARY_LOG = logging.getLogger("interlock")
 EPOCH = 1_700_000_000.0
 """The store's wall clock at the start, in seconds since 1970."""
 
@@ -42,8 +44,10 @@ class World:
         faults: Faults = CALM,
         tables: Sequence[Table] = (),
         limit: PartitionLimit | None = None,
+        within: float = 3600.0,
     ) -> None:
         self.seed = seed
+        self.within = within
         self.faults = faults
         self.rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
         self.now = 0.0
@@ -79,17 +83,20 @@ class World:
         self._order += 1
         heapq.heappush(self._agenda, (max(time, self.now), self._order, action, args))
 
-    def run(self, *, within: float = 3600.0) -> None:
+    def run(self) -> None:
         """Let everything happen until every task that is waited for has ended.
 
         Raises `Violation` if an invariant breaks, a program fails unexpectedly, or tasks are left
         when nothing more can happen or `within` seconds have passed.
         """
+        # What the library says of faults that were injected is no news.
+        level = _LIBRARY_LOG.level
+        _LIBRARY_LOG.setLevel(logging.CRITICAL + 1)
         try:
             while self._waiting:
                 event = self._next()
-                if event is None or event[0] > within:
-                    self._stalled(within if event else self.now)
+                if event is None or event[0] > self.within:
+                    self._stalled(self.within if event else self.now)
                 assert event is not None
                 self.now, _, action, args = event
                 action(*args)
@@ -99,6 +106,7 @@ class World:
         except AssertionError as error:
             raise Violation(self.report(str(error) or repr(error))) from error
         finally:
+            _LIBRARY_LOG.setLevel(level)
             for process in self.processes:
                 process.bury()
 
@@ -159,6 +167,7 @@ class World:
             case Fate.TWICE if not isinstance(call, CallOnce):
                 self.at(there, self._apply, task, call, None, None)
                 again = there + self.rng.random() * READ_TIMEOUT
+                task.resent = token
                 self.at(again, self._apply, task, call, token, None)
             case _:
                 self.at(there, self._apply, task, call, token, None)
@@ -201,6 +210,8 @@ class World:
             self.now, task.process.name, "   refused" if fault else "   applied", fault or reply
         )
         if token is not None:
+            if isinstance(fault, Refused):
+                fault.resent = token == task.resent
             # An answer of the 500 kind may stand for a refusal as well as for a success.
             self.at(self.now + self._latency(), task.deliver, token, reply, instead or fault)
 

@@ -1,0 +1,134 @@
+"""What must hold of locks, by the store's records and by what their holders believe."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from interlock._protocol.locks.grant import Grant
+from interlock._protocol.locks.settings import PREFIX
+from tests.simulation.process import Process
+from tests.simulation.tables import Change
+from tests.simulation.world import EPOCH, World
+
+DATA = "data#"
+"""What is written under a lock has this and the lock's name for a key."""
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What is known of one lock: the highest fence ever, whose it is, and what was written."""
+
+    fence: int = 0
+    owner: str = ""
+    written: int = 0
+    released: int = 0
+
+
+class Referee:
+    """Watches every write as it happens, and what the processes believe after every step."""
+
+    def __init__(self, world: World, table: str) -> None:
+        self.world = world
+        self.table = table
+        self.processes: dict[str, Process] = {}
+        self.held: dict[str, tuple[str, Grant]] = {}
+        self.grants = 0
+        self.refused_writes = 0
+        self._ledgers: dict[str, Ledger] = {}
+        world.store.on_change(self.changed)
+        world.invariant(self.believers_hold)
+
+    def enter(self, process: Process) -> None:
+        """Watch a process too."""
+        self.processes[process.name] = process
+
+    def granted(self, process: str, grant: Grant) -> None:
+        """Note that a process was told that it holds a lock."""
+        self.grants += 1
+        ledger = self._ledger(grant.name)
+        assert grant.fence <= ledger.fence, f"{process} has a fence that the store never gave"
+        self.held = {
+            name: (holder, held)
+            for name, (holder, held) in self.held.items()
+            if name != grant.name or self._believes(holder, held)
+        }
+        other = self.held.get(grant.name)
+        assert other is None, f"{process} and {other and other[0]} hold {grant.name!r}"
+        self.held[grant.name] = (process, grant)
+
+    def released(self, grant: Grant) -> None:
+        """Note that a process was told that it has given a lock back."""
+        ledger = self._ledger(grant.name)
+        ledger.released = max(ledger.released, grant.fence)
+        item = self._item(grant.name)
+        if item is not None and fence(item) == grant.fence:
+            assert "version" not in item, "a lock that was given back is held"
+
+    def believers_hold(self) -> None:
+        """Whoever acts as a holder, by its own clock, is the one that the store has."""
+        for name, (process, grant) in self.held.items():
+            if not self._believes(process, grant):
+                continue
+            item = self._item(name)
+            assert item is not None, f"{process} holds {name!r}, which the store does not know"
+            assert fence(item) == grant.fence, (
+                f"{process} holds {name!r} by its clock with fence {grant.fence}, "
+                f"the store has {fence(item)}"
+            )
+            assert "version" in item, (
+                f"{process} holds {name!r} by its clock, the store has it free"
+            )
+
+    def changed(self, change: Change) -> None:
+        """Judge a write as it happens."""
+        pk = change.place.key[0]
+        if pk.startswith(DATA):
+            self._judge_write(pk.removeprefix(DATA), change.after)
+        elif pk.startswith(PREFIX):
+            self._judge_lock(pk.removeprefix(PREFIX), change)
+
+    def _judge_write(self, name: str, after: Mapping[str, Any] | None) -> None:
+        assert after is not None
+        item, ledger = self._item(name), self._ledger(name)
+        assert item is not None, "a write was committed under a lock that does not exist"
+        assert "version" in item, "a write was committed under a free lock"
+        assert fence(after) == ledger.fence, (
+            f"a stale holder wrote: fence {fence(after)} under {ledger.fence}"
+        )
+        ledger.written = fence(after)
+
+    def _judge_lock(self, name: str, change: Change) -> None:
+        ledger, before, after = self._ledger(name), change.before, change.after
+        if after is None:  # by TTL: nobody else deletes
+            return
+        kept = int(after["expires"]["N"]) - EPOCH - self.world.now
+        assert 0 < kept < 30 * 86400.0, f"TTL may delete {name!r} in {kept} seconds"
+        version = after.get("version", {}).get("S", "")
+        actor = version.rpartition("-")[0]
+        if before is None or fence(after) != fence(before):
+            assert fence(after) > ledger.fence, (
+                f"the fence of {name!r} went from {ledger.fence} to {fence(after)}"
+            )
+            assert version, f"a grant of {name!r} has no version"
+            ledger.fence, ledger.owner = fence(after), actor
+            return
+        if not version:
+            return
+        assert "version" in before, f"{actor} took {name!r} without a new fence"
+        assert actor == ledger.owner, f"{actor} renewed the grant of {ledger.owner}"
+        assert fence(after) > ledger.released, f"{actor} renewed {name!r}, which was given back"
+
+    def _believes(self, process: str, grant: Grant) -> bool:
+        clock = self.processes[process]
+        return clock.alive and not grant.over and clock.monotonic() < grant.until
+
+    def _item(self, name: str) -> Mapping[str, Any] | None:
+        return self.world.store.item(self.table, PREFIX + name)
+
+    def _ledger(self, name: str) -> Ledger:
+        return self._ledgers.setdefault(name, Ledger())
+
+
+def fence(item: Mapping[str, Any]) -> int:
+    """Return the fencing token of an item."""
+    return int(item["fence"]["N"])
