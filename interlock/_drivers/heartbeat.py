@@ -60,12 +60,15 @@ class Heartbeat(Generic[T]):
         """Take no more items; return those that are there, which are renewed until removed."""
         with self._changed:
             self._closed = True
+            self._changed.notify_all()
             return list(self._live)
 
     def remove(self, item: T) -> None:
         """Let go of an item; a beat that is under way is not waited for."""
         with self._changed:
             self._live.discard(item)
+            if self._closed and not self._live:
+                self._changed.notify_all()
             # What was removed stays in the heap until it is due: that keeps the thread asleep
             # while locks come and go. Only if this becomes too much is it swept.
             if len(self._heap) > 2 * len(self._live) + 1024:
@@ -111,7 +114,8 @@ class Heartbeat(Generic[T]):
                     item = heapq.heappop(self._heap)[2]
                     self._help_out()
                     return item
-                if self._waiting or not self._wait(wait):
+                done = self._closed and not self._live
+                if done or self._waiting or not self._wait(wait):
                     self._threads -= 1
                     return None
 
