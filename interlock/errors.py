@@ -239,6 +239,33 @@ class LockLost(InterlockError):
         self.problem = problem
 
 
+class GuardFailed(ConditionFailed, LockLost):
+    """A transaction was guarded by a lock that is not held any more; nothing was written.
+
+    A `ConditionFailed` and a `LockLost` in one: `name`, `fencing_token` and `reason` are the
+    lock's, `item` is its record.
+    """
+
+    def __init__(  # noqa: PLR0917 - those of its two parents
+        self,
+        index: int,
+        table: str,
+        key: Mapping[str, Any],
+        item: Mapping[str, Any] | None,
+        name: str,
+        fencing_token: int,
+        reason: LossReason,
+    ) -> None:
+        InterlockError.__init__(
+            self,
+            f"nothing was written: lock {name!r}, fencing token {fencing_token}, which guards "
+            f"action {index}, is lost: {reason}",
+        )
+        self.index, self.table, self.key, self.item = index, table, key, item
+        self.name, self.fencing_token, self.reason = name, fencing_token, reason
+        self.problem = None
+
+
 class SigningError(InterlockError):
     """A signature could not be made; none was given out."""
 

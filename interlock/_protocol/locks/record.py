@@ -211,6 +211,15 @@ def guard(table: str, name: str, fence: int) -> dict[str, Any]:
     }
 
 
+def guarded(check: Mapping[str, Any]) -> tuple[str, int] | None:
+    """Return the name and fence that a ConditionCheck guards, None if it is not one of `guard`."""
+    key = check["Key"].get("pk", {}).get("S", "")
+    fence = check.get("ExpressionAttributeValues", {}).get(":fence")
+    if fence is None or not key.startswith(PREFIX):
+        return None
+    return key.removeprefix(PREFIX), int(fence["N"])
+
+
 def expiry(wall: float, lease: float) -> int:
     """Return when TTL may delete a record, in epoch seconds (milliseconds would be year 50000)."""
     return int(wall + lease) + KEPT

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from interlock._protocol.faults import CancellationReason, Fault, NoReply, Refused
+from interlock._protocol.locks.record import guarded, loss_of
 from interlock._protocol.requests import Operation, call, monotonic, wall_clock
 from interlock._protocol.transactions.attempt import NOTHING_KNOWN, Action, Attempt, Known
 from interlock._protocol.transactions.items import Address, Image, native
@@ -26,6 +27,7 @@ from interlock._protocol.transactions.settings import (
 )
 from interlock.errors import (
     ConditionFailed,
+    GuardFailed,
     InterlockError,
     ItemTooLarge,
     OutcomeUnknown,
@@ -256,4 +258,8 @@ def _condition_failed(
     index: int, action: Action, item: Mapping[str, Any] | None, attempt: Attempt
 ) -> ConditionFailed:
     seen = native(item, attempt.settings.version_attribute) if item else None
+    lock = guarded(action.params) if action.kind == "ConditionCheck" else None
+    if lock is not None:
+        reason = loss_of(item, lock[1])
+        return GuardFailed(index, action.table, action.key, seen, *lock, reason)
     return ConditionFailed(index, action.table, action.key, seen)
