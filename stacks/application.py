@@ -10,6 +10,7 @@ from stacks.data import DataStack
 from stacks.emulator import leave_out_for_emulator
 from stacks.network import NetworkStack
 from stacks.observability import ObservabilityStack
+from stacks.records import RecordsStack
 from stacks.service import ServiceStack
 
 
@@ -26,11 +27,14 @@ class Application:
 
     def __init__(self, app: cdk.App) -> None:
         self.environment = environment_of(app.node)
-        self.network = NetworkStack(app, "Network", **self._props("network"))
+        self.records = RecordsStack(app, "Records", **self._props("records"))
+        self.network = NetworkStack(app, "Network", records=self.records, **self._props("network"))
         self.data = DataStack(app, "Data", **self._props("data"))
         self.api = ApiStack(
             app,
             "Api",
+            records=self.records,
+            network=self.network,
             table=self.data.table,
             signing_key=self.data.signing_key,
             **self._props("api"),
@@ -38,6 +42,7 @@ class Application:
         self.service = ServiceStack(
             app,
             "Service",
+            records=self.records,
             network=self.network,
             table=self.data.table,
             api=self.api,
@@ -47,6 +52,7 @@ class Application:
             app,
             "Observability",
             table=self.data.table,
+            signing_key=self.data.signing_key,
             api=self.api,
             service=self.service,
             **self._props("observability"),

@@ -48,6 +48,8 @@ class LeaveOut:
             # No instance is started here, so none would ever signal.
             node.cfn_options.creation_policy = None
             node.cfn_options.update_policy = None
+        elif node.cfn_resource_type == "AWS::Lambda::Alias":
+            node.cfn_options.update_policy = None  # names the deployment group, which is left out
 
     def _remove(self, node: cdk.CfnResource) -> None:
         scope = node.node.scope

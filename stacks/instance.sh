@@ -1,6 +1,6 @@
 # Installs the service on Amazon Linux 2023. Its packages come from S3 through the gateway
 # endpoint, as do the system's own, so no internet is needed.
-dnf install --assumeyes --quiet python3.11 unzip
+dnf install --assumeyes --quiet python3.11 unzip logrotate amazon-cloudwatch-agent
 useradd --system --no-create-home --shell /sbin/nologin interlock
 install --directory --mode 0755 /opt/interlock
 unzip -q "$ARCHIVE" -d /opt/interlock
@@ -32,6 +32,9 @@ Wants=network-online.target
 StartLimitIntervalSec=0
 [Service]
 User=interlock
+LogsDirectory=interlock
+StandardOutput=append:/var/log/interlock/service.log
+StandardError=inherit
 EnvironmentFile=/etc/interlock.env
 WorkingDirectory=/opt/interlock
 ExecStart=/usr/bin/python3.11 -m server
@@ -46,6 +49,23 @@ CapabilityBoundingSet=
 [Install]
 WantedBy=multi-user.target
 UNIT
+cat > /etc/logrotate.d/interlock <<'ROTATION'
+/var/log/interlock/service.log {
+    hourly
+    maxsize 50M
+    rotate 4
+    compress
+    copytruncate
+    missingok
+}
+ROTATION
+# Metrics in the embedded format are lines of this log: CloudWatch Logs finds them by itself.
+cat > /opt/aws/amazon-cloudwatch-agent/etc/interlock.json <<AGENT
+{"logs": {"logs_collected": {"files": {"collect_list": [{
+  "file_path": "/var/log/interlock/service.log",
+  "log_group_name": "$LOG_GROUP", "log_stream_name": "{instance_id}"}]}}}}
+AGENT
+/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl -a fetch-config -m ec2 -s -c file:/opt/aws/amazon-cloudwatch-agent/etc/interlock.json
 systemctl daemon-reload
 systemctl enable --now interlock
 curl --fail --silent --retry 30 --retry-delay 1 --retry-connrefused "http://127.0.0.1:$PORT/healthz"

@@ -4,13 +4,19 @@ from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from stacks.acknowledgements import acknowledge, acknowledge_template
+from stacks.acknowledgements import (
+    HIPAA,
+    NIST,
+    PCI,
+    acknowledge,
+    acknowledge_own_policy,
+    acknowledge_template,
+)
 from stacks.config import Environment
-from stacks.retention import retention_of
+from stacks.records import RecordsStack
 
 SERVICE_PORT = 8080
 _EPHEMERAL = ec2.AclTraffic.tcp_port_range(1024, 65535)
@@ -28,7 +34,13 @@ class NetworkStack(cdk.Stack):
     """VPC, endpoints, network ACLs per tier, and security groups that name each other."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, environment: Environment, **kwargs: Any
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: Environment,
+        records: RecordsStack,
+        **kwargs: Any,
     ) -> None:
         super().__init__(
             scope,
@@ -68,15 +80,28 @@ class NetworkStack(cdk.Stack):
         self.load_balancer_group = self._group("LoadBalancer", "Interlock: load balancer")
         acknowledge(self.load_balancer_group, "EC23", "the listener is for everybody")
         self.instance_group = self._group("Instances", "Interlock: instances of the service")
+        for subnet in self.vpc.public_subnets:
+            acknowledge(
+                subnet,
+                "VPCNoUnrestrictedRouteToIGW",
+                "only the load balancer and the NAT gateways are in it, which face the internet",
+                packs=(NIST, HIPAA, PCI),
+            )
         self._connect(environment)
         self._add_endpoints(environment)
         self._add_acls()
-        self._add_flow_log(environment)
+        self._add_flow_log(records)
 
     @property
     def availability_zones(self) -> list[str]:
         """The environment's zones; the stack's own way would ask the account at synthesis."""
         return self._zones
+
+    @property
+    def nat_addresses(self) -> list[str]:
+        """The addresses that the instances' calls come from; none without NAT gateways."""
+        nodes = (subnet.node.try_find_child("EIP") for subnet in self.vpc.public_subnets)
+        return [node.attr_public_ip for node in nodes if isinstance(node, ec2.CfnEIP)]
 
     def _group(self, name: str, description: str) -> ec2.SecurityGroup:
         return ec2.SecurityGroup(
@@ -98,8 +123,30 @@ class NetworkStack(cdk.Stack):
         )
 
     def _add_endpoints(self, environment: Environment) -> None:
-        self.vpc.add_gateway_endpoint("DynamoDb", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB)
-        self.vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
+        tables = self.vpc.add_gateway_endpoint(
+            "DynamoDb", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB
+        )
+        objects = self.vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
+        # Without a policy of its own, an endpoint is a way out to anybody's tables and buckets.
+        tables.add_to_policy(_within_account("dynamodb:*", self.account))
+        objects.add_to_policy(_within_account("s3:GetObject", self.account))
+        objects.add_to_policy(
+            iam.PolicyStatement(
+                principals=[iam.AnyPrincipal()],
+                actions=["s3:GetObject"],
+                # The packages of Amazon Linux, and of its agents:
+                # https://repost.aws/knowledge-center/ec2-al1-al2-update-yum-without-internet
+                resources=[
+                    self.format_arn(
+                        service="s3", region="", account="", resource=bucket, resource_name="*"
+                    )
+                    for bucket in (
+                        f"al2023-repos-{self.region}-de612dc2",
+                        f"amazon-ssm-{self.region}",
+                    )
+                ],
+            )
+        )
         if environment.nat_gateways:
             return
         group = self._group("Endpoints", "Interlock: interface endpoints")
@@ -138,24 +185,26 @@ class NetworkStack(cdk.Stack):
         acknowledge(acl, "VPC3", "a second wall per tier; tests evaluate every flow through it")
         return acl
 
-    def _add_flow_log(self, environment: Environment) -> None:
-        key = kms.Key(
-            self,
-            "FlowLogKey",
-            description="Interlock: flow logs",
-            enable_key_rotation=True,
-            removal_policy=environment.removal_policy,
+    def _add_flow_log(self, records: RecordsStack) -> None:
+        flow_log = self.vpc.add_flow_log(
+            "FlowLog",
+            destination=ec2.FlowLogDestination.to_cloud_watch_logs(
+                records.log_group(self, "FlowLogs")
+            ),
         )
-        group = logs.LogGroup(
-            self,
-            "FlowLogs",
-            retention=retention_of(environment),
-            encryption_key=key,
-            removal_policy=environment.removal_policy,
-        )
-        self.vpc.add_flow_log(
-            "FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(group)
-        )
+        acknowledge_own_policy(flow_log)
+
+
+def _within_account(action: str, account: str) -> iam.PolicyStatement:
+    """Let an endpoint pass what this account's principals do to this account's resources."""
+    return iam.PolicyStatement(
+        principals=[iam.AnyPrincipal()],
+        actions=[action],
+        resources=["*"],
+        conditions={
+            "StringEquals": {"aws:PrincipalAccount": account, "aws:ResourceAccount": account}
+        },
+    )
 
 
 def _allow(acl: ec2.NetworkAcl, name: str, *rules: tuple[ec2.AclCidr, ec2.AclTraffic]) -> None:

@@ -9,22 +9,24 @@ from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
-from interlock.constructs import CoordinationTable
-from stacks.acknowledgements import acknowledge
+from interlock.constructs import CoordinationTable, LeaderElectedService
+from stacks.acknowledgements import HIPAA, NIST, PCI, acknowledge, acknowledge_own_policy
 from stacks.api import ApiStack
 from stacks.bundle import service_bundle
 from stacks.config import Environment
 from stacks.firewall import protect
 from stacks.network import SERVICE_PORT, NetworkStack
+from stacks.records import RecordsStack
 
 _SET_UP = Path(__file__).with_name("instance.sh")
 _HEALTH = cdk.Duration.seconds(10)
 _DRAIN = cdk.Duration.seconds(30)
 _START = cdk.Duration.minutes(5)
+_ELECTION = "service/leader"  # the lock that server/leading.py campaigns for
 
 
 class ServiceStack(cdk.Stack):
@@ -36,6 +38,7 @@ class ServiceStack(cdk.Stack):
         construct_id: str,
         *,
         environment: Environment,
+        records: RecordsStack,
         network: NetworkStack,
         table: CoordinationTable,
         api: ApiStack,
@@ -49,12 +52,23 @@ class ServiceStack(cdk.Stack):
             termination_protection=environment.stateful,
             **kwargs,
         )
-        self.role = self._add_role(table, api)
+        self.role = self._add_role(api)
         bundle = service_bundle(self, "Bundle", environment=environment)
         self._let_fetch(bundle, api)
         self.group = self._add_group(environment, network)
-        self._install(bundle, table, api)
-        self.load_balancer = self._add_load_balancer(environment, network)
+        # The leader alone writes the history, in transactions that its lock guards.
+        LeaderElectedService(
+            self,
+            "Leader",
+            table=table,
+            group=self.group,
+            election=_ELECTION,
+            state=("service#", "history#", "instance#"),
+        )
+        journal = records.log_group(self, "Journal")
+        journal.grant_write(self.role)
+        self._install(bundle, table, api, journal)
+        self.load_balancer = self._add_load_balancer(environment, network, records)
         self.target_group = self._add_target_group(network)
         self._add_listeners(environment)
         self._add_scaling()
@@ -65,7 +79,7 @@ class ServiceStack(cdk.Stack):
         cdk.CfnOutput(self, "TargetGroupArn", value=self.target_group.target_group_arn)
         cdk.CfnOutput(self, "ServiceUrl", value=url)
 
-    def _add_role(self, table: CoordinationTable, api: ApiStack) -> iam.Role:
+    def _add_role(self, api: ApiStack) -> iam.Role:
         role = iam.Role(
             self,
             "InstanceRole",
@@ -80,11 +94,7 @@ class ServiceStack(cdk.Stack):
             "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/AmazonSSMManagedInstanceCore]",
             "AWS keeps what its SSM agent needs up to date; there is no SSH",
         )
-        # The group elects a leader, which alone writes the history, in guarded transactions.
-        table.grant_locks(role, "service/*")
-        table.grant_prefix(role, "service#", "*")
-        table.grant_prefix(role, "history#", "*")
-        table.grant_prefix(role, "instance#", "*")
+        acknowledge_own_policy(role)
         return role
 
     def _let_fetch(self, bundle: assets.Asset, api: ApiStack) -> None:
@@ -154,7 +164,9 @@ class ServiceStack(cdk.Stack):
         acknowledge(group, "AS3", "scaling is routine; alarms tell of what is not")
         return group
 
-    def _install(self, bundle: assets.Asset, table: CoordinationTable, api: ApiStack) -> None:
+    def _install(
+        self, bundle: assets.Asset, table: CoordinationTable, api: ApiStack, journal: logs.LogGroup
+    ) -> None:
         """Fetch the service from S3, install it, run it under systemd, and signal the outcome."""
         user_data = self.group.user_data
         user_data.add_signal_on_exit_command(self.group)
@@ -168,6 +180,7 @@ class ServiceStack(cdk.Stack):
             "TABLE": table.table_name,
             "REGION": self.region,
             "PORT": str(SERVICE_PORT),
+            "LOG_GROUP": journal.log_group_name,
         }
         user_data.add_commands(
             "set -euo pipefail",
@@ -176,7 +189,7 @@ class ServiceStack(cdk.Stack):
         )
 
     def _add_load_balancer(
-        self, environment: Environment, network: NetworkStack
+        self, environment: Environment, network: NetworkStack, records: RecordsStack
     ) -> elbv2.ApplicationLoadBalancer:
         balancer = elbv2.ApplicationLoadBalancer(
             self,
@@ -188,21 +201,15 @@ class ServiceStack(cdk.Stack):
             drop_invalid_header_fields=True,
             deletion_protection=environment.stateful,
         )
-        logs = s3.Bucket(
-            self,
-            "AccessLogs",
-            # The one encryption that load balancers can write with.
-            encryption=s3.BucketEncryption.S3_MANAGED,
-            enforce_ssl=True,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            removal_policy=environment.removal_policy,
-            lifecycle_rules=[
-                s3.LifecycleRule(expiration=cdk.Duration.days(environment.log_retention_days))
-            ],
-        )
-        acknowledge(logs, "S1", "it is itself where logs go")
-        balancer.log_access_logs(logs)
-        protect(self, "Firewall", resource_arn=balancer.load_balancer_arn)
+        if not environment.stateful:
+            acknowledge(
+                balancer,
+                "ELBDeletionProtectionEnabled",
+                "this environment is made to be deleted; those that keep data are protected",
+                packs=(NIST, HIPAA),
+            )
+        balancer.log_access_logs(records.bucket)
+        protect(self, "Firewall", resource_arn=balancer.load_balancer_arn, records=records)
         return balancer
 
     def _add_target_group(self, network: NetworkStack) -> elbv2.ApplicationTargetGroup:
@@ -228,9 +235,13 @@ class ServiceStack(cdk.Stack):
     def _add_listeners(self, environment: Environment) -> None:
         # `open` would add 0.0.0.0/0 to the group; the network stack has said what may come in.
         if environment.certificate_arn is None:
-            self.load_balancer.add_listener(
+            plain = self.load_balancer.add_listener(
                 "Http", port=80, open=False, default_target_groups=[self.target_group]
             )
+            reason = "no domain, so no certificate, and data for trying out; an environment that "
+            reason += "keeps data is refused without a certificate (stacks.config)"
+            acknowledge(plain, "ALBHttpToHttpsRedirection", reason, packs=(NIST, HIPAA, PCI))
+            acknowledge(plain, "ELBv2ACMCertificateRequired", reason, packs=(NIST, HIPAA, PCI))
             return
         certificate = acm.Certificate.from_certificate_arn(
             self, "Certificate", environment.certificate_arn
@@ -243,7 +254,13 @@ class ServiceStack(cdk.Stack):
             ssl_policy=elbv2.SslPolicy.RECOMMENDED_TLS,
             default_target_groups=[self.target_group],
         )
-        self.load_balancer.add_redirect(open=False)
+        redirect = self.load_balancer.add_redirect(open=False)
+        acknowledge(
+            redirect,
+            "ELBv2ACMCertificateRequired",
+            "it answers plain HTTP with a redirect to HTTPS, and nothing else",
+            packs=(NIST, HIPAA, PCI),
+        )
 
     def _add_scaling(self) -> None:
         self.group.scale_on_cpu_utilization("Cpu", target_utilization_percent=60)

@@ -26,6 +26,10 @@ from interlock._protocol.requests import (
 
 T = TypeVar("T")
 
+# Not a seeded generator: a snapshot of a process that is restored many times (Lambda SnapStart)
+# would draw the same delays in each.
+_SYSTEM = random.SystemRandom()
+
 
 class AiobotocoreDriver:
     """Performs operations one request at a time, on the running event loop.
@@ -41,7 +45,7 @@ class AiobotocoreDriver:
         monotonic: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        draw: Callable[[], float] = random.random,
+        draw: Callable[[], float] = _SYSTEM.random,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         if hasattr(client, "meta"):  # tests pass in clients that have no events

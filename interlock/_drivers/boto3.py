@@ -25,6 +25,10 @@ from interlock._protocol.requests import (
 
 T = TypeVar("T")
 
+# Not a seeded generator: a snapshot of a process that is restored many times (Lambda SnapStart)
+# would draw the same delays in each.
+_SYSTEM = random.SystemRandom()
+
 
 class Boto3Driver:
     """Performs operations one request at a time, on the caller's thread.
@@ -39,7 +43,7 @@ class Boto3Driver:
         monotonic: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
-        draw: Callable[[], float] = random.random,
+        draw: Callable[[], float] = _SYSTEM.random,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         if hasattr(client, "meta"):  # tests pass in clients that have no events

@@ -1,7 +1,30 @@
 """CDK constructs for what Interlock needs in an account; wants `interlock[cdk]`, not boto3."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from interlock.constructs.coordination_table import CoordinationTable
+from interlock.constructs.leader_election import LeaderElectedService
 from interlock.constructs.runtime_layer import RuntimeLayer
 from interlock.constructs.signing import CodeSigning, MacKey, SigningKey
 
-__all__ = ["CodeSigning", "CoordinationTable", "MacKey", "RuntimeLayer", "SigningKey"]
+if TYPE_CHECKING:
+    from interlock.constructs.monitoring import CoordinationMonitoring, Thresholds
+
+__all__ = [
+    "CodeSigning",
+    "CoordinationMonitoring",
+    "CoordinationTable",
+    "LeaderElectedService",
+    "MacKey",
+    "RuntimeLayer",
+    "SigningKey",
+    "Thresholds",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # cdk-monitoring-constructs takes as long to load as all of aws-cdk-lib.
+    if name not in {"CoordinationMonitoring", "Thresholds"}:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module("interlock.constructs.monitoring"), name)

@@ -1,7 +1,7 @@
 """The table behind locks, counters and transactions, and who may touch which part of it."""
 
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Self
 
 from aws_cdk import Duration, RemovalPolicy, Stack, Token
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -9,12 +9,16 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from interlock.constructs.runtime_layer import RuntimeLayer
+from interlock.metrics import NAMESPACE, Metric
+
+if TYPE_CHECKING:
+    from interlock.constructs.monitoring import Thresholds
 
 TABLE_VARIABLE = "INTERLOCK_TABLE"
-NAMESPACE = "Interlock"  # of the metrics that the runtime emits
 OWN_PREFIXES = frozenset({"counter#", "lock#", "once#"})
 LISTING_INDEX = "listing"  # sparse; only headers of counters are in it
 
@@ -210,21 +214,51 @@ class CoordinationTable(Construct):
         if transactions_on is not None:
             self.grant_transactions(function, tables=transactions_on)
 
+    def alarms(
+        self, *, topic: sns.ITopic | None = None, thresholds: "Thresholds | None" = None
+    ) -> Mapping[str, cloudwatch.AlarmBase]:
+        """Make the alarms of `CoordinationMonitoring` for this table, without a dashboard.
+
+        By name; `topic` is told when they go off and when they are over. Once a table.
+        """
+        from interlock.constructs.monitoring import (  # noqa: PLC0415 - costs 1.6 s to import
+            CoordinationMonitoring,
+        )
+
+        return CoordinationMonitoring(
+            self, "Alarms", table=self, topic=topic, thresholds=thresholds, dashboard=False
+        ).alarms
+
+    def metric(
+        self, metric: Metric, *, statistic: str = "Sum", period: Duration | None = None
+    ) -> cloudwatch.Metric:
+        """Return any metric that the runtime reports of this table; `period` is 1 minute.
+
+        Times are in milliseconds, all else is counted.
+        """
+        return cloudwatch.Metric(
+            namespace=NAMESPACE,
+            metric_name=metric.value,
+            dimensions_map={"Table": self.table_name},
+            statistic=statistic,
+            period=period or Duration.minutes(1),
+        )
+
     def metric_acquired(self, *, period: Duration | None = None) -> cloudwatch.Metric:
         """Count the locks that were acquired."""
-        return self._metric("LocksAcquired", "Sum", period)
+        return self.metric(Metric.LOCKS_ACQUIRED, period=period)
 
     def metric_contended(self, *, period: Duration | None = None) -> cloudwatch.Metric:
         """Count acquisitions that met another holder."""
-        return self._metric("LocksContended", "Sum", period)
+        return self.metric(Metric.LOCKS_CONTENDED, period=period)
 
     def metric_lost(self, *, period: Duration | None = None) -> cloudwatch.Metric:
         """Count locks lost before their holder released them."""
-        return self._metric("LocksLost", "Sum", period)
+        return self.metric(Metric.LOCKS_LOST, period=period)
 
     def metric_wait_time(self, *, period: Duration | None = None) -> cloudwatch.Metric:
         """Measure how long acquisitions waited: 99th percentile, in milliseconds."""
-        return self._metric("LockWaitTime", "p99", period)
+        return self.metric(Metric.LOCK_WAIT_TIME, statistic="p99", period=period)
 
     def metric_throttled_reads(self, *, period: Duration | None = None) -> cloudwatch.Metric:
         """Count the reads that DynamoDB throttled.
@@ -245,15 +279,6 @@ class CoordinationTable(Construct):
     def metric_refused_conditions(self, *, period: Duration | None = None) -> cloudwatch.Metric:
         """Count writes whose condition did not hold."""
         return self._table_metric("ConditionalCheckFailedRequests", period)
-
-    def _metric(self, name: str, statistic: str, period: Duration | None) -> cloudwatch.Metric:
-        return cloudwatch.Metric(
-            namespace=NAMESPACE,
-            metric_name=name,
-            dimensions_map={"Table": self.table_name},
-            statistic=statistic,
-            period=period or Duration.minutes(1),
-        )
 
     def _table_metric(self, name: str, period: Duration | None) -> cloudwatch.Metric:
         return cloudwatch.Metric(

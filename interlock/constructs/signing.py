@@ -1,6 +1,6 @@
 """KMS keys that sign, and Lambda code that is signed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aws_cdk import Duration, Names, RemovalPolicy
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -8,7 +8,10 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_signer as signer
+from aws_cdk import aws_sns as sns
 from constructs import Construct
+
+from interlock.metrics import NAMESPACE, Metric
 
 _MAX_ALIAS_LENGTH = 200  # KMS allows 256, "alias/" included
 
@@ -82,6 +85,19 @@ class _RotatingKey(Construct):
         """The ARNs of all versions, the one in use first."""
         return [key.key_arn for key in self.keys]
 
+    def metric_signing_errors(self, *, period: Duration | None = None) -> cloudwatch.Metric:
+        """Return how often the runtime could not sign with the key in use: sum over 5 minutes.
+
+        The runtime reports it where a client is given `metrics`, under the key's ARN.
+        """
+        return cloudwatch.Metric(
+            namespace=NAMESPACE,
+            metric_name=Metric.SIGNING_ERRORS.value,
+            dimensions_map={"KeyId": self.key.key_arn},
+            statistic=cloudwatch.Stats.SUM,
+            period=period or Duration.minutes(5),
+        )
+
     def metric_successful_requests(
         self, operation: str, *, period: Duration | None = None
     ) -> cloudwatch.Metric:
@@ -105,7 +121,6 @@ class _RotatingKey(Construct):
         conditions: dict[str, dict[str, object]] | None = None,
     ) -> iam.Grant:
         return iam.Grant.add_to_principal(
-            scope=self,
             grantee=grantee,
             actions=list(actions),
             resource_arns=self.key_arns,
@@ -174,6 +189,19 @@ class SigningKey(_RotatingKey):
     def grant_read_public_keys(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow what `jwks` does: read the public keys. They are no secret."""
         return self._grant(grantee, ["kms:GetPublicKey"])
+
+    def alarms(self, *, topic: sns.ITopic | None = None) -> Mapping[str, cloudwatch.AlarmBase]:
+        """Make the alarm on signing errors, SigningErrors, without a dashboard.
+
+        `topic` is told when it goes off and when it is over. Once a key.
+        """
+        from interlock.constructs.monitoring import (  # noqa: PLC0415 - costs 1.6 s to import
+            CoordinationMonitoring,
+        )
+
+        return CoordinationMonitoring(
+            self, "Alarms", signing_keys=[self], topic=topic, dashboard=False
+        ).alarms
 
     def metric_signatures(self, *, period: Duration | None = None) -> cloudwatch.Metric:
         """Return how many signatures the key in use made, summed over `period` (5 minutes)."""

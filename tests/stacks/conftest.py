@@ -12,7 +12,7 @@ import pytest
 from stacks.application import Application
 
 ROOT = Path(__file__).resolve().parents[2]
-STACKS = ("Network", "Data", "Api", "Service", "Observability")
+STACKS = ("Records", "Network", "Data", "Api", "Service", "Observability")
 ENVIRONMENTS = ("local", "dev", "prod")
 
 Template = dict[str, Any]
@@ -24,6 +24,8 @@ class Synthesized:
 
     name: str
     templates: Mapping[str, Template]
+    assembly: Path
+    protected: bool  # every stack of it, against termination
 
     def of_type(self, kind: str, stack: str | None = None) -> dict[str, Any]:
         """Return the properties of the resources of a type, by "stack.logical id"."""
@@ -46,13 +48,15 @@ def synthesize(environment: str, outdir: Path) -> Synthesized:
     """Synthesize an environment."""
     app = cdk.App(context=context(environment), outdir=str(outdir))
     Application(app)
-    app.synth()
+    assembly = app.synth()
     return Synthesized(
         environment,
         {
             stack: json.loads((outdir / f"{stack}.template.json").read_text(encoding="utf-8"))
             for stack in STACKS
         },
+        outdir,
+        all(stack.termination_protection for stack in assembly.stacks),
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from stacks.contract import Contract
 from stacks.emulator import LEFT_OUT, UNKNOWN_TO_EMULATOR
+from tests.stacks.policies import statements
 
 
 def only(resources):
@@ -55,14 +56,10 @@ def test_a_usage_plan_counts_callers_by_a_key_that_only_the_instances_may_ask_fo
     key = only(synthesized.of_type("AWS::ApiGateway::ApiKey"))
     assert "Value" not in key  # API Gateway makes it, so that no template has it
     asking = [
-        statement
-        for template in synthesized.templates.values()
-        for statement in _statements(template)
-        if "apigateway:GET" in _listed(statement.get("Action", []))
+        each for each in statements(synthesized.templates) if "apigateway:GET" in each.actions
     ]
     (statement,) = asking
-    assert "/apikeys/" in json.dumps(statement["Resource"])
-    assert "*" not in json.dumps(statement["Resource"])
+    assert all("/apikeys/" in resource and "*" not in resource for resource in statement.resources)
 
 
 def test_request_models_are_draft_4_without_references(synthesized):
@@ -140,41 +137,8 @@ def test_network_leaves_out_exactly_its_guards_for_the_emulator(synthesized):
     assert set(metadata.get(LEFT_OUT, ())) == (expected if synthesized.name == "local" else set())
 
 
-def test_wildcard_actions_are_only_those_with_a_reason(real):
-    reasons = {
-        # A key's own policy names the account's administrators, or nobody could manage it.
-        *((stack, "kms:*") for stack in ("Network", "Data", "Observability")),
-        # The grant of a service principal on a key.
-        *((stack, action) for stack in ("Observability",) for action in _KEY_WILDCARDS),
-        *((stack, action) for stack in ("Network",) for action in _KEY_WILDCARDS),
-        ("Network", "kms:Describe*"),
-    }
-    found = {
-        (stack, action)
-        for stack, template in real.templates.items()
-        for statement in _statements(template)
-        for action in _listed(statement.get("Action", []))
-        if "*" in action and statement["Effect"] == "Allow"
-    }
-    assert found <= reasons
-
-
-_KEY_WILDCARDS = ("kms:GenerateDataKey*", "kms:ReEncrypt*", "kms:Encrypt*", "kms:Decrypt*")
-
-
 def _listed(value):
     return value if isinstance(value, list) else [value]
-
-
-def _statements(node):
-    if isinstance(node, dict):
-        if isinstance(node.get("Statement"), list):
-            yield from node["Statement"]
-        for part in node.values():
-            yield from _statements(part)
-    elif isinstance(node, list):
-        for part in node:
-            yield from _statements(part)
 
 
 def test_the_counter_function_may_sign_digests_with_its_key_and_no_other(synthesized):
@@ -204,11 +168,113 @@ def test_a_real_environment_has_a_budget_and_a_stateful_one_backups(synthesized)
 
 def test_every_alarm_tells_somebody_and_says_what_to_do(synthesized):
     alarms = synthesized.of_type("AWS::CloudWatch::Alarm", "Observability").values()
-    throttles = {"ReadThrottleEvents", "WriteThrottleEvents"}
-    # Single metrics: the emulator has no alarms on expressions.
-    assert {"5XXError", "Errors", "UnHealthyHostCount", *throttles} == {
-        alarm["MetricName"] for alarm in alarms
+    wanted = {
+        *("5XXError", "Errors", "Throttles", "UnHealthyHostCount"),
+        *("HTTPCode_Target_5XX_Count", "HTTPCode_ELB_5XX_Count"),
+        *("ReadThrottleEvents", "WriteThrottleEvents", "TransactionConflict"),
+        *("ConditionalCheckFailedRequests", "LocksLost", "LockWaitTime", "SigningErrors"),
+        "ApproximateNumberOfMessagesVisible",
     }
+    # Single metrics: the emulator has no alarms on expressions.
+    assert wanted == {alarm["MetricName"] for alarm in alarms}
     for alarm in alarms:
         assert alarm["AlarmActions"]
-        assert ":" in alarm["AlarmDescription"]
+        assert alarm["OKActions"]
+        assert ": " in alarm["AlarmDescription"]
+
+
+def test_alarms_may_publish_to_their_topic(synthesized):
+    """A topic's own policy replaces the default one, so it has to say so."""
+    policy = only(synthesized.of_type("AWS::SNS::TopicPolicy"))["PolicyDocument"]
+    allowed = [s for s in policy["Statement"] if s["Effect"] == "Allow"]
+    assert [(s["Action"], s["Principal"]) for s in allowed] == [
+        ("sns:Publish", {"Service": "cloudwatch.amazonaws.com"})
+    ]
+
+
+def test_callers_reach_the_released_version_which_starts_from_a_snapshot(synthesized):
+    function = only(
+        {
+            name: properties
+            for name, properties in synthesized.of_type("AWS::Lambda::Function", "Api").items()
+            if properties["Handler"] == "handler.handler"
+        }
+    )
+    assert function["SnapStart"] == {"ApplyOn": "PublishedVersions"}
+    alias = only(
+        {
+            name: alias
+            for name, alias in synthesized.templates["Api"]["Resources"].items()
+            if alias["Type"] == "AWS::Lambda::Alias"
+        }
+    )
+    assert "Fn::GetAtt" in alias["Properties"]["FunctionVersion"]
+    for method in synthesized.of_type("AWS::ApiGateway::Method").values():
+        assert "Live" in json.dumps(method["Integration"]["Uri"])
+    released = "CodeDeployLambdaAliasUpdate" in alias.get("UpdatePolicy", {})
+    assert released is (synthesized.name != "local")
+
+
+def test_a_release_is_a_canary_that_alarms_roll_back(real):
+    group = only(real.of_type("AWS::CodeDeploy::DeploymentGroup"))
+    assert group["DeploymentConfigName"] == "CodeDeployDefault.LambdaCanary10Percent5Minutes"
+    assert {"DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM"} <= set(
+        group["AutoRollbackConfiguration"]["Events"]
+    )
+    assert len(group["AlarmConfiguration"]["Alarms"]) == 3
+
+
+def test_every_log_group_is_encrypted_with_the_key_of_the_records(real):
+    groups = real.of_type("AWS::Logs::LogGroup")
+    assert len(groups) == 6
+    for group in groups.values():
+        assert "Key" in json.dumps(group["KmsKeyId"])
+        assert group["RetentionInDays"]
+
+
+def test_firewalls_log_what_they_block_but_no_credentials(real):
+    configurations = real.of_type("AWS::WAFv2::LoggingConfiguration")
+    assert len(configurations) == 2
+    for configuration in configurations.values():
+        assert configuration["LoggingFilter"]["DefaultBehavior"] == "DROP"
+        assert configuration["RedactedFields"] == [{"SingleHeader": {"Name": "authorization"}}]
+    names = {
+        group.get("LogGroupName", "") for group in real.of_type("AWS::Logs::LogGroup").values()
+    }
+    assert sum(name.startswith("aws-waf-logs-") for name in names) == 2
+
+
+def test_the_apis_firewall_does_not_limit_the_service_itself(real):
+    """All clients' calls come from the NAT gateways: one address of them is no flood."""
+    addresses = only(real.of_type("AWS::WAFv2::IPSet"))["Addresses"]
+    assert len(addresses) == len(real.of_type("AWS::EC2::NatGateway"))
+
+
+def test_logs_are_kept_for_a_time_in_buckets_that_log_themselves(synthesized):
+    buckets = synthesized.of_type("AWS::S3::Bucket")
+    assert set(buckets) == {n for n in buckets if n.startswith("Records.")}
+    for bucket in buckets.values():
+        (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+        assert rule["ExpirationInDays"] >= 1
+        assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert sum("LoggingConfiguration" in bucket for bucket in buckets.values()) == 1
+
+
+def test_endpoints_lead_to_this_account_and_to_packages_alone(real):
+    gateways = [
+        endpoint["PolicyDocument"]["Statement"]
+        for endpoint in real.of_type("AWS::EC2::VPCEndpoint").values()
+        if endpoint["VpcEndpointType"] == "Gateway"
+    ]
+    assert len(gateways) == 2
+    for statement in (s for policy in gateways for s in policy):
+        bound = statement.get("Condition", {}).get("StringEquals", {})
+        assert "aws:ResourceAccount" in bound or "*" not in _listed(statement["Resource"])
+
+
+def test_production_is_protected_against_deletion(synthesized):
+    balancer = only(synthesized.of_type("AWS::ElasticLoadBalancingV2::LoadBalancer"))
+    attributes = {a["Key"]: a["Value"] for a in balancer["LoadBalancerAttributes"]}
+    stateful = "true" if synthesized.name == "prod" else "false"
+    assert attributes["deletion_protection.enabled"] == stateful
+    assert synthesized.protected is (synthesized.name == "prod")

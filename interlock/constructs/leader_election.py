@@ -1,0 +1,43 @@
+"""A group of instances of which one leads: what each may do to be elected."""
+
+from collections.abc import Sequence
+
+from aws_cdk import Token
+from aws_cdk import aws_autoscaling as autoscaling
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from interlock.constructs.coordination_table import CoordinationTable
+
+
+class LeaderElectedService(Construct):
+    """Lets the instances of an Auto Scaling group elect a leader among them.
+
+    Each may campaign for one lock, `election`, and for no other: the name that they give to
+    `LeaderElection`. `state` names prefixes of the application's own items ("history#") that they
+    read and write in the same table, so that the leader can change them under the lock's guard.
+
+    Raises `ValueError` for an election's name that is empty or ends in "*" (that would be a
+    namespace, in which two could lead), and for a prefix that `grant_prefix` refuses.
+    """
+
+    grant: iam.Grant
+    """What the group's role was given."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        table: CoordinationTable,
+        group: autoscaling.IAutoScalingGroup,
+        election: str,
+        state: Sequence[str] = (),
+    ) -> None:
+        super().__init__(scope, construct_id)
+        if not Token.is_unresolved(election) and (not election or election.endswith("*")):
+            raise ValueError(f"election is {election!r}: give the name of one lock")
+        self.election = election
+        self.grant = table.grant_locks(group, election)
+        for prefix in state:
+            self.grant = self.grant.combine(table.grant_prefix(group, prefix, "*"))

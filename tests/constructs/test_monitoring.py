@@ -1,0 +1,111 @@
+"""Alarms go off on what the runtime and DynamoDB report, tell a topic, and say what to do."""
+
+import json
+
+import aws_cdk as cdk
+import cdk_monitoring_constructs as monitoring
+import pytest
+from aws_cdk import aws_sns as sns
+from aws_cdk.assertions import Template
+
+from interlock.constructs import CoordinationMonitoring, CoordinationTable, SigningKey, Thresholds
+from interlock.metrics import NAMESPACE, Metric
+
+ALARMS = {
+    "ThrottledReads": ("AWS/DynamoDB", "ReadThrottleEvents"),
+    "ThrottledWrites": ("AWS/DynamoDB", "WriteThrottleEvents"),
+    "TransactionConflicts": ("AWS/DynamoDB", "TransactionConflict"),
+    "RefusedConditions": ("AWS/DynamoDB", "ConditionalCheckFailedRequests"),
+    "LostLocks": (NAMESPACE, Metric.LOCKS_LOST),
+    "LockWaitTime": (NAMESPACE, Metric.LOCK_WAIT_TIME),
+    "SigningErrors": (NAMESPACE, Metric.SIGNING_ERRORS),
+}
+
+
+@pytest.fixture
+def stack(monkeypatch):
+    monkeypatch.setenv("CDK_VALIDATION", "false")
+    return cdk.Stack(cdk.App(), "Stack")
+
+
+def alarms_in(stack):
+    found = Template.from_stack(stack).find_resources("AWS::CloudWatch::Alarm").values()
+    return {alarm["Properties"]["MetricName"]: alarm["Properties"] for alarm in found}
+
+
+def test_one_line_watches_all_and_each_alarm_says_what_to_do(stack):
+    watching = CoordinationMonitoring(
+        stack,
+        "Watching",
+        table=CoordinationTable(stack, "Table"),
+        signing_keys=[SigningKey(stack, "Receipts")],
+        topic=sns.Topic(stack, "Topic"),
+    )
+    assert set(watching.alarms) == set(ALARMS)
+    made = alarms_in(stack)
+    assert {(a["Namespace"], a["MetricName"]) for a in made.values()} == set(ALARMS.values())
+    for alarm in made.values():
+        assert len(alarm["AlarmActions"]) == len(alarm["OKActions"]) == 1
+        assert ": " in alarm["AlarmDescription"]
+        assert alarm["TreatMissingData"] == "notBreaching"
+        assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (3, 2)
+
+
+def test_alarms_are_where_the_runtime_reports(stack):
+    table, key = CoordinationTable(stack, "Table"), SigningKey(stack, "Receipts")
+    CoordinationMonitoring(stack, "Watching", table=table, signing_keys=[key])
+    made = alarms_in(stack)
+    (of_table,) = made["LocksLost"]["Dimensions"]
+    assert of_table == {"Name": "Table", "Value": stack.resolve(table.table_name)}
+    (of_key,) = made["SigningErrors"]["Dimensions"]
+    assert of_key == {"Name": "KeyId", "Value": stack.resolve(key.key.key_arn)}
+    assert made["LockWaitTime"]["ExtendedStatistic"] == "p99"
+    assert made["LockWaitTime"]["Threshold"] == 5000
+
+
+def test_thresholds_are_the_users_and_none_leaves_an_alarm_out(stack):
+    watching = CoordinationMonitoring(
+        stack,
+        "Watching",
+        table=CoordinationTable(stack, "Table"),
+        thresholds=Thresholds(conflicts=7, wait_time=None),
+    )
+    assert set(watching.alarms) == set(ALARMS) - {"LockWaitTime", "SigningErrors"}
+    assert alarms_in(stack)["TransactionConflict"]["Threshold"] == 7
+    dashboards = Template.from_stack(stack).find_resources("AWS::CloudWatch::Dashboard")
+    assert "LockWaitTime" in json.dumps(dashboards)
+
+
+def test_a_section_joins_a_dashboard_that_exists(stack):
+    facade = monitoring.MonitoringFacade(stack, "Ours")
+    watching = CoordinationMonitoring(
+        stack, "Watching", table=CoordinationTable(stack, "Table"), facade=facade
+    )
+    assert watching.facade is facade
+    Template.from_stack(stack).resource_count_is("AWS::CloudWatch::Dashboard", 1)
+
+
+def test_table_and_key_make_their_own_alarms(stack):
+    table = CoordinationTable(stack, "Table").alarms()
+    key = SigningKey(stack, "Receipts").alarms(topic=sns.Topic(stack, "Topic"))
+    assert {*table, *key} == set(ALARMS)
+    Template.from_stack(stack).resource_count_is("AWS::CloudWatch::Dashboard", 0)
+
+
+def test_each_key_has_its_alarm(stack):
+    keys = [SigningKey(stack, name) for name in ("Receipts", "Cookies")]
+    watching = CoordinationMonitoring(stack, "Watching", signing_keys=keys)
+    assert list(watching.alarms) == ["SigningErrors", "SigningErrors2"]
+
+
+def test_what_makes_no_sense_is_refused(stack):
+    with pytest.raises(ValueError, match="nothing to watch"):
+        CoordinationMonitoring(stack, "Nothing")
+    with pytest.raises(ValueError, match="topic is given beside a facade"):
+        CoordinationMonitoring(
+            stack,
+            "Both",
+            table=CoordinationTable(stack, "Table"),
+            topic=sns.Topic(stack, "Topic"),
+            facade=monitoring.MonitoringFacade(stack, "Facade"),
+        )
