@@ -15,6 +15,19 @@ if TYPE_CHECKING:
 class InterlockError(Exception):
     """Whatever Interlock raises; catch it to catch them all."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By default an exception is unpickled from its text alone, which these do not take: a pool
+        # of processes would break on the error of a task.
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(
+    kind: type[InterlockError], arguments: tuple[Any, ...], state: dict[str, Any]
+) -> InterlockError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(state)
+    return error
+
 
 class TableNotFound(InterlockError):
     """The coordination table does not exist in this account and region."""

@@ -7,7 +7,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from interlock._drivers.aiobotocore import AiobotocoreDriver
 from interlock._protocol.transactions.attempt import Attempt
-from interlock._protocol.transactions.buffer import Buffer, Guard
+from interlock._protocol.transactions.buffer import Buffer
+from interlock._protocol.transactions.guards import Guard
 from interlock._protocol.transactions.idempotency import Committed, Once
 from interlock._protocol.transactions.items import native
 from interlock._protocol.transactions.reads import snapshot

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from interlock._protocol.requests import Operation
 from interlock._protocol.transactions.expressions import Expression
+from interlock._protocol.transactions.guards import Guard
 from interlock._protocol.transactions.items import Address, Image
 from interlock._protocol.transactions.reads import read_many, read_one
 from interlock._protocol.transactions.sending import Patience
@@ -75,7 +76,7 @@ class Attempt:
     patience: Patience
     known: Known = NOTHING_KNOWN
     entries: dict[Address, Entry] = field(default_factory=dict)
-    guards: list[Mapping[str, Any]] = field(default_factory=list)
+    guards: list[Guard] = field(default_factory=list)
     instants: int = 0
     recalled: bool = False
     closed: bool = False
@@ -151,6 +152,13 @@ class Attempt:
         """Demand something of an item as it is stored before this transaction."""
         self._demand(self.entry(table, key), condition)
 
+    def guard(self, guard: Guard) -> None:
+        """Demand that a lock is still held; once is enough."""
+        if self.closed:
+            raise TransactionClosed
+        if not any(known is guard for known in self.guards):
+            self.guards.append(guard)
+
     def actions(self) -> list[Action]:
         """Return the actions of the commit, in the order in which the items were first used."""
         return [
@@ -223,6 +231,7 @@ def _action(entry: Entry, attempt: Attempt) -> Action:
     return Action(kind, params, address.table, address.native_key, entry, weight)
 
 
-def _guard(guard: Mapping[str, Any]) -> Action:
-    params = dict(guard["ConditionCheck"])
-    return Action("ConditionCheck", params, params["TableName"], from_item(params["Key"]))
+def _guard(guard: Guard) -> Action:
+    params = dict(guard.guard()["ConditionCheck"])
+    key = from_item(params["Key"])
+    return Action("ConditionCheck", params, params["TableName"], key)

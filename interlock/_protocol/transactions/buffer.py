@@ -1,20 +1,13 @@
 """The half of a transaction that needs no I/O, and is the same for blocking and awaitable use."""
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from interlock._protocol.transactions.attempt import Attempt
+from interlock._protocol.transactions.guards import Guard
 
 if TYPE_CHECKING:
     from boto3.dynamodb.conditions import ConditionBase
-
-
-class Guard(Protocol):
-    """Whatever can be demanded of a commit by a ConditionCheck of its own, as a held lock can."""
-
-    def guard(self) -> Mapping[str, Any]:
-        """Return `{"ConditionCheck": {...}}`, as TransactWriteItems takes it."""
-        ...
 
 
 class Buffer:
@@ -72,5 +65,8 @@ class Buffer:
         self._attempt.check(table, key, condition)
 
     def guard(self, lock: Guard) -> None:
-        """Commit only if the lock is still held by this grant: `ConditionFailed` if it is not."""
-        self._attempt.guards.append(lock.guard())
+        """Commit only if the lock is still held by this grant: `GuardFailed` if it is not.
+
+        `GuardFailed` is a `LockLost`. For a guard that is not a lock it is a `ConditionFailed`.
+        """
+        self._attempt.guard(lock)

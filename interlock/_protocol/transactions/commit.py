@@ -154,6 +154,10 @@ def _write_all(
     for _, action, reason in failed:
         if action is record:
             return Answer(Verdict.RECORDED, reason.item)
+    for index, action, reason in failed:
+        if _lock_of(action) is not None:
+            # The lock is lost for good: no copy that is still under way can commit either.
+            raise _condition_failed(index, action, reason.item, attempt) from refusal
     stale = [action for _, action, reason in failed if _stale(action, reason)]
     if stale:
         if sending.in_doubt and not any(_replaced(action) for action in stale):
@@ -254,11 +258,16 @@ def _item(item: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return dict(item) if item else None
 
 
+def _lock_of(action: Action) -> tuple[str, int] | None:
+    """Return the name and the fence of the lock that the action guards by, if it does."""
+    return guarded(action.params) if action.kind == "ConditionCheck" else None
+
+
 def _condition_failed(
     index: int, action: Action, item: Mapping[str, Any] | None, attempt: Attempt
 ) -> ConditionFailed:
     seen = native(item, attempt.settings.version_attribute) if item else None
-    lock = guarded(action.params) if action.kind == "ConditionCheck" else None
+    lock = _lock_of(action)
     if lock is not None:
         reason = loss_of(item, lock[1])
         return GuardFailed(index, action.table, action.key, seen, *lock, reason)

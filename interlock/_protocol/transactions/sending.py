@@ -1,26 +1,21 @@
-"""How long a transaction keeps trying, and what it is told when it may not go on.
-
-Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
-"""
+"""How long a transaction keeps trying, and what it is told when it may not go on."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from interlock._protocol.faults import Fault, NoReply, NotSent, Refused
-from interlock._protocol.requests import Operation, draw, monotonic, sleep
+from interlock._protocol.faults import Fault, Refused
+from interlock._protocol.requests import Operation, monotonic, sleep
+from interlock._protocol.retrying import failure, jittered
 from interlock._protocol.transactions.settings import Settings
 from interlock.errors import (
-    AccessDenied,
     InterlockError,
     ItemTooLarge,
     RequestRefused,
     ServiceUnavailable,
-    TableNotFound,
     Throttled,
     TransactionConflict,
 )
 
-_DENIED = frozenset({"AccessDeniedException", "UnrecognizedClientException"})
 _TOO_LARGE = "size has exceeded"
 CONDITION_FAILED = "ConditionalCheckFailed"
 _REJECTED = frozenset({"ValidationError", "ItemCollectionSizeLimitExceeded"})
@@ -73,8 +68,8 @@ class Patience:
                 first, doublings = settings.first_pause, streak
             case _:
                 raise error from fault
-        ceiling = min(settings.longest_pause, first * 2 ** min(doublings, 32))
-        yield from self._pause((yield from draw()) * ceiling, error, fault)
+        pause = yield from jittered(doublings, first, settings.longest_pause)
+        yield from self._pause(pause, error, fault)
 
     def stale(self) -> Operation[None]:
         """Let the function run again at once, or raise `TransactionConflict`.
@@ -100,24 +95,15 @@ class Patience:
 
     def error(self, fault: Fault, tables: Iterable[str]) -> InterlockError:
         """Return what a fault means to the caller, and count it."""
-        match fault:
-            case Refused():
-                return self._refusal(fault, tables)
-            case NotSent() | NoReply():
-                return ServiceUnavailable(f"DynamoDB could not be reached in time: {fault}")
-        return InterlockError(str(fault))
-
-    def _refusal(self, fault: Refused, tables: Iterable[str]) -> InterlockError:
-        if fault.conflicted and not rejected(fault):
-            return self.conflict()
-        if fault.throttled and not rejected(fault):
-            self.throttles += 1
-            return Throttled(f"DynamoDB throttled {self.failures + 1} calls: {fault}")
-        if fault.code == "ResourceNotFoundException":
-            return TableNotFound(", ".join(sorted(set(tables))))
-        if fault.code in _DENIED:
-            return AccessDenied(f"{fault}; CoordinationTable.grant_transactions(...) allows it")
-        messages = [fault.message, *(reason.message or "" for reason in fault.reasons)]
-        if any(_TOO_LARGE in message.lower() for message in messages):
-            return ItemTooLarge(str(fault))
-        return RequestRefused(fault.code, "; ".join(filter(None, messages)))
+        if isinstance(fault, Refused):
+            if fault.conflicted and not rejected(fault):
+                return self.conflict()
+            if fault.throttled and not rejected(fault):
+                self.throttles += 1
+                return Throttled(f"DynamoDB throttled {self.failures + 1} calls: {fault}")
+            messages = [fault.message, *(reason.message or "" for reason in fault.reasons)]
+            if any(_TOO_LARGE in message.lower() for message in messages):
+                return ItemTooLarge(str(fault))
+            if fault.reasons:
+                return RequestRefused(fault.code, "; ".join(filter(None, messages)))
+        return failure(fault, tables, "grant_transactions")

@@ -5,6 +5,7 @@ import pytest
 from moto import mock_aws
 
 from interlock._drivers.boto3 import Boto3Driver
+from interlock._drivers.clients import CLIENT_CONFIG
 from interlock.transactions import TransactionClient
 from tests.unit.transactions.wire import Time, Wire
 
@@ -15,7 +16,7 @@ def wire(monkeypatch):
         monkeypatch.setenv(name, "testing")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
-        client = boto3.client("dynamodb", region_name="us-east-1")
+        client = boto3.client("dynamodb", region_name="us-east-1", config=CLIENT_CONFIG)
         for table in ("t", "coordination"):
             client.create_table(
                 TableName=table,
