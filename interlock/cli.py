@@ -215,8 +215,13 @@ def list_counters(api: Api, prefix: str | None) -> None:
 @click.pass_obj
 def show_lock(api: Api, name: str) -> None:
     """Print who holds a lock."""
-    state = api.call("GET", f"/locks/{quote(name, safe='')}")
-    api.show(state, "\n".join(f"{k}: {v}" for k, v in state.items()))
+    state = api.call("GET", f"/locks/{quote(name)}")
+    token = f"fencing token {state['fencing_token']}"
+    if not state["held"]:
+        api.show(state, f"{state['name']}: free, last {token}")
+        return
+    held = f"held by {state['owner']} since {state['since']}, lease {state['lease_seconds']:g} s"
+    api.show(state, f"{state['name']}: {held}, {token}")
 
 
 @receipt.command()

@@ -149,6 +149,7 @@ class ApiStack(cdk.Stack):
         acknowledge_own_policy(role)
         acknowledge(role, "IAM5[Resource::*]", "X-Ray's PutTraceSegments has no resource")
         table.attach_to(function, counters=["*"], layer=layer)
+        table.grant_inspect_locks(function, "*")
         return function
 
     def _code_signing(self, environment: Environment) -> lambda_.ICodeSigningConfig | None:

@@ -35,7 +35,7 @@ class Contract:
                 operation = item[method]
                 yield Route(
                     method=method.upper(),
-                    path=path,
+                    path=_greedy(path, operation),
                     model=_model_of(operation),
                     public=operation.get("security") == [],
                 )
@@ -57,6 +57,14 @@ class Contract:
             name = schema["$ref"].removeprefix(_REFERENCE)
             return self._draft_4(self._document["components"]["schemas"][name])
         return {key: self._draft_4(part) for key, part in schema.items() if _kept(key, part)}
+
+
+def _greedy(path: str, operation: dict[str, Any]) -> str:
+    """Write a parameter that may hold slashes as API Gateway does; OpenAPI has no form for it."""
+    for parameter in operation.get("parameters", ()):
+        if parameter.get("x-greedy"):
+            path = path.replace(f"{{{parameter['name']}}}", f"{{{parameter['name']}+}}")
+    return path
 
 
 def _model_of(operation: dict[str, Any]) -> str | None:

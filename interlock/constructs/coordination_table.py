@@ -143,6 +143,13 @@ class CoordinationTable(Construct):
         actions = (*_READ, "dynamodb:PutItem", "dynamodb:UpdateItem", _CHECK)
         return self._grant_keys(grantee, "lock#", names, actions)
 
+    def grant_inspect_locks(self, grantee: iam.IGrantable, *names: str) -> iam.Grant:
+        """Let a grantee see who holds the locks with these names, and nothing else.
+
+        Names are as in `grant_locks`. Raises `ValueError` for none.
+        """
+        return self._grant_keys(grantee, "lock#", names, ("dynamodb:GetItem",))
+
     def grant_counters(self, grantee: iam.IGrantable, *names: str) -> iam.Grant:
         """Let a grantee read, change and list the counters with these names.
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from answering import answer
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_REST
+from holders import Holders
+from incoming import route_of
 from routes import ROUTES, Application
 from snapshot import hook
 from telemetry import logger, metrics, record, tracer
@@ -29,8 +31,9 @@ def proofs(key_arns: str | None) -> "Proofs | None":
     return Proofs(key_arns.split(","), os.environ.get("INTERLOCK_ISSUER", "interlock"))
 
 
+table = os.environ["INTERLOCK_TABLE"]
 application = Application(
-    CounterClient(os.environ["INTERLOCK_TABLE"]), proofs(os.environ.get("INTERLOCK_SIGNING_KEY"))
+    CounterClient(table), Holders(table), proofs(os.environ.get("INTERLOCK_SIGNING_KEY"))
 )
 hook(application)
 
@@ -41,6 +44,6 @@ hook(application)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one request of API Gateway (proxy integration)."""
     reply = answer(application, event, context.aws_request_id, origin=origin)
-    route = ROUTES.get((event["httpMethod"], event["resource"]))
+    route = ROUTES.get(route_of(event))
     record(route.__name__ if route else "unknown", reply["statusCode"])
     return reply

@@ -12,6 +12,7 @@ LARGEST = 10**38 - 1
 LARGEST_BODY = 64 * 1024
 MAX_SHARDS = 64
 _NAME = re.compile(r"[A-Za-z0-9._~:@-]{1,128}", re.ASCII)
+_LOCK_NAME = re.compile(r"[A-Za-z0-9_~:@-][A-Za-z0-9._~:@/-]{0,255}", re.ASCII)
 _KEY = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
 
 
@@ -27,12 +28,20 @@ class Request:
     @property
     def route(self) -> tuple[str, str]:
         """Return method and resource."""
-        return self._event["httpMethod"], self._event["resource"]
+        return route_of(self._event)
 
     @property
     def name(self) -> str:
         """Return the name in the path."""
         return named(unquote((self._event.get("pathParameters") or {}).get("name") or ""), "name")
+
+    @property
+    def lock_name(self) -> str:
+        """Return the lock's name in the path."""
+        name = unquote((self._event.get("pathParameters") or {}).get("name") or "")
+        if not _LOCK_NAME.fullmatch(name):
+            raise invalid("name", "1 to 256 letters, digits and . _ ~ : @ / - are wanted")
+        return name
 
     @property
     def idempotency_key(self) -> str | None:
@@ -79,6 +88,11 @@ class Request:
         """Return a name from the query."""
         value = self.query.get(parameter)
         return None if value is None else named(value, parameter)
+
+
+def route_of(event: dict[str, Any]) -> tuple[str, str]:
+    """Return method and resource; a parameter that may hold slashes (`{name+}`) as any other."""
+    return event["httpMethod"], event["resource"].replace("+}", "}")
 
 
 def named(value: object, path: str) -> str:

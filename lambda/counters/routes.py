@@ -15,6 +15,7 @@ from interlock import CounterClient
 from interlock.errors import InterlockError, InvalidToken
 
 if TYPE_CHECKING:
+    from holders import Holders
     from proofs import Proofs
 
     from interlock import CounterChange, CounterState
@@ -28,6 +29,7 @@ class Application:
     """What the routes work with; `proofs` is None where no signing key is configured."""
 
     counters: CounterClient
+    holders: "Holders"
     proofs: "Proofs | None" = None
 
 
@@ -113,6 +115,25 @@ def create_transfer(app: Application, request: Request) -> Reply:
             "to": _told(app, request, target, done.target),
             "amount": amount,
             "replayed": done.replayed,
+        },
+    )
+
+
+def get_lock(app: Application, request: Request) -> Reply:
+    """GET /locks/{name}: what its holder has stored with it is not shown."""
+    record = app.holders.inspect(request.lock_name)
+    if record is None:
+        detail = f"nobody ever held a lock {request.lock_name!r}"
+        raise Problem(HTTPStatus.NOT_FOUND, "lock-not-found", detail)
+    return Reply(
+        OK,
+        {
+            "name": record.name,
+            "held": record.held,
+            "fencing_token": record.fencing_token,
+            "owner": record.owner,
+            "lease_seconds": record.lease.total_seconds() if record.lease else None,
+            "since": record.since.isoformat() if record.since else None,
         },
     )
 
@@ -220,6 +241,7 @@ ROUTES: dict[tuple[str, str], Callable[[Application, Request], Reply]] = {
     ("POST", "/counters/{name}/decrement"): decrement_counter,
     ("POST", "/counters/{name}/reset"): reset_counter,
     ("POST", "/transfers"): create_transfer,
+    ("GET", "/locks/{name}"): get_lock,
     ("GET", "/.well-known/jwks.json"): get_jwks,
     ("POST", "/receipts/verify"): verify_receipt,
     ("GET", "/openapi.json"): get_openapi,

@@ -91,6 +91,13 @@ def test_locks_are_confined_to_their_namespace(stack):
     ]
 
 
+def test_who_may_look_at_locks_may_not_take_one(stack):
+    CoordinationTable(stack, "Table").grant_inspect_locks(role_in(stack), "*")
+    (statement,) = on_items(stack)
+    assert leading_keys(statement) == ["lock#*"]
+    assert statement["Action"] == "dynamodb:GetItem"
+
+
 def test_a_counter_comes_with_its_shards_and_records_and_not_with_its_namesake(stack):
     CoordinationTable(stack, "Table").grant_counters(role_in(stack), "visits", "shop-*")
     listing, items = on_items(stack)

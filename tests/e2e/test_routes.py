@@ -73,5 +73,13 @@ def test_a_receipt_verifies_by_the_published_keys(signed, counter):
     assert signed("POST", "/receipts/verify", {"receipt": token}).json()["value"] == 7
 
 
+def test_a_lock_tells_who_holds_it(signed, prefix):
+    # The leader's lock is always there; its name is the service's.
+    leader = signed("GET", "/locks/service/leader")
+    assert leader.status == 200, leader.content
+    assert leader.json()["held"]
+    assert signed("GET", f"/locks/{prefix}").status == 404
+
+
 def test_the_document_is_served(signed):
     assert signed("GET", "/openapi.json").json()["openapi"].startswith("3.1")

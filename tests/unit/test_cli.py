@@ -100,7 +100,25 @@ def test_the_key_of_a_usage_plan_is_sent_and_signed(run, server, monkeypatch):
             {},
             "a/b is deleted",
         ),
-        (["lock", "show", "l"], ("GET", "/v1/locks/l", None), {"held": False}, "held: False"),
+        (
+            ["lock", "show", "a/b"],
+            ("GET", "/v1/locks/a/b", None),
+            {"name": "a/b", "held": False, "fencing_token": 7},
+            "a/b: free, last fencing token 7",
+        ),
+        (
+            ["lock", "show", "l"],
+            ("GET", "/v1/locks/l", None),
+            {
+                "name": "l",
+                "held": True,
+                "owner": "vm/1",
+                "since": "2026-01-02T03:04:05+00:00",
+                "lease_seconds": 20.0,
+                "fencing_token": 7,
+            },
+            "l: held by vm/1 since 2026-01-02T03:04:05+00:00, lease 20 s, fencing token 7",
+        ),
         (
             ["receipt", "verify", "x.y.z"],
             ("POST", "/v1/receipts/verify", {"receipt": "x.y.z"}),

@@ -13,6 +13,7 @@ FOLDER = Path(__file__).parents[3] / "lambda" / "counters"
 MODULES = (
     "handler",
     "answering",
+    "holders",
     "incoming",
     "problems",
     "proofs",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from interlock import CounterClient
+from interlock import CounterClient, LockClient
 from interlock._drivers.clients import method_name
 from interlock._protocol.faults import Refused
 from tests.simulation.store import Store
@@ -24,12 +24,13 @@ OPERATIONS = ("GetItem", "UpdateItem", "TransactGetItems", "TransactWriteItems",
 @pytest.fixture
 def modules(monkeypatch):
     """The function's modules, imported as Lambda does: from the function's own folder."""
-    names = ("answering", "incoming", "problems", "routes")
+    names = ("answering", "holders", "incoming", "problems", "routes")
     monkeypatch.syspath_prepend(FOLDER)
     import answering  # noqa: PLC0415 - importable from here on
+    import holders  # noqa: PLC0415 - as above
     import routes  # noqa: PLC0415 - as above
 
-    yield SimpleNamespace(answer=answering.answer, routes=routes)
+    yield SimpleNamespace(answer=answering.answer, routes=routes, holders=holders)
     for name in names:
         sys.modules.pop(name, None)
 
@@ -72,7 +73,9 @@ def client():
 
 @pytest.fixture
 def app(modules, client):
-    return modules.routes.Application(CounterClient("t", client=client))
+    return modules.routes.Application(
+        CounterClient("t", client=client), modules.holders.Holders("t", client=client)
+    )
 
 
 @pytest.fixture
@@ -82,6 +85,8 @@ def call(modules, app):
         if path.startswith("/counters/"):
             _, _, name, *verb = path.split("/", 3)
             resource = "/".join(["/counters/{name}", *verb])
+        elif path.startswith("/locks/"):
+            resource, name = "/locks/{name+}", path.removeprefix("/locks/")
         event = {
             "httpMethod": method,
             "resource": resource,
@@ -100,7 +105,7 @@ def call(modules, app):
 
 def documented(method, resource, reply):
     """Fail on a status, media type or member that the document does not have."""
-    operation = DOCUMENT["paths"].get(resource, {}).get(method.lower())
+    operation = DOCUMENT["paths"].get(resource.replace("+}", "}"), {}).get(method.lower())
     if operation is None:
         return
     response = operation["responses"][str(reply["statusCode"])]
@@ -115,7 +120,14 @@ def documented(method, resource, reply):
 def conforms(value, schema):
     if "$ref" in schema:
         schema = DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    kinds = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool}
+    kinds: dict[str, Any] = {
+        "object": dict,
+        "array": list,
+        "string": str,
+        "integer": int,
+        "number": (int, float),
+        "boolean": bool,
+    }
     wanted = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     assert any(value is None if k == "null" else isinstance(value, kinds[k]) for k in wanted)
     if isinstance(value, dict) and "properties" in schema:
@@ -223,6 +235,31 @@ def test_a_bad_body_is_400_names_the_field_and_counts_nothing(call, text, field)
     assert (reply.status, reply.body["field"]) == (400, field)
     assert reply.headers["Content-Type"] == "application/problem+json"
     assert call("GET", "/counters/a").body["value"] == 0
+
+
+@pytest.mark.parametrize("path", ["/locks/orders/42", "/locks/orders%2F42"])
+def test_a_lock_tells_who_holds_it_and_not_what_is_stored_with_it(call, client, path):
+    locks = LockClient("t", client=client, owner="worker-7")
+    with locks.acquire("orders/42", data="private") as lock:
+        body = call("GET", path).body
+        assert (body["name"], body["held"], body["owner"]) == ("orders/42", True, "worker-7")
+        assert (body["fencing_token"], body["lease_seconds"]) == (lock.fencing_token, 20)
+        assert "private" not in str(body)
+    body = call("GET", path).body
+    assert (body["held"], body["owner"], body["since"]) == (False, None, None)
+    assert body["fencing_token"] == lock.fencing_token
+    locks.close()
+
+
+def test_a_lock_that_nobody_ever_held_is_404(call):
+    reply = call("GET", "/locks/nobody")
+    assert (reply.status, reply.body["type"]) == (404, "urn:interlock:problem:lock-not-found")
+
+
+@pytest.mark.parametrize("name", ["", "a" * 257, "a%23b", "%20", "é", ".."])
+def test_a_bad_lock_name_is_400_and_names_the_field(call, name):
+    reply = call("GET", f"/locks/{name}")
+    assert (reply.status, reply.body["field"]) == (400, "name")
 
 
 @pytest.mark.parametrize("name", ["", "a" * 129, "a%2Fb", "a%23b", "%20", "é"])

@@ -14,7 +14,7 @@ from tests.simulation.tables import Table
 from tests.unit.signing.kms import LocalKms, refusal
 
 FOLDER = Path(__file__).parents[3] / "lambda" / "counters"
-MODULES = ("answering", "incoming", "problems", "proofs", "routes", "snapshot")
+MODULES = ("answering", "holders", "incoming", "problems", "proofs", "routes", "snapshot")
 
 
 class Client:
@@ -41,11 +41,14 @@ def keys(kms):
 def send(monkeypatch, kms, keys):
     monkeypatch.syspath_prepend(FOLDER)
     from answering import answer  # noqa: PLC0415 - importable from here on
+    from holders import Holders  # noqa: PLC0415 - as above
     from proofs import Proofs  # noqa: PLC0415 - as above
     from routes import Application  # noqa: PLC0415 - as above
 
     app = Application(
-        CounterClient("t", client=Client()), Proofs(keys, "interlock-test", client=kms)
+        CounterClient("t", client=Client()),
+        Holders("t", client=Client()),
+        Proofs(keys, "interlock-test", client=kms),
     )
 
     def call(method, resource, body=None, name=None, headers=None):
