@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from interlock.counters import Counter, CounterChange, CounterClient, CounterState, Transfer
-    from interlock.locks import Lock, LockClient, LockRecord
+    from interlock.locks import LeaderElection, Lock, LockClient, LockRecord
     from interlock.metrics import EmbeddedMetrics, Metric
     from interlock.signing import Signer, Verifier
     from interlock.transactions import Transaction, TransactionClient, TransactionReport
@@ -16,6 +16,7 @@ __all__ = [
     "CounterClient",
     "CounterState",
     "EmbeddedMetrics",
+    "LeaderElection",
     "Lock",
     "LockClient",
     "LockRecord",
@@ -36,6 +37,7 @@ _HOMES = {
     "CounterState": "interlock.counters",
     "EmbeddedMetrics": "interlock.metrics",
     "Metric": "interlock.metrics",
+    "LeaderElection": "interlock.locks",
     "Lock": "interlock.locks",
     "LockClient": "interlock.locks",
     "LockRecord": "interlock.locks",

@@ -2,6 +2,7 @@
 
 import functools
 import re
+import warnings
 from typing import Any
 
 from botocore import exceptions
@@ -59,6 +60,19 @@ def timeouts(client: Any) -> tuple[float, float]:
     forever = float("inf")  # botocore's None waits for ever
     connect, read = (getattr(config, name, 0.0) for name in ("connect_timeout", "read_timeout"))
     return (forever if connect is None else connect, forever if read is None else read)
+
+
+def warn_of_timeouts(client: Any, lease: float) -> None:
+    """Warn of a client of which one call that hangs would outlast a lease (in seconds)."""
+    connect, read = timeouts(client)
+    if max(connect, read) >= lease:
+        warnings.warn(
+            f"this client waits {connect:g} s for a connection and {read:g} s for an answer, which "
+            f"is longer than the lease of {lease:g} s: one call that hangs loses the locks. Make "
+            "it with Config(connect_timeout=1, read_timeout=2)",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 @functools.cache

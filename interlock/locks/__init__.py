@@ -6,6 +6,7 @@ The protocol is described in docs/locks.md; `interlock.aio.locks` has the same, 
 from interlock._protocol.locks.record import LockRecord
 from interlock.errors import LossReason
 from interlock.locks._client import LockClient
+from interlock.locks._election import LeaderElection
 from interlock.locks._keeping import Lock, Loss
 
-__all__ = ["Lock", "LockClient", "LockRecord", "Loss", "LossReason"]
+__all__ = ["LeaderElection", "Lock", "LockClient", "LockRecord", "Loss", "LossReason"]

@@ -2,21 +2,19 @@
 
 import logging
 import threading
-import warnings
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Self
 
 from interlock._drivers.boto3 import Boto3Driver
-from interlock._drivers.clients import OWN_TIMEOUT, own_client, timeouts
+from interlock._drivers.clients import OWN_TIMEOUT, own_client, warn_of_timeouts
 from interlock._drivers.clocks import lease_clock
 from interlock._drivers.owner import default_owner
 from interlock._protocol.locks.acquiring import Acquisition
 from interlock._protocol.locks.reading import inspect
 from interlock._protocol.locks.record import LockRecord
-from interlock._protocol.locks.settings import Settings, Wish, checked_name
+from interlock._protocol.locks.settings import Settings, checked_name
 from interlock._protocol.locks.sightings import Sightings
-from interlock._protocol.values import to_attribute
 from interlock.errors import LockClientClosed, LockTimeout, LossReason
 from interlock.locks._keeping import Keeping, Lock
 
@@ -67,7 +65,7 @@ class LockClient:
         self._client = client
         self._injected = driver
         if client is not None:
-            _warn_of_timeouts(client, lease)
+            warn_of_timeouts(client, lease.total_seconds())
         self._closing = threading.Event()
         self._keeping = Keeping(self._settings, self._make_driver, on_lost)
 
@@ -78,24 +76,29 @@ class LockClient:
         timeout: timedelta | None = None,
         lease: timedelta | None = None,
         data: Any = None,
+        on_lost: Callable[[Lock, LossReason], None] | None = None,
     ) -> Lock:
         """Take a lock, waiting for it up to `timeout` (default: for ever).
 
         One round trip if it is free. `lease` replaces the client's for this lock; `data` (what
-        DynamoDB can hold) is shown to others by `inspect` and `LockTimeout`.
+        DynamoDB can hold) is shown to others by `inspect` and `LockTimeout`; `on_lost` is called
+        for this lock after the client's.
 
         Raises `LockTimeout` with the holder; `InvalidLockName`, `LeaseTooShort`, `InvalidValue`;
         `TableNotFound`, `AccessDenied`, `RequestRefused`; `Throttled` or `ServiceUnavailable` when
         the store has not answered for 15 s or the time is up; `LockClientClosed`.
         """
-        wish = self._wish(name, timeout, lease, data)
+        if self._closing.is_set():
+            raise LockClientClosed
+        owner = self._owner or default_owner()
+        wish = self._settings.wish(name, owner=owner, timeout=timeout, lease=lease, data=data)
         acquisition = Acquisition(self._settings, wish, self._sightings)
         try:
             grant = self._driver.run(acquisition.run())
         except BaseException:
             self._abandon(acquisition)
             raise
-        return self._keeping.hold(grant, data)
+        return self._keeping.hold(grant, data, on_lost)
 
     def try_acquire(
         self, name: str, *, lease: timedelta | None = None, data: Any = None
@@ -155,34 +158,9 @@ class LockClient:
         if self._closing.wait(seconds):
             raise LockClientClosed
 
-    def _wish(
-        self, name: str, timeout: timedelta | None, lease: timedelta | None, data: Any
-    ) -> Wish:
-        if self._closing.is_set():
-            raise LockClientClosed
-        return Wish(
-            checked_name(name),
-            self._settings.lease if lease is None else self._settings.checked_lease(lease),
-            self._owner or default_owner(),
-            None if timeout is None else timeout.total_seconds(),
-            None if data is None else to_attribute(data, "data"),
-        )
-
     def _abandon(self, acquisition: Acquisition) -> None:
         """Give back what may have been granted although its answer was lost."""
         try:
             self._driver.run(acquisition.abandon())
         except Exception:  # noqa: BLE001 - the caller gets the error that came first
             _log.debug("an acquisition could not be abandoned", exc_info=True)
-
-
-def _warn_of_timeouts(client: Any, lease: timedelta) -> None:
-    connect, read = timeouts(client)
-    if max(connect, read) >= lease.total_seconds():
-        warnings.warn(
-            f"this client waits {connect:g} s for a connection and {read:g} s for an answer, which "
-            f"is longer than the lease of {lease}: one call that hangs loses the locks. Make it "
-            "with Config(connect_timeout=1, read_timeout=2), or leave `client` out",
-            RuntimeWarning,
-            stacklevel=3,
-        )

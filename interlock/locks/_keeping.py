@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from interlock._drivers.boto3 import Boto3Driver
 from interlock._drivers.heartbeat import Heartbeat
@@ -65,6 +65,9 @@ class Lock(Held):
             raise self._grant.error()
 
 
+OnLost: TypeAlias = Callable[[Lock, LossReason], None]
+
+
 class Loss:
     """Whether a lock is lost, as an event that can be waited for."""
 
@@ -90,22 +93,22 @@ class Keeping:
         self,
         settings: Settings,
         make_driver: Callable[[], Boto3Driver],
-        on_lost: Callable[[Lock, LossReason], None] | None,
+        on_lost: OnLost | None,
     ) -> None:
         self.settings = settings
         self._make_driver = make_driver
         self._driver = make_driver()
         self.clock = self._driver.monotonic
         self._on_lost = on_lost
-        self._locks: dict[Grant, Lock] = {}
+        self._locks: dict[Grant, tuple[Lock, OnLost | None]] = {}
         self._changed = threading.Condition()
         self._heartbeat = Heartbeat(self._beat, self.clock)
         self._watched = False
 
-    def hold(self, grant: Grant, data: Any) -> Lock:
+    def hold(self, grant: Grant, data: Any, on_lost: OnLost | None = None) -> Lock:
         """Keep a lock that was granted. Raises `LockClientClosed`, and gives it back."""
         lock = Lock(self, grant, data)
-        self._locks[grant] = lock
+        self._locks[grant] = lock, on_lost
         try:
             if not self._watched:
                 watch_process(self)
@@ -175,7 +178,7 @@ class Keeping:
         """Renew a lock no more; if it is lost, tell so, once."""
         self._heartbeat.remove(grant)
         with self._changed:
-            lock = self._locks.pop(grant, None)
+            lock, on_lost = self._locks.pop(grant, (None, None))
             tell = grant.loss is not None and not grant.told
             grant.told = grant.told or tell
             self._changed.notify_all()
@@ -183,8 +186,8 @@ class Keeping:
             return
         error = grant.error()
         _log.warning("%s", error)
-        if self._on_lost is not None:
+        for tell_one in filter(None, (self._on_lost, on_lost)):
             try:
-                self._on_lost(lock, error.reason)
+                tell_one(lock, error.reason)
             except Exception:  # noqa: BLE001 - the application's own, and it may raise anything
                 _log.exception("on_lost of lock %r failed", grant.name)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from interlock._protocol.values import to_attribute
 from interlock.errors import InvalidLockName, InvalidValue, LeaseTooShort
 
 PREFIX = "lock#"
@@ -69,6 +70,24 @@ class Settings:
             raise LeaseTooShort(lease, timedelta(seconds=self.call_timeout), why)
         self.beat(seconds)
         return seconds
+
+    def wish(
+        self,
+        name: str,
+        *,
+        owner: str,
+        timeout: timedelta | None,
+        lease: timedelta | None,
+        data: Any,
+    ) -> "Wish":
+        """Check what an acquisition was given."""
+        return Wish(
+            checked_name(name),
+            self.lease if lease is None else self.checked_lease(lease),
+            owner,
+            None if timeout is None else timeout.total_seconds(),
+            None if data is None else to_attribute(data, "data"),
+        )
 
     def beat(self, lease: float) -> float:
         """Return the seconds between heartbeats of such a lease; raise `LeaseTooShort`."""

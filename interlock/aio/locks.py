@@ -1,0 +1,163 @@
+"""Distributed locks on DynamoDB, awaitable; the protocol is that of `interlock.locks`."""
+
+import asyncio
+from collections.abc import Generator
+from datetime import timedelta
+from typing import Any, Self
+
+from interlock._drivers.aiobotocore import AiobotocoreDriver
+from interlock._drivers.clients import warn_of_timeouts
+from interlock._drivers.clocks import lease_clock
+from interlock._drivers.owner import default_owner
+from interlock._protocol.locks.acquiring import Acquisition
+from interlock._protocol.locks.reading import inspect
+from interlock._protocol.locks.record import LockRecord
+from interlock._protocol.locks.settings import Settings, checked_name
+from interlock._protocol.locks.sightings import Sightings
+from interlock.aio._election import LeaderElection
+from interlock.aio._keeping import Keeping, Lock, Loss, OnLost
+from interlock.errors import InvalidValue, LockClientClosed, LockTimeout, LossReason
+
+__all__ = ["LeaderElection", "Lock", "LockClient", "LockRecord", "Loss", "LossReason"]
+
+
+class LockClient:
+    """Takes locks in a coordination table and keeps them by heartbeats on the running loop.
+
+    For the tasks of one loop. `client` is an aiobotocore DynamoDB client, best made with
+    `retries={"total_max_attempts": 1}` and timeouts of a second or two. `on_lost(lock, reason)` may
+    be a coroutine function. All else is as in `interlock.LockClient`.
+
+        async with LockClient("coordination", client=client) as locks:
+            async with locks.acquire("orders/42") as lock:     # or: lock = await locks.acquire(...)
+                ...
+    """
+
+    def __init__(
+        self,
+        table: str,
+        *,
+        client: Any = None,
+        lease: timedelta = timedelta(seconds=20),
+        heartbeat: timedelta | None = None,
+        poll: timedelta = timedelta(milliseconds=500),
+        owner: str | None = None,
+        max_clock_skew: timedelta | None = None,
+        on_lost: OnLost | None = None,
+        driver: AiobotocoreDriver | None = None,
+    ) -> None:
+        if client is None and driver is None:
+            raise InvalidValue(
+                "client", "is needed: aiobotocore makes clients in `async with` only"
+            )
+        self._settings = Settings.of(
+            table,
+            lease=lease,
+            heartbeat=heartbeat,
+            poll=poll,
+            max_clock_skew=max_clock_skew,
+            call_timeout=0.0,
+        )
+        if client is not None:
+            warn_of_timeouts(client, lease.total_seconds())
+        clock = lease_clock()
+        patient = driver or AiobotocoreDriver(client, monotonic=clock)
+        self._driver = driver or AiobotocoreDriver(client, monotonic=clock, sleep=self._sleep)
+        self._owner = owner
+        self._closing = asyncio.Event()
+        self._sightings = Sightings()
+        self._keeping = Keeping(self._settings, patient, on_lost)
+
+    def acquire(
+        self,
+        name: str,
+        *,
+        timeout: timedelta | None = None,
+        lease: timedelta | None = None,
+        data: Any = None,
+        on_lost: OnLost | None = None,
+    ) -> "Acquiring":
+        """Take a lock, by `await` or `async with`; as the blocking `LockClient.acquire`.
+
+        An acquisition that is cancelled leaves the lock to others.
+        """
+        return Acquiring(self, name, timeout, lease, data, on_lost)
+
+    async def try_acquire(
+        self, name: str, *, lease: timedelta | None = None, data: Any = None
+    ) -> Lock | None:
+        """Take a lock if it is free, else return None; as the blocking `try_acquire`."""
+        try:
+            return await self.acquire(name, timeout=timedelta(), lease=lease, data=data)
+        except LockTimeout:
+            return None
+
+    async def release(self, lock: Lock) -> bool:
+        """Give a lock back; as `Lock.release`."""
+        return await lock.release()
+
+    async def inspect(self, name: str) -> LockRecord | None:
+        """Return who holds a lock; as the blocking `LockClient.inspect`."""
+        return await self._driver.run(inspect(self._settings, checked_name(name)))
+
+    async def close(self) -> None:
+        """Give back all locks, whatever becomes of each; end what waits for one."""
+        self._closing.set()
+        await self._keeping.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def take(
+        self,
+        name: str,
+        timeout: timedelta | None,  # noqa: ASYNC109 - judged within the operation
+        lease: timedelta | None,
+        data: Any,
+        on_lost: OnLost | None,
+    ) -> Lock:
+        """Take a lock; what `acquire` awaits."""
+        if self._closing.is_set():
+            raise LockClientClosed
+        owner = self._owner or default_owner()
+        wish = self._settings.wish(name, owner=owner, timeout=timeout, lease=lease, data=data)
+        acquisition = Acquisition(self._settings, wish, self._sightings)
+        try:
+            grant = await self._driver.run(acquisition.run())
+        except BaseException:
+            # Not waited for: a cancelled caller goes on at once.
+            self._keeping.start(self._keeping.abandon(acquisition))
+            raise
+        return await self._keeping.hold(grant, data, on_lost)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait between looks at a lock that others hold, until this client is closed."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+        except TimeoutError:
+            return
+        raise LockClientClosed
+
+
+class Acquiring:
+    """An acquisition that has not begun: `await` it for the lock, or hold it by `async with`."""
+
+    def __init__(self, client: LockClient, *request: Any) -> None:
+        self._client = client
+        self._request = request
+        self._lock: Lock | None = None
+
+    def __await__(self) -> Generator[Any, None, Lock]:
+        return self._client.take(*self._request).__await__()
+
+    async def __aenter__(self) -> Lock:
+        self._lock = await self
+        return await self._lock.__aenter__()
+
+    async def __aexit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if self._lock is not None:
+            await self._lock.__aexit__(kind, *rest)
