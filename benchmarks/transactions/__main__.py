@@ -7,23 +7,21 @@ Without an endpoint a ministack is started on a free port and stopped again.
 
 import argparse
 import os
-import random
 import socket
 import statistics
 import subprocess
 import sys
-import threading
 import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
+from benchmarks.transactions.contended import ACCOUNTS, WORKERS, contend
 from benchmarks.transactions.peers import (
     POWERTOOLS,
     RECORDS,
@@ -34,7 +32,6 @@ from benchmarks.transactions.peers import (
     Raw,
 )
 
-WORKERS, ACCOUNTS = 16, 4
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "local",
     "AWS_SECRET_ACCESS_KEY": "local",
@@ -127,37 +124,6 @@ def compare(title: str, calls: dict[str, Callable[[int], None]], rounds: int) ->
         print(f"  {name:12} {middle * 1e3:7.2f} ms  {middle / base:5.2f}x raw")
 
 
-def contend(client: Any, seconds: float) -> None:
-    """Let 16 workers move money between 4 accounts, and see every transfer complete."""
-    open_accounts(client)
-    ours, stop = Interlock(client), threading.Event()
-
-    def work(seed: int) -> int:
-        dice, done = random.Random(seed), 0
-        while not stop.is_set():
-            source, target = dice.sample(range(ACCOUNTS), 2)
-            ours.transfer(str(source), str(target))
-            done += 1
-        return done
-
-    with ThreadPoolExecutor(WORKERS) as pool:
-        futures = [pool.submit(work, seed) for seed in range(WORKERS)]
-        stop.wait(seconds)
-        stop.set()
-        done = [future.result() for future in futures]
-    items = client.scan(TableName=TABLE, ConsistentRead=True)["Items"]
-    total = sum(int(item["n"]["N"]) for item in items)
-    attempts = [report.attempts for report in ours.reports]
-    assert total == ACCOUNTS * 1000, f"the sum is {total}"
-    assert all(report.committed for report in ours.reports)
-    print(f"\ncontended: {WORKERS} workers, {ACCOUNTS} accounts, {seconds:.0f} s")
-    print(
-        f"  {sum(done) / seconds:.0f} transfers/s, all complete, the sum is kept; "
-        f"{statistics.mean(attempts):.2f} attempts a commit, at most {max(attempts)}; "
-        f"least and most busy worker {min(done)} and {max(done)}"
-    )
-
-
 def capacity(client: Any) -> None:
     """Print the write units of the same change as one write and as a transaction."""
     units: list[float] = []
@@ -240,9 +206,7 @@ def main() -> None:
                 options.rounds,
             )
         capacity(client)
-        for name in ("p0", "p1"):
-            client.delete_item(TableName=TABLE, Key={"pk": {"S": name}})
-        contend(client, options.seconds)
+        contend(client, url, options.seconds)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The same work, by hand, by this library and by its peers."""
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools.utilities.idempotency import (
@@ -88,8 +89,12 @@ class Interlock:
     """The same, by this library."""
 
     def __init__(self, client: Any) -> None:
-        self.reports: list[TransactionReport] = []
-        self.tx = TransactionClient(RECORDS, client=client, on_finish=self.reports.append)
+        self.tx = TransactionClient(RECORDS, client=client)
+        self._client = client
+
+    def listen(self, on_finish: Callable[[TransactionReport], None]) -> None:
+        """Have every transaction reported from now on."""
+        self.tx = TransactionClient(RECORDS, client=self._client, on_finish=on_finish)
 
     def transfer(self, source: str, target: str) -> None:
         """Move one from source to target."""
@@ -133,6 +138,7 @@ class Pynamo:
                 host = url
                 region = "us-east-1"
                 max_retry_attempts = 0
+                max_pool_connections = 16
 
             pk = UnicodeAttribute(hash_key=True)
             n = NumberAttribute()
