@@ -26,6 +26,7 @@ CONDITION = '"ConditionExpression": _among(own, values),'
 RENEWAL = '            "UpdateExpression": _RENEW,\n            '
 RELEASE = '            "UpdateExpression": _RELEASE,\n            '
 GUARD = '"fence = :fence AND attribute_exists(version)"'
+TWO_HOLDERS = "by its clock|hold 'l'"
 
 MISTAKES = (
     Mistake(
@@ -67,7 +68,7 @@ MISTAKES = (
         acquiring,
         "until = lease_end(sent, wish.lease)",
         "until = lease_end(now, wish.lease)",
-        "by its clock",
+        TWO_HOLDERS,
     ),
     Mistake(
         "lease counted from the reply to a heartbeat",
@@ -75,7 +76,7 @@ MISTAKES = (
         renewing,
         "    else:\n        grant.renewed(version, sent)\n",
         "    else:\n        grant.renewed(version, (yield Monotonic()))\n",
-        "by its clock",
+        TWO_HOLDERS,
     ),
     Mistake(
         "lease without a margin for drift",
@@ -83,7 +84,7 @@ MISTAKES = (
         grant,
         "lease * (1.0 - DRIFT)",
         "lease",
-        "by its clock",
+        TWO_HOLDERS,
     ),
     Mistake(
         "take-over whatever the version is by now",
@@ -91,7 +92,7 @@ MISTAKES = (
         record,
         'f"{FREE} OR {_among(takeable, values)}"',
         '"attribute_not_exists(nothing)"',
-        "by its clock",
+        TWO_HOLDERS,
     ),
     Mistake(
         "take-over by a wall clock that nobody vouched for",
@@ -99,7 +100,7 @@ MISTAKES = (
         acquiring,
         "if skew is None or until is None:\n            return False",
         "if until is None:\n            return False\n        skew = skew or 0.0",
-        "by its clock",
+        TWO_HOLDERS,
     ),
     Mistake(
         "take-over by wall clocks without their skew",
@@ -107,7 +108,7 @@ MISTAKES = (
         acquiring,
         'int(until["N"]) / 1000 + skew',
         'int(until["N"]) / 1000',
-        "by its clock",
+        TWO_HOLDERS,
     ),
     Mistake(
         "watch that does not start over with a new version",
@@ -115,7 +116,7 @@ MISTAKES = (
         sightings,
         "if known is not None and known[0] == version:\n            return\n",
         "if known is not None:\n            return\n",
-        "no progress|by its clock",
+        f"no progress|{TWO_HOLDERS}",
     ),
     Mistake(
         "no take-over at all",

@@ -34,6 +34,9 @@ from interlock._protocol.requests import (
 from interlock.errors import LockTimeout
 
 _log = logging.getLogger("interlock")
+# Most locks are free again in a moment: who has just begun to wait looks by trying to take it, and
+# saves a round trip when it is. Who has waited for longer reads, at a fifth of the price.
+_TRIES = 10
 _MOST_DOUBTS = 50  # attempts remembered that may yet be carried out; IN takes 100 operands
 
 
@@ -49,6 +52,7 @@ class Acquisition:
         # Versions that we sent and that may be in the record, now or later.
         self._doubts: dict[str, float] = {}
         self._began = 0.0
+        self._looks = 0
         self.contended = False
         self.waited = 0.0
 
@@ -70,7 +74,8 @@ class Acquisition:
                 return grant
             while item is not None and not (yield from self._takeable(item)):
                 yield from self._pause(item, deadline)
-                item = yield from self._look()
+                self._looks += 1
+                item = (yield from self._look()) if self._looks > _TRIES else None
 
     def abandon(self) -> Operation[None]:
         """Give back what an acquisition that failed may have been granted. One try, no promise."""
