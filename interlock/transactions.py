@@ -1,6 +1,7 @@
 """Serializable transactions on any DynamoDB tables, retried, exactly-once on request."""
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -64,7 +65,8 @@ class TransactionClient:
     `attempts` (default 200) bound what all retries of one transaction may take together.
     `version_attribute` (default `_version`) is kept on every item that is written.
     `metrics` takes what each transaction took (`EmbeddedMetrics()`; default: nobody does), and
-    `on_finish` is called with a `TransactionReport`; what they raise is not passed on.
+    `on_finish` is called with a `TransactionReport`; what they raise is not passed on. Safe to
+    share between threads.
     """
 
     def __init__(
@@ -157,6 +159,9 @@ class TransactionClient:
             if self._driver.run(work.failed(attempt)):
                 return None
             raise
+        if inspect.iscoroutine(result):
+            result.close()
+            raise TypeError("a coroutine function has done nothing yet: use interlock.aio")
         return self._driver.run(work.commit(attempt, result))
 
 

@@ -114,7 +114,7 @@ def _write_one(attempt: Attempt, action: Action) -> Operation[Answer]:
     if refusal is None:
         return Answer(Verdict.DONE)
     if not refusal.condition_failed:
-        raise attempt.patience.error(refusal, [action.table]) from refusal
+        raise sending.failure(attempt.patience.error(refusal, [action.table])) from refusal
     image = action.entry.image if action.entry else None
     assert image is not None  # noqa: S101 - `_single` saw to it; this tells the type checker
     found = Image(_item(refusal.item), attempt.settings.version_attribute)

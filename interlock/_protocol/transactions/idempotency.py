@@ -48,6 +48,8 @@ class Once:
             raise InvalidValue("idempotency_key", "is a string that is not empty")
         if len(key.encode()) > MAX_KEY_BYTES:
             raise InvalidValue("idempotency_key", f"is longer than {MAX_KEY_BYTES} bytes")
+        if retention < 1:
+            raise InvalidValue("retention", "is less than a second: every call would count")
         return cls(table, key, fingerprint(payload), retention)
 
     @property

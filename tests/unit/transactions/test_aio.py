@@ -1,6 +1,7 @@
 """The awaitable client runs the same protocol: over a client that awaits, on the same moto."""
 
 import asyncio
+import json
 
 import boto3
 import pytest
@@ -11,6 +12,7 @@ from moto import mock_aws
 from interlock._drivers.aiobotocore import AiobotocoreDriver
 from interlock.aio.transactions import TransactionClient
 from interlock.errors import InvalidValue, ServiceUnavailable, TransactionClosed
+from interlock.metrics import EmbeddedMetrics
 
 A = {"pk": "a"}
 
@@ -73,6 +75,17 @@ async def test_a_replay_returns_the_result(tx, client):
     client.sent.clear()
     assert await tx.run(body, idempotency_key="k") == 1
     assert client.sent == ["get_item"]
+
+
+async def test_transactions_are_measured(client):
+    lines: list[str] = []
+    tx = TransactionClient("t", client=client, metrics=EmbeddedMetrics(lines.append))
+
+    async def body(t):
+        t.put("t", A, {})
+
+    await tx.run(body)
+    assert json.loads(lines[0])["TransactionAttempts"] == 1
 
 
 async def test_an_error_of_the_function_is_its_callers(tx):

@@ -91,6 +91,23 @@ class TestIdempotency:
         with pytest.raises(InvalidValue, match="idempotency_key"):
             self.once(tx, key=key)
 
+    @pytest.mark.parametrize("retention", [timedelta(), timedelta(seconds=-1)])
+    def test_a_record_that_would_be_forgotten_at_once_is_refused(self, tx, wire, retention):
+        """Every call would count, though it carries a key."""
+        with pytest.raises(InvalidValue, match="retention"):
+            tx.run(lambda _: None, idempotency_key="k", retention=retention)
+        assert wire.sent == []
+
+    def test_at_the_instant_that_it_expires_the_key_is_free(self, tx, wire, time):
+        self.once(tx)
+        record = stored(wire, {"pk": "once#k"}, "coordination")
+        time.now = float(record["expires"]["N"]) - 0.001
+        self.once(tx)
+        assert stored(wire, A)["n"] == {"N": "1"}
+        time.now = float(record["expires"]["N"])
+        self.once(tx)
+        assert stored(wire, A)["n"] == {"N": "2"}
+
 
 class TestLimits:
     def test_too_many_items_are_refused_before_anything_is_sent(self, tx, wire):

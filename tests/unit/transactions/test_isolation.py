@@ -50,6 +50,17 @@ def test_an_error_of_the_function_writes_nothing(tx, wire):
     assert stored(wire, A) is None
 
 
+def test_a_coroutine_function_is_refused_here(tx, wire):
+    """It would have read and written nothing, and be committed."""
+
+    async def body(t):
+        t.put("t", A, {})
+
+    with pytest.raises(TypeError, match=r"interlock\.aio"):
+        tx.run(body)
+    assert wire.sent == []
+
+
 def test_a_stale_read_runs_the_function_again(tx, wire, reports):
     put(tx, A, n=1)
     seen = []

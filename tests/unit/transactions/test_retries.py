@@ -185,6 +185,16 @@ class TestOneItem:
         with pytest.raises(OutcomeUnknown):
             self.change(tx)
 
+    @pytest.mark.parametrize("later", ["AccessDeniedException", "ResourceNotFoundException"])
+    def test_a_refusal_after_a_lost_reply_does_not_claim_that_nothing_was_written(
+        self, tx, wire, later
+    ):
+        put(tx, A, n=1)
+        wire.script = [lose_reply, refuse(later)]
+        with pytest.raises(OutcomeUnknown):
+            self.change(tx)
+        assert stored(wire, A)["n"] == {"N": "2"}
+
     def test_too_many_rivals_without_a_lost_reply_are_a_conflict(self, tx, wire):
         put(tx, A, n=1)
 

@@ -1,0 +1,53 @@
+"""The examples in the documents run, and do what they say."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from interlock.locks import LockClient
+from tests.unit.transactions.wire import put
+
+ROOT = Path(__file__).parents[3]
+
+
+def blocks(document):
+    return re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), flags=re.DOTALL)
+
+
+@pytest.fixture
+def tables(wire, tx, monkeypatch):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    for table in ("accounts", "reports"):
+        wire.client.create_table(
+            TableName=table,
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    for name in ("alice", "bob"):
+        tx.run(lambda t, name=name: t.put("accounts", {"pk": name}, {"balance": 100, "open": True}))
+    put(tx, {"pk": "unrelated"})
+    return wire.client
+
+
+def balances(tx):
+    items = tx.snapshot([("accounts", {"pk": name}) for name in ("alice", "bob")])
+    return [item["balance"] for item in items]
+
+
+@pytest.mark.usefixtures("tables")
+@pytest.mark.parametrize("document", ["README.md", "docs/transactions.md"])
+def test_the_transfer_moves_five(tx, document):
+    (example,) = (code for code in blocks(document) if "transfer(" in code)
+    exec(compile(example, document, "exec"), {})  # noqa: S102 - our own documents
+    assert balances(tx) == [95, 105]
+
+
+def test_the_guarded_commit_is_made_under_its_lock(tables, tx):
+    (example,) = (code for code in blocks("docs/transactions.md") if "t.guard(lock)" in code)
+    with LockClient("coordination", client=tables, heartbeat=timedelta(seconds=5)) as locks:
+        names = {"locks": locks, "tx": tx, "slow_work": lambda: 7}
+        exec(compile(example, "docs/transactions.md", "exec"), names)  # noqa: S102 - our own
+    assert tx.snapshot([("reports", {"pk": "2024"})]) == [{"pk": "2024", "rows": 7}]
