@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from stacks.application import Application
 
 ROOT = Path(__file__).resolve().parents[2]
 STACKS = ("Records", "Network", "Data", "Api", "Service", "Observability")
-ENVIRONMENTS = ("local", "dev", "prod")
+REAL = ("dev", "prod")
+ENVIRONMENTS = ("local", *REAL)
 
 Template = dict[str, Any]
 
@@ -60,21 +62,33 @@ def synthesize(environment: str, outdir: Path) -> Synthesized:
     )
 
 
-# One worker synthesizes an environment, and runs what looks at it.
-_PARAMS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ENVIRONMENTS]
-
-
-@pytest.fixture(scope="session", params=_PARAMS)
-def synthesized(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
-    """Each environment in turn, without the built-in validation: two thirds of the time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CDK_VALIDATION", "false")
-        yield synthesize(request.param, tmp_path_factory.mktemp(request.param))
+def _each(*environments: str) -> list[Any]:
+    # One worker synthesizes an environment, and runs what looks at it.
+    return [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in environments]
 
 
 @pytest.fixture(scope="session")
-def real(synthesized: Synthesized) -> Synthesized:
+def synthesized_once(tmp_path_factory: pytest.TempPathFactory):
+    """Synthesizes an environment, without the built-in validation: two thirds of the time."""
+
+    @cache
+    def once(environment: str) -> Synthesized:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("CDK_VALIDATION", "false")
+            return synthesize(environment, tmp_path_factory.mktemp(environment))
+
+    return once
+
+
+@pytest.fixture(scope="session", params=_each(*ENVIRONMENTS))
+def synthesized(request: pytest.FixtureRequest, synthesized_once) -> Synthesized:
+    """Each environment in turn."""
+    made: Synthesized = synthesized_once(request.param)
+    return made
+
+
+@pytest.fixture(scope="session", params=_each(*REAL))
+def real(request: pytest.FixtureRequest, synthesized_once) -> Synthesized:
     """Each environment that is deployed to AWS."""
-    if synthesized.name == "local":
-        pytest.skip("the emulated environment leaves this out")
-    return synthesized
+    made: Synthesized = synthesized_once(request.param)
+    return made

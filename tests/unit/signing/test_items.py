@@ -97,7 +97,7 @@ VALUES = st.recursive(
     | st.text(max_size=5)
     | st.binary(max_size=5),
     lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(min_size=1, max_size=3), inner, max_size=3)
     ),
     max_leaves=8,
 )
@@ -118,7 +118,7 @@ def test_equal_values_and_only_those_give_equal_bytes(one, other):
     assert same == (kinds(one) == kinds(other))
 
 
-@given(st.dictionaries(st.text(max_size=3), VALUES, max_size=4), st.randoms())
+@given(st.dictionaries(st.text(min_size=1, max_size=3), VALUES, max_size=4), st.randoms())
 def test_the_order_of_a_map_does_not_matter(mapping, random):
     names = list(mapping)
     random.shuffle(names)
