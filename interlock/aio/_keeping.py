@@ -8,8 +8,10 @@ from datetime import timedelta
 from typing import Any, Self, TypeAlias
 
 from interlock._drivers.aiobotocore import AiobotocoreDriver
-from interlock._protocol.locks.acquiring import Acquisition
+from interlock._drivers.gauge import Gauge
+from interlock._protocol.locks.acquiring import Taking
 from interlock._protocol.locks.grant import Grant
+from interlock._protocol.locks.handing import export
 from interlock._protocol.locks.held import Held
 from interlock._protocol.locks.releasing import PATIENCE, release
 from interlock._protocol.locks.renewing import renew
@@ -37,6 +39,11 @@ class Lock(Held):
         """Give the lock back; as the blocking `Lock.release`."""
         return await self._keeping.release(self._grant)
 
+    def export(self) -> str:
+        """Let go of the lock for another process to adopt; as the blocking `Lock.export`."""
+        self.ensure()
+        return self._keeping.export(self._grant)
+
     async def __aenter__(self) -> Self:
         self.ensure()
         return self
@@ -55,6 +62,35 @@ class Lock(Held):
 
 
 OnLost: TypeAlias = Callable[[Lock, LossReason], Awaitable[None] | None]
+
+
+class LockSet(tuple[Lock, ...]):
+    """Locks that were taken together, in the order of their names; gives all back at its end."""
+
+    __slots__ = ()
+
+    async def release(self) -> bool:
+        """Give all back; as the blocking `LockSet.release`."""
+        results = await asyncio.gather(*(lock.release() for lock in self), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return all(results)
+
+    def ensure(self) -> None:
+        """Return if all are held at this moment, else raise `LockLost`."""
+        for lock in self:
+            lock.ensure()
+
+    async def __aenter__(self) -> Self:
+        self.ensure()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        ends = (lock.__aexit__(kind, *rest) for lock in self)
+        for result in await asyncio.gather(*ends, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
 
 
 class Loss:
@@ -79,8 +115,13 @@ class Keeping:
     """The locks that a client holds. Each has a timer of the event loop, and a task when due."""
 
     def __init__(
-        self, settings: Settings, driver: AiobotocoreDriver, on_lost: OnLost | None
+        self,
+        settings: Settings,
+        driver: AiobotocoreDriver,
+        on_lost: OnLost | None,
+        gauge: Gauge,
     ) -> None:
+        self._gauge = gauge
         self.settings = settings
         self.clock = driver.monotonic
         self._driver = driver
@@ -100,6 +141,12 @@ class Keeping:
         self._locks[grant] = lock, on_lost
         self._schedule(grant, grant.due)
         return lock
+
+    def export(self, grant: Grant) -> str:
+        """End a grant here, and return what another process adopts."""
+        text = export(grant)
+        self._let_go(grant)
+        return text
 
     async def release(self, grant: Grant) -> bool:
         """Give a lock back; say whether it was still held, as far as can be told."""
@@ -133,7 +180,7 @@ class Keeping:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def abandon(self, acquisition: Acquisition) -> None:
+    async def abandon(self, acquisition: Taking[Any]) -> None:
         """Give back what may have been granted although its answer was lost, or not waited for."""
         try:
             await self._driver.run(acquisition.abandon())
@@ -181,6 +228,7 @@ class Keeping:
         grant.told = True
         error = grant.error()
         _log.warning("%s", error)
+        self._gauge.lost()
         for tell_one in filter(None, (self._on_lost, on_lost)):
             self.start(_tell(tell_one, lock, error.reason))
 

@@ -1,24 +1,30 @@
 """Distributed locks on DynamoDB, awaitable; the protocol is that of `interlock.locks`."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from datetime import timedelta
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from interlock._drivers.aiobotocore import AiobotocoreDriver
 from interlock._drivers.clients import warn_of_timeouts
 from interlock._drivers.clocks import lease_clock
+from interlock._drivers.gauge import Gauge
 from interlock._drivers.owner import default_owner
-from interlock._protocol.locks.acquiring import Acquisition
+from interlock._protocol.locks.acquiring import Acquisition, Taking
+from interlock._protocol.locks.handing import adopt
 from interlock._protocol.locks.reading import inspect
 from interlock._protocol.locks.record import LockRecord
 from interlock._protocol.locks.settings import Settings, checked_name
 from interlock._protocol.locks.sightings import Sightings
+from interlock._protocol.locks.together import JointAcquisition
 from interlock.aio._election import LeaderElection
-from interlock.aio._keeping import Keeping, Lock, Loss, OnLost
+from interlock.aio._keeping import Keeping, Lock, LockSet, Loss, OnLost
 from interlock.errors import InvalidValue, LockClientClosed, LockTimeout, LossReason
+from interlock.metrics import Metrics
 
-__all__ = ["LeaderElection", "Lock", "LockClient", "LockRecord", "Loss", "LossReason"]
+__all__ = ["LeaderElection", "Lock", "LockClient", "LockRecord", "LockSet", "Loss", "LossReason"]
+
+T = TypeVar("T")
 
 
 class LockClient:
@@ -44,6 +50,7 @@ class LockClient:
         owner: str | None = None,
         max_clock_skew: timedelta | None = None,
         on_lost: OnLost | None = None,
+        metrics: Metrics | None = None,
         driver: AiobotocoreDriver | None = None,
     ) -> None:
         if client is None and driver is None:
@@ -66,7 +73,8 @@ class LockClient:
         self._owner = owner
         self._closing = asyncio.Event()
         self._sightings = Sightings()
-        self._keeping = Keeping(self._settings, patient, on_lost)
+        self._gauge = Gauge(table, metrics)
+        self._keeping = Keeping(self._settings, patient, on_lost, self._gauge)
 
     def acquire(
         self,
@@ -91,6 +99,32 @@ class LockClient:
             return await self.acquire(name, timeout=timedelta(), lease=lease, data=data)
         except LockTimeout:
             return None
+
+    async def acquire_all(
+        self,
+        names: Iterable[str],
+        *,
+        timeout: timedelta | None = None,  # noqa: ASYNC109 - judged within the operation
+        lease: timedelta | None = None,
+        data: Any = None,
+    ) -> LockSet:
+        """Take up to 100 locks by one transaction; as the blocking `LockClient.acquire_all`."""
+        self._check_open()
+        owner = self._owner or default_owner()
+        wishes = [
+            self._settings.wish(name, owner=owner, timeout=timeout, lease=lease, data=data)
+            for name in names
+        ]
+        acquisition = JointAcquisition(self._settings, wishes, self._sightings)
+        grants = await self._run(acquisition)
+        self._gauge.acquired(acquisition, len(grants))
+        return LockSet([await self._keeping.hold(grant, data) for grant in grants])
+
+    async def adopt(self, exported: str) -> Lock:
+        """Go on holding an exported lock; as the blocking `LockClient.adopt`."""
+        self._check_open()
+        grant = await self._driver.run(adopt(self._settings, exported))
+        return await self._keeping.hold(grant, None)
 
     async def release(self, lock: Lock) -> bool:
         """Give a lock back; as `Lock.release`."""
@@ -120,18 +154,27 @@ class LockClient:
         on_lost: OnLost | None,
     ) -> Lock:
         """Take a lock; what `acquire` awaits."""
-        if self._closing.is_set():
-            raise LockClientClosed
+        self._check_open()
         owner = self._owner or default_owner()
         wish = self._settings.wish(name, owner=owner, timeout=timeout, lease=lease, data=data)
         acquisition = Acquisition(self._settings, wish, self._sightings)
+        grant = await self._run(acquisition)
+        self._gauge.acquired(acquisition)
+        return await self._keeping.hold(grant, data, on_lost)
+
+    def _check_open(self) -> None:
+        if self._closing.is_set():
+            raise LockClientClosed
+
+    async def _run(self, acquisition: Taking[T]) -> T:
+        """Run an acquisition; have what one that fails may have been granted given back."""
         try:
-            grant = await self._driver.run(acquisition.run())
+            return await self._driver.run(acquisition.run())
         except BaseException:
+            self._gauge.not_acquired(acquisition)
             # Not waited for: a cancelled caller goes on at once.
             self._keeping.start(self._keeping.abandon(acquisition))
             raise
-        return await self._keeping.hold(grant, data, on_lost)
 
     async def _sleep(self, seconds: float) -> None:
         """Wait between looks at a lock that others hold, until this client is closed."""

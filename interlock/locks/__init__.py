@@ -7,6 +7,6 @@ from interlock._protocol.locks.record import LockRecord
 from interlock.errors import LossReason
 from interlock.locks._client import LockClient
 from interlock.locks._election import LeaderElection
-from interlock.locks._keeping import Lock, Loss
+from interlock.locks._keeping import Lock, LockSet, Loss
 
-__all__ = ["LeaderElection", "Lock", "LockClient", "LockRecord", "Loss", "LossReason"]
+__all__ = ["LeaderElection", "Lock", "LockClient", "LockRecord", "LockSet", "Loss", "LossReason"]

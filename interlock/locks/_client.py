@@ -2,21 +2,27 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from interlock._drivers.boto3 import Boto3Driver
 from interlock._drivers.clients import OWN_TIMEOUT, own_client, warn_of_timeouts
 from interlock._drivers.clocks import lease_clock
+from interlock._drivers.gauge import Gauge
 from interlock._drivers.owner import default_owner
-from interlock._protocol.locks.acquiring import Acquisition
+from interlock._protocol.locks.acquiring import Acquisition, Taking
+from interlock._protocol.locks.handing import adopt
 from interlock._protocol.locks.reading import inspect
 from interlock._protocol.locks.record import LockRecord
 from interlock._protocol.locks.settings import Settings, checked_name
 from interlock._protocol.locks.sightings import Sightings
+from interlock._protocol.locks.together import JointAcquisition
 from interlock.errors import LockClientClosed, LockTimeout, LossReason
-from interlock.locks._keeping import Keeping, Lock
+from interlock.locks._keeping import Keeping, Lock, LockSet
+from interlock.metrics import Metrics
+
+T = TypeVar("T")
 
 _log = logging.getLogger("interlock")
 
@@ -32,6 +38,8 @@ class LockClient:
     often a waiter looks. `owner` is shown to people (default host and process). `client` is a boto3
     DynamoDB client; by default one is made, with timeouts of 1 and 2 s and no retries of its own.
     `on_lost(lock, reason)` is called once for each lock that is lost, on the heartbeat's thread.
+    `metrics` (`EmbeddedMetrics()`; default: nobody) takes locks acquired, contended and lost, and
+    the time that acquisitions took.
 
     A waiter takes over the lock of a dead holder after watching it for a lease. `max_clock_skew`
     lets it do so as soon as the lease is over by the wall clocks of both, which then must never
@@ -51,6 +59,7 @@ class LockClient:
         client: Any = None,
         max_clock_skew: timedelta | None = None,
         on_lost: Callable[[Lock, LossReason], None] | None = None,
+        metrics: Metrics | None = None,
         driver: Boto3Driver | None = None,
     ) -> None:
         self._settings = Settings.of(
@@ -67,7 +76,8 @@ class LockClient:
         if client is not None:
             warn_of_timeouts(client, lease.total_seconds())
         self._closing = threading.Event()
-        self._keeping = Keeping(self._settings, self._make_driver, on_lost)
+        self._gauge = Gauge(table, metrics)
+        self._keeping = Keeping(self._settings, self._make_driver, on_lost, self._gauge)
 
     def acquire(
         self,
@@ -88,16 +98,12 @@ class LockClient:
         `TableNotFound`, `AccessDenied`, `RequestRefused`; `Throttled` or `ServiceUnavailable` when
         the store has not answered for 15 s or the time is up; `LockClientClosed`.
         """
-        if self._closing.is_set():
-            raise LockClientClosed
+        self._check_open()
         owner = self._owner or default_owner()
         wish = self._settings.wish(name, owner=owner, timeout=timeout, lease=lease, data=data)
         acquisition = Acquisition(self._settings, wish, self._sightings)
-        try:
-            grant = self._driver.run(acquisition.run())
-        except BaseException:
-            self._abandon(acquisition)
-            raise
+        grant = self._take(acquisition)
+        self._gauge.acquired(acquisition)
         return self._keeping.hold(grant, data, on_lost)
 
     def try_acquire(
@@ -112,6 +118,40 @@ class LockClient:
             return self.acquire(name, timeout=timedelta(), lease=lease, data=data)
         except LockTimeout:
             return None
+
+    def acquire_all(
+        self,
+        names: Iterable[str],
+        *,
+        timeout: timedelta | None = None,
+        lease: timedelta | None = None,
+        data: Any = None,
+    ) -> LockSet:
+        """Take up to 100 locks by one transaction: all of them, or none while it waits.
+
+        Two round trips if they are free. Raises what `acquire` does, and `InvalidValue` for names
+        that are not different, none, or too many.
+        """
+        self._check_open()
+        owner = self._owner or default_owner()
+        wishes = [
+            self._settings.wish(name, owner=owner, timeout=timeout, lease=lease, data=data)
+            for name in names
+        ]
+        acquisition = JointAcquisition(self._settings, wishes, self._sightings)
+        grants = self._take(acquisition)
+        self._gauge.acquired(acquisition, len(grants))
+        return self._keeping.hold_all(grants, data)
+
+    def adopt(self, exported: str) -> Lock:
+        """Go on holding a lock that another process has let go of by `Lock.export`.
+
+        Its fencing token stays; `data` is not handed over. Only the first to adopt it holds it.
+        Raises `LockLost` if its lease ran out and another took it, or it was adopted before;
+        `InvalidValue`, `AccessDenied`, `TableNotFound`, `Throttled`, `ServiceUnavailable`.
+        """
+        self._check_open()
+        return self._keeping.hold(self._driver.run(adopt(self._settings, exported)), None)
 
     def release(self, lock: Lock) -> bool:
         """Give a lock back; as `Lock.release`."""
@@ -158,8 +198,20 @@ class LockClient:
         if self._closing.wait(seconds):
             raise LockClientClosed
 
-    def _abandon(self, acquisition: Acquisition) -> None:
-        """Give back what may have been granted although its answer was lost."""
+    def _check_open(self) -> None:
+        if self._closing.is_set():
+            raise LockClientClosed
+
+    def _take(self, acquisition: Taking[T]) -> T:
+        """Run an acquisition; give back what one that fails may have been granted."""
+        try:
+            return self._driver.run(acquisition.run())
+        except BaseException:
+            self._gauge.not_acquired(acquisition)
+            self._abandon(acquisition)
+            raise
+
+    def _abandon(self, acquisition: Taking[Any]) -> None:
         try:
             self._driver.run(acquisition.abandon())
         except Exception:  # noqa: BLE001 - the caller gets the error that came first

@@ -2,19 +2,21 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Self, TypeAlias
 
 from interlock._drivers.boto3 import Boto3Driver
+from interlock._drivers.gauge import Gauge
 from interlock._drivers.heartbeat import Heartbeat
 from interlock._drivers.lifecycle import watch_process
 from interlock._protocol.locks.grant import Grant
+from interlock._protocol.locks.handing import export
 from interlock._protocol.locks.held import Held
 from interlock._protocol.locks.releasing import PATIENCE, release
 from interlock._protocol.locks.renewing import renew
 from interlock._protocol.locks.settings import Settings
-from interlock.errors import InterlockError, LossReason
+from interlock.errors import InterlockError, LockLost, LossReason
 
 _log = logging.getLogger("interlock")
 _CLOSING = 10.0  # seconds that closing keeps trying
@@ -48,6 +50,15 @@ class Lock(Held):
         """
         return self._keeping.release(self._grant)
 
+    def export(self) -> str:
+        """Let go of the lock without giving it back, and return what another process adopts.
+
+        No heartbeat follows: who gets the text has the rest of the lease for `LockClient.adopt`.
+        Raises `LockLost` if it is not held any more.
+        """
+        self.ensure()
+        return self._keeping.export(self._grant)
+
     def __enter__(self) -> Self:
         self.ensure()
         return self
@@ -66,6 +77,46 @@ class Lock(Held):
 
 
 OnLost: TypeAlias = Callable[[Lock, LossReason], None]
+
+
+class LockSet(tuple[Lock, ...]):
+    """Locks that were taken together, in the order of their names; gives all back at its end."""
+
+    __slots__ = ()
+
+    def release(self) -> bool:
+        """Give all back; return False if it is certain of one that it had been lost before.
+
+        Tries each, whatever becomes of the others, and then raises the first error.
+        """
+        held, errors = True, []
+        for lock in self:
+            try:
+                held = lock.release() and held
+            except InterlockError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return held
+
+    def ensure(self) -> None:
+        """Return if all are held at this moment, else raise `LockLost`."""
+        for lock in self:
+            lock.ensure()
+
+    def __enter__(self) -> Self:
+        self.ensure()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        lost: list[LockLost] = []
+        for lock in self:
+            try:
+                lock.__exit__(kind, *rest)
+            except LockLost as error:
+                lost.append(error)
+        if lost:
+            raise lost[0]
 
 
 class Loss:
@@ -94,7 +145,9 @@ class Keeping:
         settings: Settings,
         make_driver: Callable[[], Boto3Driver],
         on_lost: OnLost | None,
+        gauge: Gauge,
     ) -> None:
+        self._gauge = gauge
         self.settings = settings
         self._make_driver = make_driver
         self._driver = make_driver()
@@ -118,6 +171,24 @@ class Keeping:
             self._give_back(grant, PATIENCE)
             raise
         return lock
+
+    def hold_all(self, grants: Sequence[Grant], data: Any) -> LockSet:
+        """Keep locks that were granted together, or give all of them back."""
+        locks: list[Lock] = []
+        try:
+            for grant in grants:
+                locks.append(self.hold(grant, data))  # noqa: PERF401 - those so far are needed
+        except BaseException:
+            for grant in grants:
+                self._give_back(grant, PATIENCE)
+            raise
+        return LockSet(locks)
+
+    def export(self, grant: Grant) -> str:
+        """End a grant here, and return what another process adopts."""
+        text = export(grant)
+        self._let_go(grant)
+        return text
 
     def release(self, grant: Grant, patience: float = PATIENCE) -> bool:
         """Give a lock back; say whether it was still held, as far as can be told."""
@@ -186,6 +257,7 @@ class Keeping:
             return
         error = grant.error()
         _log.warning("%s", error)
+        self._gauge.lost()
         for tell_one in filter(None, (self._on_lost, on_lost)):
             try:
                 tell_one(lock, error.reason)

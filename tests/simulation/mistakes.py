@@ -122,7 +122,7 @@ MISTAKES = (
         "no take-over at all",
         "lock-storm",
         acquiring,
-        "if now >= self._sightings.dead_at(self._wish.name, version):",
+        "if now >= self._sightings.dead_at(self.wish.name, version):",
         "if False:",
         "no progress",
     ),

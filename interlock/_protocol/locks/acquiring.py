@@ -12,7 +12,7 @@ only slow. No wall clock decides, unless `skew` says how far apart wall clocks m
 import logging
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from interlock._protocol.faults import Fault, NotSent, Refused
 from interlock._protocol.locks import record
@@ -33,6 +33,8 @@ from interlock._protocol.requests import (
 )
 from interlock.errors import LockTimeout
 
+T_co = TypeVar("T_co", covariant=True)
+
 _log = logging.getLogger("interlock")
 # Most locks are free again in a moment: who has just begun to wait looks by trying to take it, and
 # saves a round trip when it is. Who has waited for longer reads, at a fifth of the price.
@@ -40,17 +42,35 @@ _TRIES = 10
 _MOST_DOUBTS = 50  # attempts remembered that may yet be carried out; IN takes 100 operands
 
 
+class Taking(Protocol[T_co]):
+    """An acquisition, of one lock or of several."""
+
+    @property
+    def contended(self) -> bool:
+        """Whether it met another holder."""
+
+    @property
+    def waited(self) -> float:
+        """The seconds that it took."""
+
+    def run(self) -> Operation[T_co]:
+        """Return what was granted."""
+
+    def abandon(self) -> Operation[None]:
+        """Give back what an acquisition that failed may have been granted. One try, no promise."""
+
+
 class Acquisition:
     """One acquisition of one lock. `contended` says whether it met another holder."""
 
     def __init__(self, settings: Settings, wish: Wish, sightings: Sightings) -> None:
         self._settings = settings
-        self._wish = wish
+        self.wish = wish
         self._sightings = sightings
-        self._beat = settings.beat(wish.lease) if wish.heartbeats else float("inf")
-        self._patience = Patience(settings.table)
+        self.beat = settings.beat(wish.lease) if wish.heartbeats else float("inf")
+        self.patience = Patience(settings.table)
         # Versions that we sent and that may be in the record, now or later.
-        self._doubts: dict[str, float] = {}
+        self.doubts: dict[str, float] = {}
         self._began = 0.0
         self._looks = 0
         self.contended = False
@@ -62,41 +82,71 @@ class Acquisition:
         Raises `LockTimeout`; `TableNotFound`, `AccessDenied` or `RequestRefused` at once;
         `Throttled` or `ServiceUnavailable` when the store has not answered for too long.
         """
-        wish = self._wish
-        self._began = yield Monotonic()
-        deadline = float("inf") if wish.timeout is None else self._began + wish.timeout
-        self._patience.deadline = deadline
+        self.begin((yield Monotonic()))
         item: Mapping[str, Any] | None = None
         while True:
             grant, item = yield from self._attempt(item)
             if grant is not None:
-                self._sightings.forget(wish.name)
                 return grant
-            while item is not None and not (yield from self._takeable(item)):
-                yield from self._pause(item, deadline)
+            while item is not None and not (yield from self.takeable(item)):
+                yield from self.pause(item)
                 self._looks += 1
-                item = (yield from self._look()) if self._looks > _TRIES else None
+                item = (yield from self.look()) if self._looks > _TRIES else None
+
+    def begin(self, now: float) -> None:
+        """Let the time of the caller count from here."""
+        self._began = now
+        if self.wish.timeout is not None:
+            self.patience.deadline = now + self.wish.timeout
 
     def abandon(self) -> Operation[None]:
         """Give back what an acquisition that failed may have been granted. One try, no promise."""
-        if not self._doubts:
+        if not self.doubts:
             return
         wall = yield from wall_clock()
-        own = tuple(self._doubts)
+        own = tuple(self.doubts)
         try:
-            yield record.release_call(self._settings.table, self._wish.name, wall=wall, own=own)
+            yield record.release_call(self._settings.table, self.wish.name, wall=wall, own=own)
         except Fault as fault:
-            _log.debug("nothing to give back of lock %r: %s", self._wish.name, fault)
+            _log.debug("nothing to give back of lock %r: %s", self.wish.name, fault)
 
     def _attempt(
         self, seen: Mapping[str, Any] | None
     ) -> Operation[tuple[Grant | None, Mapping[str, Any] | None]]:
         """Try to take the lock once: a grant, or the record that refused it, or neither."""
-        wish, version = self._wish, (yield NewId())
-        wall, sent = (yield WallClock()), (yield Monotonic())
+        version, wall, sent = (yield NewId()), (yield WallClock()), (yield Monotonic())
+        update = self.update(version, wall, sent, seen)
+        try:
+            reply = yield record.grant_call(update)
+        except Refused as refusal:
+            if refusal.condition_failed and record.version_of(refusal.item) == version:
+                # An earlier copy of this very call was carried out, and its reply lost.
+                return (yield from self.granted(refusal.item, version)), None
+            if not refusal.resent:
+                del self.doubts[version]
+            if not refusal.condition_failed:
+                yield from self.patience.after(refusal)
+                return None, None
+            if refusal.item is None:  # a store that does not say what refused
+                return None, (yield from self.look())
+            return None, (yield from self.met(refusal.item))
+        except Fault as fault:
+            if isinstance(fault, NotSent):
+                del self.doubts[version]
+            yield from self.patience.after(fault)
+            return None, None
+        self.patience.answered()
+        return (yield from self.granted(reply["Attributes"], version)), None
+
+    def update(
+        self, version: str, wall: float, sent: float, seen: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """Return the update that takes the lock, from `seen` too, and expect it to be made."""
+        wish = self.wish
         dead = record.version_of(seen) or self._sightings.dead(wish.name, sent)
-        takeable = tuple(self._doubts) if dead is None else (dead, *self._doubts)
-        update = record.grant_update(
+        takeable = tuple(self.doubts) if dead is None else (dead, *self.doubts)
+        self.doubt(version, sent)
+        return record.grant_update(
             self._settings.table,
             wish.name,
             version=version,
@@ -106,95 +156,75 @@ class Acquisition:
             wall=wall,
             takeable=takeable,
         )
-        self._doubt(version, sent)
-        try:
-            reply = yield record.grant_call(update)
-        except Refused as refusal:
-            if refusal.condition_failed and record.version_of(refusal.item) == version:
-                # An earlier copy of this very call was carried out, and its reply lost.
-                return (yield from self._granted(refusal.item, version)), None
-            if not refusal.resent:
-                del self._doubts[version]
-            if not refusal.condition_failed:
-                yield from self._patience.after(refusal)
-                return None, None
-            if refusal.item is None:  # a store that does not say what refused
-                return None, (yield from self._look())
-            return None, (yield from self._met(refusal.item))
-        except Fault as fault:
-            if isinstance(fault, NotSent):
-                del self._doubts[version]
-            yield from self._patience.after(fault)
-            return None, None
-        self._patience.answered()
-        return (yield from self._granted(reply["Attributes"], version)), None
 
-    def _granted(self, item: Mapping[str, Any] | None, version: str) -> Operation[Grant | None]:
+    def granted(self, item: Mapping[str, Any] | None, version: str) -> Operation[Grant | None]:
         """Return the grant, unless its reply came so late that its lease is over."""
-        wish, sent = self._wish, self._doubts[version]
+        wish, sent = self.wish, self.doubts[version]
         now = yield Monotonic()
         until = lease_end(sent, wish.lease)
         if item is None or now >= until:
             return None
+        self._sightings.forget(wish.name)
         self.waited = now - self._began
         return Grant(
             wish.name,
             record.fence_of(item),
             version,
             wish.lease,
-            self._beat,
+            self.beat,
             until,
-            min(sent + self._beat, until),
+            min(sent + self.beat, until),
             wish.owner,
         )
 
-    def _met(self, item: Mapping[str, Any] | None) -> Operation[Mapping[str, Any] | None]:
+    def met(self, item: Mapping[str, Any] | None) -> Operation[Mapping[str, Any] | None]:
         """Take note of a holder; return its record, None if the lock is free."""
-        self._patience.answered()
+        self.patience.answered()
         version = record.version_of(item)
         if item is None or version is None:
             return None
-        if version in self._doubts:  # our own grant, unanswered: the next attempt takes it over
+        if version in self.doubts:  # our own grant, unanswered: the next attempt takes it over
             return None
         self.contended = True
         lease = record.lease_of(item) or self._settings.lease
-        self._sightings.see(self._wish.name, version, lease, (yield from monotonic()))
+        self._sightings.see(self.wish.name, version, lease, (yield from monotonic()))
         return item
 
-    def _look(self) -> Operation[Mapping[str, Any] | None]:
+    def look(self) -> Operation[Mapping[str, Any] | None]:
         """Read the record: cheaper than a write that is refused."""
-        name = self._wish.name
+        name = self.wish.name
         while True:
             try:
                 reply = yield record.read_call(self._settings.table, name)
             except Fault as fault:
-                yield from self._patience.after(fault)
+                yield from self.patience.after(fault)
             else:
-                return (yield from self._met(reply.get("Item")))
+                return (yield from self.met(reply.get("Item")))
 
-    def _takeable(self, item: Mapping[str, Any]) -> Operation[bool]:
+    def takeable(self, item: Mapping[str, Any]) -> Operation[bool]:
         """Say whether the holder is dead for certain."""
         version = record.version_of(item) or ""
         now = yield from monotonic()
-        if now >= self._sightings.dead_at(self._wish.name, version):
+        if now >= self._sightings.dead_at(self.wish.name, version):
             return True
         skew, until = self._settings.skew, item.get("held_until")
         if skew is None or until is None:
             return False
         return bool((yield from wall_clock()) > int(until["N"]) / 1000 + skew)
 
-    def _pause(self, item: Mapping[str, Any], deadline: float) -> Operation[None]:
+    def pause(self, item: Mapping[str, Any]) -> Operation[None]:
         """Wait before the next look; raise `LockTimeout` if there is no time for one."""
+        deadline = self.patience.deadline
         now = yield from monotonic()
         if now >= deadline:
             waited = timedelta(seconds=now - self._began)
-            raise LockTimeout(self._wish.name, waited, LockRecord.of(item))
+            raise LockTimeout(self.wish.name, waited, LockRecord.of(item))
         version = record.version_of(item) or ""
-        dead_at = self._sightings.dead_at(self._wish.name, version)
+        dead_at = self._sightings.dead_at(self.wish.name, version)
         spread = self._settings.poll * (0.5 + (yield from draw()))
         yield from sleep(max(0.0, min(spread, dead_at - now, deadline - now)))
 
-    def _doubt(self, version: str, sent: float) -> None:
-        if len(self._doubts) >= _MOST_DOUBTS:
-            del self._doubts[next(iter(self._doubts))]
-        self._doubts[version] = sent
+    def doubt(self, version: str, sent: float) -> None:
+        if len(self.doubts) >= _MOST_DOUBTS:
+            del self.doubts[next(iter(self.doubts))]
+        self.doubts[version] = sent
