@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from interlock import LockClient, TransactionClient
 from interlock._drivers.clients import CLIENT_CONFIG
-from interlock.errors import ConditionFailed, LockLost, LockTimeout, LossReason
+from interlock.errors import GuardFailed, LockLost, LockTimeout, LossReason
 
 SPAWN = multiprocessing.get_context("spawn")
 PROCESSES, ROUNDS = 8, 6
@@ -123,7 +123,7 @@ def written(action):
         action()
     except ClientError as refused:
         return [reason["Code"] for reason in refused.response["CancellationReasons"]]
-    except (ConditionFailed, LockLost) as error:
+    except (GuardFailed, LockLost) as error:
         return type(error).__name__, getattr(error, "reason", None)
     return "written"
 
@@ -210,7 +210,7 @@ def test_what_a_stopped_holder_writes_after_a_take_over_is_refused(endpoint, cli
         os.kill(worker.pid, signal.SIGCONT)
         assert told(pipe) == ["ConditionalCheckFailed", "None"]
         pipe.send("transact")
-        assert told(pipe)[0] == "ConditionFailed"
+        assert told(pipe)[0] == "GuardFailed"
         assert content(client, table) == "parent"
         pipe.send("lost")
         assert told(pipe) == (True, timedelta())
