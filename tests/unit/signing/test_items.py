@@ -97,7 +97,8 @@ VALUES = st.recursive(
     | st.text(max_size=5)
     | st.binary(max_size=5),
     lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(min_size=1, max_size=3), inner, max_size=3)
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(min_size=1, max_size=3), inner, max_size=3)
     ),
     max_leaves=8,
 )
