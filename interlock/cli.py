@@ -10,7 +10,11 @@ from typing import Any, NoReturn
 from urllib.parse import quote, urlencode
 
 import boto3
-import click
+
+try:
+    import click
+except ImportError as missing:
+    raise ImportError("the command needs click: pip install 'interlock[cli]'") from missing
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.httpsession import URLLib3Session

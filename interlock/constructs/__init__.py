@@ -3,6 +3,13 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+try:
+    import aws_cdk  # noqa: F401 - to say which extra brings it, where it is missing
+except ImportError as error:
+    raise ImportError(
+        "interlock.constructs needs aws-cdk-lib: pip install 'interlock[cdk]'"
+    ) from error
+
 from interlock.constructs.coordination_table import CoordinationTable
 from interlock.constructs.leader_election import LeaderElectedService
 from interlock.constructs.runtime_layer import RuntimeLayer

@@ -42,11 +42,20 @@ _HOMES = {
     "verify_message": "interlock.signing._http",
 }
 
+_BROUGHT_BY_VERIFY = ("jwt", "cryptography", "http_message_signatures")
+
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    try:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name in _BROUGHT_BY_VERIFY:
+            raise ImportError(
+                f"{name} needs {error.name}: pip install 'interlock[verify]'"
+            ) from error
+        raise
 
 
 def __dir__() -> list[str]:
