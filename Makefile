@@ -64,7 +64,7 @@ types: install  ## mypy --strict
 	$(BIN)/mypy $(CODE)
 
 synth: install  ## Synthesize the CloudFormation templates of ENV
-	$(CDK) synth --quiet --all -c env=$(ENV)
+	$(CDK) synth --quiet -c env=$(ENV)
 
 diff: install  ## Compare ENV with what is deployed
 	$(CDK) diff --all -c env=$(ENV)

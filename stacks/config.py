@@ -1,23 +1,29 @@
 """What differs between environments: read from `cdk.json`, checked before a stack is made."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from ipaddress import IPv4Network
 from typing import Any
 
 import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
 from constructs import Node
 
+RETENTION_DAYS = (1, 7, 14, 30, 90, 365)
 _REQUIRED_WHERE_REAL = ("alarm_email", "monthly_budget", "reserved_concurrency")
-_CODE_SIGNING = ("warn", "enforce")
 _LEAST_ZONES = 2  # an Application Load Balancer wants subnets in two zones
 
 
-class UnknownEnvironment(Exception):
+class EnvironmentRefused(Exception):
+    """The app's context chooses no environment that can be deployed; says all that is wrong."""
+
+
+class UnknownEnvironment(EnvironmentRefused):
     """`-c env=` names an environment that `cdk.json` does not have, or none."""
 
 
-class IncompleteEnvironment(Exception):
+class IncompleteEnvironment(EnvironmentRefused):
     """The environment in `cdk.json` lacks values or has ones that cannot be deployed."""
 
 
@@ -57,6 +63,11 @@ class Environment:
         return cdk.Environment(account=self.account, region=self.region)
 
     @property
+    def architecture(self) -> ec2.InstanceArchitecture:
+        """The processor of the instance type, for which there are an image and wheels."""
+        return ec2.InstanceType(self.instance_type).architecture
+
+    @property
     def removal_policy(self) -> cdk.RemovalPolicy:
         """What happens to data when its stack is deleted."""
         return cdk.RemovalPolicy.RETAIN if self.stateful else cdk.RemovalPolicy.DESTROY
@@ -71,7 +82,7 @@ def environment_of(node: Node) -> Environment:
     known: Mapping[str, Mapping[str, Any]] = node.try_get_context("environments") or {}
     name = node.try_get_context("env")
     if name not in known:
-        said = "no environment is chosen" if name is None else f"no environment {name!r}"
+        said = "no environment is chosen" if name is None else f"there is no environment {name!r}"
         raise UnknownEnvironment(f"{said}; use -c env={'|'.join(known)} (cdk.json, environments)")
     return parse(str(name), known[name])
 
@@ -82,39 +93,97 @@ def parse(name: str, values: Mapping[str, Any]) -> Environment:
     optional = {field.name for field in fields(Environment) if field.default is not MISSING}
     problems = [f"{key} is missing" for key in sorted(known - optional - values.keys())]
     problems += [f"{key} is not known" for key in sorted(values.keys() - known)]
-    if not problems:
-        problems = list(_wrong(values))
+    problems += [
+        f"{key} is {values[key]!r}; give {wanted}"
+        for key, (fits, wanted) in _WANTED.items()
+        if key in values and not (values[key] is None and key in optional) and not fits(values[key])
+    ]
+    # How values go together can be said only of those that make sense by themselves.
+    problems = problems or _wrong_together(values)
     if problems:
-        raise IncompleteEnvironment(f"environment {name!r} in cdk.json: {'; '.join(problems)}")
+        listed = "".join(f"\n  - {problem}" for problem in problems)
+        raise IncompleteEnvironment(f"environment {name!r} in cdk.json cannot be used:{listed}")
     frozen: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
     }
     return Environment(name=name, **frozen)
 
 
-def _wrong(values: Mapping[str, Any]) -> list[str]:
-    problems = []
-    if not (isinstance(values["account"], str) and values["account"].isdigit()):
-        problems.append("account is not a string of 12 digits")
-    if len(values["availability_zones"]) < _LEAST_ZONES:
-        problems.append("availability_zones names fewer than two")
-    if not all(zone.startswith(values["region"]) for zone in values["availability_zones"]):
-        problems.append(f"availability_zones has one outside {values['region']}")
+def _text(pattern: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def _whole(least: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and value >= least  # True is an int, too
+
+
+def _pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_whole(1), value))  # noqa: PLR2004 - a pair
+
+
+def _zones(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and all(isinstance(zone, str) for zone in value)
+        and len(set(value)) == len(value) >= _LEAST_ZONES
+    )
+
+
+def _network(value: Any) -> bool:
     try:
-        IPv4Network(values["cidr"])
-    except ValueError as error:
-        problems.append(f"cidr: {error}")
+        network = IPv4Network(value)
+    except ValueError:
+        return False
+    # A zone takes a /24 and a /22.
+    return network.is_private and 16 <= network.prefixlen <= 20  # noqa: PLR2004 - as documented
+
+
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+_WANTED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "account": (_text(r"\d{12}"), "a string of 12 digits"),
+    "region": (_text(r"[a-z]{2}(-[a-z]+)+-\d"), "a region such as eu-central-1"),
+    "availability_zones": (_zones, "a list of two different zones or more"),
+    "cidr": (_network, "a private network of /16 to /20"),
+    "nat_gateways": (_whole(0), "a whole number"),
+    "instance_type": (_text(r"[a-z][a-z0-9-]*\.[a-z0-9-]+"), "a type such as t4g.small"),
+    "image_id": (_text(r"ami-[0-9a-f]{8,17}"), "the id of an image, ami-..."),
+    "capacity": (_pair, "[least, greatest], both at least 1"),
+    "throttle": (_pair, "[burst, requests a second], both at least 1"),
+    "log_retention_days": (RETENTION_DAYS.__contains__, f"one of {RETENTION_DAYS}"),
+    "reserved_concurrency": (_whole(1), "a whole number of at least 1"),
+    "certificate_arn": (_text(r"arn:aws[a-z-]*:acm:.+:certificate/.+"), "an ACM certificate's ARN"),
+    "alarm_email": (_text(r"[^@\s]+@[^@\s]+"), "a mail address"),
+    "monthly_budget": (_whole(1), "US dollars, a whole number"),
+    "code_signing": (("warn", "enforce").__contains__, "warn or enforce"),
+    "stateful": (_flag, "true or false"),
+    "emulated": (_flag, "true or false"),
+}
+
+
+def _wrong_together(values: Mapping[str, Any]) -> list[str]:
+    problems = []
+    region, zones = values["region"], values["availability_zones"]
+    if not all(zone.startswith(region) for zone in zones):
+        problems.append(f"availability_zones {zones} has one outside {region}")
     least, most = values["capacity"]
-    if not 0 < least <= most:
-        problems.append("capacity is not [least, greatest]")
-    if values.get("code_signing") not in (None, *_CODE_SIGNING):
-        problems.append(f"code_signing is none of {', '.join(_CODE_SIGNING)}")
+    if least > most:
+        problems.append(f"capacity {values['capacity']} is not [least, greatest]")
     if values["emulated"]:
         return problems
+    if least == most:
+        problems.append(f"capacity {values['capacity']} leaves no room to replace instances")
     if values["nat_gateways"] < 1:
         # With an interface endpoint for execute-api, its private DNS hides every regional API.
         problems.append("nat_gateways is 0, but instances reach the API through one")
+    if values["nat_gateways"] > len(zones):
+        problems.append(f"nat_gateways is {values['nat_gateways']}, for {len(zones)} zones")
     problems += [f"{key} is not set" for key in _REQUIRED_WHERE_REAL if values.get(key) is None]
-    if values["stateful"] and values.get("certificate_arn") is None:
+    certificate = values.get("certificate_arn")
+    if values["stateful"] and certificate is None:
         problems.append("certificate_arn is not set, so the load balancer would speak plain HTTP")
+    if certificate is not None and f":{region}:{values['account']}:" not in certificate:
+        problems.append(f"certificate_arn is of another region or account: {certificate}")
     return problems

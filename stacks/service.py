@@ -27,6 +27,10 @@ _HEALTH = cdk.Duration.seconds(10)
 _DRAIN = cdk.Duration.seconds(30)
 _START = cdk.Duration.minutes(5)
 _ELECTION = "service/leader"  # the lock that server/leading.py campaigns for
+_PROCESSORS = {
+    ec2.InstanceArchitecture.ARM_64: ec2.AmazonLinuxCpuType.ARM_64,
+    ec2.InstanceArchitecture.X86_64: ec2.AmazonLinuxCpuType.X86_64,
+}
 
 
 class ServiceStack(cdk.Stack):
@@ -271,4 +275,4 @@ def _image(environment: Environment) -> ec2.IMachineImage:
     if environment.image_id is not None:
         return ec2.MachineImage.generic_linux({environment.region: environment.image_id})
     # A public parameter, resolved by CloudFormation at deployment: no call while synthesizing.
-    return ec2.MachineImage.latest_amazon_linux2023(cpu_type=ec2.AmazonLinuxCpuType.ARM_64)
+    return ec2.MachineImage.latest_amazon_linux2023(cpu_type=_PROCESSORS[environment.architecture])

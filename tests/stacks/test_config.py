@@ -1,15 +1,23 @@
 """Environments are refused early, with everything that is wrong with them."""
 
+import json
+import os
+import subprocess
+import sys
+
 import aws_cdk as cdk
 import pytest
 
 from stacks.config import (
+    RETENTION_DAYS,
     Environment,
     IncompleteEnvironment,
     UnknownEnvironment,
     environment_of,
     parse,
 )
+from stacks.retention import retention_of
+from tests.stacks.conftest import ROOT
 
 GOOD = {
     "account": "111122223333",
@@ -38,7 +46,9 @@ def test_a_complete_environment_is_parsed():
 
 def test_an_unknown_environment_is_refused_with_the_known_ones():
     app = cdk.App(context={"env": "staging", "environments": {"dev": GOOD, "prod": GOOD}})
-    with pytest.raises(UnknownEnvironment, match=r"no environment 'staging'; use -c env=dev\|prod"):
+    with pytest.raises(
+        UnknownEnvironment, match=r"there is no environment 'staging'; use -c env=dev\|prod"
+    ):
         environment_of(app.node)
 
 
@@ -47,28 +57,113 @@ def test_no_environment_is_refused_too():
         environment_of(cdk.App(context={"environments": {"dev": GOOD}}).node)
 
 
-def test_every_missing_value_is_named():
-    incomplete = {key: GOOD[key] for key in GOOD if key not in {"cidr", "region"}}
-    with pytest.raises(IncompleteEnvironment, match="cidr is missing; region is missing"):
-        parse("dev", incomplete)
+def test_everything_wrong_is_named_at_once():
+    broken = {key: GOOD[key] for key in GOOD if key not in {"cidr", "region"}}
+    broken |= {"colour": "blue", "nat_gateways": "1"}
+    with pytest.raises(IncompleteEnvironment) as refused:
+        parse("dev", broken)
+    assert str(refused.value).split("\n  - ") == [
+        "environment 'dev' in cdk.json cannot be used:",
+        "cidr is missing",
+        "region is missing",
+        "colour is not known",
+        "nat_gateways is '1'; give a whole number",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("account", 111122223333, "a string of 12 digits"),
+        ("account", "11112222333", "a string of 12 digits"),
+        ("region", "Frankfurt", "a region such as"),
+        ("availability_zones", "eu-central-1a", "a list of two different zones"),
+        ("availability_zones", ["eu-central-1a"], "a list of two different zones"),
+        ("availability_zones", ["eu-central-1a", "eu-central-1a"], "a list of two different zones"),
+        ("cidr", "10.0.0.1/16", "a private network"),
+        ("cidr", "10.0.0.0/24", "a private network"),
+        ("cidr", "8.0.0.0/16", "a private network"),
+        ("cidr", 10, "a private network"),
+        ("nat_gateways", True, "a whole number"),
+        ("nat_gateways", -1, "a whole number"),
+        ("instance_type", "large", "a type such as"),
+        ("image_id", "al2023", "the id of an image"),
+        ("capacity", 2, "[least, greatest]"),
+        ("capacity", [0, 2], "[least, greatest]"),
+        ("capacity", [1, 2, 3], "[least, greatest]"),
+        ("throttle", [200], "[burst, requests a second]"),
+        ("throttle", [200, 0.5], "[burst, requests a second]"),
+        ("log_retention_days", 15, "one of (1, 7, 14, 30, 90, 365)"),
+        ("log_retention_days", None, "one of (1, 7, 14, 30, 90, 365)"),
+        ("reserved_concurrency", 0, "a whole number of at least 1"),
+        ("certificate_arn", "my-certificate", "an ACM certificate's ARN"),
+        ("alarm_email", "somebody", "a mail address"),
+        ("monthly_budget", "100", "US dollars"),
+        ("code_signing", "always", "warn or enforce"),
+        ("stateful", "no", "true or false"),
+    ],
+)
+def test_each_value_is_refused_with_what_is_wanted(key, value, wanted):
+    with pytest.raises(IncompleteEnvironment) as refused:
+        parse("dev", GOOD | {key: value})
+    assert f"{key} is {value!r}; give {wanted}" in str(refused.value)
+
+
+CERTIFICATE = "arn:aws:acm:eu-central-1:111122223333:certificate/1"
 
 
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"account": 111122223333}, "account is not a string"),
-        ({"availability_zones": ["eu-central-1a"]}, "fewer than two"),
-        ({"availability_zones": ["eu-central-1a", "us-east-1b"]}, "outside eu-central-1"),
-        ({"cidr": "10.0.0.1/16"}, "has host bits set"),
-        ({"capacity": [3, 2]}, "capacity is not"),
+        ({"availability_zones": ["eu-central-1a", "us-east-1b"]}, "one outside eu-central-1"),
+        ({"capacity": [3, 2]}, "capacity [3, 2] is not [least, greatest]"),
+        ({"capacity": [2, 2]}, "capacity [2, 2] leaves no room to replace instances"),
         ({"nat_gateways": 0}, "nat_gateways is 0"),
+        ({"nat_gateways": 3}, "nat_gateways is 3, for 2 zones"),
         ({"alarm_email": None}, "alarm_email is not set"),
         ({"monthly_budget": None}, "monthly_budget is not set"),
+        ({"reserved_concurrency": None}, "reserved_concurrency is not set"),
         ({"stateful": True}, "certificate_arn is not set"),
-        ({"code_signing": "always"}, "code_signing is none of warn, enforce"),
-        ({"colour": "blue"}, "colour is not known"),
+        ({"certificate_arn": CERTIFICATE.replace("eu", "us")}, "another region or account"),
+        ({"certificate_arn": CERTIFICATE.replace("2222", "9999")}, "another region or account"),
     ],
 )
-def test_what_cannot_be_deployed_is_refused(change, complaint):
-    with pytest.raises(IncompleteEnvironment, match=complaint):
+def test_values_that_do_not_go_together_are_refused(change, complaint):
+    with pytest.raises(IncompleteEnvironment) as refused:
         parse("dev", GOOD | change)
+    assert complaint in str(refused.value)
+
+
+def test_what_is_sound_is_taken():
+    for change in ({"stateful": True, "certificate_arn": CERTIFICATE}, {"code_signing": "warn"}):
+        parse("dev", GOOD | change)
+
+
+@pytest.mark.parametrize("days", RETENTION_DAYS)
+def test_every_retention_that_may_be_chosen_is_one_of_cloudwatch(days):
+    assert retention_of(parse("dev", GOOD | {"log_retention_days": days})).value
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "architecture"), [("t4g.small", "ARM_64"), ("m7i.large", "X86_64")]
+)
+def test_processor_follows_the_instance_type(instance_type, architecture):
+    environment = parse("dev", GOOD | {"instance_type": instance_type})
+    assert environment.architecture.value == architecture
+
+
+@pytest.mark.parametrize("chosen", ["env=staging", "region=x"])
+def test_a_refusal_on_the_command_line_is_its_words_alone(chosen, tmp_path):
+    """No traceback: it would bury what to do."""
+    name, value = chosen.split("=")
+    context = json.loads((ROOT / "cdk.json").read_text())["context"] | {name: value}
+    done = subprocess.run(
+        [sys.executable, ROOT / "app.py"],
+        env=os.environ | {"CDK_CONTEXT_JSON": json.dumps(context), "CDK_OUTDIR": str(tmp_path)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "use -c env=local|dev|prod (cdk.json, environments)" in done.stderr
+    assert "Traceback" not in done.stderr
