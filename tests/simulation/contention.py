@@ -278,12 +278,14 @@ class Contention:
                     self.absences[_owner(name), key] = self.latest(key)
         if call.operation == "GetItem" or self.actor in self.applied:
             return act()
-        # One absence is like another: it is the one at the commit that counts.
+        # One absence is like another: it is the one at the commit that counts, or at the last of
+        # the verifications.
         mark = self.prints.get(self.actor, Footprint())
         held = {key: self.latest(key) for key in mark.absent if not self.store.item(TABLE, key)}
         reply = act()
         mark.reads |= held
-        self.applied.add(self.actor)
+        if call.operation not in READS:
+            self.applied.add(self.actor)
         return reply
 
     def _deliver(self, name: str, call: Call) -> None:
