@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
+from tests.simulation.contention import Faults as Disturbed
 from tests.simulation.faults import CALM, STORM, Faults
 from tests.simulation.locking import SETTINGS, Plan, contend
-from tests.simulation.world import World
+from tests.simulation.mixture import Mixture
 
 DAY = 86400.0
 # Clocks that run as differently as they may, on a network so fast, with polls so frequent, and for
@@ -28,7 +30,16 @@ IDLE = Plan(processes=2, rounds=4, rest=20 * DAY, within=1000 * DAY)
 TRUSTED = replace(STORM, wall_skew=1.0)
 TRUSTING = Plan(replace(SETTINGS, skew=2.0))
 
-SCENARIOS: dict[str, Callable[[int], World]] = {
+
+class Scenario(Protocol):
+    """Whatever can be run to its end, and raises `Violation` where it should not."""
+
+    def run(self) -> None:
+        """Run it."""
+        ...
+
+
+SCENARIOS: dict[str, Callable[[int], Scenario]] = {
     "lock-calm": lambda seed: contend(seed, faults=CALM),
     "lock-storm": lambda seed: contend(seed, faults=STORM),
     "lock-lost-replies": lambda seed: contend(
@@ -40,4 +51,8 @@ SCENARIOS: dict[str, Callable[[int], World]] = {
     "lock-drift": lambda seed: contend(seed, faults=DRIFTING, plan=EAGER),
     "lock-idle": lambda seed: contend(seed, faults=SLEEPY, plan=IDLE),
     "lock-trusted-clocks": lambda seed: contend(seed, faults=TRUSTED, plan=TRUSTING),
+    "transactions": Mixture,
+    "transactions-crashes": lambda seed: Mixture(seed, Disturbed(crash=0.1)),
+    "transactions-late": lambda seed: Mixture(seed, Disturbed(crash=0.0, late=0.3)),
+    "transactions-lost-replies": lambda seed: Mixture(seed, Disturbed(lose_reply=0.3)),
 }

@@ -24,6 +24,7 @@ BLOCK = 150
 BLOCKS = [
     (scenario, range(first, min(first + BLOCK, seeds)))
     for scenario in SCENARIOS
+    if scenario.startswith("lock-")
     for seeds in [SEEDS.get(scenario, BLOCK)]
     for first in range(0, seeds, BLOCK)
 ]

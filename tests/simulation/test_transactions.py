@@ -4,9 +4,12 @@ import pytest
 
 from interlock._protocol.transactions.idempotency import PREFIX, Once
 from tests.simulation.contention import RECORDS, TABLE, Contention, Faults
+from tests.simulation.mixture import KEYS, Mixture
+from tests.simulation.mutation import mutated
+from tests.simulation.scenarios import SCENARIOS
+from tests.simulation.transaction_mistakes import TRANSACTION_MISTAKES
 
 SEEDS = 400
-KEYS = "wxyz"
 
 
 def verify(world):
@@ -14,49 +17,22 @@ def verify(world):
     assert not problems, "\n".join([*problems, world.timeline()])
 
 
-def any_transaction(world):
-    """A transaction of random reads and writes: one item or several, blind or not."""
-    rng = world.rng
-    reads = rng.sample(KEYS, rng.choice([0, 1, 1, 2, 3]))
-    targets = [*reads, rng.choice(KEYS)]
-    writes = set(rng.sample(targets, rng.randint(0 if reads else 1, min(2, len(set(targets))))))
-    kinds = {key: rng.choice(["put", "update", "update", "add", "delete"]) for key in writes}
-
-    def body(attempt):
-        total = 0
-        for key in reads:
-            total += yield from world.read(attempt, key)
-        for key, kind in kinds.items():
-            mark = world.deleted if kind == "delete" else world.wrote
-            mark(attempt, key)
-            match kind:
-                case "put":
-                    attempt.put(TABLE, {"pk": key}, {"n": total}, None)
-                case "update":
-                    changes = {"values": {"n": total}, "add": {}, "remove": ()}
-                    attempt.update(TABLE, {"pk": key}, **changes, condition=None)
-                case "add":
-                    changes = {"values": {}, "add": {"n": 1}, "remove": ()}
-                    attempt.update(TABLE, {"pk": key}, **changes, condition=None)
-                case "delete":
-                    attempt.delete(TABLE, {"pk": key}, None)
-
-    return body
-
-
 @pytest.mark.parametrize("batch", range(8))
 def test_any_mix_of_transactions_is_serializable(batch):
     """Real time counts too: what began after an end is ordered after it."""
     for seed in range(batch * SEEDS, (batch + 1) * SEEDS):
-        world = Contention(seed, Faults())
-        for key in KEYS[:3]:
-            item = {"pk": {"S": key}, "n": {"N": "1"}}
-            world.store.perform("PutItem", {"TableName": TABLE, "Item": item})
-        world.versions.clear()
-        for _ in range(6):
-            world.start(any_transaction(world))
-        world.run()
-        verify(world)
+        Mixture(seed).run()
+
+
+def search(scenario, seeds):
+    for seed in seeds:
+        SCENARIOS[scenario](seed).run()
+
+
+@pytest.mark.parametrize("mistake", TRANSACTION_MISTAKES, ids=lambda mistake: mistake.name)
+def test_a_mistake_is_found_within_500_seeds(mistake):
+    with mutated(*mistake.edit), pytest.raises(AssertionError, match=mistake.says):
+        search(mistake.scenario, range(500))
 
 
 def transfer(world, source, target, amount):
