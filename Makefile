@@ -15,7 +15,7 @@ CDK = $(BIN)/python -m local.cdk
 CODE := app.py stacks lambda server interlock local benchmarks tests
 UNIT := tests/unit tests/simulation tests/constructs tests/stacks
 
-.PHONY: help install lock demo demo-check test test-fast lint format types synth diff deploy destroy \
+.PHONY: help install lock demo demo-check test test-fast test-versions lint format types synth diff deploy destroy \
 	snapshot-update bench simulate build clean
 
 help:  ## Show this list
@@ -51,6 +51,9 @@ test: install  ## All tests, the deployed local stack included
 
 test-fast: install  ## Unit, simulation and template tests only
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not contract and not e2e" $(UNIT)
+
+test-versions: install  ## Unit tests with the lowest dependencies, and on newer Pythons
+	$(BIN)/python -m tests.versions $(ONLY)
 
 lint: install  ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -38,7 +38,7 @@ def test_the_metadata_tells_what_users_look_for(wheel):
     assert set(metadata.get_all("Provides-Extra") or ()) == {"aio", "cdk", "cli", "verify"}
     needed = [line for line in metadata.get_all("Requires-Dist") or () if "extra ==" not in line]
     assert [line.split(">")[0] for line in needed] == ["boto3"]
-    assert metadata.get_payload().startswith("# Interlock")
+    assert str(metadata.get_payload()).startswith("# Interlock")
 
 
 def test_the_source_distribution_holds_what_builds_the_wheel_and_nothing_else(dist):

@@ -5,6 +5,7 @@ import enum
 import importlib
 import inspect
 import re
+from typing import Any
 
 import pytest
 from syrupy.extensions.json import JSONSnapshotExtension
@@ -51,7 +52,8 @@ def described(value):
 
 
 def described_class(kind):
-    told = {"bases": [base.__name__ for base in kind.__bases__ if base is not object]}
+    bases = [base.__name__ for base in kind.__bases__ if base is not object]
+    told: dict[str, Any] = {"bases": bases}
     if issubclass(kind, enum.Enum):
         return told | {"members": {member.name: member.value for member in kind}}
     if dataclasses.is_dataclass(kind):

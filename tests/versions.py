@@ -1,0 +1,85 @@
+"""The unit tests under other versions than the pinned ones: python -m tests.versions [name ...].
+
+`lowest` is the oldest of each direct dependency that pyproject.toml allows, on the oldest Python;
+`3.12` and `3.13` are the pinned versions on that Python, left out where the machine has none.
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+UV = Path(sys.executable).with_name("uv")
+EXTRAS = "aio,cdk,cli,verify"
+# What the tests themselves need; the service and the demo are run with their pinned versions only.
+TOOLS = (
+    *("pytest", "pytest-asyncio", "pytest-timeout", "pytest-xdist", "hypothesis", "syrupy"),
+    *("moto[dynamodb,kms]", "httpx", "aws-lambda-powertools", "aws-xray-sdk"),
+)
+OLDEST, NEWER = "3.11", ("3.12", "3.13")
+LEFT_OUT = (
+    "tests/unit/server",
+    "tests/unit/local",
+    "tests/unit/test_surface.py",  # how Python writes a signature differs with its version
+)
+NOT_WITH_LOWEST = (
+    "tests/unit/signing/test_sigv4.py",  # stops botocore's clock where newer ones have it
+    "tests/constructs/test_runtime_layer.py::test_layer_has_nothing_compiled_for_the_machine_that_deploys",
+)
+
+
+def found(version: str) -> bool:
+    """Tell whether the machine has this Python, without fetching one."""
+    command: list[str | Path] = [UV, "python", "find", "--no-python-downloads", version]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def prepare(python: Path, version: str, *installed: str | Path) -> None:
+    """Make an environment."""
+    subprocess.run(
+        [UV, "venv", "--quiet", "--no-python-downloads", "--python", version, python.parents[1]],
+        check=True,
+    )
+    subprocess.run([UV, "pip", "install", "--quiet", "--python", python, *installed], check=True)
+
+
+def tested(python: Path, *left_out: str) -> bool:
+    """Run the tests; tell whether they passed."""
+    ignored = [f"--deselect={each}" if "::" in each else f"--ignore={each}" for each in left_out]
+    command: list[str | Path] = [
+        *(python, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", "-m", "not slow"),
+        *("tests/unit", "tests/constructs", *ignored),
+    ]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+
+def main(wanted: list[str]) -> int:
+    """Run what is wanted, or all; return 1 if something failed."""
+    failed = []
+    for name in wanted or ["lowest", *NEWER]:
+        version = OLDEST if name == "lowest" else name
+        if not found(version):
+            print(f"\n=== {name}: this machine has no Python {version}, left out", flush=True)
+            continue
+        print(f"\n=== {name}", flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            python = Path(folder, "venv", "bin", "python")
+            if name == "lowest":
+                library = f"{ROOT}[{EXTRAS}]"
+                prepare(python, version, "--resolution", "lowest-direct", "--editable", library)
+                subprocess.run([UV, "pip", "install", "-q", "--python", python, *TOOLS], check=True)
+                passed = tested(python, *LEFT_OUT, *NOT_WITH_LOWEST)
+            else:
+                pinned = ROOT / "requirements-dev.txt"
+                prepare(python, version, "--requirement", pinned, "--editable", ROOT)
+                passed = tested(python, *LEFT_OUT)
+        if not passed:
+            failed.append(name)
+    if failed:
+        print(f"\nfailed: {', '.join(failed)}")
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
