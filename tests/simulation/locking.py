@@ -12,6 +12,7 @@ from interlock._protocol.locks.releasing import release
 from interlock._protocol.locks.renewing import renew
 from interlock._protocol.locks.settings import Settings, Wish
 from interlock._protocol.locks.sightings import Sightings
+from interlock._protocol.locks.together import JointAcquisition
 from interlock._protocol.requests import Operation, call, draw, monotonic, sleep
 from interlock.errors import LockTimeout, ServiceUnavailable, Throttled
 from tests.simulation.faults import CALM, Faults
@@ -30,7 +31,8 @@ class Plan:
 
     `timeouts` are what an acquisition may wait, drawn for each; `work` is the longest time that a
     lock is held, `rest` the longest between two rounds, `freezes` how often a holder stops for
-    longer than its lease. All has to be over `within` this.
+    longer than its lease, `together` how often two locks are taken at once. All has to be over
+    `within` this.
     """
 
     settings: Settings = SETTINGS
@@ -41,6 +43,7 @@ class Plan:
     work: float = 12.0
     rest: float = 0.5
     freezes: float = 0.0
+    together: float = 0.0
     within: float = 900.0
 
 
@@ -65,33 +68,39 @@ class User:
         """Take a lock and work under it, as many times as planned."""
         for _ in range(self.plan.rounds):
             yield from sleep(self.plan.rest * (yield from draw()))
-            grant = yield from self.take(self.dice.choice(self.plan.names))
-            self.referee.granted(self.name, grant)
-            self.process.start(self.beat(grant), name="heartbeat", awaited=False)
-            yield from self.work(grant)
-            yield from self.give_back(grant)
+            count = 2 if self.dice.random() < self.plan.together else 1
+            grants = yield from self.take(self.dice.sample(self.plan.names, count))
+            self.referee.granted_together(self.name, grants)
+            for grant in grants:
+                self.keep(grant)
+            for grant in grants:
+                yield from self.work(grant)
+            for grant in grants:
+                yield from self.give_back(grant)
 
     @property
     def process(self) -> Any:
         """The process, as the world knows it."""
         return self.referee.processes[self.name]
 
-    def take(self, name: str) -> Operation[Grant]:
-        """Acquire until there is a grant."""
+    def take(self, names: list[str]) -> Operation[list[Grant]]:
+        """Acquire until there is a grant of each."""
+        settings = self.plan.settings
         while True:
-            wish = Wish(
-                name,
-                self.plan.settings.lease,
-                self.name,
-                timeout=self.dice.choice(self.plan.timeouts),
-            )
-            acquisition = Acquisition(self.plan.settings, wish, self.sightings)
+            timeout = self.dice.choice(self.plan.timeouts)
+            wishes = [Wish(name, settings.lease, self.name, timeout) for name in names]
             try:
-                return (yield from acquisition.run())
+                if len(names) > 1:
+                    joint = JointAcquisition(settings, wishes, self.sightings)
+                    return (yield from attempted(joint))
+                single = Acquisition(settings, wishes[0], self.sightings)
+                return [(yield from attempted(single))]
             except (LockTimeout, *GIVEN_UP):
-                pass
-            yield from acquisition.abandon()
-            yield from sleep(0.5 * (yield from draw()))
+                yield from sleep(0.5 * (yield from draw()))
+
+    def keep(self, grant: Grant) -> None:
+        """Have a lock renewed as long as it is held."""
+        self.process.start(self.beat(grant), name="heartbeat", awaited=False)
 
     def beat(self, grant: Grant) -> Operation[None]:
         """Renew the lock when it is due, as the driver's heartbeat does."""
@@ -137,6 +146,15 @@ class User:
             yield from self.write(grant)
 
 
+def attempted(acquisition: Acquisition | JointAcquisition) -> Operation[Any]:
+    """Run an acquisition, and give back what one that failed may have been granted."""
+    try:
+        return (yield from acquisition.run())
+    except (LockTimeout, *GIVEN_UP):
+        yield from acquisition.abandon()
+        raise
+
+
 def contend(seed: int, *, faults: Faults = CALM, plan: Plan | None = None) -> World:
     """Return a world in which processes contend for locks, with everything watched."""
     plan = plan or Plan()
@@ -148,10 +166,10 @@ def contend(seed: int, *, faults: Faults = CALM, plan: Plan | None = None) -> Wo
 def enter(world: World, plan: Plan, seed: int = 0) -> list[User]:
     """Put contending processes into a world."""
     referee = Referee(world, TABLE)
-    users = [
-        User(world, name, plan, referee, random.Random(f"{seed} {name}"))  # noqa: S311 - repeatable
-        for name in "abcdefgh"[: plan.processes]
-    ]
+    users: list[User] = []
+    for name in "abcdefgh"[: plan.processes]:
+        dice = random.Random(f"{seed} {name}")  # noqa: S311 - repeatable on purpose
+        users.append(User(world, name, plan, referee, dice))
     for user in users:
         user.start()
     return users

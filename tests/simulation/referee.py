@@ -20,8 +20,8 @@ class Ledger:
 
     fence: int = 0
     owner: str = ""
-    written: int = 0
     released: int = 0
+    given: float = 0.0
 
 
 class Referee:
@@ -55,6 +55,14 @@ class Referee:
         other = self.held.get(grant.name)
         assert other is None, f"{process} and {other and other[0]} hold {grant.name!r}"
         self.held[grant.name] = (process, grant)
+
+    def granted_together(self, process: str, grants: list[Grant]) -> None:
+        """Note that a process was told that it holds several locks, all given at one instant."""
+        for grant in grants:
+            self.granted(process, grant)
+        now = [grant for grant in grants if self._ledger(grant.name).fence == grant.fence]
+        instants = {self._ledger(grant.name).given for grant in now}
+        assert len(instants) <= 1, f"{process} got one lock after the other: {instants}"
 
     def released(self, grant: Grant) -> None:
         """Note that a process was told that it has given a lock back."""
@@ -95,7 +103,6 @@ class Referee:
         assert fence(after) == ledger.fence, (
             f"a stale holder wrote: fence {fence(after)} under {ledger.fence}"
         )
-        ledger.written = fence(after)
 
     def _judge_lock(self, name: str, change: Change) -> None:
         ledger, before, after = self._ledger(name), change.before, change.after
@@ -111,6 +118,7 @@ class Referee:
             )
             assert version, f"a grant of {name!r} has no version"
             ledger.fence, ledger.owner = fence(after), actor
+            ledger.given = self.world.now
             return
         if not version:
             return

@@ -48,6 +48,9 @@ SCENARIOS: dict[str, Callable[[int], Scenario]] = {
     "lock-pauses": lambda seed: contend(seed, faults=Faults(pause=0.2, kill=0.02, most_kills=2)),
     "lock-crowd": lambda seed: contend(seed, faults=STORM, plan=Plan(processes=6, rounds=1)),
     "lock-several": lambda seed: contend(seed, faults=STORM, plan=Plan(names=("l", "m", "n"))),
+    "lock-together": lambda seed: contend(
+        seed, faults=STORM, plan=Plan(names=("l", "m", "n"), together=0.7)
+    ),
     "lock-drift": lambda seed: contend(seed, faults=DRIFTING, plan=EAGER),
     "lock-idle": lambda seed: contend(seed, faults=SLEEPY, plan=IDLE),
     "lock-trusted-clocks": lambda seed: contend(seed, faults=TRUSTED, plan=TRUSTING),
