@@ -16,7 +16,7 @@ CODE := app.py stacks lambda server interlock local benchmarks tests
 UNIT := tests/unit tests/simulation tests/constructs tests/stacks
 
 .PHONY: help install lock demo demo-check test test-fast test-versions lint format types synth diff deploy destroy \
-	snapshot-update bench simulate build clean
+	snapshot-update bench simulate build pictures clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +90,9 @@ simulate: install  ## Search for a failing interleaving: make simulate SEEDS=100
 
 build: install  ## Wheel and source distribution in dist/
 	$(UV) build --quiet
+
+pictures: install  ## Take the README's pictures of the web client again
+	$(BIN)/python -m tests.e2e.browser.picture
 
 clean:  ## Remove what the other verbs made, the environment included
 	rm -rf $(VENV) .local build dist cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis artefacts

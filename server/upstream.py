@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from server.connections import Connections
 from server.sigv4 import Signs
 
 ATTEMPTS = 3
@@ -65,8 +66,7 @@ class Upstream:
         self._clock = clock
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(timeout, connect=min(2.0, timeout)),
-            limits=httpx.Limits(max_connections=128, max_keepalive_connections=128),
-            transport=transport,
+            transport=transport or Connections(),
             trust_env=False,
         )
 

@@ -1,5 +1,7 @@
 """The coordination table as the service's client sees it, over the simulator's DynamoDB."""
 
+from typing import Any
+
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from interlock._protocol.faults import Refused
@@ -55,12 +57,12 @@ class Table:
         try:
             return self.store.perform(operation, params)
         except Refused as refused:
-            error = {"Error": {"Code": refused.code, "Message": refused.message}}
-            reasons = [{"Code": reason.code} for reason in refused.reasons]
-            item = {"Item": refused.item} if refused.item else {}
-            raise ClientError(
-                error | {"CancellationReasons": reasons} | item, operation
-            ) from refused
+            answer: Any = {
+                "Error": {"Code": refused.code, "Message": refused.message},
+                "CancellationReasons": [{"Code": reason.code} for reason in refused.reasons],
+                "Item": refused.item or {},
+            }
+            raise ClientError(answer, operation) from refused
 
     def put(self, key, **attributes):
         self.store.perform(

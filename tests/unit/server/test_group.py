@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from typing import Any
 
 import httpx
 import pytest
@@ -42,9 +43,10 @@ def clock():
 
 @pytest.fixture
 def join(settings, table, clock):
-    def join(name, term=None):
+    def join(name, term: Any = None):
         own = dataclasses.replace(settings, instance_id=name, lease=10.0)
-        return Group(own, table, Leads(term), None, wall_clock=clock)
+        leads: Any = Leads(term)
+        return Group(own, table, leads, None, wall_clock=clock)
 
     return join
 

@@ -1,5 +1,7 @@
 """The history: each tick once, by whoever leads, and nothing by whoever does not."""
 
+from typing import Any
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -89,16 +91,12 @@ async def test_a_conflict_is_raised_to_be_tried_again(table):
     history = History(table, 3600)
 
     async def conflict(**params):
-        reasons = [{"Code": "TransactionConflict"}] + [{"Code": "None"}] * (
-            len(params["TransactItems"]) - 1
-        )
-        raise ClientError(
-            {
-                "Error": {"Code": "TransactionCanceledException", "Message": ""},
-                "CancellationReasons": reasons,
-            },
-            "TransactWriteItems",
-        )
+        unharmed = [{"Code": "None"}] * (len(params["TransactItems"]) - 1)
+        answer: Any = {
+            "Error": {"Code": "TransactionCanceledException", "Message": ""},
+            "CancellationReasons": [{"Code": "TransactionConflict"}, *unharmed],
+        }
+        raise ClientError(answer, "TransactWriteItems")
 
     table.transact_write_items = conflict
     with pytest.raises(ClientError):

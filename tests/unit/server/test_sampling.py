@@ -82,7 +82,7 @@ def sampling(api, table, clock, remember=20.0):
 
 async def ticks(table):
     read = await History(table, 3600).read("a", since=START, until=START + 600)
-    return [(tick - START, fence) for tick, _, fence in read]
+    return [(int(tick) - START, fence) for tick, _, fence in read]
 
 
 async def watched(one, samples):
