@@ -35,7 +35,7 @@ MISTAKES = (
         record,
         RENEWAL + CONDITION,
         RENEWAL,
-        "renewed the grant of|is held|given back",
+        "renewed the grant of|is held|given back|without a new fence",
     ),
     Mistake(
         "heartbeat that accepts more than its own recent versions",
