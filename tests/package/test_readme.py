@@ -1,0 +1,28 @@
+"""The README shows the consumer as it is, and leads to documents that are there."""
+
+import re
+
+import pytest
+
+from tests.package.conftest import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONSUMER = ROOT / "tests" / "consumer"
+
+
+def body(path, first):
+    """Return a file's code from a line on, up to the lines that only start the app."""
+    text = path.read_text(encoding="utf-8")
+    return text[text.index(first) :].partition("\n\n\napp = ")[0].strip()
+
+
+@pytest.mark.parametrize(
+    ("path", "first"), [("app.py", "class Orders"), ("function/ship.py", "import os")]
+)
+def test_the_example_of_the_readme_is_what_is_tested(path, first):
+    assert body(CONSUMER / path, first) in README
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!https?:)([^)#]+)", README))))
+def test_what_the_readme_leads_to_is_there(target):
+    assert (ROOT / target).exists()
