@@ -92,7 +92,8 @@ class User:
             try:
                 if len(names) > 1:
                     joint = JointAcquisition(settings, wishes, self.sightings)
-                    return (yield from attempted(joint))
+                    grants: list[Grant] = yield from attempted(joint)
+                    return grants
                 single = Acquisition(settings, wishes[0], self.sightings)
                 return [(yield from attempted(single))]
             except (LockTimeout, *GIVEN_UP):
