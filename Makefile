@@ -13,7 +13,7 @@ UV := $(BIN)/uv
 UV_VERSION := 0.13.9
 CDK = $(BIN)/python -m local.cdk
 CODE := app.py stacks lambda server interlock local benchmarks tests
-UNIT := tests/unit tests/simulation tests/constructs tests/stacks
+UNIT := tests/constructs tests/stacks tests/unit tests/simulation
 
 .PHONY: help install lock demo demo-check test test-fast test-versions lint format types synth diff deploy destroy \
 	snapshot-update bench simulate build pictures clean

@@ -1,9 +1,11 @@
 """What every test finds: the Node.js of this Python environment, which CDK's library runs."""
 
+import gc
 import os
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 # Before aws_cdk is imported, which starts it; the machine's own Node may be too old, or none.
@@ -12,3 +14,20 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 # How long an example takes says more of a busy machine than of the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one worker synthesize: each has to load the construct library's modules anew."""
+    for item in items:
+        synthesizes = item.path.parent.name in {"constructs", "stacks"}
+        if synthesizes and not {"slow", "xdist_group"} & {
+            mark.name for mark in item.iter_markers()
+        }:
+            item.add_marker(pytest.mark.xdist_group("synthesis"))
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector from going through everything imported again and again."""
+    gc.collect()
+    gc.freeze()

@@ -6,8 +6,8 @@ from interlock._protocol.counters.layout import Bounds
 from tests.simulation.counting import Counting
 from tests.simulation.faults import CALM, STORM
 from tests.simulation.linearizability import linearizable
+from tests.simulation.seeds import seeds
 
-SEEDS = 150
 LAYOUTS = [
     (Bounds(), 1),
     (Bounds(0, 6), 1),
@@ -36,15 +36,17 @@ def run(seed, faults, bounds, shards, *, keyed=False):
 @pytest.mark.parametrize(("bounds", "shards"), LAYOUTS)
 @pytest.mark.parametrize("keyed", [False, True])
 @pytest.mark.parametrize("faults", [CALM, STORM], ids=["calm", "storm"])
-def test_sums_and_bounds_hold(bounds, shards, keyed, faults):
-    for seed in range(SEEDS):
+@pytest.mark.parametrize("seeds", seeds(30, 200))
+def test_sums_and_bounds_hold(bounds, shards, keyed, faults, seeds):
+    for seed in seeds:
         run(seed, faults, bounds, shards, keyed=keyed).settle()
 
 
 @pytest.mark.parametrize("bounds", [Bounds(), Bounds(-2, 4)])
 @pytest.mark.parametrize("faults", [CALM, STORM], ids=["calm", "storm"])
-def test_one_shard_is_linearizable(bounds, faults):
-    for seed in range(SEEDS):
+@pytest.mark.parametrize("seeds", seeds(30, 200))
+def test_one_shard_is_linearizable(bounds, faults, seeds):
+    for seed in seeds:
         counting = run(seed, faults, bounds, 1)
         assert linearizable(counting.history(), bounds.start), counting.world.report(
             "no order of the calls explains the answers"
@@ -52,8 +54,9 @@ def test_one_shard_is_linearizable(bounds, faults):
 
 
 @pytest.mark.parametrize("faults", [CALM, STORM], ids=["calm", "storm"])
-def test_layouts_change_while_in_use(faults):
-    for seed in range(SEEDS):
+@pytest.mark.parametrize("seeds", seeds(30, 200))
+def test_layouts_change_while_in_use(faults, seeds):
+    for seed in seeds:
         counting = Counting(seed, faults, Bounds(), 1)
         for name in "abcd":
             drawn = amounts(counting.dice, keyed=True)

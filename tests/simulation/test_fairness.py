@@ -5,7 +5,9 @@ import pytest
 from tests.simulation.crowd import BALANCE, crowd
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
+)
 def test_sixteen_workers_on_four_accounts_share_them(seed):
     """A backoff that grows with each defeat made half as many, some of them taking 6 seconds."""
     outcome = crowd(seed, workers=16, accounts=4, seconds=5)

@@ -15,19 +15,10 @@ from tests.simulation.locking import LEASE, SETTINGS, Plan, enter
 from tests.simulation.mistakes import MISTAKES
 from tests.simulation.mutation import mutated
 from tests.simulation.scenarios import SCENARIOS
+from tests.simulation.seeds import seeds
 from tests.simulation.world import Violation, World
 
 SMALL = Plan(processes=2, rounds=1, timeouts=(None,), work=8.0)
-SEEDS = {"lock-storm": 1500, "lock-drift": 30}
-BLOCK = 150
-
-BLOCKS = [
-    (scenario, range(first, min(first + BLOCK, seeds)))
-    for scenario in SCENARIOS
-    if scenario.startswith("lock-")
-    for seeds in [SEEDS.get(scenario, BLOCK)]
-    for first in range(0, seeds, BLOCK)
-]
 
 
 def run(scenario, seeds):
@@ -35,7 +26,13 @@ def run(scenario, seeds):
         SCENARIOS[scenario](seed).run()
 
 
-@pytest.mark.parametrize(("scenario", "seeds"), BLOCKS)
+@pytest.mark.slow
+def test_the_worst_of_everything_for_long():
+    run("lock-storm", range(200, 1500))
+
+
+@pytest.mark.parametrize("seeds", seeds(30, 200))
+@pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name.startswith("lock-")])
 def test_one_holder_rising_fences_no_stale_write_and_everybody_served(scenario, seeds):
     run(scenario, seeds)
 
@@ -105,6 +102,7 @@ def test_a_release_whose_reply_is_lost_is_known_to_have_happened():
     assert "version" not in (world.store.item("coordination", "lock#l") or {"version"})
 
 
+@pytest.mark.slow
 def test_two_processes_keep_the_lock_in_every_interleaving():
     search = search_all(lambda world: enter(world, SMALL), window=0.02)
     assert search.complete
@@ -112,6 +110,7 @@ def test_two_processes_keep_the_lock_in_every_interleaving():
     assert search.states > 5_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fates", [(fate,) for fate in (Fate.LOST_REQUEST, Fate.LOST_REPLY)])
 def test_two_processes_keep_the_lock_with_one_message_lost_anywhere(fates):
     search = search_all(
@@ -121,6 +120,7 @@ def test_two_processes_keep_the_lock_with_one_message_lost_anywhere(fates):
     assert search.states > 1_000
 
 
+@pytest.mark.slow
 def test_three_processes_keep_the_lock_in_every_interleaving_of_14_steps():
     crowd = replace(SMALL, processes=3)
     search = search_all(lambda world: enter(world, crowd), most_steps=14, window=0.02)

@@ -7,9 +7,8 @@ from tests.simulation.contention import RECORDS, TABLE, Contention, Faults
 from tests.simulation.mixture import KEYS, Mixture
 from tests.simulation.mutation import mutated
 from tests.simulation.scenarios import SCENARIOS
+from tests.simulation.seeds import seeds
 from tests.simulation.transaction_mistakes import TRANSACTION_MISTAKES
-
-SEEDS = 400
 
 
 def verify(world):
@@ -17,10 +16,10 @@ def verify(world):
     assert not problems, "\n".join([*problems, world.timeline()])
 
 
-@pytest.mark.parametrize("batch", range(8))
-def test_any_mix_of_transactions_is_serializable(batch):
+@pytest.mark.parametrize("seeds", seeds(400, 3200))
+def test_any_mix_of_transactions_is_serializable(seeds):
     """Real time counts too: what began after an end is ordered after it."""
-    for seed in range(batch * SEEDS, (batch + 1) * SEEDS):
+    for seed in seeds:
         Mixture(seed).run()
 
 
@@ -71,9 +70,9 @@ def open_accounts(world):
     world.versions.clear()
 
 
-@pytest.mark.parametrize("batch", range(4))
-def test_transfers_conserve_the_sum_at_every_step(batch):
-    for seed in range(batch * SEEDS, (batch + 1) * SEEDS):
+@pytest.mark.parametrize("seeds", seeds(300, 1600))
+def test_transfers_conserve_the_sum_at_every_step(seeds):
+    for seed in seeds:
         world = Contention(seed, Faults(crash=0.03))
         open_accounts(world)
         for _ in range(6):
@@ -83,9 +82,9 @@ def test_transfers_conserve_the_sum_at_every_step(batch):
         verify(world)
 
 
-@pytest.mark.parametrize("batch", range(4))
-def test_duplicates_of_a_keyed_transaction_happen_once_and_agree(batch):
-    for seed in range(batch * SEEDS, (batch + 1) * SEEDS):
+@pytest.mark.parametrize("seeds", seeds(300, 1600))
+def test_duplicates_of_a_keyed_transaction_happen_once_and_agree(seeds):
+    for seed in seeds:
         world = Contention(seed, Faults(crash=0.03))
         open_accounts(world)
         once = Once.of(RECORDS, "order-42", {"amount": 7}, 3600.0)

@@ -152,11 +152,9 @@ def test_processor_follows_the_instance_type(instance_type, architecture):
     assert environment.architecture.value == architecture
 
 
-@pytest.mark.parametrize("chosen", ["env=staging", "region=x"])
-def test_a_refusal_on_the_command_line_is_its_words_alone(chosen, tmp_path):
+def test_a_refusal_on_the_command_line_is_its_words_alone(tmp_path):
     """No traceback: it would bury what to do."""
-    name, value = chosen.split("=")
-    context = json.loads((ROOT / "cdk.json").read_text())["context"] | {name: value}
+    context = json.loads((ROOT / "cdk.json").read_text())["context"] | {"region": "x"}
     done = subprocess.run(
         [sys.executable, ROOT / "app.py"],
         env=os.environ | {"CDK_CONTEXT_JSON": json.dumps(context), "CDK_OUTDIR": str(tmp_path)},

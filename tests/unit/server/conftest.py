@@ -83,6 +83,14 @@ async def service(made):
         yield start
 
 
+class Prompt(Server):
+    """Looks ten times as often whether it should end."""
+
+    async def main_loop(self):
+        while not await self.on_tick(0):  # noqa: ASYNC110 - as its base class does
+            await asyncio.sleep(0.01)
+
+
 class Wire:
     """The service as uvicorn serves it, on a socket, to say to it what no client would."""
 
@@ -121,7 +129,7 @@ async def wire(made):
         async def start(handler, **options):
             own, app = made(handler, **options)
             sock = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-            server = Server(configuration(own, app))
+            server = Prompt(configuration(own, app))
             task = asyncio.create_task(server.serve(sockets=[sock]))
 
             async def stop():
