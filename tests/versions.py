@@ -4,6 +4,7 @@
 `3.12` and `3.13` are the pinned versions on that Python, left out where the machine has none.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -29,18 +30,24 @@ NOT_WITH_LOWEST = (
 )
 
 
-def found(version: str) -> bool:
-    """Tell whether the machine has this Python, without fetching one."""
-    command: list[str | Path] = [UV, "python", "find", "--no-python-downloads", version]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
-def prepare(python: Path, version: str, *installed: str | Path) -> None:
-    """Make an environment."""
-    subprocess.run(
-        [UV, "venv", "--quiet", "--no-python-downloads", "--python", version, python.parents[1]],
-        check=True,
+def found(version: str) -> Path | None:
+    """Return this Python of the machine, without fetching one."""
+    # pyenv keeps them apart, and what it has in PATH runs only the versions it was told to.
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+    for python in sorted(pyenv.glob(f"{version}.*/bin/python")):
+        return python
+    result = subprocess.run(
+        [UV, "python", "find", "--no-python-downloads", version],
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    return Path(result.stdout.strip()) if result.returncode == 0 else None
+
+
+def prepare(python: Path, base: Path, *installed: str | Path) -> None:
+    """Make an environment."""
+    subprocess.run([UV, "venv", "--quiet", "--python", base, python.parents[1]], check=True)
     subprocess.run([UV, "pip", "install", "--quiet", "--python", python, *installed], check=True)
 
 
@@ -59,7 +66,8 @@ def main(wanted: list[str]) -> int:
     failed = []
     for name in wanted or ["lowest", *NEWER]:
         version = OLDEST if name == "lowest" else name
-        if not found(version):
+        base = found(version)
+        if base is None:
             print(f"\n=== {name}: this machine has no Python {version}, left out", flush=True)
             continue
         print(f"\n=== {name}", flush=True)
@@ -67,12 +75,12 @@ def main(wanted: list[str]) -> int:
             python = Path(folder, "venv", "bin", "python")
             if name == "lowest":
                 library = f"{ROOT}[{EXTRAS}]"
-                prepare(python, version, "--resolution", "lowest-direct", "--editable", library)
+                prepare(python, base, "--resolution", "lowest-direct", "--editable", library)
                 subprocess.run([UV, "pip", "install", "-q", "--python", python, *TOOLS], check=True)
                 passed = tested(python, *LEFT_OUT, *NOT_WITH_LOWEST)
             else:
                 pinned = ROOT / "requirements-dev.txt"
-                prepare(python, version, "--requirement", pinned, "--editable", ROOT)
+                prepare(python, base, "--requirement", pinned, "--editable", ROOT)
                 passed = tested(python, *LEFT_OUT)
         if not passed:
             failed.append(name)

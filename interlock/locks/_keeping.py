@@ -54,6 +54,8 @@ class Lock(Held):
         """Let go of the lock without giving it back, and return what another process adopts.
 
         No heartbeat follows: who gets the text has the rest of the lease for `LockClient.adopt`.
+        The fence goes with the lock, so `guard` cannot tell the heir's writes from this process's:
+        whoever exports a lock writes nothing under it from then on.
         Raises `LockLost` if it is not held any more.
         """
         self.ensure()

@@ -8,14 +8,16 @@ from interlock._protocol.faults import Fault, Refused
 from interlock._protocol.locks import record
 from interlock._protocol.locks.acquiring import Acquisition
 from interlock._protocol.locks.grant import Grant
+from interlock._protocol.locks.handing import adopt, export
 from interlock._protocol.locks.releasing import release
 from interlock._protocol.locks.renewing import renew
 from interlock._protocol.locks.settings import Settings, Wish
 from interlock._protocol.locks.sightings import Sightings
 from interlock._protocol.locks.together import JointAcquisition
 from interlock._protocol.requests import Operation, call, draw, monotonic, sleep
-from interlock.errors import LockTimeout, ServiceUnavailable, Throttled
+from interlock.errors import LockLost, LockTimeout, ServiceUnavailable, Throttled
 from tests.simulation.faults import CALM, Faults
+from tests.simulation.process import Process, Task
 from tests.simulation.referee import DATA, Referee
 from tests.simulation.world import World
 
@@ -31,8 +33,9 @@ class Plan:
 
     `timeouts` are what an acquisition may wait, drawn for each; `work` is the longest time that a
     lock is held, `rest` the longest between two rounds, `freezes` how often a holder stops for
-    longer than its lease, `together` how often two locks are taken at once. All has to be over
-    `within` this.
+    longer than its lease, `together` how often two locks are taken at once, `handed` how often one
+    is exported while it is held, for `heirs` processes that do nothing but adopt what they can. All
+    has to be over `within` this.
     """
 
     settings: Settings = SETTINGS
@@ -44,6 +47,8 @@ class Plan:
     rest: float = 0.5
     freezes: float = 0.0
     together: float = 0.0
+    handed: float = 0.0
+    heirs: int = 0
     within: float = 900.0
 
 
@@ -58,11 +63,19 @@ class User:
     dice: random.Random
     sightings: Sightings = field(default_factory=Sightings)
 
-    def start(self) -> None:
+    def start(self) -> Task:
         """Put the process into the world."""
+        return self.enter().start(self.life(), name="work")
+
+    def wait_for(self, testators: list[Task]) -> None:
+        """Put the process into the world as an heir."""
+        self.enter().start(self.inherit(testators), name="inherit")
+
+    def enter(self) -> Process:
+        """Make the process, and have it watched."""
         process = self.world.process(self.name)
         self.referee.enter(process)
-        process.start(self.life(), name="work")
+        return process
 
     def life(self) -> Operation[None]:
         """Take a lock and work under it, as many times as planned."""
@@ -76,6 +89,22 @@ class User:
             for grant in grants:
                 yield from self.work(grant)
             for grant in grants:
+                yield from self.give_back(grant)
+
+    def inherit(self, testators: list[Task]) -> Operation[None]:
+        """Adopt what they export, in competition with the other heirs."""
+        seen = 0
+        while seen < len(self.referee.exports) or not all(task.ended for task in testators):
+            yield from sleep(0.2 * (yield from draw()))
+            for text in self.referee.exports[seen:]:
+                seen += 1
+                try:
+                    grant = yield from adopt(self.plan.settings, text)
+                except (LockLost, *GIVEN_UP):
+                    continue
+                self.referee.granted(self.name, grant)
+                self.keep(grant)
+                yield from self.work(grant)
                 yield from self.give_back(grant)
 
     @property
@@ -118,6 +147,8 @@ class User:
             self.process.pause(1.5 * grant.lease)
         yield from sleep(self.plan.work * (yield from draw()))
         yield from self.write(grant)
+        if self.dice.random() < self.plan.handed and not grant.over:
+            self.referee.exported(grant, export(grant))
 
     def write(self, grant: Grant) -> Operation[None]:
         """Write what only the holder may write, guarded, whether the lock is still held or not."""
@@ -138,6 +169,8 @@ class User:
 
     def give_back(self, grant: Grant) -> Operation[None]:
         """Release, and write once more, as a thread does that nobody has told."""
+        if grant.closed:
+            return  # exported: as the driver does
         try:
             if (yield from release(self.plan.settings, grant)):
                 self.referee.released(grant)
@@ -168,9 +201,10 @@ def enter(world: World, plan: Plan, seed: int = 0) -> list[User]:
     """Put contending processes into a world."""
     referee = Referee(world, TABLE)
     users: list[User] = []
-    for name in "abcdefgh"[: plan.processes]:
+    for name in "abcdefgh"[: plan.processes + plan.heirs]:
         dice = random.Random(f"{seed} {name}")  # noqa: S311 - repeatable on purpose
         users.append(User(world, name, plan, referee, dice))
-    for user in users:
-        user.start()
+    working = [user.start() for user in users[: plan.processes]]
+    for heir in users[plan.processes :]:
+        heir.wait_for(working)
     return users

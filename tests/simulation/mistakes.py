@@ -3,7 +3,7 @@
 from types import ModuleType
 from typing import NamedTuple
 
-from interlock._protocol.locks import acquiring, grant, record, renewing, sightings
+from interlock._protocol.locks import acquiring, grant, handing, record, renewing, sightings
 
 
 class Mistake(NamedTuple):
@@ -157,6 +157,14 @@ MISTAKES = (
         GUARD,
         '"fence = :fence"',
         "committed under a free lock",
+    ),
+    Mistake(
+        "adoption whose answer comes after its lease",
+        "lock-handed-over",
+        handing,
+        " and not grant.expired((yield Monotonic()))",
+        "",
+        "hold 'l'",
     ),
     Mistake(
         "guard that accepts a successor",

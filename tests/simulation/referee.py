@@ -1,7 +1,7 @@
 """What must hold of locks, by the store's records and by what their holders believe."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from interlock._protocol.locks.grant import Grant
@@ -16,12 +16,13 @@ DATA = "data#"
 
 @dataclass(slots=True)
 class Ledger:
-    """What is known of one lock: the highest fence ever, whose it is, and what was written."""
+    """What is known of one lock: the highest fence ever, whose it is, and what became of it."""
 
     fence: int = 0
     owner: str = ""
     released: int = 0
     given: float = 0.0
+    exported: set[int] = field(default_factory=set)
 
 
 class Referee:
@@ -34,6 +35,8 @@ class Referee:
         self.held: dict[str, tuple[str, Grant]] = {}
         self.grants = 0
         self.refused_writes = 0
+        self.exports: list[str] = []
+        self.adoptions = 0
         self._ledgers: dict[str, Ledger] = {}
         world.store.on_change(self.changed)
         world.invariant(self.believers_hold)
@@ -71,6 +74,11 @@ class Referee:
         item = self._item(grant.name)
         if item is not None and fence(item) == grant.fence:
             assert "version" not in item, "a lock that was given back is held"
+
+    def exported(self, grant: Grant, text: str) -> None:
+        """Note that a process let go of a lock for whoever adopts it first."""
+        self._ledger(grant.name).exported.add(grant.fence)
+        self.exports.append(text)
 
     def believers_hold(self) -> None:
         """Whoever acts as a holder, by its own clock, is the one that the store has."""
@@ -123,6 +131,10 @@ class Referee:
         if not version:
             return
         assert "version" in before, f"{actor} took {name!r} without a new fence"
+        if actor != ledger.owner and fence(after) in ledger.exported:
+            ledger.owner = actor
+            ledger.exported.remove(fence(after))
+            self.adoptions += 1
         assert actor == ledger.owner, f"{actor} renewed the grant of {ledger.owner}"
         assert fence(after) > ledger.released, f"{actor} renewed {name!r}, which was given back"
 

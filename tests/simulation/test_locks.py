@@ -14,7 +14,7 @@ from tests.simulation.faults import CALM, READ_TIMEOUT, Fate, Faults
 from tests.simulation.locking import LEASE, SETTINGS, Plan, enter
 from tests.simulation.mistakes import MISTAKES
 from tests.simulation.mutation import mutated
-from tests.simulation.scenarios import SCENARIOS
+from tests.simulation.scenarios import HANDED, SCENARIOS
 from tests.simulation.seeds import seeds
 from tests.simulation.world import Violation, World
 
@@ -35,6 +35,17 @@ def test_the_worst_of_everything_for_long():
 @pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name.startswith("lock-")])
 def test_one_holder_rising_fences_no_stale_write_and_everybody_served(scenario, seeds):
     run(scenario, seeds)
+
+
+def test_locks_that_are_handed_over_in_that_scenario_are_adopted():
+    adopted = exported = 0
+    for seed in range(10):
+        world = World(seed)
+        referee = enter(world, HANDED, seed)[0].referee
+        world.run()
+        adopted += referee.adoptions
+        exported += len(referee.exports)
+    assert 0.5 * exported < adopted <= exported
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)

@@ -26,8 +26,9 @@ def export(grant: Grant) -> str:
 def adopt(settings: Settings, text: str) -> Operation[Grant]:
     """Return the grant that was exported, renewed.
 
-    Raises `LockLost` if it is held by another by now, or was given back; `InvalidValue` for a text
-    that `export` did not make; `Throttled` or `ServiceUnavailable` after a lease without an answer.
+    Raises `LockLost` if it is held by another by now, was given back, or ran out before the answer
+    came; `InvalidValue` for a text that `export` did not make; `Throttled` or `ServiceUnavailable`
+    after a lease without an answer.
     """
     try:
         form, name, fence, lease_ms, owner, versions = json.loads(text)
@@ -47,7 +48,7 @@ def adopt(settings: Settings, text: str) -> Operation[Grant]:
     grant.sent = tuple((version, float("-inf")) for version in others)
     while True:
         yield from renew(settings, grant)
-        if grant.version != current:
+        if grant.version != current and not grant.expired((yield Monotonic())):
             return grant
         if grant.problem is not None and not isinstance(
             grant.problem, Throttled | ServiceUnavailable

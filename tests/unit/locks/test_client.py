@@ -249,7 +249,7 @@ class Nowhere:
     """A store that keeps nothing, so that all memory is the client's; it counts calls."""
 
     def __init__(self):
-        self.calls = Counter()
+        self.calls: Counter[str] = Counter()
 
     def perform(self, _operation, params):
         self.calls[params["Key"]["pk"]["S"]] += 1

@@ -65,6 +65,19 @@ def test_a_heartbeat_under_way_does_not_keep_it_from_being_adopted(process, othe
     assert adopted(other, texts[0]).fence == grant.fence
 
 
+def test_an_adoption_whose_answer_comes_after_its_lease_is_none(process, other):
+    def stopped_meanwhile(driver, operation, params):
+        reply = carry_out(driver, operation, params)
+        driver.now += LEASE
+        return reply
+
+    text = export(process.acquire())
+    other.driver.script = [stopped_meanwhile]
+    with pytest.raises(LockLost) as lost:
+        adopted(other, text)
+    assert lost.value.reason is LossReason.LEASE_RAN_OUT
+
+
 @pytest.mark.parametrize("loss", [lose_reply, send_twice, unreachable])
 def test_an_adoption_is_tried_again(process, other, loss):
     text = export(process.acquire())
