@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from interlock.locks import LockClient
+from interlock.errors import LossReason
+from interlock.locks import LeaderElection, LockClient
 from tests.unit.transactions.wire import put
 
 ROOT = Path(__file__).parents[3]
@@ -51,3 +52,20 @@ def test_the_guarded_commit_is_made_under_its_lock(tables, tx):
         names = {"locks": locks, "tx": tx, "slow_work": lambda: 7}
         exec(compile(example, "docs/transactions.md", "exec"), names)  # noqa: S102 - our own
     assert tx.snapshot([("reports", {"pk": "2024"})]) == [{"pk": "2024", "rows": 7}]
+
+
+def test_an_elected_leader_writes_and_resigns(tables, tx):
+    (example,) = (code for code in blocks("docs/locks.md") if "election.campaign()" in code)
+    lost = []
+    with LockClient("coordination", client=tables, heartbeat=timedelta(seconds=5)) as locks:
+        names = {
+            "locks": locks,
+            "tx": tx,
+            "LeaderElection": LeaderElection,
+            "host": "ip-10-0-0-7",
+            "stop": lambda _lock, reason: lost.append(reason),
+        }
+        exec(compile(example, "docs/locks.md", "exec"), names)  # noqa: S102 - our own documents
+        assert not locks.inspect("nightly").held
+    assert tx.snapshot([("reports", {"pk": "2024"})]) == [{"pk": "2024", "rows": 7}]
+    assert lost == [LossReason.RELEASED]
