@@ -1,8 +1,9 @@
 """KMS keys that sign, and Lambda code that is signed."""
 
 from collections.abc import Mapping, Sequence
+from typing import Self
 
-from aws_cdk import Duration, Names, RemovalPolicy
+from aws_cdk import Duration, Names, RemovalPolicy, Token
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -39,7 +40,7 @@ class _RotatingKey(Construct):
 
     key: kms.IKey
     keys: list[kms.IKey]
-    alias: kms.Alias
+    alias: kms.IAlias
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class _RotatingKey(Construct):
         removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(scope, construct_id)
+        self._use(key_spec)
         if not versions or len(set(versions)) != len(versions):
             raise ValueError(f"versions are at least one, and distinct; got {list(versions)}")
         current = current or versions[-1]
@@ -76,27 +78,39 @@ class _RotatingKey(Construct):
         name = alias_name or Names.unique_resource_name(
             self, max_length=_MAX_ALIAS_LENGTH, separator="-"
         )
-        self.alias = kms.Alias(self, "Alias", alias_name=f"alias/{name}", target_key=self.key)
+        alias = kms.Alias(self, "Alias", alias_name=f"alias/{name}", target_key=self.key)
         # A deleted alias is no loss to what was signed, but a retained one blocks the next deploy.
-        self.alias.apply_removal_policy(RemovalPolicy.DESTROY)
+        alias.apply_removal_policy(RemovalPolicy.DESTROY)
+        self.alias = alias
+
+    def _use(self, key_spec: kms.KeySpec) -> None:
+        """Set what the grants allow. Raises `ValueError` for a spec of another purpose."""
+        raise NotImplementedError
+
+    @classmethod
+    def _from_keys(
+        cls,
+        scope: Construct,
+        construct_id: str,
+        keys: Sequence[kms.IKey],
+        alias_name: str,
+        key_spec: kms.KeySpec,
+    ) -> Self:
+        if not keys:
+            raise ValueError("keys is empty: give the key in use, then those that still verify")
+        if not Token.is_unresolved(alias_name) and not alias_name.startswith("alias/"):
+            raise ValueError(f"alias_name is {alias_name!r}; give it as KMS has it, alias/...")
+        imported = cls.__new__(cls)
+        Construct.__init__(imported, scope, construct_id)
+        imported._use(key_spec)  # noqa: SLF001 - of this class
+        imported.key, imported.keys = keys[0], list(keys)
+        imported.alias = kms.Alias.from_alias_name(imported, "Alias", alias_name)
+        return imported
 
     @property
     def key_arns(self) -> list[str]:
         """The ARNs of all versions, the one in use first."""
         return [key.key_arn for key in self.keys]
-
-    def metric_signing_errors(self, *, period: Duration | None = None) -> cloudwatch.Metric:
-        """Return how often the runtime could not sign with the key in use: sum over 5 minutes.
-
-        The runtime reports it where a client is given `metrics`, under the key's ARN.
-        """
-        return cloudwatch.Metric(
-            namespace=NAMESPACE,
-            metric_name=Metric.SIGNING_ERRORS.value,
-            dimensions_map={"KeyId": self.key.key_arn},
-            statistic=cloudwatch.Stats.SUM,
-            period=period or Duration.minutes(5),
-        )
 
     def metric_successful_requests(
         self, operation: str, *, period: Duration | None = None
@@ -150,8 +164,6 @@ class SigningKey(_RotatingKey):
         alias_name: str | None = None,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
-        if key_spec not in _SIGNING_ALGORITHMS:
-            raise ValueError(f"{key_spec.name} signs no JWS; use KeySpec.ECC_NIST_P256")
         super().__init__(
             scope,
             construct_id,
@@ -163,6 +175,26 @@ class SigningKey(_RotatingKey):
             alias_name=alias_name,
             removal_policy=removal_policy,
         )
+
+    @classmethod
+    def from_keys(
+        cls,
+        scope: Construct,
+        construct_id: str,
+        *keys: kms.IKey,
+        alias_name: str,
+        key_spec: kms.KeySpec = kms.KeySpec.ECC_NIST_P256,
+    ) -> Self:
+        """Use keys that exist: the one in use, which `alias_name` ("alias/...") names, then others.
+
+        `key_spec` is that of all of them. Grants are made to the grantee alone: the keys' policies
+        must leave that to IAM, as CDK's do. Raises `ValueError` without a key.
+        """
+        return cls._from_keys(scope, construct_id, keys, alias_name, key_spec)
+
+    def _use(self, key_spec: kms.KeySpec) -> None:
+        if key_spec not in _SIGNING_ALGORITHMS:
+            raise ValueError(f"{key_spec.name} signs no JWS; use KeySpec.ECC_NIST_P256")
         self._algorithms = _SIGNING_ALGORITHMS[key_spec]
 
     def grant_sign(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -203,6 +235,19 @@ class SigningKey(_RotatingKey):
             self, "Alarms", signing_keys=[self], topic=topic, dashboard=False
         ).alarms
 
+    def metric_signing_errors(self, *, period: Duration | None = None) -> cloudwatch.Metric:
+        """Return how often the runtime could not sign with the key in use: sum over 5 minutes.
+
+        The runtime reports it where a client is given `metrics`, under the key's ARN.
+        """
+        return cloudwatch.Metric(
+            namespace=NAMESPACE,
+            metric_name=Metric.SIGNING_ERRORS.value,
+            dimensions_map={"KeyId": self.key.key_arn},
+            statistic=cloudwatch.Stats.SUM,
+            period=period or Duration.minutes(5),
+        )
+
     def metric_signatures(self, *, period: Duration | None = None) -> cloudwatch.Metric:
         """Return how many signatures the key in use made, summed over `period` (5 minutes)."""
         return self.metric_successful_requests("Sign", period=period)
@@ -225,8 +270,6 @@ class MacKey(_RotatingKey):
         alias_name: str | None = None,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
-        if key_spec not in _MAC_ALGORITHMS:
-            raise ValueError(f"{key_spec.name} makes no MAC here; use KeySpec.HMAC_256")
         super().__init__(
             scope,
             construct_id,
@@ -238,6 +281,22 @@ class MacKey(_RotatingKey):
             alias_name=alias_name,
             removal_policy=removal_policy,
         )
+
+    @classmethod
+    def from_keys(
+        cls,
+        scope: Construct,
+        construct_id: str,
+        *keys: kms.IKey,
+        alias_name: str,
+        key_spec: kms.KeySpec = kms.KeySpec.HMAC_256,
+    ) -> Self:
+        """Use keys that exist, as `SigningKey.from_keys` does."""
+        return cls._from_keys(scope, construct_id, keys, alias_name, key_spec)
+
+    def _use(self, key_spec: kms.KeySpec) -> None:
+        if key_spec not in _MAC_ALGORITHMS:
+            raise ValueError(f"{key_spec.name} makes no MAC here; use KeySpec.HMAC_256")
         self._only: dict[str, dict[str, object]] = {
             "StringEquals": {"kms:MacAlgorithm": _MAC_ALGORITHMS[key_spec]}
         }

@@ -131,6 +131,28 @@ def test_a_mac_key_needs_a_mac_spec(stack):
         MacKey(stack, "Cookies", key_spec=kms.KeySpec.ECC_NIST_P256)
 
 
+def test_keys_that_exist_are_used(stack, role):
+    arns = [f"arn:aws:kms:eu-west-1:111122223333:key/{name}" for name in ("new", "old")]
+    keys = [kms.Key.from_key_arn(stack, arn[-3:], arn) for arn in arns]
+    key = SigningKey.from_keys(stack, "Receipts", *keys, alias_name="alias/receipts")
+    key.grant_sign(role)
+    assert key.alias.alias_name == "alias/receipts"
+    assert key_ids(stack) == set()
+    assert {tuple(s["Resource"]) for s in statements(stack)} == {tuple(arns)}
+    assert key.metric_signatures().dimensions == {"KeyArn": arns[0], "Operation": "Sign"}
+
+
+@pytest.mark.parametrize("kind", [SigningKey, MacKey])
+@pytest.mark.parametrize(
+    ("ids", "alias", "says"),
+    [([], "alias/a", "keys is empty"), (["k"], "a", r"alias_name is 'a'; give it as KMS has it")],
+)
+def test_keys_that_cannot_be_used_are_refused(stack, kind, ids, alias, says):
+    keys = [kms.Key.from_key_arn(stack, i, f"arn:aws:kms:eu-west-1:1:key/{i}") for i in ids]
+    with pytest.raises(ValueError, match=says):
+        kind.from_keys(stack, "Receipts", *keys, alias_name=alias)
+
+
 def test_metrics_are_the_keys_own(stack):
     key = SigningKey(stack, "Receipts")
     metric = key.metric_signatures(period=Duration.minutes(1))

@@ -66,6 +66,8 @@ def test_an_elected_leader_writes_and_resigns(tables, tx):
             "stop": lambda _lock, reason: lost.append(reason),
         }
         exec(compile(example, "docs/locks.md", "exec"), names)  # noqa: S102 - our own documents
-        assert not locks.inspect("nightly").held
+        record = locks.inspect("nightly")
+    assert record is not None
+    assert not record.held
     assert tx.snapshot([("reports", {"pk": "2024"})]) == [{"pk": "2024", "rows": 7}]
     assert lost == [LossReason.RELEASED]
