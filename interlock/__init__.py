@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from interlock.counters import Counter, CounterChange, CounterClient, CounterState, Transfer
-    from interlock.locks import LeaderElection, Lock, LockClient, LockRecord
+    from interlock.locks import LeaderElection, Lock, LockClient, LockRecord, Semaphore
     from interlock.metrics import EmbeddedMetrics, Metric
     from interlock.signing import Signer, Verifier
     from interlock.transactions import Transaction, TransactionClient, TransactionReport
@@ -21,6 +21,7 @@ __all__ = [
     "LockClient",
     "LockRecord",
     "Metric",
+    "Semaphore",
     "Signer",
     "Transaction",
     "TransactionClient",
@@ -41,6 +42,7 @@ _HOMES = {
     "Lock": "interlock.locks",
     "LockClient": "interlock.locks",
     "LockRecord": "interlock.locks",
+    "Semaphore": "interlock.locks",
     "Signer": "interlock.signing",
     "Transaction": "interlock.transactions",
     "TransactionClient": "interlock.transactions",

@@ -138,10 +138,11 @@ class CoordinationTable(Construct):
     def grant_locks(self, grantee: iam.IGrantable, *names: str) -> iam.Grant:
         """Let a grantee take, renew, inspect and release the locks with these names.
 
-        A name may end in `*` ("orders/*"); "*" alone is every lock. Raises `ValueError` for none.
+        A name may end in `*` ("orders/*"); "*" alone is every lock. The permits of a semaphore go
+        with its name. Raises `ValueError` for none.
         """
-        actions = (*_READ, "dynamodb:PutItem", "dynamodb:UpdateItem", _CHECK)
-        return self._grant_keys(grantee, "lock#", names, actions)
+        actions = (*_READ, "dynamodb:UpdateItem", _CHECK)
+        return self._grant_keys(grantee, "lock#", _with_parts(names), actions)
 
     def grant_inspect_locks(self, grantee: iam.IGrantable, *names: str) -> iam.Grant:
         """Let a grantee see who holds the locks with these names, and nothing else.
@@ -156,18 +157,13 @@ class CoordinationTable(Construct):
         A name may end in `*`; "*" alone is every counter. The shards and idempotency records of a
         counter go with it. The list shows all names. Raises `ValueError` for none.
         """
-        patterns = tuple(
-            pattern
-            for name in names
-            for pattern in ((name,) if name.endswith("*") else (name, f"{name}#*"))
-        )
         self._allow(
             grantee,
             ("dynamodb:Query",),
             resources=[f"{self.table.table_arn}/index/{LISTING_INDEX}"],
             leading_keys=["counter"],
         )
-        return self._grant_keys(grantee, "counter#", patterns, (*_READ, *_WRITE, _CHECK))
+        return self._grant_keys(grantee, "counter#", _with_parts(names), (*_READ, *_WRITE, _CHECK))
 
     def grant_transactions(
         self, grantee: iam.IGrantable, *, tables: Sequence[dynamodb.ITable] = ()
@@ -345,6 +341,15 @@ class CoordinationTable(Construct):
                 "StringEquals": {"kms:ViaService": f"dynamodb.{stack.region}.{stack.url_suffix}"}
             },
         )
+
+
+def _with_parts(names: Sequence[str]) -> tuple[str, ...]:
+    """Return patterns for the items of these names, and for what belongs to each."""
+    return tuple(
+        pattern
+        for name in names
+        for pattern in ((name,) if not name or name.endswith("*") else (name, f"{name}#*"))
+    )
 
 
 def _encrypt(table: dynamodb.TableV2, key: kms.IKey) -> None:

@@ -8,5 +8,15 @@ from interlock.errors import LossReason
 from interlock.locks._client import LockClient
 from interlock.locks._election import LeaderElection
 from interlock.locks._keeping import Lock, LockSet, Loss
+from interlock.locks._semaphore import Semaphore
 
-__all__ = ["LeaderElection", "Lock", "LockClient", "LockRecord", "LockSet", "Loss", "LossReason"]
+__all__ = [
+    "LeaderElection",
+    "Lock",
+    "LockClient",
+    "LockRecord",
+    "LockSet",
+    "Loss",
+    "LossReason",
+    "Semaphore",
+]

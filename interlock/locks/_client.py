@@ -12,10 +12,11 @@ from interlock._drivers.clocks import lease_clock
 from interlock._drivers.gauge import Gauge
 from interlock._drivers.owner import default_owner
 from interlock._protocol.locks.acquiring import Acquisition, Taking
+from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.handing import adopt
 from interlock._protocol.locks.reading import inspect
 from interlock._protocol.locks.record import LockRecord
-from interlock._protocol.locks.settings import Settings, checked_name
+from interlock._protocol.locks.settings import Invocation, Settings, checked_name
 from interlock._protocol.locks.sightings import Sightings
 from interlock._protocol.locks.together import JointAcquisition
 from interlock.errors import LockClientClosed, LockTimeout, LossReason
@@ -86,6 +87,7 @@ class LockClient:
         timeout: timedelta | None = None,
         lease: timedelta | None = None,
         data: Any = None,
+        invocation: Invocation | None = None,
         on_lost: Callable[[Lock, LossReason], None] | None = None,
     ) -> Lock:
         """Take a lock, waiting for it up to `timeout` (default: for ever).
@@ -94,13 +96,19 @@ class LockClient:
         DynamoDB can hold) is shown to others by `inspect` and `LockTimeout`; `on_lost` is called
         for this lock after the client's.
 
+        `invocation` is the `context` of a Lambda function, in which no thread runs between two
+        invocations: the wait and the lease are cut to the time that is left of it, and the owner
+        says its request id. A lease that was cut needs no heartbeat.
+
         Raises `LockTimeout` with the holder; `InvalidLockName`, `LeaseTooShort`, `InvalidValue`;
         `TableNotFound`, `AccessDenied`, `RequestRefused`; `Throttled` or `ServiceUnavailable` when
         the store has not answered for 15 s or the time is up; `LockClientClosed`.
         """
         self._check_open()
         owner = self._owner or default_owner()
-        wish = self._settings.wish(name, owner=owner, timeout=timeout, lease=lease, data=data)
+        wish = self._settings.wish(
+            name, owner=owner, timeout=timeout, lease=lease, data=data, invocation=invocation
+        )
         acquisition = Acquisition(self._settings, wish, self._sightings)
         grant = self._take(acquisition)
         self._gauge.acquired(acquisition)
@@ -197,6 +205,21 @@ class LockClient:
         """Wait between looks at a lock that others hold, until this client is closed."""
         if self._closing.wait(seconds):
             raise LockClientClosed
+
+    def take(
+        self,
+        make: Callable[[Settings, str, Sightings], Taking[Grant]],
+        data: Any = None,
+    ) -> Lock:
+        """Take a lock by another kind of acquisition; what semaphores and their like are made of.
+
+        `make` gets the settings, the owner and what this client has seen of others' locks.
+        """
+        self._check_open()
+        acquisition = make(self._settings, self._owner or default_owner(), self._sightings)
+        grant = self._take(acquisition)
+        self._gauge.acquired(acquisition)
+        return self._keeping.hold(grant, data)
 
     def _check_open(self) -> None:
         if self._closing.is_set():

@@ -85,7 +85,7 @@ class Acquisition:
         self.begin((yield Monotonic()))
         item: Mapping[str, Any] | None = None
         while True:
-            grant, item = yield from self._attempt(item)
+            grant, item = yield from self.attempt(item)
             if grant is not None:
                 return grant
             while item is not None and not (yield from self.takeable(item)):
@@ -110,7 +110,7 @@ class Acquisition:
         except Fault as fault:
             _log.debug("nothing to give back of lock %r: %s", self.wish.name, fault)
 
-    def _attempt(
+    def attempt(
         self, seen: Mapping[str, Any] | None
     ) -> Operation[tuple[Grant | None, Mapping[str, Any] | None]]:
         """Try to take the lock once: a grant, or the record that refused it, or neither."""

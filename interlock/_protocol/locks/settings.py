@@ -1,8 +1,8 @@
 """What a lock client was told once, and every lock obeys."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from interlock._protocol.values import to_attribute
 from interlock.errors import InvalidLockName, InvalidValue, LeaseTooShort
@@ -15,6 +15,17 @@ BEATS = 4  # heartbeats a lease, if nothing else is asked for
 # https://www.man7.org/linux/man-pages/man2/adjtimex.2.html
 DRIFT = 0.001
 KEPT = 7 * 24 * 3600  # seconds after its lease until a record nobody touches may be collected
+
+
+class Invocation(Protocol):
+    """What a Lambda function's context object says of its invocation."""
+
+    @property
+    def aws_request_id(self) -> str:
+        """The invocation's id."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds until it is ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +90,30 @@ class Settings:
         timeout: timedelta | None,
         lease: timedelta | None,
         data: Any,
+        invocation: "Invocation | None" = None,
     ) -> "Wish":
         """Check what an acquisition was given."""
-        return Wish(
+        wish = Wish(
             checked_name(name),
             self.lease if lease is None else self.checked_lease(lease),
             owner,
             None if timeout is None else timeout.total_seconds(),
             None if data is None else to_attribute(data, "data"),
+        )
+        return wish if invocation is None else self._within(wish, invocation)
+
+    def _within(self, wish: "Wish", invocation: "Invocation") -> "Wish":
+        """Cut a wish to what is left of an invocation: nothing of it goes on afterwards."""
+        left = invocation.get_remaining_time_in_millis() / 1000
+        if left <= self.call_timeout or left <= 0:
+            needed = timedelta(seconds=self.call_timeout)
+            raise LeaseTooShort(timedelta(seconds=left), needed, "the invocation is about to end")
+        return replace(
+            wish,
+            owner=f"{wish.owner}/{invocation.aws_request_id}",
+            timeout=left if wish.timeout is None else min(wish.timeout, left),
+            lease=min(wish.lease, left),
+            heartbeats=wish.lease <= left,
         )
 
     def beat(self, lease: float) -> float:
