@@ -1,7 +1,7 @@
 """Distributed locks on DynamoDB, awaitable; the protocol is that of `interlock.locks`."""
 
 import asyncio
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from datetime import timedelta
 from typing import Any, Self, TypeVar
 
@@ -11,6 +11,7 @@ from interlock._drivers.clocks import lease_clock
 from interlock._drivers.gauge import Gauge
 from interlock._drivers.owner import default_owner
 from interlock._protocol.locks.acquiring import Acquisition, Taking
+from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.handing import adopt
 from interlock._protocol.locks.reading import inspect
 from interlock._protocol.locks.record import LockRecord
@@ -19,10 +20,20 @@ from interlock._protocol.locks.sightings import Sightings
 from interlock._protocol.locks.together import JointAcquisition
 from interlock.aio._election import LeaderElection
 from interlock.aio._keeping import Keeping, Lock, LockSet, Loss, OnLost
+from interlock.aio._semaphore import Semaphore
 from interlock.errors import InvalidValue, LockClientClosed, LockTimeout, LossReason
 from interlock.metrics import Metrics
 
-__all__ = ["LeaderElection", "Lock", "LockClient", "LockRecord", "LockSet", "Loss", "LossReason"]
+__all__ = [
+    "LeaderElection",
+    "Lock",
+    "LockClient",
+    "LockRecord",
+    "LockSet",
+    "Loss",
+    "LossReason",
+    "Semaphore",
+]
 
 T = TypeVar("T")
 
@@ -89,7 +100,21 @@ class LockClient:
 
         An acquisition that is cancelled leaves the lock to others.
         """
-        return Acquiring(self, name, timeout, lease, data, on_lost)
+
+        def make(settings: Settings, owner: str, sightings: Sightings) -> Acquisition:
+            wish = settings.wish(name, owner=owner, timeout=timeout, lease=lease, data=data)
+            return Acquisition(settings, wish, sightings)
+
+        return self.acquiring(make, data, on_lost)
+
+    def acquiring(
+        self,
+        make: Callable[[Settings, str, Sightings], Taking[Grant]],
+        data: Any = None,
+        on_lost: OnLost | None = None,
+    ) -> "Acquiring":
+        """Take a lock by another kind of acquisition; as the blocking `LockClient.take`."""
+        return Acquiring(lambda: self._take(make, data, on_lost))
 
     async def try_acquire(
         self, name: str, *, lease: timedelta | None = None, data: Any = None
@@ -145,19 +170,14 @@ class LockClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def take(
+    async def _take(
         self,
-        name: str,
-        timeout: timedelta | None,  # noqa: ASYNC109 - judged within the operation
-        lease: timedelta | None,
+        make: Callable[[Settings, str, Sightings], Taking[Grant]],
         data: Any,
         on_lost: OnLost | None,
     ) -> Lock:
-        """Take a lock; what `acquire` awaits."""
         self._check_open()
-        owner = self._owner or default_owner()
-        wish = self._settings.wish(name, owner=owner, timeout=timeout, lease=lease, data=data)
-        acquisition = Acquisition(self._settings, wish, self._sightings)
+        acquisition = make(self._settings, self._owner or default_owner(), self._sightings)
         grant = await self._run(acquisition)
         self._gauge.acquired(acquisition)
         return await self._keeping.hold(grant, data, on_lost)
@@ -189,13 +209,12 @@ class LockClient:
 class Acquiring:
     """An acquisition that has not begun: `await` it for the lock, or hold it by `async with`."""
 
-    def __init__(self, client: LockClient, *request: Any) -> None:
-        self._client = client
-        self._request = request
+    def __init__(self, begin: Callable[[], Coroutine[Any, Any, Lock]]) -> None:
+        self._begin = begin
         self._lock: Lock | None = None
 
     def __await__(self) -> Generator[Any, None, Lock]:
-        return self._client.take(*self._request).__await__()
+        return self._begin().__await__()
 
     async def __aenter__(self) -> Lock:
         self._lock = await self

@@ -104,15 +104,14 @@ class LockClient:
         `TableNotFound`, `AccessDenied`, `RequestRefused`; `Throttled` or `ServiceUnavailable` when
         the store has not answered for 15 s or the time is up; `LockClientClosed`.
         """
-        self._check_open()
-        owner = self._owner or default_owner()
-        wish = self._settings.wish(
-            name, owner=owner, timeout=timeout, lease=lease, data=data, invocation=invocation
-        )
-        acquisition = Acquisition(self._settings, wish, self._sightings)
-        grant = self._take(acquisition)
-        self._gauge.acquired(acquisition)
-        return self._keeping.hold(grant, data, on_lost)
+
+        def make(settings: Settings, owner: str, sightings: Sightings) -> Acquisition:
+            wish = settings.wish(
+                name, owner=owner, timeout=timeout, lease=lease, data=data, invocation=invocation
+            )
+            return Acquisition(settings, wish, sightings)
+
+        return self.take(make, data, on_lost)
 
     def try_acquire(
         self, name: str, *, lease: timedelta | None = None, data: Any = None
@@ -210,6 +209,7 @@ class LockClient:
         self,
         make: Callable[[Settings, str, Sightings], Taking[Grant]],
         data: Any = None,
+        on_lost: Callable[[Lock, LossReason], None] | None = None,
     ) -> Lock:
         """Take a lock by another kind of acquisition; what semaphores and their like are made of.
 
@@ -219,7 +219,7 @@ class LockClient:
         acquisition = make(self._settings, self._owner or default_owner(), self._sightings)
         grant = self._take(acquisition)
         self._gauge.acquired(acquisition)
-        return self._keeping.hold(grant, data)
+        return self._keeping.hold(grant, data, on_lost)
 
     def _check_open(self) -> None:
         if self._closing.is_set():

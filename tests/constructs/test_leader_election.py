@@ -55,7 +55,7 @@ def test_the_group_may_campaign_for_its_lock_and_no_other(stack, group):
         election="service/leader",
     )
     elected.grant.assert_success()
-    assert leading_keys(stack) == [["lock#service/leader"]]
+    assert leading_keys(stack) == [["lock#service/leader", "lock#service/leader#*"]]
 
 
 def test_state_is_the_applications_own(stack, group):
@@ -67,7 +67,7 @@ def test_state_is_the_applications_own(stack, group):
         election="leader",
         state=["history#"],
     )
-    assert leading_keys(stack) == [["lock#leader"], ["history#*"]]
+    assert leading_keys(stack) == [["lock#leader", "lock#leader#*"], ["history#*"]]
 
 
 @pytest.mark.parametrize("election", ["", "service/*"])

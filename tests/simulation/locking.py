@@ -13,6 +13,7 @@ from interlock._protocol.locks.releasing import release
 from interlock._protocol.locks.renewing import renew
 from interlock._protocol.locks.settings import Settings, Wish
 from interlock._protocol.locks.sightings import Sightings
+from interlock._protocol.locks.slots import SlotAcquisition
 from interlock._protocol.locks.together import JointAcquisition
 from interlock._protocol.requests import Operation, call, draw, monotonic, sleep
 from interlock.errors import LockLost, LockTimeout, ServiceUnavailable, Throttled
@@ -34,8 +35,8 @@ class Plan:
     `timeouts` are what an acquisition may wait, drawn for each; `work` is the longest time that a
     lock is held, `rest` the longest between two rounds, `freezes` how often a holder stops for
     longer than its lease, `together` how often two locks are taken at once, `handed` how often one
-    is exported while it is held, for `heirs` processes that do nothing but adopt what they can. All
-    has to be over `within` this.
+    is exported while it is held, for `heirs` processes that do nothing but adopt what they can.
+    With `permits` each name is a semaphore. All has to be over `within` this.
     """
 
     settings: Settings = SETTINGS
@@ -47,6 +48,7 @@ class Plan:
     rest: float = 0.5
     freezes: float = 0.0
     together: float = 0.0
+    permits: int = 0
     handed: float = 0.0
     heirs: int = 0
     within: float = 900.0
@@ -123,10 +125,16 @@ class User:
                     joint = JointAcquisition(settings, wishes, self.sightings)
                     grants: list[Grant] = yield from attempted(joint)
                     return grants
-                single = Acquisition(settings, wishes[0], self.sightings)
+                single = self.single(wishes[0])
                 return [(yield from attempted(single))]
             except (LockTimeout, *GIVEN_UP):
                 yield from sleep(0.5 * (yield from draw()))
+
+    def single(self, wish: Wish) -> Acquisition | SlotAcquisition:
+        """Take one lock, or one permit."""
+        if self.plan.permits:
+            return SlotAcquisition(self.plan.settings, wish, self.plan.permits, self.sightings)
+        return Acquisition(self.plan.settings, wish, self.sightings)
 
     def keep(self, grant: Grant) -> None:
         """Have a lock renewed as long as it is held."""
@@ -180,7 +188,7 @@ class User:
             yield from self.write(grant)
 
 
-def attempted(acquisition: Acquisition | JointAcquisition) -> Operation[Any]:
+def attempted(acquisition: Acquisition | JointAcquisition | SlotAcquisition) -> Operation[Any]:
     """Run an acquisition, and give back what one that failed may have been granted."""
     try:
         return (yield from acquisition.run())

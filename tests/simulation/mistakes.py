@@ -3,7 +3,7 @@
 from types import ModuleType
 from typing import NamedTuple
 
-from interlock._protocol.locks import acquiring, grant, handing, record, renewing, sightings
+from interlock._protocol.locks import acquiring, grant, handing, record, renewing, sightings, slots
 
 
 class Mistake(NamedTuple):
@@ -165,6 +165,14 @@ MISTAKES = (
         " and not grant.expired((yield Monotonic()))",
         "",
         "hold 'l'",
+    ),
+    Mistake(
+        "permit whose lease ended while others were given back",
+        "lock-permits",
+        slots,
+        "if now < grant.until:",
+        "if now:",
+        "hold 'l#",
     ),
     Mistake(
         "guard that accepts a successor",

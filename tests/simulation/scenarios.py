@@ -10,6 +10,7 @@ from tests.simulation.locking import SETTINGS, Plan, contend
 from tests.simulation.mixture import Mixture
 
 DAY = 86400.0
+PERMITS = Plan(processes=5, rounds=2, permits=2)
 HANDED = Plan(processes=2, rounds=2, handed=0.7, heirs=2)
 # Clocks that run as differently as they may, on a network so fast, with polls so frequent, and for
 # so long that nothing makes up for it.
@@ -52,6 +53,7 @@ SCENARIOS: dict[str, Callable[[int], Scenario]] = {
     "lock-together": lambda seed: contend(
         seed, faults=STORM, plan=Plan(names=("l", "m", "n"), together=0.7)
     ),
+    "lock-permits": lambda seed: contend(seed, faults=STORM, plan=PERMITS),
     "lock-handed-over": lambda seed: contend(seed, faults=STORM, plan=HANDED),
     "lock-drift": lambda seed: contend(seed, faults=DRIFTING, plan=EAGER),
     "lock-idle": lambda seed: contend(seed, faults=SLEEPY, plan=IDLE),

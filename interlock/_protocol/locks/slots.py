@@ -60,9 +60,11 @@ class SlotAcquisition:
         while True:
             grant, _ = yield from self._parts[chosen].attempt(seen)
             if grant is not None:
-                self.waited = (yield Monotonic()) - self._began
                 yield from self._tidy(chosen)
-                return grant
+                now = yield Monotonic()
+                if now < grant.until:  # it is not renewed before it is returned
+                    self.waited = now - self._began
+                    return grant
             chosen, seen = yield from self._wait()
 
     def abandon(self) -> Operation[None]:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from interlock.aio.locks import LeaderElection, LockClient
+from interlock.aio.locks import LeaderElection, LockClient, Semaphore
 from interlock.errors import InvalidValue, LockClientClosed, LockLost, LockTimeout, LossReason
 from tests.unit.locks.realtime import SOON, Awaitable, denied, eventually, take_away, unreachable
 from tests.unit.locks.scripted import TABLE
@@ -187,3 +187,31 @@ async def test_a_leader_that_was_replaced_is_told_once(locks, driver):
     assert not election.leading
     assert election.lock is None
     assert await election.resign() is False
+
+
+async def test_a_semaphore_lets_in_as_many_as_it_has_permits(locks):
+    semaphore = Semaphore(locks, "jobs", permits=2)
+    async with semaphore.acquire() as one:
+        two = await semaphore.try_acquire(data="second")
+        assert two is not None
+        assert {one.name, two.name} == {"jobs#0", "jobs#1"}
+        assert await semaphore.try_acquire() is None
+        with pytest.raises(LockTimeout):
+            await semaphore.acquire(timeout=timedelta())
+        await two.release()
+    assert await semaphore.try_acquire() is not None
+
+
+async def test_whoever_waits_for_a_permit_gets_the_first_that_is_free(locks, driver):
+    semaphore = Semaphore(locks, "jobs", permits=1)
+    held = await semaphore.acquire()
+
+    async def wait():
+        return await semaphore.acquire()
+
+    waiting = asyncio.create_task(wait())
+    calls = len(driver.calls)
+    await eventually(lambda: len(driver.calls) > calls + 1)
+    assert not waiting.done()
+    await held.release()
+    assert (await waiting).name == "jobs#0"
