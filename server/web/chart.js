@@ -14,15 +14,27 @@ function colours() {
   return Object.fromEntries(["accent", "soft", "line", "gold", "card"].map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
 }
 
+const DIGITS = 15; // that a number of JavaScript holds, with one to spare
+
+// What one step of the axis stands for: a value that has more digits is drawn without its last.
+function unitOf(samples) {
+  const most = Math.max(...samples.map(([, value]) => `${value}`.replace("-", "").length));
+  return 10n ** BigInt(Math.max(0, most - DIGITS));
+}
+
+// What stands at a line of the axis, which has no room for more digits.
+const label = (tick, unit) => (unit === 1n ? number(tick) : (tick * Number(unit)).toExponential(2));
+
 // The samples as uPlot's columns; null, which breaks the line, where ticks are missing.
 export function columns(samples) {
+  const unit = unitOf(samples);
   const steps = samples.slice(1).map(([tick], i) => tick - samples[i][0]);
   const every = Math.min(...steps, Infinity);
   const ticks = [], values = [];
   samples.forEach(([tick, value], i) => {
     if (i && steps[i - 1] > GAP * every) { ticks.push(tick - every); values.push(null); }
     ticks.push(tick);
-    values.push(Number(value));
+    values.push(Number(BigInt(value) / unit));
   });
   return [ticks, values];
 }
@@ -73,14 +85,14 @@ export function chart(name) {
       scales: { x: { range: (_, low, high) => [Math.min(low, high - SPAN), high] }, y: { range: (_, low, high) => { const room = Math.max(1, (high - low) * 0.15); return [low - room, high + room]; } } },
       axes: [
         { ...axis, grid: { show: false }, space: 90, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString()) },
-        { ...axis, size: 62, space: 44, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? number(tick) : "")) },
+        { ...axis, size: 62, space: 44, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? label(tick, unitOf(samples)) : "")) },
       ],
       series: [{}, { stroke: accent, width: 2.25, fill: `${accent}1f`, paths: uPlot.paths.stepped({ align: 1 }), points: { show: ({ data }) => data[0].length === 1 }, spanGaps: false }],
       hooks: {
         draw: [(now) => markTurns(now, turns(samples), gold)],
         setCursor: [({ cursor: { idx }, data }) => {
           const at = idx === null || idx === undefined || data[1][idx] === null ? null : idx;
-          told.textContent = at === null ? summary(samples) : `${number(data[1][at])} at ${new Date(data[0][at] * 1000).toLocaleTimeString()}`;
+          told.textContent = at === null ? summary(samples) : `${number(BigInt(data[1][at]) * unitOf(samples))} at ${new Date(data[0][at] * 1000).toLocaleTimeString()}`;
         }],
       },
     }, columns(samples), frame);

@@ -1,5 +1,6 @@
 """What a person does with counters."""
 
+import re
 from uuid import uuid4
 
 import pytest
@@ -112,6 +113,8 @@ def test_a_number_beyond_javascripts_own_is_shown_to_the_last_digit(visit, made)
     window.counter(name)
     window.press("Increment")
     expect(window.value).to_have_text("12,345,678,901,234,567,890,123,456,790")
+    chart = window.page.get_by_role("img", name=f"History of {name}")
+    expect(chart).to_have_accessible_name(re.compile("790 now"))  # drawn, without a complaint
     window.keep("counter-of-29-digits")
 
 
