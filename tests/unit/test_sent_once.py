@@ -6,18 +6,17 @@ The server is real HTTP on loopback: it counts what it carries out, and cuts the
 import contextlib
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
 from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # it has no stubs
-from aiobotocore.endpoint import AioEndpoint  # type: ignore[import-untyped]  # it has no stubs
 from aiobotocore.retries.bucket import AsyncTokenBucket  # type: ignore[import-untyped]  # it has no stubs
 from aiobotocore.session import get_session  # type: ignore[import-untyped]  # it has no stubs
-from botocore import endpoint
+from botocore import retryhandler
 from botocore.config import Config
 from botocore.retries.bucket import TokenBucket
+from botocore.retries.standard import ExponentialBackoff
 
 from interlock._drivers.aiobotocore import AiobotocoreDriver
 from interlock._drivers.boto3 import Boto3Driver
@@ -94,14 +93,10 @@ def server():
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
     """Let botocore repeat at once what it would repeat after a while."""
-    monkeypatch.setattr(endpoint, "time", SimpleNamespace(sleep=lambda _: None))
+    monkeypatch.setattr(retryhandler, "delay_exponential", lambda *_, **__: 0.0)
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0.0)
     for bucket in (TokenBucket, AsyncTokenBucket):
         monkeypatch.setattr(bucket, "_sleep_amount", lambda *_: 0.0)
-
-    async def at_once(*_):
-        pass
-
-    monkeypatch.setattr(AioEndpoint, "_sleep", at_once)
 
 
 @pytest.fixture(params=["legacy", "standard", "adaptive"])
