@@ -6,12 +6,15 @@ SHELL := /bin/bash
 PYTHON ?= python3
 ENV ?= dev
 INSTANCES ?= 2
+COMPUTE ?= instances
 SEEDS ?= 20000
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 UV_VERSION := 0.13.9
 CDK = $(BIN)/python -m local.cdk
+# What the local instances are: make demo COMPUTE=containers
+CONTAINERS = $(if $(filter containers,$(COMPUTE)),--containers)
 CODE := app.py stacks lambda server interlock local benchmarks tests
 UNIT := tests/constructs tests/stacks tests/unit tests/simulation
 
@@ -41,10 +44,10 @@ lock: install  ## Resolve the pinned requirements again from pyproject.toml
 		--group dev --constraints requirements.txt --output-file requirements-dev.txt
 
 demo: install  ## Deploy the whole application on this machine and run it
-	@$(BIN)/python -m local demo --instances $(INSTANCES)
+	@$(BIN)/python -m local demo --instances $(INSTANCES) $(CONTAINERS)
 
 demo-check: install  ## The same, checked through every tier and stopped again
-	@$(BIN)/python -m local demo --instances $(INSTANCES) --check
+	@$(BIN)/python -m local demo --instances $(INSTANCES) $(CONTAINERS) --check
 
 test: install  ## All tests, the deployed local stack included
 	$(BIN)/python -m pytest -n 2 --dist loadgroup

@@ -1,4 +1,4 @@
-"""`python -m local demo [--instances N] [--port N] [--state DIR] [--check]`."""
+"""`python -m local demo [--instances N] [--containers] [--port N] [--state DIR] [--check]`."""
 
 import argparse
 import sys
@@ -20,6 +20,7 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser("demo", help="deploy the application on this machine and run it")
     demo.add_argument("--instances", type=int, default=2, choices=range(1, _MOST_INSTANCES + 1))
+    demo.add_argument("--containers", action="store_true", help="instances as containers")
     demo.add_argument("--check", action="store_true", help="count through every tier, then stop")
     demo.add_argument("--port", type=int, default=PREFERRED_PORT, help="of the emulator, if free")
     demo.add_argument("--state", type=Path, default=STATE, help="folder of logs and records")
@@ -27,6 +28,7 @@ def main() -> int:
     try:
         run(
             instances=arguments.instances,
+            containers=arguments.containers,
             check=arguments.check,
             preferred_port=arguments.port,
             state=arguments.state.resolve(),

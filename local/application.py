@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 
 from local import STATE
+from local.compute import Compute, Containers, Processes
+from local.containers import build, engine
 from local.deployment import Deployment, bootstrap, deploy
 from local.emulator import Emulator, emulator
 from local.instances import Fleet, fleet
@@ -48,11 +50,17 @@ def application(
     *,
     instances: int,
     progress: Progress,
+    containers: bool = False,
     preferred_port: int | None = None,
     state: Path = STATE,
 ) -> Iterator[Application]:
-    """Run the application; stop all of it on exit, in reverse order. Raises ProcessFailed."""
+    """Run the application; stop all of it on exit, in reverse order. Raises ProcessFailed.
+
+    With `containers` each instance is one, of an image that is built first; on a machine without
+    an engine it says so, and they are processes.
+    """
     with ExitStack() as stack:
+        compute = _containers(progress, state) if containers else Processes()
         with progress.step("start the emulator"):
             running = stack.enter_context(
                 emulator(preferred_port=preferred_port, state=state, say=progress.say)
@@ -62,5 +70,21 @@ def application(
         with progress.step("cdk deploy --all -c env=local"):
             deployment = deploy(running, watch=progress.detail, state=state)
         with progress.step(f"start {instances} instances behind the load balancer"):
-            started = stack.enter_context(fleet(running, deployment, instances, state=state))
+            started = stack.enter_context(
+                fleet(running, deployment, instances, compute=compute, state=state)
+            )
         yield Application(running, deployment, started)
+
+
+def _containers(progress: Progress, state: Path) -> Compute:
+    found = engine()
+    if found is None:
+        progress.say(
+            "  No podman or docker works here (on Linux: `apt-get install podman mmdebstrap`): "
+            "the instances are processes."
+        )
+        return Processes()
+    with progress.step(f"build the image with {found.name}"):
+        image = build(found, state=state)
+    progress.say(f"          {image.megabytes:.0f} MB; its packages are in {image.sbom}")
+    return Containers(found, image)

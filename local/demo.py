@@ -30,7 +30,12 @@ class CheckFailed(Exception):
 
 
 def run(
-    *, instances: int, check: bool, preferred_port: int = PREFERRED_PORT, state: Path = STATE
+    *,
+    instances: int,
+    check: bool,
+    containers: bool = False,
+    preferred_port: int = PREFERRED_PORT,
+    state: Path = STATE,
 ) -> None:
     """Deploy and run; with `check` count once and stop, else stay up until Ctrl-C or SIGTERM.
 
@@ -44,6 +49,7 @@ def run(
     try:
         with application(
             instances=instances,
+            containers=containers,
             progress=progress,
             preferred_port=None if check else preferred_port,
             state=state,
@@ -131,7 +137,7 @@ def _show_leader(running: Application, progress: Progress, *, but_not: str = "")
     while time.monotonic() < began + _ELECTION_TIMEOUT:
         leader = _leader(running.fleet)
         if leader is not None and leader.name != but_not:
-            pid, after = leader.process.pid, f" after {time.monotonic() - began:.1f} s"
+            pid, after = leader.pid, f" after {time.monotonic() - began:.1f} s"
             progress.say(
                 f"""
   {leader.name} leads{after if but_not else ""}. See another take over, on the page's Cluster view:

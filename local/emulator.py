@@ -60,11 +60,23 @@ class Emulator:
 def client_environment(endpoint: str, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return `inherited` (default: this process's) with AWS replaced by `endpoint`.
 
-    Every other AWS_ variable is dropped: neither a profile nor real credentials of the developer
-    can reach what is started with it.
+    Every other AWS_ variable is dropped, see `without_aws`.
+    """
+    return without_aws(inherited) | client_variables(endpoint)
+
+
+def without_aws(inherited: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return `inherited` (default: this process's) without its AWS_ variables.
+
+    Neither a profile nor real credentials of the developer can reach what is started with it.
     """
     source = os.environ if inherited is None else inherited
-    return {name: value for name, value in source.items() if not name.startswith("AWS_")} | {
+    return {name: value for name, value in source.items() if not name.startswith("AWS_")}
+
+
+def client_variables(endpoint: str) -> dict[str, str]:
+    """Return what replaces AWS by `endpoint`, with credentials that are worth nothing elsewhere."""
+    return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",

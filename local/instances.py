@@ -1,19 +1,19 @@
-"""The service's "instances": processes on 127.0.0.2, 127.0.0.3, ... behind the load balancer.
+"""The service's instances, on 127.0.0.2, 127.0.0.3, ... behind the load balancer.
 
 The emulator's Auto Scaling starts no instance, and its target group calls every target healthy:
 starting, registering, health checks and deregistering are done here.
 """
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from local import ROOT, STATE
+from local import STATE
+from local.compute import Compute, Processes
 from local.deployment import Deployment
-from local.emulator import Emulator
+from local.emulator import Emulator, client_variables
 from local.ports import LOOPBACK, free_port, is_free
 from local.processes import Process
 from local.requests import request
@@ -26,23 +26,37 @@ HEALTH_TIMEOUT = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One process of the service."""
+    """One instance of the service."""
 
     name: str
     host: str
     port: int
     process: Process
+    compute: Compute
 
     @property
     def url(self) -> str:
         """Where it listens, past the load balancer."""
         return f"http://{self.host}:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """The process id of the service itself, which a visitor may kill or pause."""
+        return self.compute.pid(self.process)
+
 
 class Fleet:
     """The running instances, and their place in the load balancer's target group."""
 
-    def __init__(self, emulator: Emulator, deployment: Deployment, *, state: Path = STATE) -> None:
+    def __init__(
+        self,
+        emulator: Emulator,
+        deployment: Deployment,
+        *,
+        compute: Compute | None = None,
+        state: Path = STATE,
+    ) -> None:
+        self._compute = compute or Processes()
         self._emulator = emulator
         self._records = state / "run"
         self.logs = state / "logs"
@@ -62,11 +76,9 @@ class Fleet:
         host = _host(number)
         port = PORT if is_free(PORT, host) else free_port(host)
         name = f"i-local-{number}"
-        process = Process(
+        process = self._compute.start(
             name,
-            [sys.executable, "-m", "server"],
-            log=self.logs / f"{name}-{self._emulator.process.pid}.log",
-            environment=self._emulator.environment
+            client_variables(self._emulator.endpoint)
             | {
                 "INTERLOCK_HOST": host,
                 "INTERLOCK_PORT": str(port),
@@ -75,10 +87,10 @@ class Fleet:
                 "INTERLOCK_TABLE": self._deployment.outputs["TableName"],
                 "INTERLOCK_INSTANCE_ID": name,
             },
-            directory=ROOT,
+            log=self.logs / f"{name}-{self._emulator.process.pid}.log",
             records=self._records,
         )
-        instance = Instance(name, host, port, process)
+        instance = Instance(name, host, port, process, self._compute)
         self.instances.append(instance)
         return instance
 
@@ -127,10 +139,15 @@ class Fleet:
 
 @contextmanager
 def fleet(
-    emulator: Emulator, deployment: Deployment, size: int, *, state: Path = STATE
+    emulator: Emulator,
+    deployment: Deployment,
+    size: int,
+    *,
+    compute: Compute | None = None,
+    state: Path = STATE,
 ) -> Iterator[Fleet]:
     """Run `size` healthy, registered instances."""
-    running = Fleet(emulator, deployment, state=state)
+    running = Fleet(emulator, deployment, compute=compute, state=state)
     try:
         for _ in range(size):
             running.start()

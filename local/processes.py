@@ -24,6 +24,9 @@ RECORDS = STATE / "run"
 TERMINATION_GRACE = 5.0
 """Seconds that a group has between SIGTERM and SIGKILL."""
 
+REMOVAL_TIMEOUT = 20.0
+"""Seconds that the command has which removes what a process left."""
+
 _POLL = 0.05
 
 
@@ -88,7 +91,9 @@ class Process:
     As a context manager it stops the whole group on exit. Being a group of its own, it does not
     get the terminal's Ctrl-C: the parent alone decides in which order things stop. `scratch` is a
     folder of the process's own, made here and removed when it is stopped, also by a later run.
-    `grace` is how many seconds it has to end after SIGTERM.
+    `grace` is how many seconds it has to end after SIGTERM. `afterwards` is a command that removes
+    what is not of its group, such as a container; it is run when the process is stopped, also by a
+    later run, whether or not there is anything left to remove.
     """
 
     def __init__(
@@ -102,9 +107,11 @@ class Process:
         records: Path = RECORDS,
         scratch: Path | None = None,
         grace: float = TERMINATION_GRACE,
+        afterwards: Sequence[str] = (),
     ) -> None:
         self.name = name
         self._scratch = scratch
+        self._afterwards = list(afterwards)
         self._grace = grace
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -134,6 +141,7 @@ class Process:
                         "owner": os.getpid(),
                         "owner_identity": identity(os.getpid()),
                         "scratch": None if scratch is None else str(scratch),
+                        "afterwards": self._afterwards,
                     }
                 )
             )
@@ -198,8 +206,7 @@ class Process:
         if self._popen.returncode is None or identity(self.pid) is None:
             stop_group(self.pid, grace=self._grace if grace is None else grace)
         self._popen.wait()
-        if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+        _remove(self._scratch, self._afterwards)
         self._record.unlink(missing_ok=True)
 
 
@@ -232,10 +239,25 @@ def _stop_recorded(records: Path, chosen: Callable[[dict[str, Any]], bool]) -> l
         if left["identity"] is not None and identity(left["pid"]) == left["identity"]:
             stop_group(left["pid"])
             stopped.append(str(left["name"]))
-        if left["scratch"] is not None:
-            shutil.rmtree(left["scratch"], ignore_errors=True)
+        _remove(left["scratch"], left.get("afterwards", []))
         record.unlink(missing_ok=True)
     return stopped
+
+
+def _remove(scratch: str | Path | None, afterwards: Sequence[str]) -> None:
+    if scratch is not None:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if afterwards:
+        # It fails where nothing is left to remove, which is as good.
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(
+                afterwards,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+                timeout=REMOVAL_TIMEOUT,
+                start_new_session=True,
+            )
 
 
 def _end(group: int) -> None:

@@ -125,3 +125,30 @@ def test_ports_in_use_are_told_from_free_ones():
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert not is_free(server.getsockname()[1])
     assert is_free(free_port())
+
+
+def test_what_is_not_of_the_group_is_removed_when_the_process_is_stopped(tmp_path):
+    kept = tmp_path / "kept"
+    kept.touch()
+    with Process(
+        "demo",
+        [sys.executable, "-c", "import time; time.sleep(60)"],
+        log=tmp_path / "log",
+        records=tmp_path / "run",
+        afterwards=["rm", str(kept)],
+    ):
+        assert kept.exists()
+    assert not kept.exists()
+
+
+def test_a_removal_that_fails_does_not_keep_the_process_from_being_stopped(tmp_path):
+    with Process(
+        "demo",
+        [sys.executable, "-c", "import time; time.sleep(60)"],
+        log=tmp_path / "log",
+        records=tmp_path / "run",
+        afterwards=["/there/is/no/such/command"],
+    ) as process:
+        pass
+    assert identity(process.pid) is None
+    assert list((tmp_path / "run").iterdir()) == []
