@@ -11,7 +11,7 @@ from server import logs
 from server.application import create_application
 from server.group import Group
 from server.history import History
-from server.leading import Leading
+from server.leader import Leader
 from server.reading import Reading
 from server.sampling import Sampling
 from server.settings import Settings, SettingsError
@@ -43,15 +43,23 @@ def build(settings: Settings) -> Starlette:
         api_key=settings.api_key,
     )
     reading = Reading(upstream)
-    store = sampling = leading = None
+    store = leader = None
     if settings.table:
         store = Store(settings.table, settings.region)
-        history = History(store, settings.keep_history)
         sampling = Sampling(
-            reading, history, every=settings.sample_every, remember=3 * settings.lease
+            reading,
+            History(store, settings.keep_history),
+            every=settings.sample_every,
+            remember=3 * settings.lease,
         )
-        leading = Leading(store, settings.instance_id, settings.lease, sampling)
-    group = Group(settings, store, leading, sampling)
+        leader = Leader(
+            store,
+            settings.instance_id,
+            settings.lease,
+            watch=sampling.watch,
+            duty=sampling.record,
+        )
+    group = Group(settings, store, leader)
     return create_application(settings, upstream, reading, group)
 
 

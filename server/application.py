@@ -11,10 +11,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from server.envelope import Envelope
+from server.admission import Admission
+from server.context import RequestContext
 from server.events import Events
 from server.forwarding import Forwarding
-from server.gate import Gate
 from server.group import Group
 from server.limits import RateLimit
 from server.problems import problem
@@ -69,9 +69,9 @@ def create_application(
             Mount("/", WebClient(directory=WEB, html=True)),
         ],
         middleware=[
-            Middleware(Envelope, instance=settings.instance_id),
+            Middleware(RequestContext, instance=settings.instance_id),
             Middleware(
-                Gate, rate=RateLimit(settings.rate, settings.burst), proxies=settings.proxies
+                Admission, rate=RateLimit(settings.rate, settings.burst), proxies=settings.proxies
             ),
         ],
         exception_handlers={404: _refused, 405: _refused},

@@ -14,10 +14,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from interlock.aio.locks import LockRecord
 from server.history import History
-from server.leading import LOCK, Leading
+from server.leader import Leader
 from server.problems import problem
-from server.sampling import Sampling
 from server.settings import Settings
 from server.store import Store, text_of
 
@@ -29,21 +29,22 @@ _log = logging.getLogger("server.group")
 
 
 class Group:
-    """This instance among its like. Without a table it is alone, leads nothing, and says so."""
+    """This instance's membership in the group.
+
+    Without a table it reports itself as the only, leaderless member.
+    """
 
     def __init__(
         self,
         settings: Settings,
         store: Store | None,
-        leading: Leading | None,
-        sampling: Sampling | None,
+        leader: Leader | None,
         *,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._store = store
-        self._leading = leading
-        self._sampling = sampling
+        self._leader = leader
         self._clock = wall_clock
         self._started = wall_clock()
         self._history = History(store, settings.keep_history) if store else None
@@ -68,10 +69,8 @@ class Group:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._keep_reporting(store))
-                if self._leading:
-                    tasks.create_task(self._leading.run())
-                if self._sampling:
-                    tasks.create_task(self._sampling.watch())
+                if self._leader:
+                    tasks.create_task(self._leader.run())
         finally:
             with suppress(Exception):
                 await self._enlist(store, "DELETE", [self._settings.instance_id])
@@ -84,34 +83,35 @@ class Group:
         """
         if not (self._store and self._store.is_open):
             alone = {"id": self._settings.instance_id, "started": int(self._started)}
-            return {"instances": [{**alone, "silent": False}], "leader": None}
-        ids = await self._members(self._store)
-        keys = {identifier: f"instance#{identifier}" for identifier in ids}
-        records = await self._store.get([*keys.values(), LOCK])
-        lock = records.get(LOCK, {})
-        fence = int(text_of(lock, "fence", "0"))
+            return {"instances": [{**alone, "silent": False}], "leader": None, "standby": None}
+        records, (leader, standby) = await asyncio.gather(
+            self._records(self._store), self._leader.records() if self._leader else _none()
+        )
         now = self._clock()
         # The wall clock only decides what is shown; the lock decides who leads.
         instances = [
             {
                 "id": identifier,
-                "started": int(text_of(records[key], "started", "0")),
-                "silent": _age(records[key], now) > self._settings.lease,
+                "started": int(text_of(record, "started", "0")),
+                "silent": _age(record, now) > self._settings.lease,
             }
-            for identifier, key in sorted(keys.items())
-            if key in records and _age(records[key], now) < REMEMBERED
+            for identifier, record in sorted(records.items())
+            if _age(record, now) < REMEMBERED
         ]
-        owner = text_of(lock, "owner", "") if "version" in lock else ""
-        leads = any(each["id"] == owner and not each["silent"] for each in instances)
-        own = records.get(keys.get(owner, ""), {})
-        current = int(text_of(own, "fence", "0")) == fence
-        since = int(text_of(own, "since", "0")) if current else None
+        speaking = {each["id"] for each in instances if not each["silent"]}
         return {
             "instances": instances,
             "lease": self._settings.lease,
-            "fence": fence or None,
-            "leader": {"id": owner, "fence": fence, "since": since} if leads else None,
+            "fence": leader.fencing_token if leader else None,
+            "leader": _shown(leader) if leader and leader.owner in speaking else None,
+            "standby": standby.owner if standby and standby.owner in speaking else None,
         }
+
+    async def _records(self, store: Store) -> dict[str, Mapping[str, Any]]:
+        """Return the record of each instance on the roster that has one."""
+        keys = {f"instance#{identifier}": identifier for identifier in await self._members(store)}
+        found = await store.get(list(keys))
+        return {keys[key]: record for key, record in found.items()}
 
     @staticmethod
     async def _members(store: Store) -> list[str]:
@@ -149,39 +149,38 @@ class Group:
         while True:
             try:
                 await self._report(store)
-                if self._leading and self._leading.term:
+                if self._leader and self._leader.lock:
                     await self._forget_the_gone(store)
-            except Exception:  # noqa: BLE001 - whatever it is, the loop outlives it
+            except Exception:  # noqa: BLE001 - the loop outlives every failure of the table
                 _log.exception("this instance could not report itself")
             await asyncio.sleep(self._settings.lease / 5)
 
     async def _report(self, store: Store) -> None:
         now = self._clock()
         identifier = self._settings.instance_id
-        term = self._leading.term if self._leading else None
         item = {
             "pk": {"S": f"instance#{identifier}"},
             "started": {"N": str(int(self._started))},
             "seen": {"N": f"{now:.3f}"},
             "expires": {"N": str(int(now + 3600))},
         }
-        if term:
-            item |= {"fence": {"N": str(term.fence)}, "since": {"N": str(int(term.since))}}
         await store.client().put_item(TableName=store.table, Item=item)
         await self._enlist(store, "ADD", [identifier])
 
     async def _forget_the_gone(self, store: Store) -> None:
-        """Take off the roster who was killed, and so could not sign off; a report signs on again.
+        """Take instances off the roster that were killed; a report puts an instance on it again.
 
-        Otherwise it would grow with every instance that the group ever replaced.
+        Otherwise the roster would grow with every instance that the group ever replaced.
         """
-        keys = {f"instance#{identifier}": identifier for identifier in await self._members(store)}
-        records = await store.get(list(keys))
-        now = self._clock()
+        members, records, now = (
+            await self._members(store),
+            await self._records(store),
+            self._clock(),
+        )
         gone = [
             identifier
-            for key, identifier in keys.items()
-            if key not in records or _age(records[key], now) > REMEMBERED
+            for identifier in members
+            if identifier not in records or _age(records[identifier], now) > REMEMBERED
         ]
         if gone:
             await self._enlist(store, "DELETE", gone)
@@ -198,3 +197,12 @@ class Group:
 def _age(record: Mapping[str, Any], now: float) -> float:
     """Seconds since the instance reported itself."""
     return now - float(text_of(record, "seen", "0"))
+
+
+def _shown(leader: LockRecord) -> dict[str, Any]:
+    since = int(leader.since.timestamp()) if leader.since else None
+    return {"id": leader.owner, "fence": leader.fencing_token, "since": since}
+
+
+async def _none() -> tuple[None, None]:
+    return None, None

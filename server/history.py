@@ -1,80 +1,58 @@
 """The counters' history: one item a counter and minute, ended by TTL.
 
-A minute's item holds a sample for each tick, under the tick's number. Only the leader writes, and
-each write carries the guard of its lock, so that a leader that was stopped and woke up after
-another took over adds nothing, however late its request arrives. `attribute_not_exists` on the
-tick keeps the first sample where two leaders share a tick.
+A minute's item holds a sample for each tick, under the tick's number. Only the leader writes, in
+transactions that its lock guards: a leader that was stopped and woke up after another took over
+adds nothing, however late its request arrives. So what a new leader reads after its grant is all
+that the one before it has written, and it writes only what is absent: each tick keeps its first
+sample.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from functools import partial
 from itertools import islice
-from typing import Any
-
-from botocore.exceptions import ClientError
+from typing import TYPE_CHECKING, Any
 
 from server.store import Store
 
+if TYPE_CHECKING:
+    from interlock.aio.locks import Lock
+    from interlock.aio.transactions import Transaction
+
 MINUTE = 60
-_REFUSED = "ConditionalCheckFailed"
 _ACTIONS = 99  # of DynamoDB's 100 in a transaction; one is the guard
 
 
 class History:
-    """Keeps samples for `keep` seconds."""
+    """Keeps samples for `keep` seconds; writes one chunk of them within `timeout` seconds."""
 
-    def __init__(self, store: Store, keep: float) -> None:
+    def __init__(self, store: Store, keep: float, *, timeout: float = 5.0) -> None:
         self._store = store
         self._keep = keep
+        self._timeout = timedelta(seconds=timeout)
 
-    async def record(
-        self, tick: int, values: Mapping[str, int], *, fence: int, guard: Mapping[str, Any]
-    ) -> bool:
-        """Write the values at `tick` (epoch seconds), but none that is there already.
+    async def record(self, tick: int, values: Mapping[str, int], lock: "Lock") -> None:
+        """Write the values at `tick` (epoch seconds) in the name of the lock's holder.
 
-        Returns whether the guard held; raises `ClientError` for any other refusal.
+        Raises `LockLost` if the lock is not held any more, and whatever else
+        `TransactionClient.run` raises; some of the values may be written then.
         """
+        # Imported here, as the leader alone needs it: it costs a tenth of the service's start.
+        from interlock.aio.transactions import TransactionClient  # noqa: PLC0415
+
+        transactions = TransactionClient(
+            self._store.table, client=self._store.client(), timeout=self._timeout
+        )
         remaining = iter(values.items())
         while chunk := list(islice(remaining, _ACTIONS)):
-            writes = [self._write(tick, name, value, fence) for name, value in chunk]
-            if not await self._commit(writes, guard):
-                return False
-        return True
+            await transactions.run(partial(self._write, tick, chunk, lock))
 
-    async def _commit(self, writes: list[dict[str, Any]], guard: Mapping[str, Any]) -> bool:
-        while writes:
-            try:
-                await self._store.client().transact_write_items(
-                    TransactItems=[{"ConditionCheck": dict(guard)}, *writes]
-                )
-            except ClientError as error:
-                if error.response["Error"]["Code"] != "TransactionCanceledException":
-                    raise
-                guarded, *reasons = (r["Code"] for r in error.response["CancellationReasons"])
-                if guarded == _REFUSED:
-                    return False
-                # Those that are there were written by a leader before, perhaps its last act.
-                absent = [w for w, why in zip(writes, reasons, strict=True) if why != _REFUSED]
-                if len(absent) == len(writes):
-                    raise
-                writes = absent
-            else:
-                return True
-        return True
-
-    def _write(self, tick: int, name: str, value: int, fence: int) -> dict[str, Any]:
-        minute = tick - tick % MINUTE
+    async def absent(self, tick: int, names: Iterable[str]) -> set[str]:
+        """Return those of the counters that have no sample at `tick`."""
+        names = set(names)
+        found = await self._store.get([_key(name, _minute(tick)) for name in names])
         return {
-            "Update": {
-                "TableName": self._store.table,
-                "Key": {"pk": {"S": _key(name, minute)}},
-                "UpdateExpression": "SET #tick = :sample, #expires = :expires",
-                "ConditionExpression": "attribute_not_exists(#tick)",
-                "ExpressionAttributeNames": {"#tick": f"t{tick}", "#expires": "expires"},
-                "ExpressionAttributeValues": {
-                    ":sample": {"L": [{"N": str(value)}, {"N": str(fence)}]},
-                    ":expires": {"N": str(int(minute + MINUTE + self._keep))},
-                },
-            }
+            name for name in names if f"t{tick}" not in found.get(_key(name, _minute(tick)), ())
         }
 
     async def read(self, name: str, *, since: float, until: float) -> list[list[int | str]]:
@@ -82,13 +60,22 @@ class History:
 
         The value is decimal text: a counter has up to 38 digits, a browser's numbers 15.
         """
-        first = int(since) - int(since) % MINUTE
-        keys = [_key(name, minute) for minute in range(first, int(until) + 1, MINUTE)]
+        keys = [_key(name, minute) for minute in range(_minute(int(since)), int(until) + 1, MINUTE)]
         found = await self._store.get(keys)
         samples: list[list[int | str]] = []
         for key in keys:
             samples += _samples(found.get(key, {}))
         return [sample for sample in samples if int(sample[0]) >= since]
+
+    async def _write(
+        self, tick: int, values: Iterable[tuple[str, int]], lock: "Lock", tx: "Transaction"
+    ) -> None:
+        minute = _minute(tick)
+        expires = int(minute + MINUTE + self._keep)
+        tx.guard(lock)
+        for name, value in values:
+            sample = {f"t{tick}": [value, lock.fencing_token], "expires": expires}
+            tx.update(self._store.table, {"pk": _key(name, minute)}, sample)
 
 
 def _samples(item: Mapping[str, Any]) -> Sequence[list[int | str]]:
@@ -96,6 +83,10 @@ def _samples(item: Mapping[str, Any]) -> Sequence[list[int | str]]:
         (int(name[1:]), name) for name in item if name[0] == "t" and name[1:].isdecimal()
     )
     return [[t, item[name]["L"][0]["N"], int(item[name]["L"][1]["N"])] for t, name in ticks]
+
+
+def _minute(tick: int) -> int:
+    return tick - tick % MINUTE
 
 
 def _key(name: str, minute: int) -> str:

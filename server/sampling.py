@@ -1,7 +1,7 @@
-"""The counters' values at each tick: every instance watches, the leader records.
+"""The counters' values at each tick: the leader and the one that stands by sample, one records.
 
-That all of them watch is what leaves no gap when a leader dies: whoever takes over records the
-ticks for which nobody led from its own memory.
+A new leader has stood by before, so it has its own samples of the ticks between the two terms and
+records them: the history has no gap.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from interlock.aio.locks import Lock
 from server.history import History
-from server.leading import Term
 from server.reading import Reading
 
 _log = logging.getLogger("server.sampling")
@@ -52,7 +52,7 @@ class Sampling:
             await asyncio.sleep(tick - now)
             try:
                 await self._sample(tick)
-            except Exception:  # noqa: BLE001 - whatever it is, the loop outlives it
+            except Exception:  # noqa: BLE001 - the loop outlives every failure of the API
                 _log.exception("the counters could not be sampled")
 
     async def _sample(self, tick: int) -> None:
@@ -64,22 +64,26 @@ class Sampling:
         self._samples.append((tick, {str(c["name"]): int(c["value"]) for c in counters}))
         self._fresh.set()
 
-    async def __call__(self, term: Term) -> None:
-        """Record, under the term's guard, what was sampled and not yet recorded in this term.
+    async def record(self, lock: Lock) -> None:
+        """Record, under the lock's guard, what was sampled and not yet recorded in this term.
 
         At the start of a term that is all that is remembered; what the leader before has
         recorded stays as it is.
         """
         await self._fresh.wait()
         self._fresh.clear()
-        if term.fence != self._fence:
-            self._fence, self._recorded = term.fence, 0
+        first = lock.fencing_token != self._fence
+        if first:
+            self._recorded = 0
         for tick, values in list(self._samples):
             if tick <= self._recorded:
                 continue
             try:
-                await self._history.record(tick, values, fence=term.fence, guard=term.guard())
+                own = await self._history.absent(tick, values) if first else values.keys()
+                fresh = {name: value for name, value in values.items() if name in own}
+                await self._history.record(tick, fresh, lock)
             except BaseException:
                 self._fresh.set()  # it is tried again, without waiting for the next sample
                 raise
             self._recorded = tick
+        self._fence = lock.fencing_token

@@ -17,8 +17,8 @@ class CredentialsMissing(Exception):
     """No credentials could be found or refreshed; nothing was sent."""
 
 
-class Signs(Protocol):
-    """Whatever adds a signature to a request."""
+class RequestSigner(Protocol):
+    """Adds a signature to a request."""
 
     async def sign(
         self, method: str, url: str, body: bytes, headers: Mapping[str, str]

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
-from interlock._drivers.clients import CLIENT_CONFIG
-
 _BATCH = 100
 
 
@@ -31,7 +29,12 @@ class Store:
 
         self._client = await self._stack.enter_async_context(
             get_session().create_client(
-                "dynamodb", region_name=self._region, config=AioConfig().merge(CLIENT_CONFIG)
+                "dynamodb",
+                region_name=self._region,
+                # Shorter than a lease, and without repetitions of botocore's own.
+                config=AioConfig(
+                    connect_timeout=1.0, read_timeout=2.0, retries={"total_max_attempts": 1}
+                ),
             )
         )
 

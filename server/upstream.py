@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import httpx
 
 from server.connections import Connections
-from server.sigv4 import Signs
+from server.sigv4 import RequestSigner
 
 ATTEMPTS = 3
 BACKOFF = 0.1
@@ -48,7 +48,7 @@ class Upstream:
     def __init__(
         self,
         url: str,
-        signer: Signs,
+        signer: RequestSigner,
         *,
         timeout: float,
         api_key: str | None = None,

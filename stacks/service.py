@@ -26,7 +26,9 @@ _SET_UP = Path(__file__).with_name("instance.sh")
 _HEALTH = cdk.Duration.seconds(10)
 _DRAIN = cdk.Duration.seconds(30)
 _START = cdk.Duration.minutes(5)
-_ELECTION = "service/leader"  # the lock that server/leading.py campaigns for
+# The locks that server/leader.py campaigns for.
+_ELECTION = "service/leader"
+_STANDBY = "service/standby"
 _PROCESSORS = {
     ec2.InstanceArchitecture.ARM_64: ec2.AmazonLinuxCpuType.ARM_64,
     ec2.InstanceArchitecture.X86_64: ec2.AmazonLinuxCpuType.X86_64,
@@ -69,6 +71,7 @@ class ServiceStack(cdk.Stack):
             election=_ELECTION,
             state=("service#", "history#", "instance#"),
         )
+        table.grant_locks(self.group, _STANDBY)
         journal = records.log_group(self, "Journal")
         journal.grant_write(self.role)
         self._install(bundle, table, api, journal)

@@ -3,39 +3,39 @@
 import os
 from typing import TYPE_CHECKING, Any
 
-from answering import answer
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_REST
-from holders import Holders
-from incoming import route_of
-from routes import ROUTES, Application
+from dispatch import dispatch
+from locks import Locks
+from request import route_of
+from routes import ROUTES, Services
 from snapshot import hook
 from telemetry import logger, metrics, record, tracer
 
 from interlock import CounterClient
 
 if TYPE_CHECKING:
-    from proofs import Proofs
+    from receipts import Receipts
 
 origin = os.environ.get("INTERLOCK_ALLOWED_ORIGIN")
 
 
-def proofs(key_arns: str | None) -> "Proofs | None":
+def receipts(key_arns: str | None) -> "Receipts | None":
     """Return who signs changes with the first of these KMS keys; None without one.
 
     The ARNs are parted by commas. Without them nothing is imported for signing.
     """
     if not key_arns:
         return None
-    from proofs import Proofs  # noqa: PLC0415 - only where changes are signed
+    from receipts import Receipts  # noqa: PLC0415 - only where changes are signed
 
-    return Proofs(key_arns.split(","), os.environ.get("INTERLOCK_ISSUER", "interlock"))
+    return Receipts(key_arns.split(","), os.environ.get("INTERLOCK_ISSUER", "interlock"))
 
 
 table = os.environ["INTERLOCK_TABLE"]
-application = Application(
-    CounterClient(table), Holders(table), proofs(os.environ.get("INTERLOCK_SIGNING_KEY"))
+services = Services(
+    CounterClient(table), Locks(table), receipts(os.environ.get("INTERLOCK_SIGNING_KEY"))
 )
-hook(application)
+hook(services)
 
 
 @logger.inject_lambda_context(correlation_id_path=API_GATEWAY_REST)
@@ -43,7 +43,7 @@ hook(application)
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one request of API Gateway (proxy integration)."""
-    reply = answer(application, event, context.aws_request_id, origin=origin)
+    reply = dispatch(services, event, context.aws_request_id, origin=origin)
     route = ROUTES.get(route_of(event))
     record(route.__name__ if route else "unknown", reply["statusCode"])
     return reply

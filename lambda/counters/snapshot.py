@@ -7,10 +7,10 @@ import random
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from routes import Application
+    from routes import Services
 
 
-def hook(application: "Application") -> None:
+def hook(services: "Services") -> None:
     """Register what runs before a snapshot and after each restore; nothing where there is none.
 
     All environments start from one snapshot, with one state of `random`: they would all back off
@@ -23,6 +23,6 @@ def hook(application: "Application") -> None:
         )
     except ImportError:
         return
-    if application.proofs is not None:
-        register_before_snapshot(application.proofs.prepare)
+    if services.receipts is not None:
+        register_before_snapshot(services.receipts.prepare)
     register_after_restore(random.seed)

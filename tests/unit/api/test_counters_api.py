@@ -3,7 +3,6 @@
 import json
 import sys
 from datetime import timedelta
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,8 +14,8 @@ from interlock._drivers.clients import method_name
 from interlock._protocol.faults import Refused
 from tests.simulation.store import Store
 from tests.simulation.tables import Table
+from tests.unit.api.conftest import FOLDER, MODULES
 
-FOLDER = Path(__file__).parents[3] / "lambda" / "counters"
 DOCUMENT = json.loads((FOLDER / "openapi.json").read_text())
 OPERATIONS = ("GetItem", "UpdateItem", "TransactGetItems", "TransactWriteItems", "BatchGetItem")
 
@@ -24,14 +23,13 @@ OPERATIONS = ("GetItem", "UpdateItem", "TransactGetItems", "TransactWriteItems",
 @pytest.fixture
 def modules(monkeypatch):
     """The function's modules, imported as Lambda does: from the function's own folder."""
-    names = ("answering", "holders", "incoming", "problems", "routes")
     monkeypatch.syspath_prepend(FOLDER)
-    import answering  # noqa: PLC0415 - importable from here on
-    import holders  # noqa: PLC0415 - as above
+    import dispatch  # noqa: PLC0415 - importable from here on
+    import locks  # noqa: PLC0415 - as above
     import routes  # noqa: PLC0415 - as above
 
-    yield SimpleNamespace(answer=answering.answer, routes=routes, holders=holders)
-    for name in names:
+    yield SimpleNamespace(dispatch=dispatch.dispatch, routes=routes, locks=locks)
+    for name in MODULES:
         sys.modules.pop(name, None)
 
 
@@ -73,8 +71,8 @@ def client():
 
 @pytest.fixture
 def app(modules, client):
-    return modules.routes.Application(
-        CounterClient("t", client=client), modules.holders.Holders("t", client=client)
+    return modules.routes.Services(
+        CounterClient("t", client=client), modules.locks.Locks("t", client=client)
     )
 
 
@@ -95,7 +93,7 @@ def call(modules, app):
             "queryStringParameters": query,
             "body": text if text is not None else body if body is None else json.dumps(body),
         }
-        reply = modules.answer(app, event, "00000000-0000-4000-8000-000000000000", **options)
+        reply = modules.dispatch(app, event, "00000000-0000-4000-8000-000000000000", **options)
         documented(method, resource, reply)
         parsed = json.loads(reply["body"]) if reply["body"] else None
         return SimpleNamespace(status=reply["statusCode"], headers=reply["headers"], body=parsed)
@@ -316,8 +314,8 @@ def test_pages_of_other_origins_are_let_in_by_configuration(call):
 
 
 def test_a_change_is_answered_even_if_it_cannot_be_signed(call, app):
-    app.proofs = SimpleNamespace(
-        receipts=SimpleNamespace(issue=lambda name, **claims: f"{name}:{claims['previous']}")
+    app.receipts = SimpleNamespace(
+        issuer=SimpleNamespace(issue=lambda name, **claims: f"{name}:{claims['previous']}")
     )
     assert call("POST", "/counters/a/increment", {"amount": 2}).body["receipt"] == "a:0"
 
@@ -326,6 +324,6 @@ def test_a_change_is_answered_even_if_it_cannot_be_signed(call, app):
 
         raise ServiceUnavailable("KMS")
 
-    app.proofs = SimpleNamespace(receipts=SimpleNamespace(issue=fail))
+    app.receipts = SimpleNamespace(issuer=SimpleNamespace(issue=fail))
     reply = call("POST", "/counters/a/increment", {"amount": 2})
     assert (reply.status, reply.body["value"], reply.body["receipt"]) == (200, 4, None)

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -11,10 +10,8 @@ from interlock._drivers.clients import method_name
 from interlock.receipts import ReceiptVerifier
 from tests.simulation.store import Store
 from tests.simulation.tables import Table
+from tests.unit.api.conftest import FOLDER, MODULES
 from tests.unit.signing.kms import LocalKms, refusal
-
-FOLDER = Path(__file__).parents[3] / "lambda" / "counters"
-MODULES = ("answering", "holders", "incoming", "problems", "proofs", "routes", "snapshot")
 
 
 class Client:
@@ -40,15 +37,15 @@ def keys(kms):
 @pytest.fixture
 def send(monkeypatch, kms, keys):
     monkeypatch.syspath_prepend(FOLDER)
-    from answering import answer  # noqa: PLC0415 - importable from here on
-    from holders import Holders  # noqa: PLC0415 - as above
-    from proofs import Proofs  # noqa: PLC0415 - as above
-    from routes import Application  # noqa: PLC0415 - as above
+    from dispatch import dispatch  # noqa: PLC0415 - importable from here on
+    from locks import Locks  # noqa: PLC0415 - as above
+    from receipts import Receipts  # noqa: PLC0415 - as above
+    from routes import Services  # noqa: PLC0415 - as above
 
-    app = Application(
+    app = Services(
         CounterClient("t", client=Client()),
-        Holders("t", client=Client()),
-        Proofs(keys, "interlock-test", client=kms),
+        Locks("t", client=Client()),
+        Receipts(keys, "interlock-test", client=kms),
     )
 
     def call(method, resource, body=None, name=None, headers=None):
@@ -59,7 +56,7 @@ def send(monkeypatch, kms, keys):
             "body": None if body is None else json.dumps(body),
             "headers": headers,
         }
-        reply = answer(app, event, "request")
+        reply = dispatch(app, event, "request")
         return reply["statusCode"], reply["headers"], json.loads(reply["body"] or "null")
 
     yield call

@@ -29,22 +29,22 @@ def hooks(monkeypatch):
 def load(monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
     yield importlib.import_module
-    for module in ("proofs", "snapshot"):
+    for module in ("receipts", "snapshot"):
         sys.modules.pop(module, None)
 
 
 def test_signing_is_ready_before_the_snapshot_without_a_call(load, hooks):
     kms = LocalKms()
-    proofs = load("proofs").Proofs([kms.create()], "interlock-test", client=kms)
-    load("snapshot").hook(SimpleNamespace(proofs=proofs))
+    receipts = load("receipts").Receipts([kms.create()], "interlock-test", client=kms)
+    load("snapshot").hook(SimpleNamespace(receipts=receipts))
     (prepare,) = hooks.before
     prepare()
-    assert "receipts" in vars(proofs)
+    assert "issuer" in vars(receipts)
     assert kms.calls == []
 
 
 def test_restored_environments_do_not_draw_the_same_numbers(load, hooks):
-    load("snapshot").hook(SimpleNamespace(proofs=None))
+    load("snapshot").hook(SimpleNamespace(receipts=None))
     assert hooks.before == []
     state = random.getstate()
     drawn = set()
@@ -57,4 +57,4 @@ def test_restored_environments_do_not_draw_the_same_numbers(load, hooks):
 
 
 def test_there_is_nothing_to_hook_outside_of_lambda(load):
-    load("snapshot").hook(SimpleNamespace(proofs=None))
+    load("snapshot").hook(SimpleNamespace(receipts=None))

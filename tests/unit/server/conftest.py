@@ -14,6 +14,7 @@ from server.group import Group
 from server.reading import Reading
 from server.settings import Settings
 from server.upstream import Upstream
+from tests.unit.server.table import Grants, Table
 
 API = "http://api.test/_aws/execute-api/abc/local"
 
@@ -28,6 +29,19 @@ class PlainSigner:
 @pytest.fixture
 def settings():
     return Settings(api_url=API, region="eu-west-1", instance_id="i-test", proxies=0)
+
+
+@pytest.fixture
+def table():
+    return Table()
+
+
+@pytest.fixture
+async def grant(table):
+    """Grants the leader's lock anew: `lock = await grant()`."""
+    grants = Grants(table)
+    yield grants
+    await grants.close()
 
 
 async def until(condition):
@@ -58,7 +72,7 @@ class Made:
             transport=httpx.MockTransport(handler),
             sleep=sleep,
         )
-        own_group = group or Group(own, None, None, None)
+        own_group = group or Group(own, None, None)
         return own, create_application(own, upstream, Reading(upstream), own_group)
 
 

@@ -1,24 +1,28 @@
 """The coordination table as the service's client sees it, over the simulator's DynamoDB."""
 
+from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from interlock._protocol.faults import Refused
-from tests.simulation.store import Store
+from interlock.aio.locks import Lock, LockClient
+from server.leader import LEADER
+from server.store import Store
+from tests.simulation.store import Store as Simulated
 
 
-class Table:
-    """Stands for `server.store.Store` and for its client at once.
+class Table(Store):
+    """Stands for `server.store.Store` and is its client at once.
 
     `down` makes every call fail; `before` is called with each operation's name and parameters.
     """
 
-    table = "coordination"
-    is_open = True
-
     def __init__(self, clock=lambda: 0.0):
-        self.store = Store(clock=clock)
+        super().__init__("coordination", "eu-west-1")
+        self._client = self
+        self.store = Simulated(clock=clock)
         self.down = False
         self.before = lambda *_: None
         self.calls = []
@@ -29,16 +33,11 @@ class Table:
     async def close(self):
         pass
 
-    def client(self):
-        return self
+    async def get_item(self, **params):
+        return await self._perform("GetItem", params)
 
-    async def get(self, keys):
-        keys = [{"pk": {"S": key}} for key in dict.fromkeys(keys)]
-        if not keys:
-            return {}
-        wanted = {self.table: {"Keys": keys, "ConsistentRead": True}}
-        reply = await self._perform("BatchGetItem", {"RequestItems": wanted})
-        return {item["pk"]["S"]: item for item in reply["Responses"].get(self.table, [])}
+    async def batch_get_item(self, **params):
+        return await self._perform("BatchGetItem", params)
 
     async def put_item(self, **params):
         return await self._perform("PutItem", params)
@@ -72,3 +71,29 @@ class Table:
     def item(self, key):
         wanted = {"TableName": self.table, "Key": {"pk": {"S": key}}, "ConsistentRead": True}
         return self.store.perform("GetItem", wanted).get("Item", {})
+
+    def free(self, name=LEADER):
+        """Free a lock behind its holder's back, as the end of its lease would."""
+        item = {k: v for k, v in self.item(f"lock#{name}").items() if k != "version"}
+        if item:
+            self.store.perform("PutItem", {"TableName": self.table, "Item": item})
+
+
+class Grants:
+    """Grants locks over a table, one after the other."""
+
+    def __init__(self, table):
+        self._table = table
+        self._stack = AsyncExitStack()
+
+    async def __call__(self, name=LEADER, *, owner="i-1") -> Lock:
+        """Return a new grant of the lock; the one before it is lost."""
+        self._table.free(name)
+        client = LockClient(
+            self._table.table, client=self._table, lease=timedelta(seconds=60), owner=owner
+        )
+        await self._stack.enter_async_context(client)
+        return await client.acquire(name)
+
+    async def close(self):
+        await self._stack.aclose()

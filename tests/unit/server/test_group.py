@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
+from interlock.aio.locks import LockClient
 from server.group import REMEMBERED, ROSTER, Group
-from server.leading import LOCK, Term
+from server.leader import LEADER, STANDBY
 from tests.unit.server.conftest import until
-from tests.unit.server.table import Table
 
 NOW = 1_700_000_000.0
 
@@ -18,16 +18,15 @@ NOW = 1_700_000_000.0
 class Leads:
     """An election whose outcome the test decides."""
 
-    def __init__(self, term=None):
-        self.term = term
+    def __init__(self, locks, lock=None):
+        self.lock = lock
+        self._locks = locks
+
+    async def records(self):
+        return await self._locks.inspect(LEADER), await self._locks.inspect(STANDBY)
 
     async def run(self):
         await asyncio.Event().wait()
-
-
-@pytest.fixture
-def table():
-    return Table()
 
 
 @pytest.fixture
@@ -42,38 +41,39 @@ def clock():
 
 
 @pytest.fixture
-def join(settings, table, clock):
-    def join(name, term: Any = None):
-        own = dataclasses.replace(settings, instance_id=name, lease=10.0)
-        leads: Any = Leads(term)
-        return Group(own, table, leads, None, wall_clock=clock)
+async def join(settings, table, clock):
+    async with LockClient(table.table, client=table) as locks:
 
-    return join
+        def join(name, lock=None):
+            own = dataclasses.replace(settings, instance_id=name, lease=10.0)
+            leads: Any = Leads(locks, lock)
+            return Group(own, table, leads, wall_clock=clock)
 
-
-def hold(table, owner, fence):
-    table.put(LOCK, fence={"N": str(fence)}, version={"S": "v"}, owner={"S": owner})
+        yield join
 
 
-async def test_instances_see_each_other_and_who_leads(join, table):
-    one, other = join("i-1", Term(table="t", fence=7, since=NOW)), join("i-2")
+async def test_instances_see_each_other_and_who_leads(join, table, grant):
+    one, other = join("i-1"), join("i-2")
     await one._report(table)
     await other._report(table)
-    hold(table, "i-1", 7)
-    assert await one.cluster() == await other.cluster()
+    lock = await grant()
+    await grant(STANDBY, owner="i-2")
     seen = await one.cluster()
+    assert seen == await other.cluster()
     assert [(each["id"], each["silent"]) for each in seen["instances"]] == [
         ("i-1", False),
         ("i-2", False),
     ]
-    assert seen["leader"] == {"id": "i-1", "fence": 7, "since": int(NOW)}
-    assert (seen["fence"], seen["lease"]) == (7, 10.0)
+    since = int((await one._leader.records())[0].since.timestamp())
+    assert seen["leader"] == {"id": "i-1", "fence": lock.fencing_token, "since": since}
+    assert (seen["fence"], seen["lease"]) == (lock.fencing_token, 10.0)
+    assert seen["standby"] == "i-2"
 
 
-async def test_a_leader_that_fell_silent_is_not_shown_as_leading(join, table, clock):
-    one, other = join("i-1", Term(table="t", fence=7)), join("i-2")
+async def test_a_leader_that_fell_silent_is_not_shown_as_leading(join, table, clock, grant):
+    one, other = join("i-1"), join("i-2")
     await one._report(table)
-    hold(table, "i-1", 7)
+    lock = await grant()
     clock.now += 10.1
     await other._report(table)
     seen = await other.cluster()
@@ -81,27 +81,20 @@ async def test_a_leader_that_fell_silent_is_not_shown_as_leading(join, table, cl
         ("i-1", True),
         ("i-2", False),
     ]
-    assert seen["leader"] is None
-    assert seen["fence"] == 7
+    assert (seen["leader"], seen["standby"]) == (None, None)
+    assert seen["fence"] == lock.fencing_token
 
 
-async def test_since_is_not_told_of_another_term(join, table):
-    """The lock has been taken, and the new leader has not reported itself yet."""
-    one = join("i-1", Term(table="t", fence=7, since=NOW))
-    await one._report(table)
-    hold(table, "i-1", 8)
-    assert (await one.cluster())["leader"] == {"id": "i-1", "fence": 8, "since": None}
-
-
-async def test_a_free_lock_has_no_leader(join, table):
+async def test_a_free_lock_has_no_leader(join, table, grant):
     one = join("i-1")
     await one._report(table)
-    table.put(LOCK, fence={"N": "7"}, owner={"S": "i-1"})
+    lock = await grant()
+    await lock.release()
     assert (await one.cluster())["leader"] is None
 
 
 async def test_who_was_killed_leaves_the_roster_at_last(join, table, clock):
-    killed, leader = join("i-1"), join("i-2", Term(table="t", fence=7))
+    killed, leader = join("i-1"), join("i-2")
     await killed._report(table)
     clock.now += REMEMBERED + 1
     await leader._report(table)
@@ -131,7 +124,7 @@ async def test_a_table_that_is_away_neither_ends_the_group_nor_hides_that_it_is(
 
 
 async def test_alone_without_a_table(settings):
-    group = Group(settings, None, None, None)
+    group = Group(settings, None, None)
     seen = await group.cluster()
     assert [each["id"] for each in seen["instances"]] == ["i-test"]
     assert seen["leader"] is None

@@ -1,17 +1,17 @@
-"""Sampling: every instance watches, the leader records, and no tick is lost between two."""
+"""Sampling: the leader and its standby watch, the leader records, and no tick is lost between."""
 
 import asyncio
 
 import httpx
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
+from interlock.errors import LockLost
 from server.history import History
-from server.leading import LOCK, Term
 from server.reading import Reading
 from server.sampling import Sampling
 from server.upstream import Upstream, UpstreamFailed
 from tests.unit.server.conftest import API, PlainSigner, until
-from tests.unit.server.table import Table
 
 START = 1_700_000_040
 
@@ -65,17 +65,6 @@ def clock(monkeypatch):
     return clock
 
 
-@pytest.fixture
-def table():
-    table = Table()
-    lead(table, 1)
-    return table
-
-
-def lead(table, fence):
-    table.put(LOCK, fence={"N": str(fence)}, version={"S": f"v{fence}"})
-
-
 def sampling(api, table, clock, remember=20.0):
     return Sampling(api.reading(), History(table, 3600), every=2.0, remember=remember, clock=clock)
 
@@ -94,32 +83,37 @@ async def watched(one, samples):
         await task
 
 
-async def test_the_leader_records_every_tick_once(api, table, clock):
-    one = sampling(api, table, clock)
+async def test_the_leader_records_every_tick_once(api, table, clock, grant):
+    one, lock = sampling(api, table, clock), await grant()
     await watched(one, 3)
-    await one(Term(table="coordination", fence=1))
-    assert (await ticks(table))[:3] == [(2, 1), (4, 1), (6, 1)]
+    await one.record(lock)
+    assert (await ticks(table))[:3] == [(tick, lock.fencing_token) for tick in (2, 4, 6)]
 
 
-async def test_who_takes_over_records_the_ticks_that_nobody_led(api, table, clock):
+async def test_a_standby_that_comes_to_lead_records_the_ticks_that_nobody_led(
+    api, table, clock, grant
+):
     old, new = sampling(api, table, clock), sampling(api, table, clock)
     await watched(old, 2)
-    await old(Term(table="coordination", fence=1))
+    before = await grant()
+    await old.record(before)
     first = len(await ticks(table))
     clock.now = START + 0.5
     await watched(new, 6)
-    lead(table, 2)
-    await new(Term(table="coordination", fence=2))
+    after = await grant(owner="i-2")
+    await new.record(after)
     recorded = await ticks(table)
     assert [tick for tick, _ in recorded][:6] == [2, 4, 6, 8, 10, 12]
-    assert [fence for _, fence in recorded] == [1] * first + [2] * (len(recorded) - first)
+    led = [fence for _, fence in recorded]
+    assert led == [before.fencing_token] * first + [after.fencing_token] * (len(led) - first)
 
 
-async def test_who_was_overtaken_records_nothing(api, table, clock):
-    one = sampling(api, table, clock)
+async def test_a_leader_that_was_overtaken_records_nothing(api, table, clock, grant):
+    one, lock = sampling(api, table, clock), await grant()
     await watched(one, 2)
-    lead(table, 2)
-    await one(Term(table="coordination", fence=1))
+    await grant(owner="i-2")
+    with pytest.raises(LockLost):
+        await one.record(lock)
     assert await ticks(table) == []
 
 
@@ -134,15 +128,15 @@ async def test_a_sample_that_comes_too_late_is_no_sample_of_its_tick(api, table,
     assert [tick for tick, _ in one._samples] == [START]
 
 
-async def test_a_table_that_is_away_delays_and_loses_nothing(api, table, clock):
-    one = sampling(api, table, clock)
+async def test_a_table_that_is_away_delays_and_loses_nothing(api, table, clock, grant):
+    one, lock = sampling(api, table, clock), await grant()
     await watched(one, 2)
     table.down = True
-    with pytest.raises(Exception, match="Could not connect"):
-        await one(Term(table="coordination", fence=1))
+    with pytest.raises(EndpointConnectionError):
+        await one.record(lock)
     table.down = False
-    await asyncio.wait_for(one(Term(table="coordination", fence=1)), 5)
-    assert (await ticks(table))[:2] == [(2, 1), (4, 1)]
+    await asyncio.wait_for(one.record(lock), 5)
+    assert [tick for tick, _ in await ticks(table)][:2] == [2, 4]
 
 
 async def test_memory_is_bounded(api, table, clock):

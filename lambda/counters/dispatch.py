@@ -5,24 +5,24 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from incoming import Request
 from problems import Problem, Reply, internal, problem_of
-from routes import ROUTES, Application
+from request import Request
+from routes import ROUTES, Services
 
 from interlock.errors import InterlockError
 
 logger = logging.getLogger("counters")
 
 
-def answer(
-    app: Application, event: dict[str, Any], request_id: str, *, origin: str | None = None
+def dispatch(
+    services: Services, event: dict[str, Any], request_id: str, *, origin: str | None = None
 ) -> dict[str, Any]:
     """Answer one request of API Gateway (proxy integration).
 
     `origin` is the one that pages may call from (CORS); None is none.
     """
     request = Request(event, request_id)
-    reply = respond(app, request)
+    reply = respond(services, request)
     body = reply.payload()
     headers = {"Cache-Control": "no-cache", **reply.headers}
     if body:
@@ -37,14 +37,14 @@ def answer(
     return {"statusCode": reply.status.value, "headers": headers, "body": body}
 
 
-def respond(app: Application, request: Request) -> Reply:
+def respond(services: Services, request: Request) -> Reply:
     """Serve the request, or say what is wrong with it."""
     route = ROUTES.get(request.route)
     if route is None:
         detail = f"no route {' '.join(request.route)}"
         return Problem(HTTPStatus.NOT_FOUND, "no-such-route", detail).reply(request.id)
     try:
-        return route(app, request)
+        return route(services, request)
     except Problem as problem:
         return problem.reply(request.id)
     except InterlockError as error:

@@ -12,7 +12,7 @@ from server.problems import problem
 _METERED = ("/api/", "/service/", "/events", "/readyz")
 
 
-class Gate:
+class Admission:
     """Pure ASGI, so that streams pass through unbuffered.
 
     Metered is whatever costs a call of the API or the table. The client's files and the load

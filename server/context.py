@@ -35,7 +35,7 @@ _QUIET = frozenset({"/healthz", "/readyz"})
 _log = logging.getLogger("server.access")
 
 
-class Envelope:
+class RequestContext:
     """Pure ASGI, so that streams pass through unbuffered."""
 
     def __init__(self, app: ASGIApp, instance: str) -> None:

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from interlock import LockClient, LockRecord
 
 
-class Holders:
+class Locks:
     """Looks at locks, and takes none."""
 
     def __init__(self, table: str, *, client: Any = None) -> None:

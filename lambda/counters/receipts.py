@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from interlock.signing import KmsVerifier
 
 
-class Proofs:
+class Receipts:
     """Signs and verifies receipts with KMS keys: the first signs, all are published."""
 
     def __init__(self, key_arns: list[str], issuer: str, *, client: Any = None) -> None:
@@ -22,7 +22,7 @@ class Proofs:
         self._client = client
 
     @cached_property
-    def receipts(self) -> "ReceiptIssuer":
+    def issuer(self) -> "ReceiptIssuer":
         """Who signs."""
         from interlock.metrics import EmbeddedMetrics  # noqa: PLC0415 - as the module says
         from interlock.receipts import ReceiptIssuer  # noqa: PLC0415 - as above
@@ -52,7 +52,7 @@ class Proofs:
 
     def prepare(self) -> None:
         """Import and make all that signing and verifying need; nothing is sent."""
-        _ = self.receipts, self._verifier
+        _ = self.issuer, self._verifier
 
     @cached_property
     def _verifier(self) -> "KmsVerifier":
