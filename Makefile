@@ -15,10 +15,10 @@ UV_VERSION := 0.13.9
 CDK = $(BIN)/python -m local.cdk
 # What the local instances are: make demo COMPUTE=containers
 CONTAINERS = $(if $(filter containers,$(COMPUTE)),--containers)
-CODE := app.py stacks lambda server interlock local benchmarks tests
+CODE := app.py stacks lambda server interlock local benchmarks scripts tests
 UNIT := tests/constructs tests/stacks tests/unit tests/simulation
 
-.PHONY: help install lock demo demo-check test test-fast test-versions lint format types synth diff deploy destroy \
+.PHONY: help install unasync lock demo demo-check test test-fast test-versions lint format types synth diff deploy destroy \
 	snapshot-update bench simulate build pictures clean
 
 help:  ## Show this list
@@ -58,13 +58,17 @@ test-fast: install  ## Unit, simulation and template tests only
 test-versions: install  ## Unit tests with the lowest dependencies, and on newer Pythons
 	$(BIN)/python -m tests.versions $(ONLY)
 
-lint: install  ## ruff: rules and format
+lint: install  ## ruff: rules and format; and whether generated code is up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python -m scripts.unasync --check
 
 format: install  ## Let ruff format and fix what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+unasync: install  ## Write the blocking half of the library from the awaitable one
+	$(BIN)/python -m scripts.unasync
 
 types: install  ## mypy --strict
 	$(BIN)/mypy $(CODE)

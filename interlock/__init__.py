@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from interlock.clients import client_config
     from interlock.counters import Counter, CounterChange, CounterClient, CounterState, Transfer
     from interlock.locks import LeaderElection, Lock, LockClient, LockRecord, Semaphore
     from interlock.metrics import EmbeddedMetrics, Metric
@@ -28,9 +29,10 @@ __all__ = [
     "TransactionReport",
     "Transfer",
     "Verifier",
+    "client_config",
 ]
 
-# Where each public name lives; imported when it is first used, so that nobody pays for the rest.
+# Where each public name lives; imported when it is first used, so that its users pay for it alone.
 _HOMES = {
     "Counter": "interlock.counters",
     "CounterChange": "interlock.counters",
@@ -49,6 +51,7 @@ _HOMES = {
     "TransactionReport": "interlock.transactions",
     "Transfer": "interlock.counters",
     "Verifier": "interlock.signing",
+    "client_config": "interlock.clients",
 }
 
 

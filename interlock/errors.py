@@ -44,8 +44,34 @@ class AccessDenied(InterlockError):
     """The caller's credentials do not allow the call; the text says which grant does."""
 
 
+class CredentialsRejected(AccessDenied):
+    """The credentials are missing, expired or not valid; no grant helps. `code` says which.
+
+    `code` is the service's error code, or the name of botocore's exception.
+    """
+
+    def __init__(self, code: str, message: str, way_out: str) -> None:
+        detail = f" ({message})" if message else ""
+        super().__init__(f"the AWS credentials were not accepted: {code}{detail}; {way_out}")
+        self.code = code
+
+
+class RegionMissing(InterlockError, ValueError):
+    """No AWS region is configured, so there is no endpoint to call."""
+
+    def __init__(self) -> None:
+        super().__init__("no region is configured: set AWS_REGION, or pass a client that has one")
+
+
 class Throttled(InterlockError):
-    """The store kept refusing for its rate until the deadline; nothing was written."""
+    """The store kept refusing for its rate until the deadline; nothing was written.
+
+    `reasons` says which limit of which resource was exceeded, as far as the service reports it.
+    """
+
+    def __init__(self, message: str, reasons: tuple[str, ...] = ()) -> None:
+        super().__init__(f"{message} ({', '.join(reasons)})" if reasons else message)
+        self.reasons = reasons
 
 
 class ServiceUnavailable(InterlockError):

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from interlock._drivers.boto3 import Boto3Driver
+from interlock._drivers.blocking.driver import Driver
+from interlock._drivers.blocking.opening import open_driver
 from interlock._protocol.transactions.attempt import Attempt
 from interlock._protocol.transactions.buffer import Buffer
 from interlock._protocol.transactions.guards import Guard
@@ -33,7 +34,7 @@ class Transaction(Buffer):
     Only for use inside that function and on its thread: `TransactionClosed` afterwards.
     """
 
-    def __init__(self, driver: Boto3Driver, attempt: Attempt) -> None:
+    def __init__(self, driver: Driver, attempt: Attempt) -> None:
         super().__init__(attempt)
         self._driver = driver
 
@@ -79,12 +80,12 @@ class TransactionClient:
         version_attribute: str = "_version",
         metrics: Metrics | None = None,
         on_finish: Callable[[TransactionReport], None] | None = None,
-        driver: Boto3Driver | None = None,
+        driver: Driver | None = None,
     ) -> None:
         self._settings = Settings.of(
             table, timeout=timeout, attempts=attempts, version_attribute=version_attribute
         )
-        self._driver = driver or Boto3Driver(client or _own_client())
+        self._driver = driver or open_driver(client)
         self._audience = Audience(table, metrics, on_finish)
 
     def run(
@@ -163,11 +164,3 @@ class TransactionClient:
             result.close()
             raise TypeError("a coroutine function has done nothing yet: use interlock.aio")
         return self._driver.run(work.commit(attempt, result))
-
-
-def _own_client() -> Any:
-    import boto3  # noqa: PLC0415 - only where no client is passed in
-
-    from interlock._drivers.clients import CLIENT_CONFIG  # noqa: PLC0415 - likewise
-
-    return boto3.client("dynamodb", config=CLIENT_CONFIG)

@@ -1,4 +1,4 @@
-"""What both drivers know of botocore: configuration, errors, and how to hold back its retries."""
+"""botocore's clients: how one is configured, which ones fit, and what their errors mean."""
 
 import functools
 import re
@@ -9,10 +9,11 @@ from botocore import exceptions
 from botocore.config import Config
 
 from interlock._protocol.faults import CancellationReason, Fault, NoReply, NotSent, Refused
+from interlock.errors import InvalidValue
 
 CONNECT_TIMEOUT = 1.0
 READ_TIMEOUT = 2.0
-OWN_TIMEOUT = CONNECT_TIMEOUT + READ_TIMEOUT  # seconds that a call of the library's client may take
+OWN_TIMEOUT = CONNECT_TIMEOUT + READ_TIMEOUT  # seconds that a call of the default client may take
 
 # botocore waits 60 s for a connection and 60 s for an answer, which is longer than a lease, and
 # repeats calls unseen. Operations bring their own retries, which know what may be repeated.
@@ -24,31 +25,37 @@ CLIENT_CONFIG = Config(
 )
 
 SERVER_ERROR = 500
+_TOO_MANY = 429
+_REQUEST_TIMEOUT = 408
 # The connection was not made. (An SSLError is not among these: it may also break off an answer.)
-NEVER_LEFT = (
+CONNECT_ERRORS = (
     exceptions.EndpointConnectionError,
     exceptions.ConnectTimeoutError,
     exceptions.ProxyConnectionError,
 )
+# Credentials that could not be fetched now; nothing was sent, and the next try may have them.
+_FETCH_ERRORS = (exceptions.CredentialRetrievalError, exceptions.MetadataRetrievalError)
 # botocore does not even try to connect, and would not the next time.
-_NEVER_LEAVES = (
+_CLIENT_SIDE_ERRORS = (
     exceptions.BaseEndpointResolverError,
-    exceptions.CredentialRetrievalError,
     exceptions.EndpointProviderError,
     exceptions.NoAuthTokenError,
     exceptions.NoCredentialsError,
+    exceptions.NoRegionError,
     exceptions.ParamValidationError,
     exceptions.PartialCredentialsError,
+    exceptions.ProfileNotFound,
     exceptions.SSOError,
     exceptions.TokenRetrievalError,
     exceptions.UnknownSignatureVersionError,
     exceptions.ValidationError,
 )
+_SDKS = {"aioboto3", "aiobotocore", "boto3", "botocore"}
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
 
-def own_client() -> Any:
-    """Make a DynamoDB client from the environment, with timeouts short of any lease.
+def default_client(service: Any) -> Any:
+    """Return a boto3 client made from the environment, with timeouts short of any lease.
 
     Only for requests that are built here, from values that were checked: that botocore does not
     check them again saves a sixth of its time.
@@ -56,7 +63,28 @@ def own_client() -> Any:
     import boto3  # noqa: PLC0415 - only where no client is passed in
 
     config = CLIENT_CONFIG.merge(Config(parameter_validation=False))
-    return boto3.client("dynamodb", config=config)
+    return boto3.client(service, config=config)
+
+
+def checked_client(client: Any, service: str, *, awaitable: bool) -> Any:
+    """Return a client that fits, or raise `InvalidValue` with the way to one that does."""
+    meta = getattr(client, "meta", None)
+    if hasattr(meta, "client"):
+        raise InvalidValue("client", f"{client!r} is a resource; pass its meta.client")
+    kinds = {(kind.__module__.partition(".")[0], kind.__name__) for kind in type(client).__mro__}
+    names = {name for package, name in kinds if package in _SDKS}
+    if names & {"Session", "AioSession"}:
+        raise InvalidValue("client", f"{client!r} is a session; pass session.client({service!r})")
+    if "ClientCreatorContext" in names:
+        how = f"async with session.create_client({service!r}) as client"
+        raise InvalidValue("client", f"{client!r} has not been entered; use {how}")
+    if "BaseClient" in names and ("AioBaseClient" in names) is not awaitable:
+        made_by = "aiobotocore" if awaitable else "boto3"
+        raise InvalidValue("client", f"{client!r} is not a client of {made_by}, which is needed")
+    found = getattr(getattr(meta, "service_model", None), "service_name", service)
+    if found != service:
+        raise InvalidValue("client", f"{client!r} is a client of {found}, not of {service}")
+    return client
 
 
 def timeouts(client: Any) -> tuple[float, float]:
@@ -70,11 +98,14 @@ def timeouts(client: Any) -> tuple[float, float]:
 def warn_of_timeouts(client: Any, lease: float) -> None:
     """Warn of a client of which one call that hangs would outlast a lease (in seconds)."""
     connect, read = timeouts(client)
-    if max(connect, read) >= lease:
+    retries = getattr(getattr(getattr(client, "meta", None), "config", None), "retries", None) or {}
+    attempts = retries.get("total_max_attempts") or retries.get("max_attempts", 4) + 1
+    longest = (connect + read) * attempts
+    if longest >= lease:
         warnings.warn(
-            f"this client waits {connect:g} s for a connection and {read:g} s for an answer, which "
-            f"is longer than the lease of {lease:g} s: one call that hangs loses the locks. Make "
-            "it with Config(connect_timeout=1, read_timeout=2)",
+            f"a call of this client may take {longest:g} s ({connect:g} s for a connection and "
+            f"{read:g} s for an answer, {attempts} attempts), which is longer than the lease of "
+            f"{lease:g} s. Make it with config=interlock.client_config()",
             RuntimeWarning,
             stacklevel=3,
         )
@@ -87,16 +118,16 @@ def method_name(operation: str) -> str:
 
 
 def fault_of(error: Exception, *, in_doubt: bool = False) -> Fault:
-    """Say what an exception of botocore means for the call that raised it.
+    """Return what an exception of botocore means for the call that raised it.
 
     Takes a ClientError or BotoCoreError; the result is to be raised `from` it. `in_doubt` says that
     botocore itself sent the call before, and that this attempt may have been carried out.
     """
     if isinstance(error, exceptions.ClientError):
         return _answer(error, in_doubt=in_doubt)
-    if isinstance(error, _NEVER_LEAVES):
+    if isinstance(error, _CLIENT_SIDE_ERRORS):
         return Refused(type(error).__name__, str(error), resent=in_doubt)
-    if isinstance(error, NEVER_LEFT) and not in_doubt:
+    if isinstance(error, (*CONNECT_ERRORS, *_FETCH_ERRORS)) and not in_doubt:
         return NotSent(str(error))
     return NoReply(str(error))
 
@@ -108,6 +139,10 @@ def _answer(error: exceptions.ClientError, *, in_doubt: bool) -> Fault:
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if status >= SERVER_ERROR:
         return NoReply(f"{code}: {message}")
+    if status == _TOO_MANY:
+        code = "ThrottlingException" if not code or code == str(status) else code
+    elif status == _REQUEST_TIMEOUT:
+        code = "RequestTimeout"
     return Refused(
         code,
         message,
@@ -117,6 +152,10 @@ def _answer(error: exceptions.ClientError, *, in_doubt: bool) -> Fault:
                 reason.get("Code", "None"), reason.get("Message"), reason.get("Item")
             )
             for reason in response.get("CancellationReasons", ())
+        ),
+        throttling=tuple(
+            f"{reason.get('reason', 'unknown')} of {reason.get('resource', 'the table')}"
+            for reason in response.get("ThrottlingReasons", ())
         ),
         resent=in_doubt,
     )

@@ -1,4 +1,4 @@
-"""What happens to clients that hold something when their process forks or ends."""
+"""What clients do when their process forks, ends, or is restored from a snapshot."""
 
 import atexit
 import logging
@@ -9,21 +9,32 @@ from typing import Protocol
 _log = logging.getLogger("interlock")
 
 
-class Holder(Protocol):
+class Inherited(Protocol):
+    """What must not be shared between a process and its copies."""
+
+    def forked(self) -> None:
+        """Forget what is the parent's: this is a forked child, or a restored snapshot."""
+
+
+class Holder(Inherited, Protocol):
     """A client that holds something for its process."""
 
     def close(self) -> None:
         """Give everything back."""
 
-    def forked(self) -> None:
-        """Forget everything: this is a child process, and its parent holds it."""
 
-
+_inherited: "weakref.WeakSet[Inherited]" = weakref.WeakSet()
 _holders: "weakref.WeakSet[Holder]" = weakref.WeakSet()
 
 
-def watch_process(holder: Holder) -> None:
-    """Have a client told when its process has been forked or ends. Cheap to repeat."""
+def watch_forks(inherited: Inherited) -> None:
+    """Call `forked()` in a forked child and after a snapshot was restored. Cheap to repeat."""
+    _watch_snapshots()
+    _inherited.add(inherited)
+
+
+def watch_exit(holder: Holder) -> None:
+    """Call `close()` when the process ends. Cheap to repeat."""
     _holders.add(holder)
     # Not at import: a forked child of multiprocessing begins by forgetting its parent's hooks.
     atexit.unregister(_close_all)
@@ -38,10 +49,25 @@ def _close_all() -> None:
             _log.exception("a client could not be closed at the end of the process")
 
 
-def _forked() -> None:
-    for holder in list(_holders):
-        holder.forked()
+def _copied() -> None:
+    for inherited in list(_inherited):
+        inherited.forked()
 
+
+def _watch_snapshots() -> None:
+    """Register with Lambda's SnapStart, once, where it is on.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html
+    """
+    if _watched or os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") != "snap-start":
+        return
+    from snapshot_restore_py import register_after_restore  # noqa: PLC0415 - in that runtime only
+
+    register_after_restore(_copied)
+    _watched.append(True)
+
+
+_watched: list[bool] = []
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(after_in_child=_copied)

@@ -10,7 +10,11 @@ THROTTLING_CODES = frozenset(
         "LimitExceededException",
         "ProvisionedThroughputExceeded",  # as a cancellation reason says it
         "ProvisionedThroughputExceededException",
+        "BandwidthLimitExceeded",
         "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
         "ThrottledException",
         "Throttling",
         "ThrottlingError",
@@ -24,6 +28,11 @@ CONFLICT_CODES = frozenset(
         "TransactionConflictException",
         "TransactionInProgressException",
     }
+)
+# The service gave up before it had begun:
+# https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
+TRANSIENT_CODES = frozenset(
+    {"PriorRequestNotComplete", "RequestTimeout", "RequestTimeoutException"}
 )
 
 
@@ -48,9 +57,9 @@ class Refused(Fault):
 
     `code` is the service's error code ("ConditionalCheckFailedException"), `item` the record that
     refused it where ALL_OLD was asked for, `reasons` one reason an action of a transaction.
-    What is refused unsent (invalid parameters, no credentials) has botocore's exception as its
-    `code`. `resent` says that the client below had sent the call before, and that this earlier copy
-    may have been carried out.
+    `throttling` says which limit of which resource throttled it. What is refused unsent (invalid
+    parameters, no credentials) has botocore's exception as its `code`. `resent` says that the
+    client below had sent the call before, and that this earlier copy may have been carried out.
     """
 
     def __init__(
@@ -60,6 +69,7 @@ class Refused(Fault):
         *,
         item: Mapping[str, Any] | None = None,
         reasons: tuple[CancellationReason, ...] = (),
+        throttling: tuple[str, ...] = (),
         resent: bool = False,
     ) -> None:
         """Keep what the service said."""
@@ -68,6 +78,7 @@ class Refused(Fault):
         self.message = message
         self.item = item
         self.reasons = reasons
+        self.throttling = throttling
         self.resent = resent
 
     @property
@@ -81,6 +92,11 @@ class Refused(Fault):
         return self.code in THROTTLING_CODES or any(
             reason.code in THROTTLING_CODES for reason in self.reasons
         )
+
+    @property
+    def transient(self) -> bool:
+        """Whether the service did not get as far as to decide."""
+        return self.code in TRANSIENT_CODES
 
     @property
     def conflicted(self) -> bool:

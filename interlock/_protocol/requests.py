@@ -9,14 +9,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of an AWS API. The reply is the API's response, without `ResponseMetadata`.
+    """One call of an AWS API. The reply is the API's response.
 
     `operation` is the API's name ("UpdateItem"), `params` its parameters in the low-level form
-    (attribute values are typed: `{"N": "1"}`).
+    (attribute values are typed: `{"N": "1"}`). No answer is waited for after `deadline`, in seconds
+    on the monotonic clock; None leaves it to the driver how long a call may take.
     """
 
     operation: str
     params: Mapping[str, Any]
+    deadline: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class NewId:
-    """Make an identifier that nobody else has. The reply is a str (a random UUID)."""
+    """Make a unique identifier. The reply is a str (a random UUID)."""
 
 
 Request: TypeAlias = Call | Sleep | Monotonic | WallClock | Draw | NewId
@@ -95,6 +97,6 @@ def draw() -> Operation[float]:
 
 
 def new_id() -> Operation[str]:
-    """Make an identifier that nobody else has."""
+    """Make a unique identifier."""
     identifier: str = yield NewId()
     return identifier

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Self, TypeAlias
 
-from interlock._drivers.aiobotocore import AiobotocoreDriver
+from interlock._drivers.awaitable.driver import Driver
 from interlock._drivers.gauge import Gauge
 from interlock._protocol.locks.acquiring import Taking
 from interlock._protocol.locks.grant import Grant
@@ -117,7 +117,7 @@ class Keeping:
     def __init__(
         self,
         settings: Settings,
-        driver: AiobotocoreDriver,
+        driver: Driver,
         on_lost: OnLost | None,
         gauge: Gauge,
     ) -> None:

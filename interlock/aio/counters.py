@@ -1,10 +1,15 @@
-"""Counters on DynamoDB, awaitable; the protocol is that of `interlock.counters`."""
+"""Counters on DynamoDB that are exact, bounded, sharded, and exactly-once where a key asks for it.
+
+The protocol is described in docs/counters.md. `interlock.counters` and `interlock.aio.counters` are
+the blocking and the awaitable half of the same.
+"""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
-from interlock._drivers.aiobotocore import AiobotocoreDriver
+from interlock._drivers.awaitable.driver import Driver
+from interlock._drivers.awaitable.opening import open_driver
 from interlock._protocol.counters.adding import CounterChange
 from interlock._protocol.counters.client import (
     KEEP,
@@ -22,22 +27,23 @@ __all__ = ["KEEP", "Counter", "CounterChange", "CounterClient", "CounterState", 
 
 
 class CounterClient:
-    """Counters in a coordination table. Safe to share between the tasks of one loop.
+    """Counters in a coordination table. Safe to share, as far as `client` is.
 
-    `client` is an aiobotocore DynamoDB client, best made with timeouts of 1 to 2 s. All else is as
-    in `interlock.CounterClient`.
+    `client` is any aiobotocore DynamoDB client (default: one of the library's own, with timeouts of
+    1 to 2 s). `timeout` is how long a call may take with its retries of conflicts and throttling
+    (default 5 s), `remember_keys_for` how long an idempotency key is remembered (default one day).
     """
 
     def __init__(
         self,
         table: str,
         *,
-        client: Any,
+        client: Any = None,
         timeout: timedelta = TIMEOUT,
         remember_keys_for: timedelta = REMEMBERED,
     ) -> None:
         self._core = Core(table, timeout, remember_keys_for)
-        self._driver = AiobotocoreDriver(client)
+        self._driver = open_driver(client)
 
     def counter(
         self,
@@ -98,7 +104,7 @@ class CounterClient:
 class Counter:
     """One counter. Made by `CounterClient.counter`."""
 
-    def __init__(self, core: Core, driver: AiobotocoreDriver, handle: Handle) -> None:
+    def __init__(self, core: Core, driver: Driver, handle: Handle) -> None:
         self._core = core
         self._driver = driver
         self._handle = handle

@@ -5,9 +5,11 @@ from collections.abc import Callable, Coroutine, Generator, Iterable
 from datetime import timedelta
 from typing import Any, Self, TypeVar
 
-from interlock._drivers.aiobotocore import AiobotocoreDriver
+from interlock._drivers.awaitable.driver import Driver
+from interlock._drivers.awaitable.opening import open_driver
 from interlock._drivers.clients import warn_of_timeouts
 from interlock._drivers.clocks import lease_clock
+from interlock._drivers.environment import Environment
 from interlock._drivers.gauge import Gauge
 from interlock._drivers.owner import default_owner
 from interlock._protocol.locks.acquiring import Acquisition, Taking
@@ -62,7 +64,7 @@ class LockClient:
         max_clock_skew: timedelta | None = None,
         on_lost: OnLost | None = None,
         metrics: Metrics | None = None,
-        driver: AiobotocoreDriver | None = None,
+        driver: Driver | None = None,
     ) -> None:
         if client is None and driver is None:
             raise InvalidValue(
@@ -78,9 +80,9 @@ class LockClient:
         )
         if client is not None:
             warn_of_timeouts(client, lease.total_seconds())
-        clock = lease_clock()
-        patient = driver or AiobotocoreDriver(client, monotonic=clock)
-        self._driver = driver or AiobotocoreDriver(client, monotonic=clock, sleep=self._sleep)
+        environment = Environment(monotonic=lease_clock())
+        patient = driver or open_driver(client, environment=environment)
+        self._driver = driver or open_driver(client, environment=environment, sleep=self._sleep)
         self._owner = owner
         self._closing = asyncio.Event()
         self._sightings = Sightings()

@@ -7,7 +7,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from interlock._drivers.aiobotocore import AiobotocoreDriver
+from interlock._drivers.awaitable.opening import open_driver
+from interlock._drivers.environment import Environment
 from interlock._protocol.signing.keys import Jwk, PublicKey, RsaAlgorithm
 from interlock._protocol.signing.mac import MacAlgorithm, mac_settings, sign_with_mac, verify_mac
 from interlock._protocol.signing.signer import Signature, SigningOperations, fetch_jwks
@@ -34,7 +35,11 @@ class Signer:
         monotonic: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._driver = AiobotocoreDriver(client, monotonic=monotonic, wall_clock=wall_clock)
+        self._driver = open_driver(
+            client,
+            "kms",
+            environment=Environment(monotonic=monotonic, wall_clock=wall_clock),
+        )
         self._operations = SigningOperations(
             key_id,
             refresh=refresh.total_seconds(),
@@ -93,7 +98,7 @@ class Mac:
     ) -> None:
         rules = ClaimRules(tuple(required), issuer, audience, leeway.total_seconds())
         self._settings = mac_settings(key_id, previous, algorithm, timeout.total_seconds(), rules)
-        self._driver = AiobotocoreDriver(client, wall_clock=wall_clock)
+        self._driver = open_driver(client, "kms", environment=Environment(wall_clock=wall_clock))
 
     async def sign(self, claims: Mapping[str, Any], *, lifetime: timedelta | None = None) -> str:
         """Return the claims as a compact JWS; as the blocking `Mac.sign`."""
@@ -131,6 +136,6 @@ async def jwks(
     rsa_algorithm: RsaAlgorithm = "PS256",
 ) -> dict[str, list[Jwk]]:
     """Return the JSON Web Key Set of these KMS keys; as `interlock.signing.jwks`."""
-    return await AiobotocoreDriver(client).run(
+    return await open_driver(client, "kms").run(
         fetch_jwks(key_ids, rsa_algorithm=rsa_algorithm, timeout=timeout.total_seconds())
     )

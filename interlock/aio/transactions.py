@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from interlock._drivers.aiobotocore import AiobotocoreDriver
+from interlock._drivers.awaitable.driver import Driver
+from interlock._drivers.awaitable.opening import open_driver
 from interlock._protocol.transactions.attempt import Attempt
 from interlock._protocol.transactions.buffer import Buffer
 from interlock._protocol.transactions.guards import Guard
@@ -33,7 +34,7 @@ class Transaction(Buffer):
     Reads are awaited; writes only wait for the commit, so there is nothing to await in them.
     """
 
-    def __init__(self, driver: AiobotocoreDriver, attempt: Attempt) -> None:
+    def __init__(self, driver: Driver, attempt: Attempt) -> None:
         super().__init__(attempt)
         self._driver = driver
 
@@ -66,7 +67,7 @@ class TransactionClient:
         version_attribute: str = "_version",
         metrics: Metrics | None = None,
         on_finish: Callable[[TransactionReport], None] | None = None,
-        driver: AiobotocoreDriver | None = None,
+        driver: Driver | None = None,
     ) -> None:
         self._settings = Settings.of(
             table, timeout=timeout, attempts=attempts, version_attribute=version_attribute
@@ -75,7 +76,7 @@ class TransactionClient:
             raise InvalidValue(
                 "client", "is needed: aiobotocore makes clients in `async with` only"
             )
-        self._driver = driver or AiobotocoreDriver(client)
+        self._driver = driver or open_driver(client)
         self._audience = Audience(table, metrics, on_finish)
 
     async def run(

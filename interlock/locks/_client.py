@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any, Self, TypeVar
 
-from interlock._drivers.boto3 import Boto3Driver
-from interlock._drivers.clients import OWN_TIMEOUT, own_client, warn_of_timeouts
+from interlock._drivers.blocking.driver import Driver
+from interlock._drivers.blocking.opening import open_transport
+from interlock._drivers.clients import OWN_TIMEOUT, warn_of_timeouts
 from interlock._drivers.clocks import lease_clock
+from interlock._drivers.environment import Environment
 from interlock._drivers.gauge import Gauge
 from interlock._drivers.owner import default_owner
 from interlock._protocol.locks.acquiring import Acquisition, Taking
@@ -61,7 +63,7 @@ class LockClient:
         max_clock_skew: timedelta | None = None,
         on_lost: Callable[[Lock, LossReason], None] | None = None,
         metrics: Metrics | None = None,
-        driver: Boto3Driver | None = None,
+        driver: Driver | None = None,
     ) -> None:
         self._settings = Settings.of(
             table,
@@ -187,18 +189,18 @@ class LockClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _make_driver(self) -> Boto3Driver:
+    def _make_driver(self) -> Driver:
         """Make what belongs to one process: again in a forked child, for its own connections."""
         closed, self._closing = self._closing.is_set(), threading.Event()
         if closed:
             self._closing.set()
         self._sightings = Sightings()
-        self._driver = self._injected or Boto3Driver(
-            own_client() if self._client is None else self._client,
-            monotonic=lease_clock(),
-            sleep=self._sleep,
-        )
-        return self._injected or Boto3Driver(self._driver.client, monotonic=lease_clock())
+        if self._injected is not None:
+            self._driver = self._injected
+            return self._driver
+        transport, environment = open_transport(self._client), Environment(monotonic=lease_clock())
+        self._driver = Driver(transport, environment=environment, sleep=self._sleep)
+        return Driver(transport, environment=environment)
 
     def _sleep(self, seconds: float) -> None:
         """Wait between looks at a lock that others hold, until this client is closed."""

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Self, TypeAlias
 
-from interlock._drivers.boto3 import Boto3Driver
+from interlock._drivers.blocking.driver import Driver
 from interlock._drivers.gauge import Gauge
 from interlock._drivers.heartbeat import Heartbeat
-from interlock._drivers.lifecycle import watch_process
+from interlock._drivers.lifecycle import watch_exit, watch_forks
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.handing import export
 from interlock._protocol.locks.held import Held
@@ -145,7 +145,7 @@ class Keeping:
     def __init__(
         self,
         settings: Settings,
-        make_driver: Callable[[], Boto3Driver],
+        make_driver: Callable[[], Driver],
         on_lost: OnLost | None,
         gauge: Gauge,
     ) -> None:
@@ -166,7 +166,8 @@ class Keeping:
         self._locks[grant] = lock, on_lost
         try:
             if not self._watched:
-                watch_process(self)
+                watch_forks(self)
+                watch_exit(self)
                 self._watched = True
             self._heartbeat.add(grant, grant.due)
         except BaseException:

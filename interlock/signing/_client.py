@@ -4,10 +4,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import boto3
-
-from interlock._drivers.boto3 import Boto3Driver
-from interlock._drivers.clients import CLIENT_CONFIG
+from interlock._drivers.blocking.driver import Driver
+from interlock._drivers.blocking.opening import open_driver
+from interlock._drivers.environment import Environment
 
 
 def kms_driver(
@@ -15,8 +14,7 @@ def kms_driver(
     *,
     monotonic: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = time.time,
-) -> Boto3Driver:
+) -> Driver:
     """Return a driver over this KMS client, or over one of its own if it is None."""
-    if client is None:
-        client = boto3.client("kms", config=CLIENT_CONFIG)
-    return Boto3Driver(client, monotonic=monotonic, wall_clock=wall_clock)
+    environment = Environment(monotonic=monotonic, wall_clock=wall_clock)
+    return open_driver(client, "kms", environment=environment)

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from interlock._protocol.faults import NoReply
+from interlock._protocol.requests import Call
 from interlock.errors import InterlockError
 
 _TIMEOUT = 2.0
@@ -15,7 +16,9 @@ _MAX_BYTES = 1024 * 1024
 
 
 class KeySource:
-    """Answers a verifier's FetchKeys with the JWKS."""
+    """The transport of a verifier: answers its FetchKeys with the JWKS."""
+
+    skew = 0.0
 
     def __init__(
         self,
@@ -27,7 +30,7 @@ class KeySource:
         self._keys = keys
         self._fetch = fetch
 
-    def fetch_keys(self) -> Any:
+    def send(self, _call: Call, _timeout: float | None) -> Any:
         """Return the JWKS, parsed or not; a failure is a NoReply."""
         if isinstance(self._keys, Mapping):
             return self._keys

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from typing import Any, TypeAlias
 
-from interlock._drivers.boto3 import Boto3Driver
+from interlock._drivers.blocking.driver import Driver
+from interlock._drivers.environment import Environment
 from interlock._protocol.signing.cache import KeyCache
 from interlock._protocol.signing.tokens import (
     ALGORITHMS,
@@ -57,7 +58,7 @@ class Verifier:
         self._algorithms = frozenset(algorithms)
         self._token_type = token_type
         self._rules = ClaimRules(tuple(required), issuer, audience, leeway.total_seconds())
-        self._driver = Boto3Driver(KeySource(keys, fetch), monotonic=monotonic)
+        self._driver = Driver(KeySource(keys, fetch), environment=Environment(monotonic=monotonic))
         self._cache = KeyCache(lifetime=lifetime.total_seconds(), cooldown=cooldown.total_seconds())
         self._fetching = threading.Lock()
         self._monotonic = monotonic

@@ -3,7 +3,7 @@
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from interlock._drivers.boto3 import Boto3Driver
+from interlock._drivers.blocking.driver import Driver
 from interlock._protocol.requests import (
     Call,
     Draw,
@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class StoreDriver(Boto3Driver):
+class _Unused:
+    """The transport of a driver that performs everything itself."""
+
+    skew = 0.0
+
+    def send(self, call: Call, timeout: float | None) -> Any:
+        raise NotImplementedError(call, timeout)
+
+
+class StoreDriver(Driver):
     """Performs operations on a store; what was sent is in `sent`.
 
     `before` is called with each call before the store is, and may raise a `Fault` instead of it or
@@ -27,7 +36,7 @@ class StoreDriver(Boto3Driver):
     """
 
     def __init__(self, store: Store) -> None:
-        super().__init__(client=None)
+        super().__init__(_Unused())
         self.store = store
         self.now = 1_700_000_000.0
         self.sent: list[Call] = []
@@ -36,7 +45,7 @@ class StoreDriver(Boto3Driver):
         self._ids = itertools.count(1)
         store.clock = lambda: self.now
 
-    def _perform(self, request: Request) -> Any:
+    def perform(self, request: Request) -> Any:
         match request:
             case Call(operation, params):
                 self.sent.append(request)

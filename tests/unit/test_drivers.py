@@ -13,7 +13,7 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from interlock._drivers.boto3 import Boto3Driver
+from interlock._drivers.blocking.opening import open_driver
 from interlock._drivers.clients import method_name
 from interlock._protocol import requests
 from interlock._protocol.faults import NoReply, NotSent, Refused
@@ -46,12 +46,12 @@ def fault_seen_by_an_operation(outcome):
         except Exception as fault:  # noqa: BLE001 - whatever it is, it is the result
             return fault
 
-    return Boto3Driver(Recorder(outcome)).run(operation())
+    return open_driver(Recorder(outcome)).run(operation())
 
 
 def test_a_call_reaches_the_client_and_its_reply_the_operation():
     client = Recorder({"Attributes": {}})
-    assert Boto3Driver(client).run(requests.call("UpdateItem", TableName="t")) == {"Attributes": {}}
+    assert open_driver(client).run(requests.call("UpdateItem", TableName="t")) == {"Attributes": {}}
     assert client.seen == [{"TableName": "t"}]
 
 

@@ -4,8 +4,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from interlock._drivers.boto3 import Boto3Driver
+from interlock._drivers.blocking.opening import open_driver
 from interlock._drivers.clients import CLIENT_CONFIG
+from interlock._drivers.environment import Environment
 from interlock.transactions import TransactionClient
 from tests.unit.transactions.wire import Time, Wire
 
@@ -39,5 +40,7 @@ def reports():
 
 @pytest.fixture
 def tx(wire, time, reports):
-    driver = Boto3Driver(wire, monotonic=time.read, wall_clock=time.read, sleep=time.sleep)
+    driver = open_driver(
+        wire, environment=Environment(monotonic=time.read, wall_clock=time.read), sleep=time.sleep
+    )
     return TransactionClient("coordination", driver=driver, attempts=8, on_finish=reports.append)

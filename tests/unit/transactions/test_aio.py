@@ -9,7 +9,7 @@ from aiobotocore.session import get_session  # type: ignore[import-untyped]  # i
 from botocore.config import Config
 from moto import mock_aws
 
-from interlock._drivers.aiobotocore import AiobotocoreDriver
+from interlock._drivers.awaitable.opening import open_driver as open_awaitable
 from interlock.aio.transactions import TransactionClient
 from interlock.errors import InvalidValue, ServiceUnavailable, TransactionClosed
 from interlock.metrics import EmbeddedMetrics
@@ -116,7 +116,7 @@ async def test_a_store_out_of_reach_is_said_so():
         aws_secret_access_key="x",
         config=Config(retries={"total_max_attempts": 1}),
     ) as client:
-        tx = TransactionClient("t", driver=AiobotocoreDriver(client, sleep=sleep), attempts=3)
+        tx = TransactionClient("t", driver=open_awaitable(client, sleep=sleep), attempts=3)
         with pytest.raises(ServiceUnavailable):
             await tx.snapshot([("t", A)])
     assert len(slept) == 2

@@ -5,7 +5,8 @@ import json
 import pytest
 from boto3.dynamodb.conditions import Attr
 
-from interlock._drivers.boto3 import Boto3Driver
+from interlock._drivers.blocking.opening import open_driver
+from interlock._drivers.environment import Environment
 from interlock.errors import ConditionFailed, Throttled
 from interlock.metrics import EmbeddedMetrics
 from interlock.transactions import TransactionClient
@@ -19,8 +20,10 @@ def lines():
 
 @pytest.fixture
 def tx(wire, time, lines):
-    driver = Boto3Driver(
-        wire, monotonic=time.read, wall_clock=time.read, sleep=time.sleep, draw=lambda: 0.5
+    driver = open_driver(
+        wire,
+        environment=Environment(monotonic=time.read, wall_clock=time.read, draw=lambda: 0.5),
+        sleep=time.sleep,
     )
     metrics = EmbeddedMetrics(lines.append, clock=time.read)
     return TransactionClient("coordination", driver=driver, attempts=3, metrics=metrics)
@@ -62,6 +65,6 @@ def test_a_listener_that_raises_does_not_fail_what_is_committed(wire):
     def broken(_report):
         raise RuntimeError("no room on the disk")
 
-    tx = TransactionClient("coordination", driver=Boto3Driver(wire), on_finish=broken)
+    tx = TransactionClient("coordination", driver=open_driver(wire), on_finish=broken)
     put(tx, A, n=1)
     assert stored(wire, A)["n"] == {"N": "1"}

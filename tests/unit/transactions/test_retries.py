@@ -6,7 +6,8 @@ import boto3
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from interlock._drivers.boto3 import Boto3Driver
+from interlock._drivers.blocking.opening import open_driver
+from interlock._drivers.environment import Environment
 from interlock.errors import (
     OutcomeUnknown,
     RequestRefused,
@@ -79,7 +80,7 @@ class TestRetries:
             monkeypatch.setenv(name, "/nonexistent")
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         client = boto3.Session().client("dynamodb", region_name="us-east-1")
-        tx = TransactionClient("t", driver=Boto3Driver(client, sleep=time.sleep))
+        tx = TransactionClient("t", driver=open_driver(client, sleep=time.sleep))
         with pytest.raises(RequestRefused, match="NoCredentialsError"):
             tx.run(lambda t: t.put("t", A, {}))
         assert time.slept == 0
@@ -95,8 +96,10 @@ class TestRetries:
         assert len(wire.sent) == 8
 
     def test_patience_ends_by_time(self, wire, time):
-        driver = Boto3Driver(
-            wire, monotonic=time.read, wall_clock=time.read, sleep=time.sleep, draw=lambda: 0.99
+        driver = open_driver(
+            wire,
+            environment=Environment(monotonic=time.read, wall_clock=time.read, draw=lambda: 0.99),
+            sleep=time.sleep,
         )
         tx = TransactionClient("coordination", driver=driver, timeout=timedelta(seconds=1))
         wire.script = [refuse("ThrottlingException")] * 50

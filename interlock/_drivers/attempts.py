@@ -1,0 +1,130 @@
+"""Observe the attempts that a botocore client makes of one call by itself.
+
+A client that was passed in repeats calls by its own rules, unseen: after a lost reply too, which
+makes a plain ADD count twice. Its retries cannot be switched off for one call, but botocore reports
+what came of each attempt (`needs-retry`) before it makes the next (`before-send`), and an exception
+raised there ends the call. Attempts that were refused, or never left, are still repeated.
+
+It also believes what a proxy in between may have made up. An answer counts only if it bears a
+request id, and the checksum of its body where it bears one.
+"""
+
+import inspect
+import zlib
+from collections.abc import Awaitable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from interlock._drivers.clients import CONNECT_ERRORS, SERVER_ERROR
+from interlock._protocol.faults import NoReply
+
+_UNIQUE = "interlock-attempts"
+_REQUEST_IDS = ("x-amzn-requestid", "x-amz-request-id", "x-amzn-request-id")
+
+
+@dataclass(slots=True)
+class Attempts:
+    """The attempts of the call under way.
+
+    `ambiguous` is why the last one may have been carried out, None if it was not; `in_doubt` is set
+    when another attempt followed such a one; `disbelieved` is why the last answer does not count;
+    `date` is when the service answered last, in seconds since the epoch.
+    """
+
+    once: bool
+    ambiguous: str | None = None
+    in_doubt: bool = False
+    disbelieved: str | None = None
+    date: float | None = None
+
+
+# botocore emits its events on the caller's thread, and aiobotocore in the caller's task.
+_under_way: ContextVar[Attempts | None] = ContextVar("interlock_under_way", default=None)
+
+
+def install(client: Any) -> None:
+    """Observe a client's events; harmless for calls that are not this library's.
+
+    A wrapper or a stub that has no events is used as it is: its attempts stay unseen.
+    """
+    events = getattr(getattr(client, "meta", None), "events", None)
+    if events is not None:
+        events.register_first("needs-retry", _ended, unique_id=f"{_UNIQUE}-ended")
+        events.register_first("before-send", _before, unique_id=f"{_UNIQUE}-before")
+
+
+@contextmanager
+def attempts_of(*, once: bool) -> Iterator[Attempts]:
+    """Observe the call made within; with `once`, no attempt follows one that may have worked."""
+    attempts = Attempts(once)
+    token = _under_way.set(attempts)
+    try:
+        yield attempts
+    finally:
+        _under_way.reset(token)
+
+
+def disbelief(headers: Mapping[str, str], body: bytes) -> str | None:
+    """Return why an answer is not the service's, None if it may be believed."""
+    if not any(name in headers for name in _REQUEST_IDS):
+        return "the answer has no request id, so it is not the service's"
+    checksum = headers.get("x-amz-crc32")
+    if checksum is not None and checksum != str(zlib.crc32(body)):
+        return "the answer's checksum does not fit its body"
+    return None
+
+
+def _ended(
+    response: tuple[Any, Any] | None = None,
+    caught_exception: Exception | None = None,
+    **_: Any,
+) -> Awaitable[None] | None:
+    attempts = _under_way.get()
+    if attempts is None:
+        return None
+    if response is None:
+        _failed(attempts, caught_exception)
+        return None
+    http, body = response[0], response[0].content
+    if inspect.isawaitable(body):  # aiobotocore's, which awaits what a handler returns
+        return _answered_later(attempts, http, body)
+    _answered(attempts, http, body)
+    return None
+
+
+async def _answered_later(attempts: Attempts, http: Any, body: Awaitable[bytes]) -> None:
+    _answered(attempts, http, await body)
+
+
+def _failed(attempts: Attempts, error: Exception | None) -> None:
+    attempts.disbelieved = None
+    if not isinstance(error, CONNECT_ERRORS):
+        attempts.ambiguous = attempts.ambiguous or str(error)
+
+
+def _answered(attempts: Attempts, http: Any, body: bytes) -> None:
+    succeeded = http.status_code < 300  # noqa: PLR2004 - HTTP's class of successes
+    attempts.date = _date(http.headers)
+    attempts.disbelieved = disbelief(http.headers, body) if succeeded else None
+    # A 200 that botocore does not trust has been carried out as well.
+    if succeeded or http.status_code >= SERVER_ERROR:
+        attempts.ambiguous = attempts.ambiguous or f"the service answered {http.status_code}"
+
+
+def _before(**_: Any) -> None:
+    attempts = _under_way.get()
+    if attempts is None or not attempts.ambiguous:
+        return
+    if attempts.once:
+        raise NoReply(attempts.ambiguous)
+    attempts.in_doubt = True
+
+
+def _date(headers: Mapping[str, str]) -> float | None:
+    try:
+        return parsedate_to_datetime(headers["date"]).timestamp()
+    except (KeyError, ValueError):
+        return None

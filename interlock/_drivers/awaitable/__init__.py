@@ -1,0 +1,1 @@
+"""Operations on an asyncio event loop. The same doors as `interlock._drivers.blocking`."""

@@ -1,0 +1,41 @@
+"""Carry calls over an aiobotocore client."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from interlock._drivers.attempts import attempts_of, install
+from interlock._drivers.clients import fault_of, method_name
+from interlock._protocol.faults import NoReply
+from interlock._protocol.requests import Call, CallOnce
+
+
+class ClientTransport:
+    """An aiobotocore client, whose own retries are held back where they would do harm."""
+
+    def __init__(self, client: Any) -> None:
+        install(client)
+        self.client = client
+        self.skew = 0.0
+
+    async def send(self, call: Call, timeout: float | None) -> Mapping[str, Any]:  # noqa: ASYNC109
+        """Return the reply; a call that is still under way when its time is up is cancelled."""
+        send = getattr(self.client, method_name(call.operation))
+        with attempts_of(once=isinstance(call, CallOnce)) as attempts:
+            try:
+                async with asyncio.timeout(timeout) as limit:
+                    reply: Mapping[str, Any] = await send(**call.params)
+            except TimeoutError as error:
+                if not limit.expired():
+                    raise
+                raise NoReply(f"no answer within {timeout:.1f} s") from error
+            except (ClientError, BotoCoreError) as error:
+                raise fault_of(error, in_doubt=attempts.in_doubt) from error
+        if attempts.date is not None:
+            self.skew = attempts.date - time.time()
+        if attempts.disbelieved is not None:
+            raise NoReply(attempts.disbelieved)
+        return reply

@@ -1,0 +1,74 @@
+"""Perform operations one request at a time."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from interlock._drivers.awaitable.pausing import pause
+from interlock._drivers.environment import Environment
+from interlock._protocol.faults import Fault, NotSent
+from interlock._protocol.requests import Call, Operation, Request, Sleep
+
+T = TypeVar("T")
+
+
+class Transport(Protocol):
+    """Carries one call to the service and brings its answer.
+
+    `skew` is by how many seconds the service's clock is ahead of this machine's, 0.0 if unknown.
+    """
+
+    skew: float
+
+    async def send(self, call: Call, timeout: float | None) -> Mapping[str, Any]:  # noqa: ASYNC109
+        """Return the reply of a call that may take `timeout` seconds in all (None: as it does).
+
+        Raises `Refused`, `NotSent` or `NoReply`, and no other exception of its own.
+        """
+        ...
+
+
+class Driver:
+    """Performs operations over a transport.
+
+    Safe to share as far as the transport is. An operation that is interrupted or cancelled stays
+    at the request that it was at.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        environment: Environment | None = None,
+        sleep: Callable[[float], Awaitable[None]] = pause,
+    ) -> None:
+        self.transport = transport
+        self.environment = environment or Environment()
+        self.monotonic = self.environment.monotonic
+        self._sleep = sleep
+
+    async def run(self, operation: Operation[T]) -> T:
+        """Run the operation to its end and return its result, or raise what it raises."""
+        reply: Any = None
+        fault: Fault | None = None
+        while True:
+            try:
+                request = operation.send(reply) if fault is None else operation.throw(fault)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            reply = fault = None
+            try:
+                reply = await self.perform(request)
+            except Fault as problem:
+                fault = problem
+
+    async def perform(self, request: Request) -> Any:
+        """Return the reply to one request, or raise a `Fault`."""
+        if isinstance(request, Call):
+            left = self.environment.left(request)
+            if left is not None and left <= 0:
+                raise NotSent("its time was up before it was sent")
+            return await self.transport.send(request, left)
+        if isinstance(request, Sleep):
+            return await self._sleep(request.seconds)
+        return self.environment.answer(request)

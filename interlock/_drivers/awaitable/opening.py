@@ -1,0 +1,36 @@
+"""Choose the transport of a client."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from interlock._drivers.awaitable.driver import Driver, Transport
+from interlock._drivers.awaitable.pausing import pause
+from interlock._drivers.awaitable.transports import AWAITABLE, default_transport
+from interlock._drivers.environment import Environment
+
+
+def open_driver(
+    client: Any,
+    service: str = "dynamodb",
+    *,
+    environment: Environment | None = None,
+    sleep: Callable[[float], Awaitable[None]] = pause,
+) -> Driver:
+    """Return a driver over a client that was passed in, or over a transport of its own for None.
+
+    A driver is returned as it is. Raises `InvalidValue` for a client of another kind.
+    """
+    if isinstance(client, Driver):
+        return client
+    return Driver(open_transport(client, service), environment=environment, sleep=sleep)
+
+
+def open_transport(client: Any, service: str = "dynamodb") -> Transport:
+    """Return the transport to a service over a client, or one of its own for None."""
+    if client is None:
+        return default_transport(service)
+    # Not before: a caller who passes no client does not pay for importing botocore.
+    from interlock._drivers.awaitable.client import ClientTransport  # noqa: PLC0415
+    from interlock._drivers.clients import checked_client  # noqa: PLC0415
+
+    return ClientTransport(checked_client(client, service, awaitable=AWAITABLE))

@@ -1,0 +1,1 @@
+"""Operations on the caller's thread. The same doors as `interlock._drivers.awaitable`."""

@@ -1,0 +1,1 @@
+"""Scripts that write parts of the repository; each can check that what it wrote is up to date."""

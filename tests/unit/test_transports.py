@@ -1,0 +1,221 @@
+"""A passed client's answers are believed only if they are the service's, within the time given."""
+
+import os
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, CredentialRetrievalError
+
+from interlock import client_config
+from interlock._drivers.blocking.client import ClientTransport
+from interlock._drivers.blocking.opening import open_driver
+from interlock._drivers.blocking.workers import Workers
+from interlock._drivers.clients import checked_client, fault_of, warn_of_timeouts
+from interlock._protocol.faults import NoReply, NotSent, Refused
+from interlock._protocol.requests import Call
+from interlock.errors import InvalidValue
+
+GET = Call("GetItem", {"TableName": "t", "Key": {"pk": {"S": "a"}}})
+HONEST = {"x-amzn-RequestId": "1"}
+
+
+class Answers(BaseHTTPRequestHandler):
+    """Answers with `server.answer`: a status, headers and a body."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        status, headers, body = self.server.answer  # type: ignore[attr-defined]
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.server.trickle:  # type: ignore[attr-defined]
+            for byte in body:
+                if self.server.over.wait(0.05):  # type: ignore[attr-defined]
+                    return
+                self.wfile.write(bytes([byte]))
+        else:
+            self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    server.daemon_threads = True
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]
+    server.trickle, server.over = False, threading.Event()  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.over.set()  # type: ignore[attr-defined]
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def client_of(server):
+    return boto3.client(
+        "dynamodb",
+        endpoint_url=f"http://127.0.0.1:{server.server_port}",
+        region_name="us-east-1",
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({}, b"{}"),
+        ({"Content-Type": "text/html"}, b"<html>sign in</html>"),
+        ({}, b""),
+        ({**HONEST, "x-amz-crc32": "1"}, b'{"Item": {"pk": {"S": "a"}}}'),
+    ],
+    ids=["no request id", "a page", "nothing", "another checksum"],
+)
+def test_what_does_not_answer_the_question_is_a_lost_reply(server, headers, body):
+    server.answer = 200, headers, body
+    with pytest.raises(NoReply):
+        ClientTransport(client_of(server)).send(GET, None)
+
+
+def test_the_services_own_answer_is_believed(server):
+    server.answer = 200, HONEST, b'{"Item": {"pk": {"S": "a"}}}'
+    assert ClientTransport(client_of(server)).send(GET, 5.0)["Item"] == {"pk": {"S": "a"}}
+
+
+def test_the_clock_of_the_service_is_learned(server, monkeypatch):
+    server.answer = 200, HONEST, b"{}"
+    transport = ClientTransport(client_of(server))
+    transport.send(GET, None)
+    assert abs(transport.skew) < 5
+    monkeypatch.setattr(Answers, "date_time_string", lambda _: "Wed, 01 Jan 2020 00:00:00 GMT")
+    transport.send(GET, None)
+    assert transport.skew < -86400
+
+
+def test_a_reply_that_trickles_is_given_up_when_the_time_is_up(server):
+    server.answer, server.trickle = (200, HONEST, b" " * 10_000), True
+    began = time.monotonic()
+    with pytest.raises(NoReply, match=r"no answer within 0\.2 s"):
+        ClientTransport(client_of(server)).send(GET, 0.2)
+    assert time.monotonic() - began < 5
+
+
+def test_calls_that_hang_do_not_take_all_threads(monkeypatch):
+    monkeypatch.setattr("interlock._drivers.blocking.workers._MOST_LEFT", 2)
+    workers, over = Workers(), threading.Event()
+    for _ in range(2):
+        with pytest.raises(NoReply):
+            workers.run(over.wait, 0.01)
+    with pytest.raises(NotSent, match="hang"):
+        workers.run(over.wait, 0.01)
+    over.set()
+    end = time.monotonic() + 5
+    while workers._left:
+        assert time.monotonic() < end
+        time.sleep(0.001)
+    assert workers.run(lambda: 7, 1.0) == 7
+
+
+def test_a_call_is_made_on_the_callers_thread_if_there_can_be_no_other(monkeypatch):
+    def refuse(_self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert Workers().run(threading.get_ident, 1.0) == threading.get_ident()
+
+
+def test_an_exception_on_another_thread_is_the_callers():
+    with pytest.raises(ZeroDivisionError):
+        Workers().run(lambda: 1 / 0, 1.0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_drops_the_connections_of_its_parent(server):
+    server.answer = 200, HONEST, b"{}"
+    client = client_of(server)
+    transport = ClientTransport(client)
+
+    def pool():
+        return next(iter(client._endpoint.http_session._manager.pools._container.values()))
+
+    transport.send(GET, None)
+    parents = pool()
+    child = os.fork()
+    if not child:
+        transport.send(GET, None)
+        os._exit(pool() is parents)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    transport.send(GET, None)
+    assert pool() is parents
+
+
+@pytest.mark.parametrize(
+    ("wrong", "way_out"),
+    [
+        (lambda: boto3.resource("dynamodb", region_name="us-east-1"), "meta.client"),
+        (lambda: boto3.resource("dynamodb", region_name="us-east-1").Table("t"), "meta.client"),
+        (lambda: boto3.Session(region_name="us-east-1"), "session.client('dynamodb')"),
+        (lambda: boto3.client("kms", region_name="us-east-1"), "of kms, not of dynamodb"),
+    ],
+    ids=["resource", "table", "session", "another service"],
+)
+def test_a_client_of_the_wrong_kind_is_refused_with_the_right_way(wrong, way_out):
+    with pytest.raises(InvalidValue, match="client") as refusal:
+        open_driver(wrong())
+    assert way_out in str(refusal.value)
+
+
+def test_a_blocking_client_is_refused_where_an_awaitable_one_is_needed():
+    client = boto3.client("dynamodb", region_name="us-east-1")
+    with pytest.raises(InvalidValue, match="aiobotocore"):
+        checked_client(client, "dynamodb", awaitable=True)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (408, "RequestTimeout", Refused),
+        (429, "429", Refused),
+        (503, "ServiceUnavailable", NoReply),
+    ],
+)
+def test_statuses_that_pass_are_told_from_refusals(status, code, kind):
+    response = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    fault = fault_of(ClientError(response, "GetItem"))  # type: ignore[arg-type]
+    assert isinstance(fault, kind)
+    if isinstance(fault, Refused):
+        assert fault.throttled or fault.transient
+
+
+def test_credentials_that_cannot_be_fetched_now_may_be_later():
+    assert isinstance(
+        fault_of(CredentialRetrievalError(provider="iam", error_msg="timed out")), NotSent
+    )
+
+
+def test_a_client_with_the_recommended_settings_draws_no_warning(recwarn):
+    config = client_config(max_pool_connections=64)
+    client = boto3.client("dynamodb", region_name="us-east-1", config=config)
+    warn_of_timeouts(client, lease=5)
+    assert not recwarn.list
+    assert client.meta.config.max_pool_connections == 64
+
+
+def test_the_longest_call_of_a_client_is_computed_from_all_its_settings():
+    config = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 3})
+    client = boto3.client("dynamodb", region_name="us-east-1", config=config)
+    with pytest.warns(RuntimeWarning, match="may take 9 s .* 3 attempts"):
+        warn_of_timeouts(client, lease=5)
