@@ -30,8 +30,8 @@ class Driver(StoreDriver):
         super().__init__(store)
         self.draws = itertools.cycle([0.0, 0.3, 0.6, 0.9])
 
-    def _perform(self, request):
-        return next(self.draws) if isinstance(request, Draw) else super()._perform(request)
+    def perform(self, request):
+        return next(self.draws) if isinstance(request, Draw) else super().perform(request)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Counters(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.driver = Driver(Store(Table("t")))
-        self.clients = [CounterClient("t", driver=self.driver) for _ in range(2)]
+        self.clients = [CounterClient("t", client=self.driver) for _ in range(2)]
         self.models: dict[str, Model | None] = {"a": None, "b": None}
         self.keys: dict[tuple[str, str], tuple[int, int]] = {}
 

@@ -211,7 +211,7 @@ def test_a_client_with_the_recommended_settings_draws_no_warning(recwarn):
     client = boto3.client("dynamodb", region_name="us-east-1", config=config)
     warn_of_timeouts(client, lease=5)
     assert not recwarn.list
-    assert client.meta.config.max_pool_connections == 64
+    assert client.meta.config.max_pool_connections == 64  # type: ignore[attr-defined]
 
 
 def test_the_longest_call_of_a_client_is_computed_from_all_its_settings():
