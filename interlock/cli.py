@@ -15,9 +15,12 @@ try:
     import click
 except ImportError as missing:
     raise ImportError("the command needs click: pip install 'interlock[cli]'") from missing
-from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.exceptions import NoCredentialsError
 from botocore.httpsession import URLLib3Session
+
+from interlock.errors import InvalidValue
+from interlock.signing import sigv4
 
 __all__ = ["main"]
 
@@ -42,15 +45,12 @@ class Api:
         headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """Send a request and return the answer's JSON."""
-        request = AWSRequest(
-            method,
-            self._url + path,
-            headers={**self._own, **(headers or {})},
-            data=b"" if body is None else json.dumps(body).encode(),
-        )
+        url, own = self._url + path, {**self._own, **(headers or {})}
+        data = b"" if body is None else json.dumps(body).encode()
         if body is not None:
-            request.headers["Content-Type"] = "application/json"
-        self._sign(request)
+            own["Content-Type"] = "application/json"
+        own |= self._signature(method, url, own, data)
+        request = AWSRequest(method, url, headers=own, data=data)
         try:
             answer = URLLib3Session(timeout=TIMEOUT).send(request.prepare())
         except Exception as error:  # noqa: BLE001 - botocore's, urllib3's and the socket's
@@ -74,14 +74,17 @@ class Api:
         """Print an answer: for people, or whole as JSON."""
         click.echo(json.dumps(content) if self._as_json else text)
 
-    def _sign(self, request: AWSRequest) -> None:
-        credentials = self._session.get_credentials()
-        if credentials is None:
-            _fail("no AWS credentials; run `aws configure` or set AWS_PROFILE", MISUSE)
-        region = self._session.region_name
-        if region is None:
+    def _signature(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> dict[str, str]:
+        if self._session.region_name is None:
             _fail("no region; set AWS_REGION to the API's", MISUSE)
-        SigV4Auth(credentials, "execute-api", region).add_auth(request)
+        try:
+            return sigv4(self._session).sign(method, url, headers=headers, body=body)
+        except NoCredentialsError:
+            _fail("no AWS credentials; run `aws configure` or set AWS_PROFILE", MISUSE)
+        except InvalidValue as error:
+            _fail(f"the request cannot be signed: {error}", MISUSE)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -1,16 +1,18 @@
-"""Signs requests to API Gateway with this instance's role.
-
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
-"""
+"""Signs requests to API Gateway with this instance's role."""
 
 import asyncio
 from collections.abc import Mapping
-from typing import Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials, ReadOnlyCredentials
+from botocore.exceptions import NoCredentialsError
 from botocore.session import Session
+
+from interlock.errors import InvalidValue
+from interlock.signing import sigv4
+
+if TYPE_CHECKING:
+    from botocore.credentials import Credentials
 
 
 class CredentialsMissing(Exception):
@@ -31,32 +33,34 @@ class RoleSigner:
     """Signs with the credentials that botocore finds and, before they run out, refreshes."""
 
     def __init__(self, region: str, session: Session | None = None) -> None:
-        self._region = region
         self._session = session or Session()
+        self._sigv4 = sigv4(self._session, region=region)
         self._credentials: Credentials | None = None
 
     async def sign(
         self, method: str, url: str, body: bytes, headers: Mapping[str, str]
     ) -> dict[str, str]:
-        """Return the headers with `authorization` added; raise `CredentialsMissing`."""
+        """Return the headers with `authorization` added.
+
+        Raises `CredentialsMissing`, or `InvalidValue` for what cannot be signed as it is sent.
+        """
+        signed = partial(self._signed, method, url, body, headers)
         # A refresh asks the instance's metadata service and blocks: not on the event loop. The
         # change of thread costs more than the signature does, so only where one is due.
         due = getattr(self._credentials, "refresh_needed", None)
         if self._credentials is None or (due is not None and due()):
-            frozen = await asyncio.to_thread(self._freeze)
-        else:
-            frozen = self._freeze()
-        request = AWSRequest(method=method, url=url, data=body, headers=dict(headers))
-        SigV4Auth(frozen, "execute-api", self._region).add_auth(request)
-        return dict(request.headers.items())
+            return await asyncio.to_thread(signed)
+        return signed()
 
-    def _freeze(self) -> ReadOnlyCredentials:
+    def _signed(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> dict[str, str]:
         try:
-            if self._credentials is None:
-                self._credentials = self._session.get_credentials()
-            frozen = self._credentials.get_frozen_credentials() if self._credentials else None
+            self._credentials = self._session.get_credentials()
+            return {**headers, **self._sigv4.sign(method, url, headers=headers, body=body)}
+        except InvalidValue:
+            raise
+        except NoCredentialsError as error:
+            raise CredentialsMissing("no AWS credentials; give this instance a role") from error
         except Exception as error:
             raise CredentialsMissing(str(error)) from error
-        if frozen is None or not frozen.access_key:
-            raise CredentialsMissing("no AWS credentials; give this instance a role")
-        return frozen

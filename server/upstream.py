@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from interlock.errors import InvalidValue
 from server.connections import Connections
 from server.sigv4 import RequestSigner
 
@@ -113,7 +114,11 @@ class Upstream:
     async def _send(
         self, method: str, url: httpx.URL, headers: Mapping[str, str], body: bytes, attempt: int
     ) -> Reply:
-        signed = await self._signer.sign(method, str(url), body, headers)
+        try:
+            signed = await self._signer.sign(method, str(url), body, headers)
+        except InvalidValue as error:
+            reason = f"the request cannot be signed: {error}"
+            raise UpstreamFailed(400, reason, maybe=False) from error
         request = self._client.build_request(method, url, headers=signed, content=body or None)
         response = await self._client.send(request, stream=True)
         try:

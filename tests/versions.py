@@ -25,7 +25,6 @@ LEFT_OUT = (
     "tests/unit/test_surface.py",  # how Python writes a signature differs with its version
 )
 NOT_WITH_LOWEST = (
-    "tests/unit/signing/test_sigv4.py",  # stops botocore's clock where newer ones have it
     "tests/constructs/test_runtime_layer.py::test_layer_has_nothing_compiled_for_the_machine_that_deploys",
 )
 

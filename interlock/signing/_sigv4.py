@@ -1,47 +1,86 @@
 """SigV4 for HTTP clients that are not boto3."""
 
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.exceptions import NoCredentialsError
+from interlock._protocol.sigv4 import signature_headers
+
+_MEANING = frozenset({"content-type", "host", "x-api-key"})
 
 
 class SigV4:
     """Signs requests with a session's credentials. Make one with `sigv4`."""
 
-    def __init__(self, session: Any, service: str, region: str) -> None:
+    def __init__(
+        self,
+        session: Any,
+        service: str,
+        region: str,
+        *,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         self._session = session
         self._service = service
         self._region = region
+        self._wall_clock = wall_clock
 
     def __call__(self, request: Any) -> Any:
         """Add the signature's headers to a request of httpx or requests, and return it.
 
-        Raises botocore's NoCredentialsError, and TypeError for a body that is streamed.
+        Signed are its host, content type, API key and each `x-amz-*` header: what decides what it
+        means, and nothing that the client or a proxy adds. Raises what `sign` raises, and TypeError
+        for a body that is streamed.
         """
-        credentials = self._session.get_credentials()
-        if credentials is None:
-            raise NoCredentialsError
-        # Only what proxies leave alone is signed, and what decides the meaning of the request.
-        kept = {k: v for k, v in request.headers.items() if k.lower() in ("host", "content-type")}
-        signed = AWSRequest(
-            method=request.method,
-            url=_one_spelling(str(request.url)),
-            data=_body(request),
-            headers=kept,
+        added = self.sign(
+            request.method, str(request.url), headers=_headers(request), body=_body(request)
         )
-        # Frozen: a refresh in between would mix two sets of credentials.
-        SigV4Auth(credentials.get_frozen_credentials(), self._service, self._region).add_auth(
-            signed
-        )
-        for name in ("Authorization", "X-Amz-Date", "X-Amz-Security-Token"):
-            if name in signed.headers:
-                request.headers[name] = signed.headers[name]
+        request.headers.pop("X-Amz-Security-Token", None)
+        for name, value in added.items():
+            request.headers[name] = value
         return request
 
+    def sign(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+    ) -> dict[str, str]:
+        """Return the headers that sign a request, to be added to those that it has.
 
-def sigv4(session: Any, *, service: str = "execute-api", region: str | None = None) -> SigV4:
+        `url` is signed as it is to be sent: percent-encoded. All `headers` are signed but those
+        that are changed on the way (User-Agent, say); Host is the URL's if it is not among them.
+        Raises InvalidValue for what the service would not find signed (other characters than ASCII,
+        say), and botocore's NoCredentialsError.
+        """
+        credentials = self._session.get_credentials()
+        # Frozen: a refresh in between would mix two sets of credentials.
+        frozen = credentials.get_frozen_credentials() if credentials else None
+        if frozen is None or not frozen.access_key:
+            from botocore.exceptions import NoCredentialsError  # noqa: PLC0415 - only if it is so
+
+            raise NoCredentialsError
+        return signature_headers(
+            method,
+            url,
+            headers.items() if isinstance(headers, Mapping) else headers,
+            body,
+            credentials=frozen,
+            service=self._service,
+            region=self._region,
+            now=self._wall_clock(),
+        )
+
+
+def sigv4(
+    session: Any,
+    *,
+    service: str = "execute-api",
+    region: str | None = None,
+    wall_clock: Callable[[], float] = time.time,
+) -> SigV4:
     """Return SigV4 authentication for `httpx` and `requests`: `auth=sigv4(boto3.Session())`.
 
     `session` is a boto3 or botocore session; its credentials are asked for at each request, so
@@ -53,7 +92,22 @@ def sigv4(session: Any, *, service: str = "execute-api", region: str | None = No
         region = session.get_config_variable("region")
     if region is None:
         raise ValueError("a SigV4 signature names a region; pass region= or set AWS_REGION")
-    return SigV4(session, service, region)
+    return SigV4(session, service, region, wall_clock=wall_clock)
+
+
+def _headers(request: Any) -> Iterable[tuple[str, str]]:
+    # httpx joins several lines of a header by ", " in items(), and sends them apart.
+    pairs = getattr(request.headers, "multi_items", request.headers.items)()
+    texts = ((_text(name), _text(value)) for name, value in pairs)
+    return [
+        (name, value)
+        for name, value in texts
+        if name.lower() in _MEANING or name.lower().startswith("x-amz-")
+    ]
+
+
+def _text(part: str | bytes) -> str:
+    return part.decode("latin-1") if isinstance(part, bytes) else part
 
 
 def _body(request: Any) -> bytes:
@@ -66,9 +120,3 @@ def _body(request: Any) -> bytes:
     if not isinstance(body, bytes):
         raise TypeError(f"a body of type {type(body).__name__} cannot be signed; send bytes")
     return body
-
-
-def _one_spelling(url: str) -> str:
-    # Form encoding writes a space as "+"; the signature's canonical query knows "%20" only.
-    path, mark, query = url.partition("?")
-    return path + mark + query.replace("+", "%20")

@@ -260,3 +260,14 @@ async def test_credentials_are_fetched_and_refreshed_off_the_event_loop():
     expiring.needed = True
     await signer.sign("GET", "http://api.test/", b"", {})
     assert threads[-1] != loop_thread
+
+
+async def test_what_cannot_be_signed_is_a_bad_request_and_is_not_sent(service):
+    handle, seen = answering(httpx.Response(200, json=COUNTER))
+    role = Session()
+    role.set_credentials("AKID", "secret")
+    client = await service(handle, signer=RoleSigner("eu-west-1", role))
+    target = httpx.URL("http://service.test").copy_with(raw_path=b"/api/counters/a%zz")
+    reply = await client.get(target)
+    assert (reply.status_code, seen) == (400, [])
+    assert "cannot be signed" in reply.json()["detail"]
