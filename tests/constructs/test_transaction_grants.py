@@ -8,10 +8,10 @@ from aws_cdk.assertions import Template
 from boto3.dynamodb.conditions import Attr
 
 from interlock.constructs import CoordinationTable
+from interlock.testing._store.store import Store
+from interlock.testing._store.tables import Table
 from interlock.transactions import TransactionClient
 from tests.simulation.driver import StoreDriver
-from tests.simulation.store import Store
-from tests.simulation.tables import Table
 
 A, B = {"id": "a"}, {"id": "b"}
 RECORDS = "once#"

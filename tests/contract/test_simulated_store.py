@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from interlock._drivers.clients import CLIENT_CONFIG, fault_of, method_name
 from interlock._protocol.faults import Refused
-from tests.simulation.attributes import canonical
-from tests.simulation.store import Store
-from tests.simulation.tables import Table
+from interlock.testing._store.attributes import canonical
+from interlock.testing._store.store import Store
+from interlock.testing._store.tables import Table
 
 pytestmark = [pytest.mark.contract, pytest.mark.xdist_group("dynamodb_local")]
 

@@ -26,9 +26,9 @@ from interlock._protocol.transactions.items import UNVERSIONED
 from interlock._protocol.transactions.settings import Settings
 from interlock._protocol.transactions.work import Work
 from interlock.errors import InterlockError, OutcomeUnknown
+from interlock.testing._store.store import Store
+from interlock.testing._store.tables import Change, Table
 from tests.simulation.serializability import Committed, anomalies
-from tests.simulation.store import Store
-from tests.simulation.tables import Change, Table
 
 TABLE, RECORDS = "accounts", "coordination"
 READS = ("GetItem", "TransactGetItems")

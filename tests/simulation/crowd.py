@@ -14,9 +14,9 @@ from interlock._protocol.transactions.idempotency import Committed
 from interlock._protocol.transactions.reporting import TransactionReport
 from interlock._protocol.transactions.settings import Settings
 from interlock._protocol.transactions.work import Work
+from interlock.testing._store.tables import Table
+from interlock.testing._store.throttling import PartitionLimit
 from tests.simulation.faults import Faults
-from tests.simulation.tables import Table
-from tests.simulation.throttling import PartitionLimit
 from tests.simulation.world import World
 
 ACCOUNTS, RECORDS = "accounts", "coordination"

@@ -13,7 +13,7 @@ from interlock._protocol.requests import (
     Sleep,
     WallClock,
 )
-from tests.simulation.store import Store
+from interlock.testing._store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable

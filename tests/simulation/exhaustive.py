@@ -15,9 +15,9 @@ from typing import Any
 
 from interlock._protocol.faults import Fault
 from interlock._protocol.requests import Call
+from interlock.testing._store.tables import Table
 from tests.simulation.faults import Fate, Faults
 from tests.simulation.process import Process, Task
-from tests.simulation.tables import Table
 from tests.simulation.timeline import describe
 from tests.simulation.world import World
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.settings import PREFIX
+from interlock.testing._store.tables import Change
 from tests.simulation.process import Process
-from tests.simulation.tables import Change
 from tests.simulation.world import EPOCH, World
 
 DATA = "data#"

@@ -11,9 +11,9 @@ from interlock import CounterClient
 from interlock._protocol.faults import NoReply
 from interlock._protocol.requests import Draw
 from interlock.errors import CounterLimitExceeded, CounterNotFound, IdempotencyMismatch
+from interlock.testing._store.store import Store
+from interlock.testing._store.tables import Table
 from tests.simulation.driver import StoreDriver
-from tests.simulation.store import Store
-from tests.simulation.tables import Table
 
 NAMES = st.sampled_from(["a", "b"])
 AMOUNTS = st.integers(1, 12)

@@ -5,7 +5,7 @@ import pytest
 from interlock._protocol.counters import adding, configuring
 from interlock._protocol.counters.layout import Bounds, Handle, integer
 from interlock._protocol.counters.sending import patience
-from tests.simulation.throttling import PartitionLimit
+from interlock.testing._store.throttling import PartitionLimit
 from tests.simulation.world import World
 
 SECONDS = 2.0

@@ -6,11 +6,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from interlock._protocol.faults import CancellationReason, NoReply, Refused
+from interlock.testing._store.store import Store
+from interlock.testing._store.tables import Table
 from interlock.transactions import TransactionClient
 from tests.simulation.driver import StoreDriver
 from tests.simulation.modelled import FLAT, SORTED, Machine
-from tests.simulation.store import Store
-from tests.simulation.tables import Table
 
 WRITES = ("TransactWriteItems", "PutItem", "UpdateItem")
 

@@ -3,9 +3,9 @@
 import pytest
 
 from interlock._protocol.faults import Refused
-from tests.simulation.store import Store
-from tests.simulation.tables import Table
-from tests.simulation.throttling import PartitionLimit
+from interlock.testing._store.store import Store
+from interlock.testing._store.tables import Table
+from interlock.testing._store.throttling import PartitionLimit
 
 
 class Clock:

@@ -18,11 +18,11 @@ from typing import Any
 
 from interlock._protocol.faults import CancellationReason, Fault, NoReply, NotSent, Refused
 from interlock._protocol.requests import Call, CallOnce, Operation
+from interlock.testing._store.store import Store
+from interlock.testing._store.tables import Table
+from interlock.testing._store.throttling import PartitionLimit
 from tests.simulation.faults import CALM, READ_TIMEOUT, Fate, Faults
 from tests.simulation.process import Process, Task
-from tests.simulation.store import Store
-from tests.simulation.tables import Table
-from tests.simulation.throttling import PartitionLimit
 from tests.simulation.timeline import Timeline
 
 _LIBRARY_LOG = logging.getLogger("interlock")

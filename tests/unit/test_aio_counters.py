@@ -8,8 +8,8 @@ import pytest
 from interlock import counters as blocking
 from interlock.aio import counters as awaitable
 from interlock.errors import CounterLimitExceeded
-from tests.simulation.store import Store
-from tests.simulation.tables import Table
+from interlock.testing._store.store import Store
+from interlock.testing._store.tables import Table
 
 
 class Client:

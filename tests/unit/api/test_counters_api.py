@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from interlock import CounterClient, LockClient
 from interlock._drivers.clients import method_name
 from interlock._protocol.faults import Refused
-from tests.simulation.store import Store
-from tests.simulation.tables import Table
+from interlock.testing._store.store import Store
+from interlock.testing._store.tables import Table
 from tests.unit.api.conftest import FOLDER, MODULES
 
 DOCUMENT = json.loads((FOLDER / "openapi.json").read_text())

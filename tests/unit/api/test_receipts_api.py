@@ -8,8 +8,8 @@ import pytest
 from interlock import CounterClient
 from interlock._drivers.clients import method_name
 from interlock.receipts import ReceiptVerifier
-from tests.simulation.store import Store
-from tests.simulation.tables import Table
+from interlock.testing._store.store import Store
+from interlock.testing._store.tables import Table
 from tests.unit.api.conftest import FOLDER, MODULES
 from tests.unit.signing.kms import LocalKms, refusal
 

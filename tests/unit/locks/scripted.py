@@ -8,8 +8,8 @@ from contextlib import suppress
 
 from interlock._protocol.faults import Fault, NoReply, NotSent, Refused
 from interlock._protocol.requests import Call, Draw, Monotonic, NewId, Sleep, WallClock
-from tests.simulation.store import Store
-from tests.simulation.tables import Table
+from interlock.testing._store.store import Store
+from interlock.testing._store.tables import Table
 
 EPOCH = 1_700_000_000.0
 TABLE = "coordination"

@@ -23,8 +23,8 @@ from interlock.errors import (
     LockTimeout,
     LossReason,
 )
-from tests.simulation.store import Store
-from tests.simulation.tables import Table
+from interlock.testing._store.store import Store
+from interlock.testing._store.tables import Table
 from tests.unit.locks.realtime import (
     SOON,
     RealTime,

@@ -10,8 +10,8 @@ from interlock import LockClient, Semaphore
 from interlock._protocol.locks.settings import Wish
 from interlock._protocol.locks.slots import SlotAcquisition
 from interlock.errors import InvalidLockName, InvalidValue, LockTimeout
-from tests.simulation.store import Store
-from tests.simulation.tables import Table
+from interlock.testing._store.store import Store
+from interlock.testing._store.tables import Table
 from tests.unit.locks.realtime import RealTime
 from tests.unit.locks.scripted import TABLE, lose_reply, lose_request, throttle
 

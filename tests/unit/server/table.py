@@ -8,9 +8,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from interlock._protocol.faults import Refused
 from interlock.aio.locks import Lock, LockClient
+from interlock.testing._store.store import Store as Simulated
 from server.leader import LEADER
 from server.store import Store
-from tests.simulation.store import Store as Simulated
 
 
 class Table(Store):

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tests.simulation.attributes import invalid
-from tests.simulation.expressions import compile_condition
-from tests.simulation.parsing import Compiled
-from tests.simulation.tables import Table
+from interlock.testing._store.attributes import invalid
+from interlock.testing._store.expressions import compile_condition
+from interlock.testing._store.parsing import Compiled
+from interlock.testing._store.tables import Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from interlock._protocol.faults import CancellationReason, Refused
-from tests.simulation.attributes import Item, invalid, item_size
-from tests.simulation.expressions import bind, compile_projection
-from tests.simulation.paths import project
-from tests.simulation.tables import Contents, Place
-from tests.simulation.writes import Write, parse_write
+from interlock.testing._store.attributes import Item, invalid, item_size
+from interlock.testing._store.expressions import bind, compile_projection
+from interlock.testing._store.paths import project
+from interlock.testing._store.tables import Contents, Place
+from interlock.testing._store.writes import Write, parse_write
 
 TOKEN_LIFETIME = 600.0
 MAX_ACTIONS = 100

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from tests.simulation.attributes import Attribute, canonical, comparable, invalid
-from tests.simulation.comparing import begins_with, contains, equal, is_type, ordered, size
-from tests.simulation.parsing import (
+from interlock.testing._store.attributes import Attribute, canonical, comparable, invalid
+from interlock.testing._store.comparing import begins_with, contains, equal, is_type, ordered, size
+from interlock.testing._store.parsing import (
     COMPARATORS,
     TYPES,
     Compiled,
@@ -20,9 +20,11 @@ from tests.simulation.parsing import (
     Parser,
     Values,
 )
-from tests.simulation.paths import Path, look_up, refuse_overlaps, show
+from interlock.testing._store.paths import Path, look_up, refuse_overlaps, show
 
 _NO_NAMES: frozenset[tuple[str, str]] = frozenset()
+
+_MOST_CHOICES = 100  # operands of IN
 
 
 class ConditionParser(Parser):
@@ -145,7 +147,7 @@ class ConditionParser(Parser):
             for _, choice_id in found:
                 self._check_distinct("IN", left_id, choice_id)
             self.expect(")")
-            if len(choices) > 100:
+            if len(choices) > _MOST_CHOICES:
                 raise self.error("Invalid expression: too many operands for IN")
             return lambda item, values: any(
                 equal(left(item, values), choice(item, values)) for choice in choices

@@ -3,7 +3,7 @@
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.OperatorsAndFunctions.html
 """
 
-from tests.simulation.attributes import Attribute, comparable
+from interlock.testing._store.attributes import Attribute, comparable
 
 
 def equal(left: Attribute | None, right: Attribute | None) -> bool:

@@ -6,12 +6,12 @@ The same for a write of its own and for an action of a transaction.
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from tests.simulation.attributes import Item, canonical_item, invalid
-from tests.simulation.expressions import bind, compile_condition
-from tests.simulation.parsing import Compiled, Values
-from tests.simulation.paths import project
-from tests.simulation.tables import Contents, Place, Table, refuse_oversize
-from tests.simulation.updates import compile_update, updated
+from interlock.testing._store.attributes import Item, canonical_item, invalid
+from interlock.testing._store.expressions import bind, compile_condition
+from interlock.testing._store.parsing import Compiled, Values
+from interlock.testing._store.paths import project
+from interlock.testing._store.tables import Contents, Place, Table, refuse_oversize
+from interlock.testing._store.updates import compile_update, updated
 
 _RETURNS = {
     "PutItem": ("NONE", "ALL_OLD"),

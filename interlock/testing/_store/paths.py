@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from tests.simulation.attributes import Attribute, invalid
+from interlock.testing._store.attributes import Attribute, invalid
 
 Path: TypeAlias = tuple[str | int, ...]
 

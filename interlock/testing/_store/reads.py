@@ -8,16 +8,16 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Protocol
 
-from tests.simulation.attributes import Item, invalid, item_size
-from tests.simulation.expressions import (
+from interlock.testing._store.attributes import Item, invalid, item_size
+from interlock.testing._store.expressions import (
     bind,
     compile_condition,
     compile_projection,
 )
-from tests.simulation.keyconditions import KeyCondition, compile_key_condition
-from tests.simulation.parsing import Compiled, Values
-from tests.simulation.paths import project
-from tests.simulation.tables import Contents, Key, Place, Table
+from interlock.testing._store.keyconditions import KeyCondition, compile_key_condition
+from interlock.testing._store.parsing import Compiled, Values
+from interlock.testing._store.paths import project
+from interlock.testing._store.tables import Contents, Key, Place, Table
 
 PAGE_BYTES = 1024 * 1024
 MAX_BATCH = 100

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from interlock._protocol.faults import Refused
-from tests.simulation.attributes import Item, item_size
-from tests.simulation.expressions import bind, compile_projection
-from tests.simulation.paths import project
-from tests.simulation.reads import Reader
-from tests.simulation.tables import Change, Contents, Place, Table
-from tests.simulation.throttling import PartitionLimit
-from tests.simulation.transactions import Prepared, TransactionLog, prepare, read_together
-from tests.simulation.writes import parse_write, returned
+from interlock.testing._store.attributes import Item, item_size
+from interlock.testing._store.expressions import bind, compile_projection
+from interlock.testing._store.paths import project
+from interlock.testing._store.reads import Reader
+from interlock.testing._store.tables import Change, Contents, Place, Table
+from interlock.testing._store.throttling import PartitionLimit
+from interlock.testing._store.transactions import Prepared, TransactionLog, prepare, read_together
+from interlock.testing._store.writes import parse_write, returned
 
 CONFLICT = "Transaction is ongoing for the item"
 _KB = 1024

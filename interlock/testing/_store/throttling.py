@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from interlock._protocol.faults import CancellationReason, Refused
-from tests.simulation.tables import Contents, Place
+from interlock.testing._store.tables import Contents, Place
 
 _EXCEEDED = "The level of configured provisioned throughput for one or more partitions was exceeded"
 

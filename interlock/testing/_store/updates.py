@@ -12,9 +12,9 @@ from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Any
 
-from tests.simulation.attributes import Attribute, add_numbers, invalid
-from tests.simulation.parsing import Compiled, Item, Operand, Parser, Values
-from tests.simulation.paths import Path, look_up, refuse_overlaps
+from interlock.testing._store.attributes import Attribute, add_numbers, invalid
+from interlock.testing._store.parsing import Compiled, Item, Operand, Parser, Values
+from interlock.testing._store.paths import Path, look_up, refuse_overlaps
 
 _SETS = ("SS", "NS", "BS")
 _NO_NAMES: frozenset[tuple[str, str]] = frozenset()

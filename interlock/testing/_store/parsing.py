@@ -7,12 +7,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path as File
 from typing import Any, TypeAlias
 
-from tests.simulation.attributes import Attribute, invalid
-from tests.simulation.paths import Path
+from interlock.testing._store.attributes import Attribute, invalid
+from interlock.testing._store.paths import Path
 
 Item: TypeAlias = Mapping[str, Attribute]
 Values: TypeAlias = Mapping[str, Attribute]
@@ -28,13 +27,10 @@ TYPES = frozenset({"S", "SS", "N", "NS", "B", "BS", "BOOL", "NULL", "L", "M"})
 def reserved_words() -> frozenset[str]:
     """Return the words that cannot be written as attribute names, in upper case.
 
-    The list is the one in moto's sources, read as a file: importing moto takes seconds.
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
     """
-    spec = find_spec("moto")
-    assert spec is not None
-    assert spec.origin is not None
-    words = File(spec.origin).parent / "dynamodb" / "parsing" / "reserved_keywords.txt"
-    return frozenset(word.strip().upper() for word in words.read_text().split())
+    words = File(__file__).with_name("reserved_words.txt")
+    return frozenset(words.read_text().split())
 
 
 class Parser:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple, TypeAlias
 
 from interlock._protocol.faults import Refused
-from tests.simulation.attributes import Attribute, Item, exceeds, invalid, number_text
+from interlock.testing._store.attributes import Attribute, Item, exceeds, invalid, number_text
 
 MAX_ITEM_BYTES = 400 * 1024
 _KEY_BYTES = {"partition": 2048, "sort": 1024}

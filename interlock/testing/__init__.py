@@ -1,0 +1,10 @@
+"""What tests of code that uses this library need: a store in memory, a clock, and faults.
+
+`interlock.testing.fixtures` has them as pytest fixtures. Nothing here calls AWS.
+"""
+
+from interlock.testing._store.tables import Table
+from interlock.testing.clock import FakeClock
+from interlock.testing.memory import MemoryStore, SentCall
+
+__all__ = ["FakeClock", "MemoryStore", "SentCall", "Table"]
