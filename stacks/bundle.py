@@ -18,23 +18,22 @@ _PLATFORMS = {  # it has glibc 2.34
 }
 
 
-def service_bundle(
-    scope: Construct, construct_id: str, *, environment: Environment
-) -> assets.Asset:
-    """Return the asset; its hash is that of the files in it."""
-    # Where instances are processes of this machine, they use its packages already.
-    platform = None if environment.emulated else _PLATFORMS[environment.architecture]
-    bundling = _ServiceBundling(platform)
-    return assets.Asset(
-        scope,
-        construct_id,
-        path=str(ROOT / "server"),
-        asset_hash_type=cdk.AssetHashType.OUTPUT,
-        bundling=cdk.BundlingOptions(
-            image=cdk.DockerImage.from_registry("interlock-is-bundled-without-docker"),
-            local=cast("cdk.ILocalBundling", bundling),
-        ),
-    )
+class ServiceBundle(assets.Asset):
+    """The archive that instances unpack; its hash is that of the files in it."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, environment: Environment) -> None:
+        # Where instances are processes of this machine, they use its packages already.
+        platform = None if environment.emulated else _PLATFORMS[environment.architecture]
+        super().__init__(
+            scope,
+            construct_id,
+            path=str(ROOT / "server"),
+            asset_hash_type=cdk.AssetHashType.OUTPUT,
+            bundling=cdk.BundlingOptions(
+                image=cdk.DockerImage.from_registry("interlock-is-bundled-without-docker"),
+                local=cast("cdk.ILocalBundling", _ServiceBundling(platform)),
+            ),
+        )
 
 
 @jsii.implements(cdk.ILocalBundling)

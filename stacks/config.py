@@ -8,9 +8,28 @@ from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_logs as logs
 from constructs import Node
 
-RETENTION_DAYS = (1, 7, 14, 30, 90, 365)
+RETENTION = {  # days, in the steps of CloudWatch Logs
+    1: logs.RetentionDays.ONE_DAY,
+    3: logs.RetentionDays.THREE_DAYS,
+    5: logs.RetentionDays.FIVE_DAYS,
+    7: logs.RetentionDays.ONE_WEEK,
+    14: logs.RetentionDays.TWO_WEEKS,
+    30: logs.RetentionDays.ONE_MONTH,
+    60: logs.RetentionDays.TWO_MONTHS,
+    90: logs.RetentionDays.THREE_MONTHS,
+    120: logs.RetentionDays.FOUR_MONTHS,
+    150: logs.RetentionDays.FIVE_MONTHS,
+    180: logs.RetentionDays.SIX_MONTHS,
+    365: logs.RetentionDays.ONE_YEAR,
+    400: logs.RetentionDays.THIRTEEN_MONTHS,
+    545: logs.RetentionDays.EIGHTEEN_MONTHS,
+    731: logs.RetentionDays.TWO_YEARS,
+    1827: logs.RetentionDays.FIVE_YEARS,
+    3653: logs.RetentionDays.TEN_YEARS,
+}
 _REQUIRED_WHERE_REAL = ("alarm_email", "monthly_budget", "reserved_concurrency")
 _LEAST_ZONES = 2  # an Application Load Balancer wants subnets in two zones
 
@@ -66,6 +85,11 @@ class Environment:
     def architecture(self) -> ec2.InstanceArchitecture:
         """The processor of the instance type, for which there are an image and wheels."""
         return ec2.InstanceType(self.instance_type).architecture
+
+    @property
+    def log_retention(self) -> logs.RetentionDays:
+        """How long logs are kept, as log groups take it."""
+        return RETENTION[self.log_retention_days]
 
     @property
     def removal_policy(self) -> cdk.RemovalPolicy:
@@ -138,6 +162,10 @@ def _network(value: Any) -> bool:
     return network.is_private and 16 <= network.prefixlen <= 20  # noqa: PLR2004 - as documented
 
 
+def _retention(value: Any) -> bool:
+    return type(value) is int and value in RETENTION  # True and 30.0 are keys of the mapping, too
+
+
 def _flag(value: Any) -> bool:
     return isinstance(value, bool)
 
@@ -152,7 +180,7 @@ _WANTED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "image_id": (_text(r"ami-[0-9a-f]{8,17}"), "the id of an image, ami-..."),
     "capacity": (_pair, "[least, greatest], both at least 1"),
     "throttle": (_pair, "[burst, requests a second], both at least 1"),
-    "log_retention_days": (RETENTION_DAYS.__contains__, f"one of {RETENTION_DAYS}"),
+    "log_retention_days": (_retention, f"one of {', '.join(map(str, RETENTION))}"),
     "reserved_concurrency": (_whole(1), "a whole number of at least 1"),
     "certificate_arn": (_text(r"arn:aws[a-z-]*:acm:.+:certificate/.+"), "an ACM certificate's ARN"),
     "alarm_email": (_text(r"[^@\s]+@[^@\s]+"), "a mail address"),

@@ -1,61 +1,28 @@
-"""What must outlive everything else: the coordination table, and the keys that sign receipts."""
-
-from typing import Any
+"""The stack of what must outlive everything else: the coordination table and the receipts' keys."""
 
 import aws_cdk as cdk
-from aws_cdk import aws_backup as backup
-from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from interlock.constructs import CoordinationTable, SigningKey
-from stacks.acknowledgements import acknowledge
+from stacks.backups import Backups
 from stacks.config import Environment
+from stacks.stack import InterlockStack
 
 
-class DataStack(cdk.Stack):
+class DataStack(InterlockStack):
     """The stateful part, apart from all that may be replaced."""
 
-    def __init__(
-        self, scope: Construct, construct_id: str, *, environment: Environment, **kwargs: Any
-    ) -> None:
-        super().__init__(
-            scope,
-            construct_id,
-            env=environment.aws,
-            description="Interlock: data",
-            termination_protection=environment.stateful,
-            **kwargs,
-        )
+    def __init__(self, scope: Construct, construct_id: str, *, environment: Environment) -> None:
+        super().__init__(scope, construct_id, environment=environment)
+        policy = environment.removal_policy
         self.table = CoordinationTable(
             self,
             "Coordination",
-            removal_policy=environment.removal_policy,
+            removal_policy=policy,
             deletion_protection=environment.stateful,
         )
-        self.signing_key = SigningKey(self, "Receipts", removal_policy=environment.removal_policy)
+        self.signing_key = SigningKey(self, "Receipts", removal_policy=policy)
         cdk.CfnOutput(self, "TableName", value=self.table.table_name)
         if environment.stateful:
-            self._add_backups(environment)
-
-    def _add_backups(self, environment: Environment) -> None:
-        """Keep daily, weekly and monthly backups; point-in-time recovery ends after 35 days."""
-        key = kms.Key(
-            self,
-            "BackupKey",
-            description="Interlock: backups",
-            enable_key_rotation=True,
-            removal_policy=environment.removal_policy,
-        )
-        vault = backup.BackupVault(
-            self, "Vault", encryption_key=key, removal_policy=environment.removal_policy
-        )
-        plan = backup.BackupPlan.daily_weekly_monthly7_year_retention(self, "Backups", vault)
-        selection = plan.add_selection(
-            "Tables", resources=[backup.BackupResource.from_dynamo_db_table(self.table.table)]
-        )
-        acknowledge(
-            selection,
-            "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/"
-            "AWSBackupServiceRolePolicyForBackup]",
-            "AWS keeps what its backup service needs up to date",
-        )
+            # "Default" is no part of logical ids, so the vault and its key stay where they are.
+            Backups(self, "Default", table=self.table.table, removal_policy=policy)

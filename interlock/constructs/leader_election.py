@@ -7,7 +7,7 @@ from aws_cdk import aws_autoscaling as autoscaling
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from interlock.constructs.coordination_table import CoordinationTable
+from interlock.constructs.icoordination_table import ICoordinationTable
 
 
 class LeaderElectedService(Construct):
@@ -29,7 +29,7 @@ class LeaderElectedService(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        table: CoordinationTable,
+        table: ICoordinationTable,
         group: autoscaling.IAutoScalingGroup,
         election: str,
         state: Sequence[str] = (),

@@ -1,4 +1,4 @@
-"""What to watch of a coordination table and of signing keys, and whom to tell."""
+"""Dashboards and alarms of a coordination table, of signing keys, and of what uses them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,11 +9,10 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from interlock.constructs.coordination_table import CoordinationTable
+from interlock.constructs.icoordination_table import ICoordinationTable
 from interlock.constructs.signing import SigningKey
 from interlock.metrics import Metric
 
-_MINUTE = Duration.minutes(1)
 _OF_MINUTES = 3  # an alarm looks at this many minutes,
 _BAD_MINUTES = 2  # and goes off when so many of them were over the threshold
 _MAX_PREFIX_LENGTH = 160  # an alarm's name has at most 255 characters
@@ -21,7 +20,7 @@ _MAX_PREFIX_LENGTH = 160  # an alarm's name has at most 255 characters
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """What is too much in one minute; an alarm goes off at two such minutes of three.
+    """Alarm thresholds per minute. An alarm fires when two of three minutes reach its threshold.
 
     Counts, but for `wait_time`: the 99th percentile of the time that a lock was waited for. None
     leaves an alarm out; its metric stays on the dashboard.
@@ -36,13 +35,16 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
-class _Watched:
-    """A metric, when it is too much, and what to do then."""
+class Watched:
+    """A metric, the threshold of its alarm, and what to do then ("what is wrong: what helps").
+
+    The threshold is per period; None leaves the alarm out, the metric stays on the dashboard.
+    """
 
     name: str
     metric: cloudwatch.Metric
-    threshold: float | None
-    advice: str
+    threshold: float | None = None
+    advice: str = ""
 
 
 class CoordinationMonitoring(Construct):
@@ -58,7 +60,6 @@ class CoordinationMonitoring(Construct):
     Raises `ValueError` without a table and without keys, and for a topic beside a facade.
     """
 
-    alarms: Mapping[str, cloudwatch.AlarmBase]
     facade: monitoring.MonitoringFacade
 
     def __init__(
@@ -66,7 +67,7 @@ class CoordinationMonitoring(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        table: CoordinationTable | None = None,
+        table: ICoordinationTable | None = None,
         signing_keys: Sequence[SigningKey] = (),
         topic: sns.ITopic | None = None,
         thresholds: Thresholds | None = None,
@@ -80,20 +81,37 @@ class CoordinationMonitoring(Construct):
             raise ValueError("topic is given beside a facade: give the facade's alarms an action")
         limits = thresholds or Thresholds()
         self.facade = facade or self._new_facade(topic, dashboard=dashboard)
-        groups: list[tuple[str, list[_Watched]]] = []
+        self.alarms: dict[str, cloudwatch.AlarmBase] = {}
+        sections: dict[str, list[Watched]] = {}
         if table is not None:
-            groups += _of_table(table, limits)
+            sections |= _of_table(table, limits)
         if signing_keys:
-            groups.append(("Signing errors", _of_keys(signing_keys, limits)))
+            sections["Signing errors"] = _of_keys(signing_keys, limits)
+        self._add("Coordination", self.node.id, sections)
+
+    def add_section(self, title: str, watched: Sequence[Watched]) -> None:
+        """Add metrics of your own, with their alarms, under a title of their own.
+
+        The alarms are added to `alarms`. Raises `ValueError` for none, and for a name that an
+        alarm has already.
+        """
+        if not watched:
+            raise ValueError(f"section {title!r} is empty: give at least one metric")
+        twice = [each.name for each in watched if each.name in self.alarms]
+        if twice:
+            raise ValueError(f"alarms {twice} exist: give each metric a name of its own")
+        self._add(title, title, {each.name: [each] for each in watched})
+
+    def _add(self, title: str, alarms_name: str, sections: Mapping[str, Sequence[Watched]]) -> None:
         before = len(self.facade.created_alarms())
         self.facade.monitor_custom(
-            alarm_friendly_name=self.node.id,
-            human_readable_name="Coordination",
-            metric_groups=[_group(title, watched) for title, watched in groups],
+            alarm_friendly_name=alarms_name,
+            human_readable_name=title,
+            metric_groups=[_group(name, watched) for name, watched in sections.items()],
         )
-        names = [w.name for _, watched in groups for w in watched if w.threshold is not None]
         made = self.facade.created_alarms()[before:]
-        self.alarms = {name: alarm.alarm for name, alarm in zip(names, made, strict=True)}
+        names = [w.name for group in sections.values() for w in group if w.threshold is not None]
+        self.alarms |= {name: each.alarm for name, each in zip(names, made, strict=True)}
 
     def _new_facade(
         self, topic: sns.ITopic | None, *, dashboard: bool
@@ -117,82 +135,70 @@ class CoordinationMonitoring(Construct):
         )
 
 
-def _of_table(table: CoordinationTable, limits: Thresholds) -> list[tuple[str, list[_Watched]]]:
+def _of_table(table: ICoordinationTable, limits: Thresholds) -> dict[str, list[Watched]]:
     wait = limits.wait_time
     seen = Metric.TRANSACTION_ATTEMPTS, Metric.TRANSACTION_CONFLICTS, Metric.TRANSACTION_THROTTLES
-    return [
-        (
-            "Throttles",
-            [
-                _Watched(
-                    "ThrottledReads",
-                    table.metric_throttled_reads(period=_MINUTE),
-                    limits.throttles,
-                    "DynamoDB throttles reads: find the hot key, and poll its lock less often.",
-                ),
-                _Watched(
-                    "ThrottledWrites",
-                    table.metric_throttled_writes(period=_MINUTE),
-                    limits.throttles,
-                    "DynamoDB throttles writes: find the hot key, give its counter more shards.",
-                ),
-            ],
-        ),
-        (
-            "Contention",
-            [
-                _Watched(
-                    "TransactionConflicts",
-                    table.metric_conflicts(period=_MINUTE),
-                    limits.conflicts,
-                    "Transactions meet on the same items: make them smaller, or spread the items.",
-                ),
-                _Watched(
-                    "RefusedConditions",
-                    table.metric_refused_conditions(period=_MINUTE),
-                    limits.refused_conditions,
-                    "Many writes are refused: find who polls a held lock, or a full counter.",
-                ),
-            ],
-        ),
-        ("Transactions", [_seen(table.metric(metric, period=_MINUTE)) for metric in seen]),
-        (
-            "Locks",
-            [
-                _seen(table.metric_acquired(period=_MINUTE)),
-                _seen(table.metric_contended(period=_MINUTE)),
-                _Watched(
-                    "LostLocks",
-                    table.metric_lost(period=_MINUTE),
-                    limits.locks_lost,
-                    "Locks were lost while held: look for pauses, or for work longer than a lease.",
-                ),
-            ],
-        ),
-        (
-            "Waiting for locks",
-            [
-                _Watched(
-                    "LockWaitTime",
-                    table.metric_wait_time(period=_MINUTE),
-                    None if wait is None else wait.to_milliseconds(),
-                    "Locks are waited for too long: see who holds them (`interlock lock show`).",
-                ),
-            ],
-        ),
-    ]
+    return {
+        "Throttles": [
+            Watched(
+                "ThrottledReads",
+                table.metric_read_throttle_events(),
+                limits.throttles,
+                "DynamoDB throttles reads: find the hot key, and poll its lock less often.",
+            ),
+            Watched(
+                "ThrottledWrites",
+                table.metric_write_throttle_events(),
+                limits.throttles,
+                "DynamoDB throttles writes: find the hot key, give its counter more shards.",
+            ),
+        ],
+        "Contention": [
+            Watched(
+                "TransactionConflicts",
+                table.metric_transaction_conflict(),
+                limits.conflicts,
+                "Transactions meet on the same items: make them smaller, or spread the items.",
+            ),
+            Watched(
+                "RefusedConditions",
+                table.metric_conditional_check_failed_requests(),
+                limits.refused_conditions,
+                "Many writes are refused: find who polls a held lock, or a full counter.",
+            ),
+        ],
+        "Transactions": [_seen(table.metric(metric)) for metric in seen],
+        "Locks": [
+            _seen(table.metric_locks_acquired()),
+            _seen(table.metric_locks_contended()),
+            Watched(
+                "LostLocks",
+                table.metric_locks_lost(),
+                limits.locks_lost,
+                "Locks were lost while held: look for pauses, or for work longer than a lease.",
+            ),
+        ],
+        "Waiting for locks": [
+            Watched(
+                "LockWaitTime",
+                table.metric_lock_wait_time(),
+                None if wait is None else wait.to_milliseconds(),
+                "Locks are waited for too long: see who holds them (`interlock lock show`).",
+            ),
+        ],
+    }
 
 
-def _seen(metric: cloudwatch.Metric) -> _Watched:
+def _seen(metric: cloudwatch.Metric) -> Watched:
     """Return a metric that is on the dashboard only."""
-    return _Watched(metric.metric_name, metric, None, "")
+    return Watched(metric.metric_name, metric)
 
 
-def _of_keys(keys: Sequence[SigningKey], limits: Thresholds) -> list[_Watched]:
+def _of_keys(keys: Sequence[SigningKey], limits: Thresholds) -> list[Watched]:
     return [
-        _Watched(
+        Watched(
             f"SigningErrors{number if number > 1 else ''}",
-            key.metric_signing_errors(period=_MINUTE),
+            key.metric_signing_errors(),
             limits.signing_errors,
             "KMS did not sign: see the key's state, its grants, and the account's KMS quota.",
         )
@@ -200,11 +206,11 @@ def _of_keys(keys: Sequence[SigningKey], limits: Thresholds) -> list[_Watched]:
     ]
 
 
-def _group(title: str, watched: Sequence[_Watched]) -> monitoring.CustomMetricGroup:
+def _group(title: str, watched: Sequence[Watched]) -> monitoring.CustomMetricGroup:
     return monitoring.CustomMetricGroup(title=title, metrics=[_metric(each) for each in watched])
 
 
-def _metric(watched: _Watched) -> cloudwatch.Metric | monitoring.CustomMetricWithAlarm:
+def _metric(watched: Watched) -> cloudwatch.Metric | monitoring.CustomMetricWithAlarm:
     if watched.threshold is None:
         return watched.metric
     at_least = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD

@@ -1,7 +1,7 @@
 """KMS keys that sign, and Lambda code that is signed."""
 
-from collections.abc import Mapping, Sequence
-from typing import Self
+from collections.abc import Sequence
+from typing import Self, Unpack
 
 from aws_cdk import Duration, Names, RemovalPolicy, Token
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -9,9 +9,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_signer as signer
-from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from interlock.constructs.metric_options import MetricOptions, metric_of
 from interlock.metrics import NAMESPACE, Metric
 
 _MAX_ALIAS_LENGTH = 200  # KMS allows 256, "alias/" included
@@ -112,21 +112,16 @@ class _RotatingKey(Construct):
         """The ARNs of all versions, the one in use first."""
         return [key.key_arn for key in self.keys]
 
-    def metric_successful_requests(
-        self, operation: str, *, period: Duration | None = None
+    def metric_successful_request(
+        self, operation: str, **options: Unpack[MetricOptions]
     ) -> cloudwatch.Metric:
-        """Return how often this operation ("Sign") succeeded with the key in use.
+        """Count the successes of this operation ("Sign") with the key in use.
 
-        Sum over `period` (default 5 minutes). AWS/KMS publishes it by key ARN and operation:
+        AWS/KMS publishes it by key ARN and operation:
         https://docs.aws.amazon.com/kms/latest/developerguide/monitoring-cloudwatch.html
         """
-        return cloudwatch.Metric(
-            namespace="AWS/KMS",
-            metric_name="SuccessfulRequest",
-            dimensions_map={"KeyArn": self.key.key_arn, "Operation": operation},
-            statistic=cloudwatch.Stats.SUM,
-            period=period or Duration.minutes(5),
-        )
+        dimensions = {"KeyArn": self.key.key_arn, "Operation": operation}
+        return metric_of("AWS/KMS", "SuccessfulRequest", dimensions, **options)
 
     def _grant(
         self,
@@ -222,35 +217,17 @@ class SigningKey(_RotatingKey):
         """Allow what `jwks` does: read the public keys. They are no secret."""
         return self._grant(grantee, ["kms:GetPublicKey"])
 
-    def alarms(self, *, topic: sns.ITopic | None = None) -> Mapping[str, cloudwatch.AlarmBase]:
-        """Make the alarm on signing errors, SigningErrors, without a dashboard.
-
-        `topic` is told when it goes off and when it is over. Once a key.
-        """
-        from interlock.constructs.monitoring import (  # noqa: PLC0415 - costs 1.6 s to import
-            CoordinationMonitoring,
-        )
-
-        return CoordinationMonitoring(
-            self, "Alarms", signing_keys=[self], topic=topic, dashboard=False
-        ).alarms
-
-    def metric_signing_errors(self, *, period: Duration | None = None) -> cloudwatch.Metric:
-        """Return how often the runtime could not sign with the key in use: sum over 5 minutes.
+    def metric_signing_errors(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
+        """Count how often the runtime could not sign with the key in use.
 
         The runtime reports it where a client is given `metrics`, under the key's ARN.
         """
-        return cloudwatch.Metric(
-            namespace=NAMESPACE,
-            metric_name=Metric.SIGNING_ERRORS.value,
-            dimensions_map={"KeyId": self.key.key_arn},
-            statistic=cloudwatch.Stats.SUM,
-            period=period or Duration.minutes(5),
-        )
+        dimensions = {"KeyId": self.key.key_arn}
+        return metric_of(NAMESPACE, Metric.SIGNING_ERRORS.value, dimensions, **options)
 
-    def metric_signatures(self, *, period: Duration | None = None) -> cloudwatch.Metric:
-        """Return how many signatures the key in use made, summed over `period` (5 minutes)."""
-        return self.metric_successful_requests("Sign", period=period)
+    def metric_signatures(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
+        """Count the signatures that the key in use made."""
+        return self.metric_successful_request("Sign", **options)
 
 
 class MacKey(_RotatingKey):
@@ -309,9 +286,9 @@ class MacKey(_RotatingKey):
         """Allow to verify MACs of any version, but not to make one."""
         return self._grant(grantee, ["kms:VerifyMac"], self._only)
 
-    def metric_macs(self, *, period: Duration | None = None) -> cloudwatch.Metric:
-        """Return how many MACs the key in use made, summed over `period` (5 minutes)."""
-        return self.metric_successful_requests("GenerateMac", period=period)
+    def metric_macs(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
+        """Count the MACs that the key in use made."""
+        return self.metric_successful_request("GenerateMac", **options)
 
 
 class CodeSigning(Construct):

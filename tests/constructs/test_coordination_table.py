@@ -180,17 +180,21 @@ def test_attach_to_gives_layer_variable_and_grants_in_one_statement(stack):
 @pytest.mark.parametrize(
     ("metric", "name"),
     [
-        ("metric_acquired", "LocksAcquired"),
-        ("metric_contended", "LocksContended"),
-        ("metric_lost", "LocksLost"),
-        ("metric_wait_time", "LockWaitTime"),
-        ("metric_throttled_reads", "ReadThrottleEvents"),
-        ("metric_throttled_writes", "WriteThrottleEvents"),
-        ("metric_conflicts", "TransactionConflict"),
-        ("metric_refused_conditions", "ConditionalCheckFailedRequests"),
+        ("metric_locks_acquired", "LocksAcquired"),
+        ("metric_locks_contended", "LocksContended"),
+        ("metric_locks_lost", "LocksLost"),
+        ("metric_lock_wait_time", "LockWaitTime"),
+        ("metric_read_throttle_events", "ReadThrottleEvents"),
+        ("metric_write_throttle_events", "WriteThrottleEvents"),
+        ("metric_transaction_conflict", "TransactionConflict"),
+        ("metric_conditional_check_failed_requests", "ConditionalCheckFailedRequests"),
     ],
 )
-def test_metrics_carry_their_period(stack, metric, name):
+def test_metrics_take_the_options_of_all_metrics(stack, metric, name):
     table = CoordinationTable(stack, "Table")
-    made = getattr(table, metric)(period=cdk.Duration.minutes(5))
+    made = getattr(table, metric)(period=cdk.Duration.minutes(5), label="ours", region="eu-west-1")
     assert (made.metric_name, made.period.to_minutes()) == (name, 5)
+    assert (made.label, made.region) == ("ours", "eu-west-1")
+    plain = getattr(table, metric)()
+    assert plain.period.to_minutes() == 1
+    assert plain.statistic == ("p99" if name == "LockWaitTime" else "Sum")

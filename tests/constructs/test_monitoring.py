@@ -5,10 +5,17 @@ import json
 import aws_cdk as cdk
 import cdk_monitoring_constructs as monitoring
 import pytest
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Template
 
-from interlock.constructs import CoordinationMonitoring, CoordinationTable, SigningKey, Thresholds
+from interlock.constructs import (
+    CoordinationMonitoring,
+    CoordinationTable,
+    SigningKey,
+    Thresholds,
+    Watched,
+)
 from interlock.metrics import NAMESPACE, Metric
 
 ALARMS = {
@@ -85,11 +92,32 @@ def test_a_section_joins_a_dashboard_that_exists(stack):
     Template.from_stack(stack).resource_count_is("AWS::CloudWatch::Dashboard", 1)
 
 
-def test_table_and_key_make_their_own_alarms(stack):
-    table = CoordinationTable(stack, "Table").alarms()
-    key = SigningKey(stack, "Receipts").alarms(topic=sns.Topic(stack, "Topic"))
-    assert {*table, *key} == set(ALARMS)
-    Template.from_stack(stack).resource_count_is("AWS::CloudWatch::Dashboard", 0)
+def test_without_a_dashboard_there_are_alarms_alone(stack):
+    table, key = CoordinationTable(stack, "Table"), SigningKey(stack, "Receipts")
+    CoordinationMonitoring(stack, "Watching", table=table, signing_keys=[key], dashboard=False)
+    template = Template.from_stack(stack)
+    template.resource_count_is("AWS::CloudWatch::Dashboard", 0)
+    template.resource_count_is("AWS::CloudWatch::Alarm", len(ALARMS))
+
+
+def test_a_section_of_ones_own_joins_the_dashboard_and_the_alarms(stack):
+    table = CoordinationTable(stack, "Table")
+    watching = CoordinationMonitoring(
+        stack, "Watching", table=table, topic=sns.Topic(stack, "Topic")
+    )
+    ours = Watched("QueueAge", cloudwatch.Metric(namespace="Ours", metric_name="Age"), 9, "a: b")
+    seen = Watched("Size", cloudwatch.Metric(namespace="Ours", metric_name="Size"))
+    watching.add_section("Ours", [ours, seen])
+    assert {"QueueAge", "LostLocks"} <= set(watching.alarms)
+    assert "Size" not in watching.alarms
+    made = alarms_in(stack)["Age"]
+    assert (made["Threshold"], made["AlarmDescription"]) == (9, "a: b")
+    assert made["AlarmActions"]
+    Template.from_stack(stack).resource_count_is("AWS::CloudWatch::Dashboard", 1)
+    with pytest.raises(ValueError, match="alarms \\['QueueAge'\\] exist"):
+        watching.add_section("Again", [ours])
+    with pytest.raises(ValueError, match="section 'Empty' is empty"):
+        watching.add_section("Empty", [])
 
 
 def test_each_key_has_its_alarm(stack):

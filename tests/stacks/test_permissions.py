@@ -13,7 +13,7 @@ _WAY_OUT = "the way out of the network is narrowed to this account; roles say wh
 REASONS = {
     ("Api/CountersRoleDefaultPolicy", "*"): "X-Ray's PutTraceSegments has no resource",
     (
-        "Api/Invoke",
+        "Api/ApiInvoke",
         "arn:aws:execute-api:eu-central-1:<account>:<Api>/<ApiDeploymentStagev1>/*/*",
     ): "every route of one stage of one API",
     ("Data/BackupKey", "kms:*"): _ADMINISTRATION,

@@ -11,8 +11,8 @@ from aws_cdk.assertions import Match, Template
 from stacks.api import ApiStack
 from stacks.config import environment_of
 from stacks.data import DataStack
+from stacks.logs import LogsStack
 from stacks.network import NetworkStack
-from stacks.records import RecordsStack
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,13 +22,13 @@ def synthesized(**changes):
     app = cdk.App(context={**context, "env": "local", "aws:cdk:bundling-stacks": []})
     environment = replace(environment_of(app.node), **changes)
     data = DataStack(app, "Data", environment=environment)
-    records = RecordsStack(app, "Records", environment=environment)
+    logs = LogsStack(app, "Records", environment=environment)
     api = ApiStack(
         app,
         "Api",
         environment=environment,
-        records=records,
-        network=NetworkStack(app, "Network", environment=environment, records=records),
+        logs=logs,
+        network=NetworkStack(app, "Network", environment=environment, logs=logs),
         table=data.table,
         signing_key=data.signing_key,
     )

@@ -1,4 +1,4 @@
-"""What is kept of what happened: the buckets and the key of all logs."""
+"""Where logs are kept: log groups, buckets, and their key."""
 
 from typing import Any
 
@@ -11,26 +11,19 @@ from constructs import Construct
 
 from stacks.acknowledgements import HIPAA, NIST, PCI, acknowledge
 from stacks.config import Environment
-from stacks.retention import retention_of
+from stacks.stack import InterlockStack
 
 _NONCURRENT = cdk.Duration.days(7)  # long enough to notice that a log was overwritten
 
 
-class RecordsStack(cdk.Stack):
-    """Where the other stacks' logs go. Logs outlive what they tell of, and end by lifecycle."""
+class LogsStack(InterlockStack):
+    """Logs of the other stacks; kept after their source is deleted, and expired by lifecycle.
 
-    def __init__(
-        self, scope: Construct, construct_id: str, *, environment: Environment, **kwargs: Any
-    ) -> None:
-        super().__init__(
-            scope,
-            construct_id,
-            env=environment.aws,
-            description="Interlock: records",
-            termination_protection=environment.stateful,
-            **kwargs,
-        )
-        self._environment = environment
+    Its construct id is "Records": another one would move the buckets that exist.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, environment: Environment) -> None:
+        super().__init__(scope, construct_id, environment=environment)
         self.key = self._add_key()
         trail = self._add_bucket("Trail", "who read the logs")
         self.bucket = self._add_bucket("AccessLogs", "the load balancer's log", trail=trail)
@@ -41,10 +34,25 @@ class RecordsStack(cdk.Stack):
             scope,
             construct_id,
             encryption_key=self.key,
-            retention=retention_of(self._environment),
-            removal_policy=self._environment.removal_policy,
+            retention=self.settings.log_retention,
+            removal_policy=self.settings.removal_policy,
             **props,
         )
+
+    def firewall_log_group(self, scope: Construct, construct_id: str) -> logs.LogGroup:
+        """Return a log group that a web application firewall may write to, one a stack."""
+        # WAF writes to groups of this prefix only.
+        name = f"aws-waf-logs-{cdk.Stack.of(scope).stack_name}"
+        group = self.log_group(scope, construct_id, log_group_name=name)
+        group.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("delivery.logs.amazonaws.com")],
+                actions=["logs:CreateLogStream", "logs:PutLogEvents"],
+                resources=[group.log_group_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
+            )
+        )
+        return group
 
     def _add_key(self) -> kms.Key:
         key = kms.Key(
@@ -52,7 +60,7 @@ class RecordsStack(cdk.Stack):
             "Key",
             description="Interlock: logs",
             enable_key_rotation=True,
-            removal_policy=self._environment.removal_policy,
+            removal_policy=self.settings.removal_policy,
         )
         # For the log groups of this account and region, and not on another's behalf:
         # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
@@ -84,7 +92,7 @@ class RecordsStack(cdk.Stack):
         return key
 
     def _add_bucket(self, name: str, content: str, *, trail: s3.IBucket | None = None) -> s3.Bucket:
-        environment = self._environment
+        environment = self.settings
         keep = cdk.Duration.days(environment.log_retention_days)
         bucket = s3.Bucket(
             self,

@@ -1,0 +1,35 @@
+"""Options of a metric, as all constructs take them."""
+
+from typing import TypedDict, Unpack
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+
+_MINUTE = Duration.minutes(1)
+
+
+class MetricOptions(TypedDict, total=False):
+    """Keyword arguments of every `metric_...` method, those of `aws_cloudwatch.MetricOptions`."""
+
+    account: str
+    color: str
+    label: str
+    period: Duration
+    region: str
+    statistic: str
+    unit: cloudwatch.Unit
+
+
+def metric_of(
+    namespace: str,
+    name: str,
+    dimensions: dict[str, str],
+    *,
+    default_statistic: str = cloudwatch.Stats.SUM,
+    **options: Unpack[MetricOptions],
+) -> cloudwatch.Metric:
+    """Return a metric; its period is one minute unless `options` say another."""
+    chosen: MetricOptions = {"statistic": default_statistic, "period": _MINUTE, **options}
+    return cloudwatch.Metric(
+        namespace=namespace, metric_name=name, dimensions_map=dimensions, **chosen
+    )

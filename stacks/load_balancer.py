@@ -1,0 +1,116 @@
+"""The load balancer before the service: its listeners and its targets."""
+
+from collections.abc import Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from stacks.acknowledgements import HIPAA, NIST, PCI, acknowledge
+from stacks.config import Environment
+from stacks.network import SERVICE_PORT, NetworkStack
+
+_HEALTH = cdk.Duration.seconds(10)
+_DRAIN = cdk.Duration.seconds(30)
+
+
+class ServiceLoadBalancer(Construct):
+    """An Application Load Balancer for everybody; HTTPS alone where there is a certificate."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: Environment,
+        network: NetworkStack,
+        targets: Sequence[elbv2.IApplicationLoadBalancerTarget],
+        target_type: elbv2.TargetType,
+        access_logs: s3.IBucket,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.balancer = self._add_balancer(environment, network, access_logs)
+        self.target_group = self._add_target_group(network, targets, target_type)
+        self._add_listeners(environment)
+        scheme = "https" if environment.certificate_arn else "http"
+        self.url = f"{scheme}://{self.balancer.load_balancer_dns_name}"
+
+    def _add_balancer(
+        self, environment: Environment, network: NetworkStack, access_logs: s3.IBucket
+    ) -> elbv2.ApplicationLoadBalancer:
+        balancer = elbv2.ApplicationLoadBalancer(
+            self,
+            "Default",
+            vpc=network.vpc,
+            vpc_subnets=network.public_subnets,
+            internet_facing=True,
+            security_group=network.load_balancer_group,
+            drop_invalid_header_fields=True,
+            deletion_protection=environment.stateful,
+        )
+        if not environment.stateful:
+            acknowledge(
+                balancer,
+                "ELBDeletionProtectionEnabled",
+                "this environment is made to be deleted; those that keep data are protected",
+                packs=(NIST, HIPAA),
+            )
+        balancer.log_access_logs(access_logs)
+        return balancer
+
+    def _add_target_group(
+        self,
+        network: NetworkStack,
+        targets: Sequence[elbv2.IApplicationLoadBalancerTarget],
+        target_type: elbv2.TargetType,
+    ) -> elbv2.ApplicationTargetGroup:
+        return elbv2.ApplicationTargetGroup(
+            self,
+            "Targets",
+            vpc=network.vpc,
+            port=SERVICE_PORT,
+            protocol=elbv2.ApplicationProtocol.HTTP,
+            target_type=target_type,
+            targets=list(targets),
+            deregistration_delay=_DRAIN,
+            health_check=elbv2.HealthCheck(
+                path="/healthz",
+                interval=_HEALTH,
+                timeout=cdk.Duration.seconds(5),
+                healthy_threshold_count=2,
+                unhealthy_threshold_count=3,
+                healthy_http_codes="200",
+            ),
+        )
+
+    def _add_listeners(self, environment: Environment) -> None:
+        # `open` would add 0.0.0.0/0 to the group; the network stack has said what may come in.
+        if environment.certificate_arn is None:
+            plain = self.balancer.add_listener(
+                "Http", port=80, open=False, default_target_groups=[self.target_group]
+            )
+            reason = "no domain, so no certificate, and data for trying out; an environment that "
+            reason += "keeps data is refused without a certificate (stacks.config)"
+            acknowledge(plain, "ALBHttpToHttpsRedirection", reason, packs=(NIST, HIPAA, PCI))
+            acknowledge(plain, "ELBv2ACMCertificateRequired", reason, packs=(NIST, HIPAA, PCI))
+            return
+        certificate = acm.Certificate.from_certificate_arn(
+            self, "Certificate", environment.certificate_arn
+        )
+        self.balancer.add_listener(
+            "Https",
+            port=443,
+            open=False,
+            certificates=[certificate],
+            ssl_policy=elbv2.SslPolicy.RECOMMENDED_TLS,
+            default_target_groups=[self.target_group],
+        )
+        redirect = self.balancer.add_redirect(open=False)
+        acknowledge(
+            redirect,
+            "ELBv2ACMCertificateRequired",
+            "it answers plain HTTP with a redirect to HTTPS, and nothing else",
+            packs=(NIST, HIPAA, PCI),
+        )

@@ -1,0 +1,25 @@
+"""What all stacks of the application have in common."""
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from stacks.config import Environment
+
+
+class InterlockStack(cdk.Stack):
+    """A stack of one environment: in its account and region, and protected as its data is.
+
+    It is named after the environment and `construct_id`: `interlock-prod-data`.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, environment: Environment) -> None:
+        part = construct_id.lower()
+        super().__init__(
+            scope,
+            construct_id,
+            env=environment.aws,
+            stack_name=f"interlock-{environment.name}-{part}",
+            description=f"Interlock: {part}",
+            termination_protection=environment.stateful,
+        )
+        self.settings = environment
