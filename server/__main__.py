@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 
 from server import logs
 from server.application import create_application
+from server.claims import Claims
 from server.group import Group
 from server.history import History
 from server.leader import Leader
@@ -60,7 +61,8 @@ def build(settings: Settings) -> Starlette:
             duty=sampling.record,
         )
     group = Group(settings, store, leader)
-    return create_application(settings, upstream, reading, group)
+    claims = Claims(settings.trust) if settings.trust else None
+    return create_application(settings, upstream, reading, group, claims=claims)
 
 
 def main() -> int:

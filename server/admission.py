@@ -43,7 +43,7 @@ class Admission:
                 if wait:
                     answer = problem(
                         429,
-                        "too many requests from this address",
+                        "too many requests from this caller",
                         headers={"retry-after": str(max(1, math.ceil(wait)))},
                         request_id=request_id.get(),
                     )

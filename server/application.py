@@ -12,10 +12,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from server.admission import Admission
+from server.claims import Claims
 from server.context import RequestContext
 from server.events import Events
 from server.forwarding import Forwarding
 from server.group import Group
+from server.identity import Identity, Session
 from server.limits import RateLimit
 from server.problems import problem
 from server.readiness import Readiness
@@ -38,9 +40,17 @@ class WebClient(StaticFiles):
 
 
 def create_application(
-    settings: Settings, upstream: Upstream, reading: Reading, group: Group
+    settings: Settings,
+    upstream: Upstream,
+    reading: Reading,
+    group: Group,
+    *,
+    claims: Claims | None = None,
 ) -> Starlette:
-    """Build the application. It runs `group` and closes `upstream`."""
+    """Build the application. It runs `group`, and closes `upstream` and `claims`.
+
+    Without `claims` it is open to all who reach it.
+    """
     events = Events(reading, group, settings)
     forwarding = Forwarding(
         upstream,
@@ -57,11 +67,16 @@ def create_application(
         async with group.running(), events.running():
             yield
         await upstream.close()
+        if claims:
+            await claims.close()
 
+    session = Session(settings.trust)
     application = Starlette(
         routes=[
             Route("/healthz", healthy),
             Route("/readyz", Readiness(upstream).answer),
+            Route("/service/me", session.answer_me),
+            Route("/service/sign-out", session.answer_sign_out, methods=["POST"]),
             Route("/service/cluster", group.answer_cluster),
             Route("/service/history/{name}", group.answer_history),
             Route("/events", events.answer),
@@ -70,6 +85,7 @@ def create_application(
         ],
         middleware=[
             Middleware(RequestContext, instance=settings.instance_id),
+            Middleware(Identity, claims=claims),
             Middleware(
                 Admission, rate=RateLimit(settings.rate, settings.burst), proxies=settings.proxies
             ),

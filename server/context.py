@@ -9,7 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.logs import request_id
+from server.logs import request_id, subject
 from server.problems import problem
 
 CONTENT_SECURITY_POLICY = (
@@ -49,7 +49,7 @@ class RequestContext:
             return
         given = Headers(scope=scope).get("x-request-id", "")
         identifier = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
-        token = request_id.set(identifier)
+        token, nobody = request_id.set(identifier), subject.set(None)
         started = time.perf_counter()
         status = 0
 
@@ -88,3 +88,4 @@ class RequestContext:
                 },
             )
             request_id.reset(token)
+            subject.reset(nobody)

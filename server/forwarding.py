@@ -6,13 +6,15 @@ import logging
 import math
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.identity import person_of, raw_path
 from server.limits import BodyTooLarge, read_body
 from server.logs import request_id
+from server.origin import from_another_site
 from server.problems import MEDIA_TYPE, problem
 from server.sigv4 import CredentialsMissing
 from server.upstream import Reply, Upstream, UpstreamFailed
@@ -28,6 +30,7 @@ _RETURNED = (
     "retry-after",
 )
 _PREFIX = b"/api/"
+_PLAIN = "!#$&'()*+,/:;=?@[]|"  # beside letters and digits, what may stand in a header as it is
 _READS = frozenset({"GET", "HEAD"})
 _ERROR = 400
 _log = logging.getLogger("server.forwarding")
@@ -66,6 +69,10 @@ class Forwarding:
             return self._problem(408, f"the body did not come within {self._patience:g} s")
         headers = {name: v for name in _GIVEN if (v := request.headers.get(name)) is not None}
         headers["x-request-id"] = request_id.get() or ""
+        person = person_of(request.scope)
+        if person is not None:
+            # For the receipt and the function's log, which take it from this service's key alone.
+            headers["x-interlock-subject"] = quote(person.subject, safe=_PLAIN)
         try:
             reply = await self._upstream.call(
                 request.method, _target(request), headers=headers, body=body
@@ -83,7 +90,7 @@ class Forwarding:
     def _refuse(self, request: Request) -> Response | None:
         # Of the request line itself: request.url is made from the Host header, which can be
         # anything, and has a `?` in it if the caller likes.
-        if not _raw_path(request).startswith(_PREFIX):
+        if not raw_path(request.scope).startswith(_PREFIX):
             return self._problem(404, "there is nothing at this address")
         if any(unquote(part) in {".", ".."} for part in request.scope["path"].split("/")):
             return self._problem(400, "the path holds a dot segment")
@@ -91,7 +98,7 @@ class Forwarding:
             # httpx would refuse to send it, and SigV4 knows ASCII only.
             if not request.headers.get(name, "").isascii():
                 return self._problem(400, f"the header {name} is not ASCII")
-        if request.method not in _READS and _from_another_site(request):
+        if request.method not in _READS and from_another_site(request):
             # The role signs for whoever reaches this port, also for a page that a browser
             # happens to show: without this, any web site could write through a visitor.
             return self._problem(403, "writes are taken from this service's own pages only")
@@ -110,22 +117,9 @@ class Forwarding:
 
 def _target(request: Request) -> bytes:
     """Return the path after /api as the caller encoded it, with the query."""
-    path = _raw_path(request).removeprefix(b"/api")
+    path = raw_path(request.scope).removeprefix(b"/api")
     query: bytes = request.scope["query_string"]
     return path + (b"?" + query if query else b"")
-
-
-def _raw_path(request: Request) -> bytes:
-    raw: bytes = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
-    return raw.split(b"?", 1)[0]
-
-
-def _from_another_site(request: Request) -> bool:
-    site = request.headers.get("sec-fetch-site")
-    if site is not None:
-        return site not in {"same-origin", "none"}
-    origin = request.headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
 
 
 def _answer(reply: Reply) -> Response:

@@ -9,6 +9,8 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import Scope
 
+from server.identity import person_of
+
 _CALLERS = 10_000
 
 
@@ -59,11 +61,15 @@ class RateLimit:
 
 
 def caller_of(scope: Scope, proxies: int) -> str:
-    """Return who is to be counted as one caller: what the outermost of our `proxies` saw.
+    """Return who is to be counted as one caller: the person, or what our outermost proxy saw.
 
+    Where people sign in, each is one caller from all addresses, and an office is many.
     Each proxy appends its peer to X-Forwarded-For; what stands further left came from the caller
     and can be anything. Of IPv6 the network is counted, since a caller has all of its addresses.
     """
+    person = person_of(scope)
+    if person is not None:
+        return f"person {person.subject}"
     client = scope.get("client")
     peer = client[0] if client else "unknown"
     if proxies == 0:

@@ -7,10 +7,12 @@ import time
 from contextvars import ContextVar
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+subject: ContextVar[str | None] = ContextVar("subject", default=None)
+"""Who makes the request that is being answered; None where the service is open to all."""
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes a record as JSON: time, level, logger, message, request id, and its `fields`."""
+    """Writes a record as JSON: time, level, logger, message, whose request, and its `fields`."""
 
     def __init__(self, instance: str) -> None:
         super().__init__()
@@ -26,6 +28,7 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
             "instance": self._instance,
             **({"request_id": rid} if (rid := request_id.get()) else {}),
+            **({"subject": who} if (who := subject.get()) else {}),
             **getattr(record, "fields", {}),
         }
         if record.exc_info:

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from server.claims import Trust
+from server.roles import LABELS, Role
+
 
 class SettingsError(Exception):
     """The environment lacks something or holds what cannot be used; names every such variable."""
@@ -34,6 +37,7 @@ class Settings:
     keep_history: float = 24 * 3600.0
     lease: float = 10.0
     log_level: str = "INFO"
+    trust: Trust | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -60,10 +64,30 @@ class Settings:
             keep_history=reader.number("INTERLOCK_KEEP_HISTORY", cls.keep_history, 60, 31_536_000),
             lease=reader.number("INTERLOCK_LEASE", cls.lease, 2, 300),
             log_level=reader.choice("INTERLOCK_LOG_LEVEL", cls.log_level),
+            trust=_trust(reader) if any(map(environment.get, _TRUST)) else None,
         )
         if reader.problems:
             raise SettingsError(reader.problems)
         return settings
+
+
+# Either all of them are set, or none: a service that lost one must not be open to all.
+_TRUST = ("INTERLOCK_SIGNER", "INTERLOCK_SIGN_IN_ISSUER", "INTERLOCK_SIGN_IN_CLIENT")
+
+
+def _trust(reader: "_Reader") -> Trust:
+    region = reader.optional("AWS_REGION")
+    published = f"https://public-keys.auth.elb.{region}.amazonaws.com"
+    return Trust(
+        signer=reader.text(_TRUST[0]),
+        issuer=reader.text(_TRUST[1]),
+        client_id=reader.text(_TRUST[2]),
+        keys=reader.optional("INTERLOCK_SIGNER_KEYS") or published,
+        groups_claim=reader.optional("INTERLOCK_GROUPS_CLAIM") or "groups",
+        groups=reader.groups("INTERLOCK_GROUPS"),
+        access_token_keys=reader.optional("INTERLOCK_ACCESS_TOKEN_KEYS") or None,
+        sign_out=reader.optional("INTERLOCK_SIGN_OUT") or None,
+    )
 
 
 class _Reader:
@@ -76,6 +100,22 @@ class _Reader:
         if not value:
             self.problems.append(f"{name} is not set")
         return value
+
+    def optional(self, name: str) -> str:
+        return self._environment.get(name, "").strip()
+
+    def groups(self, name: str) -> dict[str, Role]:
+        """Read "viewer=GROUP,operator=GROUP,administrator=GROUP"; each is its role's by default."""
+        names = {label: label for label in LABELS}
+        for part in filter(None, self.optional(name).split(",")):
+            label, _, group = (text.strip() for text in part.partition("="))
+            if label not in names or not group:
+                wanted = f"give ROLE=GROUP with a role of {', '.join(LABELS)}"
+                self.problems.append(f"{name} holds {part!r}; {wanted}")
+            names[label] = group
+        if len(set(names.values())) < len(names):
+            self.problems.append(f"{name} gives one group to two roles")
+        return {group: Role[label.upper()] for label, group in names.items() if label in LABELS}
 
     def url(self, name: str) -> str:
         value = self.text(name).rstrip("/")

@@ -57,7 +57,7 @@ class Made:
     def __init__(self, settings):
         self._settings = settings
 
-    def __call__(self, handler, *, signer=None, sleeps=None, group=None, **changes):
+    def __call__(self, handler, *, signer=None, sleeps=None, group=None, claims=None, **changes):
         own = dataclasses.replace(self._settings, **changes)
 
         async def sleep(seconds):
@@ -73,7 +73,8 @@ class Made:
             sleep=sleep,
         )
         own_group = group or Group(own, None, None)
-        return own, create_application(own, upstream, Reading(upstream), own_group)
+        app = create_application(own, upstream, Reading(upstream), own_group, claims=claims)
+        return own, app
 
 
 @pytest.fixture
