@@ -1,7 +1,8 @@
 """Locks, transactions, counters and signatures on DynamoDB."""
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from interlock._exports import lazily
 
 if TYPE_CHECKING:
     from interlock.clients import client_config
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     from interlock.locks import LeaderElection, Lock, LockClient, LockRecord, Semaphore
     from interlock.metrics import EmbeddedMetrics, Metric
     from interlock.signing import Signer, Verifier
+    from interlock.tables import create_table
     from interlock.transactions import Transaction, TransactionClient, TransactionReport
 
 __all__ = [
@@ -30,35 +32,40 @@ __all__ = [
     "Transfer",
     "Verifier",
     "client_config",
+    "create_table",
 ]
 
-# Where each public name lives; imported when it is first used, so that its users pay for it alone.
+# Where each public name lives; imported when it is first used: what is not used costs nothing.
 _HOMES = {
-    "Counter": "interlock.counters",
-    "CounterChange": "interlock.counters",
-    "CounterClient": "interlock.counters",
-    "CounterState": "interlock.counters",
-    "EmbeddedMetrics": "interlock.metrics",
-    "Metric": "interlock.metrics",
-    "LeaderElection": "interlock.locks",
-    "Lock": "interlock.locks",
-    "LockClient": "interlock.locks",
-    "LockRecord": "interlock.locks",
-    "Semaphore": "interlock.locks",
-    "Signer": "interlock.signing",
-    "Transaction": "interlock.transactions",
-    "TransactionClient": "interlock.transactions",
-    "TransactionReport": "interlock.transactions",
-    "Transfer": "interlock.counters",
-    "Verifier": "interlock.signing",
-    "client_config": "interlock.clients",
+    "Counter": "counters",
+    "CounterChange": "counters",
+    "CounterClient": "counters",
+    "CounterState": "counters",
+    "EmbeddedMetrics": "metrics",
+    "LeaderElection": "locks",
+    "Lock": "locks",
+    "LockClient": "locks",
+    "LockRecord": "locks",
+    "Metric": "metrics",
+    "Semaphore": "locks",
+    "Signer": "signing",
+    "Transaction": "transactions",
+    "TransactionClient": "transactions",
+    "TransactionReport": "transactions",
+    "Transfer": "counters",
+    "Verifier": "signing",
+    "client_config": "clients",
+    "create_table": "tables",
 }
+_lazily = lazily(__name__, _HOMES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - reads a file
+
+        return version("interlock")
+    return _lazily(name)
 
 
 def __dir__() -> list[str]:

@@ -40,6 +40,18 @@ class TableNotFound(InterlockError):
         self.table = table
 
 
+class TableUnfit(InterlockError):
+    """A table exists and is not one that the library can use; `problems` says why."""
+
+    def __init__(self, table: str, problems: list[str]) -> None:
+        super().__init__(
+            f"table {table!r} does not fit: {'; '.join(problems)}. Use another name, or a table "
+            "made by CoordinationTable or interlock.create_table"
+        )
+        self.table = table
+        self.problems = problems
+
+
 class AccessDenied(InterlockError):
     """The caller's credentials do not allow the call; the text says which grant does."""
 
