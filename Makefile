@@ -19,7 +19,7 @@ CODE := app.py stacks lambda server interlock local benchmarks scripts tests
 UNIT := tests/constructs tests/stacks tests/unit tests/simulation
 
 .PHONY: help install unasync lock demo demo-check test test-fast test-versions lint format types synth diff deploy destroy \
-	snapshot-update bench simulate build pictures clean
+	snapshot-update bench simulate docs build pictures clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,7 +41,7 @@ lock: install  ## Resolve the pinned requirements again from pyproject.toml
 		--output-file requirements.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url \
 		pyproject.toml --all-extras --group app --group function --group service --group local \
-		--group dev --constraints requirements.txt --output-file requirements-dev.txt
+		--group docs --group dev --constraints requirements.txt --output-file requirements-dev.txt
 
 demo: install  ## Deploy the whole application on this machine and run it
 	@$(BIN)/python -m local demo --instances $(INSTANCES) $(CONTAINERS)
@@ -94,6 +94,10 @@ bench: install  ## Benchmarks against the peers; ONLY=counters runs that one
 
 simulate: install  ## Search for a failing interleaving: make simulate SEEDS=100000
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+docs: install  ## The documentation as a site in build/site, links checked
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 build: install  ## Wheel and source distribution in dist/
 	$(UV) build --quiet

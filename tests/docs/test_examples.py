@@ -1,0 +1,25 @@
+"""Every example of the site's guides runs, page by page, from top to bottom."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "docs/start.md", *sorted((ROOT / "docs/howto").glob("*.md"))]
+
+
+def blocks(page):
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_examples_of_a_page_run_one_after_the_other(page):
+    names = {"__name__": page.stem}
+    for number, block in enumerate(blocks(page), 1):
+        exec(compile(block, f"{page.name}, example {number}", "exec"), names)  # noqa: S102 - ours
+
+
+def test_the_guides_have_examples():
+    without = {"troubleshooting", "without-cdk"}
+    assert all(blocks(page) for page in PAGES if page.stem not in without)
