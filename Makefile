@@ -18,7 +18,7 @@ CONTAINERS = $(if $(filter containers,$(COMPUTE)),--containers)
 CODE := app.py stacks lambda server interlock local benchmarks scripts tests
 UNIT := tests/constructs tests/stacks tests/unit tests/simulation
 
-.PHONY: help install unasync lock demo demo-check test test-fast test-versions lint format types synth diff deploy destroy \
+.PHONY: help install unasync lock demo demo-check test test-fast coverage test-versions lint format types synth diff deploy destroy \
 	snapshot-update bench simulate docs build pictures clean
 
 help:  ## Show this list
@@ -54,6 +54,10 @@ test: install  ## All tests, the deployed local stack included
 
 test-fast: install  ## Unit, simulation and template tests only
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not contract and not e2e" $(UNIT)
+
+coverage: install  ## Unit and simulation tests, and which lines of the library they never reach
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --cov=interlock --cov-report=term-missing:skip-covered \
+		-m "not slow and not contract and not e2e" tests/unit tests/simulation tests/constructs
 
 test-versions: install  ## Unit tests with the lowest dependencies, and on newer Pythons
 	$(BIN)/python -m tests.versions $(ONLY)
