@@ -6,14 +6,23 @@ All derive from `InterlockError`. Each names the value at fault, the limit, and 
 import enum
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from interlock._protocol.locks.record import LockRecord
 
 
+_EXPLAINED = "https://interlock.example/howto/troubleshooting.html"
+
+
 class InterlockError(Exception):
-    """Whatever Interlock raises; catch it to catch them all."""
+    """The base of every error of this library; tracebacks end with the address that explains it."""
+
+    def __new__(cls, *args: Any, **_: Any) -> Self:
+        """Note the address of the error's explanation."""
+        error = super().__new__(cls, *args)
+        error.add_note(f"{_EXPLAINED}#{cls.__name__.lower()}")
+        return error
 
     def __reduce__(self) -> tuple[Any, ...]:
         # By default an exception is unpickled from its text alone, which these do not take: a pool

@@ -58,3 +58,10 @@ def test_every_error_has_a_section_that_says_what_to_do(name):
         r"^### (\w+)\n(.+)", (DOCS / "howto/troubleshooting.md").read_text(), re.MULTILINE
     )
     assert name in dict(sections)
+
+
+def test_a_traceback_ends_with_the_address_that_explains_the_error():
+    (note,) = errors.CounterNotFound("visits").__notes__
+    page, _, anchor = note.rpartition("#")
+    assert page.endswith("howto/troubleshooting.html")
+    assert anchor == "counternotfound"
