@@ -52,7 +52,7 @@ def _script(package: str, place: str) -> bytes:
     if not archive.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         npm = Path(sys.executable).with_name("npm")
-        command = [npm, "pack", "--silent", package]
+        command = [str(npm), "pack", "--silent", package]
         subprocess.run(command, cwd=CACHE, check=True, capture_output=True)  # noqa: S603 - ours
     with tarfile.open(archive) as packed:
         script = packed.extractfile(place)

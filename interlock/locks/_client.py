@@ -65,6 +65,8 @@ class LockClient:
         metrics: Metrics | None = None,
         driver: Driver | None = None,
     ) -> None:
+        if isinstance(client, Driver):
+            client, driver = None, client
         self._settings = Settings.of(
             table,
             lease=lease,
