@@ -6,7 +6,7 @@ All derive from `InterlockError`. Each names the value at fault, the limit, and 
 import enum
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from interlock._protocol.locks.record import LockRecord
@@ -18,11 +18,9 @@ _EXPLAINED = "https://interlock.example/howto/troubleshooting.html"
 class InterlockError(Exception):
     """The base of every error of this library; tracebacks end with the address that explains it."""
 
-    def __new__(cls, *args: Any, **_: Any) -> Self:
-        """Note the address of the error's explanation."""
-        error = super().__new__(cls, *args)
-        error.add_note(f"{_EXPLAINED}#{cls.__name__.lower()}")
-        return error
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.add_note(f"{_EXPLAINED}#{type(self).__name__.lower()}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         # By default an exception is unpickled from its text alone, which these do not take: a pool
