@@ -6,10 +6,12 @@ from stacks.api import ApiStack
 from stacks.config import environment_of
 from stacks.data import DataStack
 from stacks.emulator import leave_out_for_emulator
+from stacks.identity import IdentityStack
 from stacks.logs import LogsStack
 from stacks.network import NetworkStack
 from stacks.observability import ObservabilityStack
 from stacks.service import ServiceStack
+from stacks.sign_in import CognitoPool
 
 
 class Application:
@@ -32,6 +34,11 @@ class Application:
             table=self.data.table,
             signing_key=self.data.signing_key,
         )
+        self.identity: IdentityStack | None = None
+        if isinstance(environment.identity, CognitoPool):
+            self.identity = IdentityStack(
+                app, "Identity", environment=environment, pool=environment.identity
+            )
         self.service = ServiceStack(
             app,
             "Service",
@@ -40,6 +47,7 @@ class Application:
             network=self.network,
             table=self.data.table,
             api=self.api,
+            people=self.identity.people if self.identity else None,
         )
         self.observability = ObservabilityStack(
             app,

@@ -1,5 +1,6 @@
 """What differs between environments: read from `cdk.json`, checked before a stack is made."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -10,6 +11,8 @@ import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_logs as logs
 from constructs import Node
+
+from stacks.sign_in import SignIn, problems_with, sign_in_of
 
 RETENTION = {  # days, in the steps of CloudWatch Logs
     1: logs.RetentionDays.ONE_DAY,
@@ -54,7 +57,9 @@ class Environment:
     a second, `monthly_budget` in US dollars. `stateful` environments keep their data: it is
     retained, and protected against deletion. `emulated` ones run on one machine. `code_signing`
     has Lambda "warn" of code that the environment's profile did not sign, or "enforce" that it did
-    (docs/signing.md says how a pipeline signs); None is off.
+    (docs/signing.md says how a pipeline signs); None is off. `identity` is how people sign in;
+    without it all who reach the load balancer may do everything, and an environment that keeps
+    data has to say that it is `open_to_anybody`.
     """
 
     name: str
@@ -73,6 +78,8 @@ class Environment:
     alarm_email: str | None = None
     monthly_budget: int | None = None
     code_signing: str | None = None
+    identity: SignIn | None = None
+    open_to_anybody: bool = False
     stateful: bool
     emulated: bool
 
@@ -108,7 +115,12 @@ def environment_of(node: Node) -> Environment:
     if name not in known:
         said = "no environment is chosen" if name is None else f"there is no environment {name!r}"
         raise UnknownEnvironment(f"{said}; use -c env={'|'.join(known)} (cdk.json, environments)")
-    return parse(str(name), known[name])
+    values = known[name]
+    given = node.try_get_context("identity")
+    if given is not None and values.get("emulated") is True:
+        # On one machine the provider's address is known when it runs (local/identity.py).
+        values = {**values, "identity": json.loads(given)}
+    return parse(str(name), values)
 
 
 def parse(name: str, values: Mapping[str, Any]) -> Environment:
@@ -122,6 +134,9 @@ def parse(name: str, values: Mapping[str, Any]) -> Environment:
         for key, (fits, wanted) in _WANTED.items()
         if key in values and not (values[key] is None and key in optional) and not fits(values[key])
     ]
+    emulated = values.get("emulated") is True
+    if values.get("identity") is not None:
+        problems += problems_with(values["identity"], emulated=emulated)
     # How values go together can be said only of those that make sense by themselves.
     problems = problems or _wrong_together(values)
     if problems:
@@ -130,6 +145,8 @@ def parse(name: str, values: Mapping[str, Any]) -> Environment:
     frozen: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
     }
+    if frozen.get("identity") is not None:
+        frozen["identity"] = sign_in_of(frozen["identity"])
     return Environment(name=name, **frozen)
 
 
@@ -186,6 +203,7 @@ _WANTED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "alarm_email": (_text(r"[^@\s]+@[^@\s]+"), "a mail address"),
     "monthly_budget": (_whole(1), "US dollars, a whole number"),
     "code_signing": (("warn", "enforce").__contains__, "warn or enforce"),
+    "open_to_anybody": (_flag, "true or false"),
     "stateful": (_flag, "true or false"),
     "emulated": (_flag, "true or false"),
 }
@@ -214,4 +232,16 @@ def _wrong_together(values: Mapping[str, Any]) -> list[str]:
         problems.append("certificate_arn is not set, so the load balancer would speak plain HTTP")
     if certificate is not None and f":{region}:{values['account']}:" not in certificate:
         problems.append(f"certificate_arn is of another region or account: {certificate}")
-    return problems
+    return problems + _wrong_identity(values)
+
+
+def _wrong_identity(values: Mapping[str, Any]) -> list[str]:
+    identity, open_ = values.get("identity"), values.get("open_to_anybody", False)
+    if identity is not None and open_:
+        return ["open_to_anybody is true, but identity says how people sign in"]
+    if identity is not None and values.get("certificate_arn") is None:
+        return ["identity needs certificate_arn: people sign in over HTTPS alone"]
+    if identity is None and values["stateful"] and not open_:
+        lack = "identity is not set, and all who reach the load balancer could change what is kept"
+        return [f'{lack}; say "open_to_anybody": true where that is meant']
+    return []

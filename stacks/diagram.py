@@ -9,6 +9,7 @@ SHOWN = {
     "AWS::Backup::BackupPlan": "backup plan",
     "AWS::Budgets::Budget": "budget",
     "AWS::CloudWatch::Dashboard": "dashboard",
+    "AWS::Cognito::UserPool": "user pool",
     "AWS::CodeDeploy::DeploymentGroup": "canary release",
     "AWS::DynamoDB::GlobalTable": "coordination table",
     "AWS::EC2::VPC": "VPC",

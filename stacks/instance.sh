@@ -22,6 +22,7 @@ INTERLOCK_TABLE=$TABLE
 INTERLOCK_INSTANCE_ID=$instance
 AWS_REGION=$REGION
 PYTHONPATH=/opt/interlock
+$SETTINGS
 VARIABLES
 cat > /etc/systemd/system/interlock.service <<'UNIT'
 [Unit]

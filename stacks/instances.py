@@ -1,5 +1,6 @@
 """The instances of the service: an Auto Scaling group whose members elect a leader."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import aws_cdk as cdk
@@ -47,8 +48,9 @@ class InstanceGroup(Construct):
         super().__init__(scope, construct_id)
         self.role = self._add_role(api)
         journal.grant_write(self.role)
-        bundle = ServiceBundle(self, "Bundle", environment=environment)
-        self._let_fetch(bundle, api)
+        self._bundle = ServiceBundle(self, "Bundle", environment=environment)
+        self._table, self._api, self._journal = table, api, journal
+        self._let_fetch(self._bundle, api)
         self.group = self._add_group(environment, network)
         # The leader alone writes the history, in transactions that its lock guards.
         LeaderElectedService(
@@ -60,7 +62,33 @@ class InstanceGroup(Construct):
             state=("service#", "history#", "instance#"),
         )
         table.grant_locks(self.group, _STANDBY)
-        self._install(bundle, table, api, journal)
+
+    def install(self, settings: Mapping[str, str]) -> None:
+        """Fetch the service from S3, install it, run it under systemd, and signal the outcome.
+
+        `settings` are variables of its environment beside those that it always has; they hold
+        nothing that a shell or systemd would expand (`stacks.sign_in` refuses it).
+        """
+        user_data = self.group.user_data
+        user_data.add_signal_on_exit_command(self.group)
+        archive = user_data.add_s3_download_command(
+            bucket=self._bundle.bucket, bucket_key=self._bundle.s3_object_key
+        )
+        variables = {
+            "ARCHIVE": archive,
+            "API_URL": self._api.rest_api.url.removesuffix("/"),
+            "API_KEY_ID": self._api.service_key.key_id,
+            "TABLE": self._table.table_name,
+            "REGION": cdk.Stack.of(self).region,
+            "PORT": str(SERVICE_PORT),
+            "LOG_GROUP": self._journal.log_group_name,
+            "SETTINGS": "\n".join(f"{name}={value}" for name, value in settings.items()),
+        }
+        user_data.add_commands(
+            "set -euo pipefail",
+            *(f'export {name}="{value}"' for name, value in variables.items()),
+            *_SET_UP.read_text(encoding="utf-8").splitlines(),
+        )
 
     def add_scaling(self) -> None:
         """Let the group grow with processor time and requests; a load balancer must target it."""
@@ -151,34 +179,6 @@ class InstanceGroup(Construct):
         )
         acknowledge(group, "AS3", "scaling is routine; alarms tell of what is not")
         return group
-
-    def _install(
-        self,
-        bundle: ServiceBundle,
-        table: ICoordinationTable,
-        api: CountersApi,
-        journal: logs.ILogGroup,
-    ) -> None:
-        """Fetch the service from S3, install it, run it under systemd, and signal the outcome."""
-        user_data = self.group.user_data
-        user_data.add_signal_on_exit_command(self.group)
-        archive = user_data.add_s3_download_command(
-            bucket=bundle.bucket, bucket_key=bundle.s3_object_key
-        )
-        variables = {
-            "ARCHIVE": archive,
-            "API_URL": api.rest_api.url.removesuffix("/"),
-            "API_KEY_ID": api.service_key.key_id,
-            "TABLE": table.table_name,
-            "REGION": cdk.Stack.of(self).region,
-            "PORT": str(SERVICE_PORT),
-            "LOG_GROUP": journal.log_group_name,
-        }
-        user_data.add_commands(
-            "set -euo pipefail",
-            *(f'export {name}="{value}"' for name, value in variables.items()),
-            *_SET_UP.read_text(encoding="utf-8").splitlines(),
-        )
 
 
 def _image(environment: Environment) -> ec2.IMachineImage:

@@ -9,6 +9,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from stacks.acknowledgements import HIPAA, NIST, PCI, acknowledge
+from stacks.authentication import Authentication
 from stacks.config import Environment
 from stacks.network import SERVICE_PORT, NetworkStack
 
@@ -17,7 +18,10 @@ _DRAIN = cdk.Duration.seconds(30)
 
 
 class ServiceLoadBalancer(Construct):
-    """An Application Load Balancer for everybody; HTTPS alone where there is a certificate."""
+    """An Application Load Balancer: HTTPS alone where there is a certificate.
+
+    With `authentication` it signs people in before any request of theirs reaches a target.
+    """
 
     def __init__(
         self,
@@ -29,8 +33,10 @@ class ServiceLoadBalancer(Construct):
         targets: Sequence[elbv2.IApplicationLoadBalancerTarget],
         target_type: elbv2.TargetType,
         access_logs: s3.IBucket,
+        authentication: Authentication | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
+        self._authentication = authentication
         self.balancer = self._add_balancer(environment, network, access_logs)
         self.target_group = self._add_target_group(network, targets, target_type)
         self._add_listeners(environment)
@@ -89,8 +95,9 @@ class ServiceLoadBalancer(Construct):
         # `open` would add 0.0.0.0/0 to the group; the network stack has said what may come in.
         if environment.certificate_arn is None:
             plain = self.balancer.add_listener(
-                "Http", port=80, open=False, default_target_groups=[self.target_group]
+                "Http", port=80, open=False, default_action=self._default_action()
             )
+            self._authenticate(plain)
             reason = "no domain, so no certificate, and data for trying out; an environment that "
             reason += "keeps data is refused without a certificate (stacks.config)"
             acknowledge(plain, "ALBHttpToHttpsRedirection", reason, packs=(NIST, HIPAA, PCI))
@@ -99,14 +106,15 @@ class ServiceLoadBalancer(Construct):
         certificate = acm.Certificate.from_certificate_arn(
             self, "Certificate", environment.certificate_arn
         )
-        self.balancer.add_listener(
+        secure = self.balancer.add_listener(
             "Https",
             port=443,
             open=False,
             certificates=[certificate],
             ssl_policy=elbv2.SslPolicy.RECOMMENDED_TLS,
-            default_target_groups=[self.target_group],
+            default_action=self._default_action(),
         )
+        self._authenticate(secure)
         redirect = self.balancer.add_redirect(open=False)
         acknowledge(
             redirect,
@@ -114,3 +122,12 @@ class ServiceLoadBalancer(Construct):
             "it answers plain HTTP with a redirect to HTTPS, and nothing else",
             packs=(NIST, HIPAA, PCI),
         )
+
+    def _default_action(self) -> elbv2.ListenerAction:
+        forward = elbv2.ListenerAction.forward([self.target_group])
+        return self._authentication.before(forward) if self._authentication else forward
+
+    def _authenticate(self, listener: elbv2.ApplicationListener) -> None:
+        if self._authentication:
+            forward = elbv2.ListenerAction.forward([self.target_group])
+            self._authentication.add_rules(listener, forward)

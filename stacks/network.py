@@ -54,6 +54,10 @@ class NetworkStack(InterlockStack):
                 ec2.Peer.any_ipv4(), ec2.Port.tcp(port), "clients to the listener"
             )
         balancer.add_egress_rule(instances, service, "load balancer to instances")
+        if self.settings.identity is not None:
+            balancer.add_egress_rule(
+                ec2.Peer.any_ipv4(), ec2.Port.tcp(_HTTPS), "load balancer to the identity provider"
+            )
         instances.add_ingress_rule(balancer, service, "load balancer to instances")
         # AWS's public endpoints (API Gateway, S3, DynamoDB) have no fixed addresses.
         instances.add_egress_rule(

@@ -6,12 +6,15 @@ from constructs import Construct
 
 from interlock.constructs import ICoordinationTable
 from stacks.api import ApiStack
+from stacks.authentication import Authentication
 from stacks.config import Environment
 from stacks.firewall import Firewall
+from stacks.identity import People
 from stacks.instances import InstanceGroup
 from stacks.load_balancer import ServiceLoadBalancer
 from stacks.logs import LogsStack
 from stacks.network import NetworkStack
+from stacks.sign_in import Provider
 from stacks.stack import InterlockStack
 
 
@@ -28,8 +31,10 @@ class ServiceStack(InterlockStack):
         network: NetworkStack,
         table: ICoordinationTable,
         api: ApiStack,
+        people: People | None = None,
     ) -> None:
         super().__init__(scope, construct_id, environment=environment)
+        authentication = self._authentication(people)
         instances = InstanceGroup(
             self,
             "Group",
@@ -47,9 +52,11 @@ class ServiceStack(InterlockStack):
             targets=[instances.group],
             target_type=elbv2.TargetType.INSTANCE,
             access_logs=logs.bucket,
+            authentication=authentication,
         )
-        instances.add_scaling()
         balancer = self.door.balancer
+        instances.install(authentication.variables(balancer) if authentication else {})
+        instances.add_scaling()
         Firewall(
             self,
             "Firewall",
@@ -60,3 +67,11 @@ class ServiceStack(InterlockStack):
         cdk.CfnOutput(self, "LoadBalancerName", value=balancer.load_balancer_name)
         cdk.CfnOutput(self, "TargetGroupArn", value=self.door.target_group.target_group_arn)
         cdk.CfnOutput(self, "ServiceUrl", value=self.door.url)
+
+    def _authentication(self, people: People | None) -> Authentication | None:
+        """Return how people sign in; None where the service is open to all."""
+        if people is not None:
+            return people.authentication(self, "SignIn")
+        if isinstance(self.settings.identity, Provider):
+            return Authentication.of_provider(self.settings.identity)
+        return None

@@ -18,6 +18,7 @@ from stacks.config import (
     environment_of,
     parse,
 )
+from stacks.sign_in import sign_in_of
 from tests.stacks.conftest import ROOT
 
 GOOD = {
@@ -35,6 +36,18 @@ GOOD = {
     "monthly_budget": 100,
     "stateful": False,
     "emulated": False,
+}
+
+CERTIFICATE = "arn:aws:acm:eu-central-1:111122223333:certificate/1"
+POOL = {"kind": "cognito", "host": "count.example.com"}
+PROVIDER = {
+    "kind": "oidc",
+    "issuer": "https://id.test/tenant",
+    "authorization_endpoint": "https://id.test/authorize",
+    "token_endpoint": "https://id.test/token",
+    "user_info_endpoint": "https://id.test/userinfo",
+    "client_id": "interlock",
+    "client_secret": "arn:aws:secretsmanager:eu-central-1:111122223333:secret:sign-in-AbCdEf",
 }
 
 
@@ -103,6 +116,7 @@ def test_everything_wrong_is_named_at_once():
         ("alarm_email", "somebody", "a mail address"),
         ("monthly_budget", "100", "US dollars"),
         ("code_signing", "always", "warn or enforce"),
+        ("open_to_anybody", "yes", "true or false"),
         ("stateful", "no", "true or false"),
     ],
 )
@@ -110,9 +124,6 @@ def test_each_value_is_refused_with_what_is_wanted(key, value, wanted):
     with pytest.raises(IncompleteEnvironment) as refused:
         parse("dev", GOOD | {key: value})
     assert f"{key} is {value!r}; give {wanted}" in str(refused.value)
-
-
-CERTIFICATE = "arn:aws:acm:eu-central-1:111122223333:certificate/1"
 
 
 @pytest.mark.parametrize(
@@ -127,6 +138,10 @@ CERTIFICATE = "arn:aws:acm:eu-central-1:111122223333:certificate/1"
         ({"monthly_budget": None}, "monthly_budget is not set"),
         ({"reserved_concurrency": None}, "reserved_concurrency is not set"),
         ({"stateful": True}, "certificate_arn is not set"),
+        ({"stateful": True}, '"open_to_anybody": true where that is meant'),
+        ({"stateful": True, "open_to_anybody": False}, "identity is not set"),
+        ({"identity": POOL}, "people sign in over HTTPS alone"),
+        ({"identity": POOL, "open_to_anybody": True}, "open_to_anybody is true, but identity"),
         ({"certificate_arn": CERTIFICATE.replace("eu", "us")}, "another region or account"),
         ({"certificate_arn": CERTIFICATE.replace("2222", "9999")}, "another region or account"),
     ],
@@ -138,8 +153,80 @@ def test_values_that_do_not_go_together_are_refused(change, complaint):
 
 
 def test_what_is_sound_is_taken():
-    for change in ({"stateful": True, "certificate_arn": CERTIFICATE}, {"code_signing": "warn"}):
+    kept = {"stateful": True, "certificate_arn": CERTIFICATE}
+    for change in (
+        {"code_signing": "warn"},
+        {**kept, "open_to_anybody": True},
+        {**kept, "identity": POOL},
+        {**kept, "identity": PROVIDER},
+        {"certificate_arn": CERTIFICATE, "identity": POOL},
+    ):
         parse("dev", GOOD | change)
+
+
+def test_everything_wrong_with_an_identity_is_named_at_once():
+    broken = {key: PROVIDER[key] for key in PROVIDER if key not in {"issuer", "client_id"}}
+    broken |= {"colour": "blue", "token_endpoint": "http://id.test/token"}
+    with pytest.raises(IncompleteEnvironment) as refused:
+        parse("dev", GOOD | {"nat_gateways": "1", "identity": broken})
+    plain = f"identity.token_endpoint is {broken['token_endpoint']!r}; give an https:// address"
+    assert str(refused.value).split("\n  - ")[1:] == [
+        "nat_gateways is '1'; give a whole number",
+        "identity.client_id is missing",
+        "identity.issuer is missing",
+        "identity.colour is not known",
+        f"{plain} without a query",
+    ]
+
+
+@pytest.mark.parametrize("value", ["cognito", True, [], {}, {"kind": "saml"}, {"kind": ["oidc"]}])
+def test_an_identity_of_no_known_kind_is_refused(value):
+    with pytest.raises(IncompleteEnvironment, match='whose "kind" is one of cognito, oidc'):
+        parse("dev", GOOD | {"identity": value})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("issuer", "https://id.test/?tenant=1"),
+        ("issuer", "https://id.test/$(reboot)"),
+        ("client_id", ""),
+        ("client_id", "a b"),
+        ("client_secret", "a secret"),
+        ("client_secret", 7),
+        ("scope", "email"),
+        ("groups_claim", "a claim"),
+        ("groups", {"boss": "ops"}),
+        ("groups", {"viewer": ""}),
+        ("groups", {"viewer": "a,b"}),
+        ("groups", {"viewer": "operator"}),  # which is the operators' group
+        ("groups", ["ops"]),
+        ("sign_out", "https://id.test/`reboot`"),
+    ],
+)
+def test_each_value_of_an_identity_is_refused_with_what_is_wanted(key, value):
+    with pytest.raises(IncompleteEnvironment) as refused:
+        parse("dev", GOOD | {"identity": {**PROVIDER, key: value}})
+    assert f"identity.{key} is {value!r}; give " in str(refused.value)
+
+
+def test_a_pool_wants_the_name_at_which_people_open_the_page():
+    for host in ("Count.example.com", "count", "https://count.example.com", "", 1):
+        with pytest.raises(IncompleteEnvironment, match="give a domain name in lower case"):
+            parse("dev", GOOD | {"identity": {"kind": "cognito", "host": host}})
+
+
+def test_on_one_machine_the_provider_comes_from_the_context():
+    context = {"env": "local", "environments": {"local": {**GOOD, "emulated": True}}}
+    loopback = {key: str(value).replace("https:", "http:") for key, value in PROVIDER.items()}
+    given = {"identity": json.dumps(loopback)}
+    identity = environment_of(cdk.App(context=context | given).node).identity
+    assert identity == sign_in_of(loopback)
+
+
+def test_an_environment_of_aws_takes_no_provider_from_the_context():
+    context = {"env": "dev", "environments": {"dev": GOOD}, "identity": json.dumps(PROVIDER)}
+    assert environment_of(cdk.App(context=context).node).identity is None
 
 
 def test_every_retention_that_may_be_chosen_is_one_of_cloudwatch():

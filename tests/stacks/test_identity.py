@@ -8,6 +8,7 @@ from interlock.constructs import CodeSigning, CoordinationTable, MacKey, Signing
 
 STATEFUL = {
     "AWS::Backup::BackupVault",
+    "AWS::Cognito::UserPool",
     "AWS::DynamoDB::GlobalTable",
     "AWS::KMS::Alias",
     "AWS::KMS::Key",

@@ -99,7 +99,7 @@ def test_a_certificate_brings_https_with_a_redirect(synthesized):
     listeners = synthesized.of_type("AWS::ElasticLoadBalancingV2::Listener").values()
     found = {(x["Port"], x["Protocol"], x["DefaultActions"][0]["Type"]) for x in listeners}
     if synthesized.name == "prod":
-        assert found == {(443, "HTTPS", "forward"), (80, "HTTP", "redirect")}
+        assert found == {(443, "HTTPS", "authenticate-oidc"), (80, "HTTP", "redirect")}
     else:
         assert found == {(80, "HTTP", "forward")}
 

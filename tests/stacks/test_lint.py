@@ -17,7 +17,8 @@ _HASH = re.compile(r"[0-9A-F]{8}$")
 
 
 def templates(folder: Path) -> list[str]:
-    return [str(folder / f"{stack}.template.json") for stack in STACKS]
+    paths = (folder / f"{stack}.template.json" for stack in STACKS)
+    return [str(path) for path in paths if path.exists()]
 
 
 def cfn_lint(paths: list[str]) -> subprocess.CompletedProcess[str]:

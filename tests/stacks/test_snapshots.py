@@ -13,5 +13,7 @@ _HASH = re.compile(r"[0-9a-f]{64}|(?<=CurrentVersion)[0-9A-Za-z]{40}")
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_template_is_as_it_was_accepted(synthesized, stack, snapshot):
+    if stack not in synthesized.templates:
+        pytest.skip(f"{synthesized.name} has no stack {stack}")
     text = _HASH.sub("<hash>", json.dumps(synthesized.templates[stack]))
     assert json.loads(text) == snapshot.use_extension(JSONSnapshotExtension)
