@@ -20,6 +20,13 @@ def test_the_examples_of_a_page_run_one_after_the_other(page):
         exec(compile(block, f"{page.name}, example {number}", "exec"), names)  # noqa: S102 - ours
 
 
+def test_the_first_example_of_the_readme_runs_without_an_account():
+    first, *_ = blocks(ROOT / "README.md")
+    names = {"__name__": "readme"}
+    exec(compile(first, "README.md", "exec"), names)  # noqa: S102 - ours
+    assert names["store"].get("orders", {"id": "42"})["state"] == "shipped"
+
+
 def test_the_guides_have_examples():
     without = {"troubleshooting", "without-cdk"}
     assert all(blocks(page) for page in PAGES if page.stem not in without)

@@ -12,7 +12,7 @@ import pytest
 from local import cdk
 from local.emulator import ACCOUNT, REGION, emulator
 
-CONSUMER = Path(__file__).resolve().parents[1] / "consumer"
+CONSUMER = Path(__file__).resolve().parents[2] / "examples" / "orders"
 
 pytestmark = [pytest.mark.slow, pytest.mark.contract, pytest.mark.xdist_group("package")]
 

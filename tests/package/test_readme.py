@@ -7,7 +7,7 @@ import pytest
 from tests.package.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-CONSUMER = ROOT / "tests" / "consumer"
+CONSUMER = ROOT / "examples" / "orders"
 
 
 def body(path, first):

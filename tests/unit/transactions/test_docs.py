@@ -39,7 +39,7 @@ def balances(tx):
 
 
 @pytest.mark.usefixtures("tables")
-@pytest.mark.parametrize("document", ["README.md", "docs/transactions.md"])
+@pytest.mark.parametrize("document", ["docs/transactions.md"])
 def test_the_transfer_moves_five(tx, document):
     (example,) = (code for code in blocks(document) if "transfer(" in code)
     exec(compile(example, document, "exec"), {})  # noqa: S102 - our own documents
