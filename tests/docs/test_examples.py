@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def test_the_examples_of_a_page_run_one_after_the_other(page):
 
 def test_the_first_example_of_the_readme_runs_without_an_account():
     first, *_ = blocks(ROOT / "README.md")
-    names = {"__name__": "readme"}
+    names: dict[str, Any] = {"__name__": "readme"}
     exec(compile(first, "README.md", "exec"), names)  # noqa: S102 - ours
     assert names["store"].get("orders", {"id": "42"})["state"] == "shipped"
 
