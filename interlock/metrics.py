@@ -39,6 +39,11 @@ class Metric(enum.StrEnum):
         return "Milliseconds" if self.endswith("Time") else "Count"
 
 
+def table_label(table: str) -> str:
+    """Return a table's name for the dimension `Table`, where the client was given its ARN."""
+    return table.rpartition(":table/")[2]
+
+
 class Metrics(Protocol):
     """Where a client's metrics go. Must return soon, and is called from any thread."""
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from interlock.metrics import Metric, Metrics
+from interlock.metrics import Metric, Metrics, table_label
 
 
 class Taken(Protocol):
@@ -22,7 +22,7 @@ class Gauge:
 
     def __init__(self, table: str, metrics: Metrics | None) -> None:
         self._metrics = metrics
-        self._dimensions = {"Table": table}
+        self._dimensions = {"Table": table_label(table)}
 
     def acquired(self, taken: Taken, count: int = 1) -> None:
         """Note locks that were acquired together."""

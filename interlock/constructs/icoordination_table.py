@@ -1,7 +1,7 @@
 """What is granted and measured of a coordination table, made by CDK or imported."""
 
 from collections.abc import Sequence
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from aws_cdk import Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -11,25 +11,35 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from interlock._protocol.counters.layout import LISTING
+from interlock._protocol.texts import texts
+from interlock.constructs.attaching import install
+from interlock.constructs.granting import (
+    allow_items,
+    allow_key,
+    is_coordination_table,
+    key_of,
+)
+from interlock.constructs.key_patterns import (
+    COUNTERS,
+    LOCKS,
+    RECORDS,
+    RESERVED_PREFIXES,
+    checked_prefix,
+    patterns,
+)
 from interlock.constructs.metric_options import MetricOptions, metric_of
-from interlock.constructs.runtime_layer import RuntimeLayer
+from interlock.constructs.schema import LISTING_INDEX
 from interlock.metrics import NAMESPACE, Metric
 
+if TYPE_CHECKING:
+    from interlock.constructs.attaching import Target
+
 TABLE_VARIABLE = "INTERLOCK_TABLE"
-OWN_PREFIXES = frozenset({"counter#", "lock#", "once#"})
-LISTING_INDEX = "listing"  # sparse; only headers of counters are in it
 
 _CHECK = "dynamodb:ConditionCheckItem"
 _READ = ("dynamodb:BatchGetItem", "dynamodb:GetItem")
 _WRITE = ("dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
-_KEY_ACTIONS = (
-    "kms:Decrypt",
-    "kms:DescribeKey",
-    "kms:Encrypt",
-    "kms:GenerateDataKey",
-    "kms:ReEncryptFrom",
-    "kms:ReEncryptTo",
-)
 
 
 class ICoordinationTable(Construct):
@@ -40,93 +50,130 @@ class ICoordinationTable(Construct):
 
     table: dynamodb.ITable
     encryption_key: kms.IKey | None
+    is_strongly_consistent_global: bool = False
+    """Whether the table is one of several regions, written in all of them at once."""
 
     @property
     def table_name(self) -> str:
         """The table's name, as the runtime's clients take it."""
         return self.table.table_name
 
+    @property
+    def table_arn(self) -> str:
+        """The table's ARN, as clients in another region or account take it."""
+        return self.table.table_arn
+
     def grant_locks(self, grantee: iam.IGrantable, *names: str) -> iam.Grant:
         """Let a grantee take, renew, inspect and release the locks with these names.
 
         A name may end in `*` ("orders/*"); "*" alone is every lock. The permits of a semaphore go
-        with its name. Raises `ValueError` for none.
+        with its name. Raises `ValueError` for none, and for what no lock is called.
         """
         actions = (*_READ, "dynamodb:UpdateItem", _CHECK)
-        return self._grant_keys(grantee, "lock#", _with_parts(names), actions)
+        return self._grant(grantee, patterns(LOCKS, names, with_parts=True), actions)
 
     def grant_inspect_locks(self, grantee: iam.IGrantable, *names: str) -> iam.Grant:
         """Let a grantee see who holds the locks with these names, and nothing else.
 
         Names are as in `grant_locks`. Raises `ValueError` for none.
         """
-        return self._grant_keys(grantee, "lock#", names, ("dynamodb:GetItem",))
+        return self._grant(grantee, patterns(LOCKS, names), ("dynamodb:GetItem",))
 
     def grant_counters(self, grantee: iam.IGrantable, *names: str) -> iam.Grant:
-        """Let a grantee read, change and list the counters with these names.
+        """Let a grantee read and change the counters with these names.
 
-        A name may end in `*`; "*" alone is every counter. The shards and idempotency records of a
-        counter go with it. The list shows all names. Raises `ValueError` for none.
+        A name may end in `*`; "*" alone is every counter, and gives the list of them, too
+        (`grant_list_counters`). The shards and idempotency records of a counter go with it.
+        Raises `ValueError` for none, and for a table without transactions.
         """
-        self._allow(
+        self._need_transactions("counters")
+        keys = patterns(COUNTERS, names, with_parts=True)
+        if "*" in names:
+            self.grant_list_counters(grantee)
+        return self._grant(grantee, keys, (*_READ, *_WRITE, _CHECK))
+
+    def grant_list_counters(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a grantee list the names of all counters: an index has no namespaces."""
+        listed = allow_items(
+            self,
             grantee,
+            self.table,
             ("dynamodb:Query",),
-            resources=[f"{self.table.table_arn}/index/{LISTING_INDEX}"],
-            leading_keys=["counter"],
+            index=LISTING_INDEX,
+            keys=[LISTING],
         )
-        return self._grant_keys(grantee, "counter#", _with_parts(names), (*_READ, *_WRITE, _CHECK))
+        return self._with_key(grantee, listed)
 
     def grant_transactions(
-        self, grantee: iam.IGrantable, *, tables: Sequence[dynamodb.ITable] = ()
+        self,
+        grantee: iam.IGrantable,
+        *,
+        tables: Sequence[dynamodb.ITable] = (),
+        once: Sequence[str] = (),
     ) -> iam.Grant:
         """Let a grantee run transactions on these tables, exactly-once by records in this one.
 
-        The records are confined to the `once#` keys; the tables get the item actions and no other.
-        A commit that guards a lock also needs `grant_locks`.
+        The tables get the item actions and no other; a coordination table among them those on
+        items of the application's own, and on none of Interlock's. `once` names the idempotency
+        records, by what follows `once#` in their keys ("orders/*"; "*" alone is every record);
+        without it commits with an idempotency key are refused. A commit that guards a lock also
+        needs `grant_locks`.
+
+        Raises `ValueError` without tables and records, and for a table without transactions.
         """
-        for table in tables:
-            iam.Grant.add_to_principal(
-                grantee=grantee,
-                actions=["dynamodb:GetItem", *_WRITE, _CHECK],
-                resource_arns=[table.table_arn],
-            )
-            self._allow_key(grantee, table.encryption_key)
-        actions = ("dynamodb:GetItem", "dynamodb:PutItem")
-        return self._grant_keys(grantee, "once#", ("*",), actions)
+        self._need_transactions("transactions")
+        if not tables and not once:
+            raise ValueError("nothing to grant: give tables, once, or both")
+        grants = [self._grant_table(grantee, table) for table in tables]
+        if once:
+            keys = patterns(RECORDS, once, parameter="once")
+            grants.append(self._grant(grantee, keys, ("dynamodb:GetItem", "dynamodb:PutItem")))
+        return _all_of(grants)
 
     def grant_prefix(self, grantee: iam.IGrantable, prefix: str, *names: str) -> iam.Grant:
         """Let a grantee read and write an application's own items, whose keys have this prefix.
 
-        So that state which must change together with a lock can be in the same table. Raises
-        `ValueError` for a prefix of Interlock's own, one that does not end in `#`, and no names.
+        So that state which must change together with a lock can be in the same table. Names are as
+        in `grant_locks`. Raises `ValueError` for a prefix of Interlock's own, one that does not end
+        in `#`, and no names.
         """
-        if not prefix.endswith("#") or prefix in OWN_PREFIXES:
-            raise ValueError(
-                f"prefix {prefix!r} must end in '#' and be none of {sorted(OWN_PREFIXES)}"
-            )
-        return self._grant_keys(grantee, prefix, names, (*_READ, *_WRITE, _CHECK))
+        keys = patterns(checked_prefix(prefix), names)
+        return self._grant(grantee, keys, (*_READ, *_WRITE, _CHECK))
 
     def attach_to(
         self,
-        function: lambda_.Function,
+        target: "Target",
         *,
         locks: Sequence[str] = (),
         counters: Sequence[str] = (),
-        transactions_on: Sequence[dynamodb.ITable] | None = None,
+        transactions_on: Sequence[dynamodb.ITable] = (),
+        once: Sequence[str] = (),
+        variable: str = TABLE_VARIABLE,
         layer: lambda_.ILayerVersion | None = None,
     ) -> None:
-        """Give a function the runtime, the table's name in `INTERLOCK_TABLE`, and the grants.
+        """Give a target this table in an environment variable, the grants, and the runtime.
 
-        `layer` is a layer that exists (default: one for the stack, made when first needed).
+        `target` is a Lambda function, an ECS task or container definition, an instance, a launch
+        template or an Auto Scaling group that this app makes. A function gets the runtime's layer
+        (`layer` is one that exists; default: one for the stack, made when first needed); images
+        and instances bring the runtime themselves. Instances have the variable in
+        `/etc/environment`. Its value is the table's name, or its ARN where the table is in another
+        region or account; clients take either.
+
+        To attach again adds what is new. `locks`, `counters`, `transactions_on` and `once` are as
+        in the `grant_...` methods. Raises `ValueError` for a bare string among these, for another
+        table in the same `variable`, and for a target that cannot be given a variable.
         """
-        function.add_layers(layer or RuntimeLayer.of(function))
-        function.add_environment(TABLE_VARIABLE, self.table_name)
-        if locks:
-            self.grant_locks(function, *locks)
-        if counters:
-            self.grant_counters(function, *counters)
-        if transactions_on is not None:
-            self.grant_transactions(function, tables=transactions_on)
+        # All is checked before anything is changed.
+        names = {"locks": texts("locks", locks), "counters": texts("counters", counters)}
+        records = texts("once", once)
+        principal = install(target, variable, self._named_for(target), layer)
+        if names["locks"]:
+            self.grant_locks(principal, *names["locks"])
+        if names["counters"]:
+            self.grant_counters(principal, *names["counters"])
+        if transactions_on or records:
+            self.grant_transactions(principal, tables=transactions_on, once=records)
 
     def metric(self, metric: Metric, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Return a metric that the runtime reports of this table: a sum over one minute.
@@ -178,63 +225,62 @@ class ICoordinationTable(Construct):
         return self._table_metric("ConditionalCheckFailedRequests", **options)
 
     def _table_metric(self, name: str, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
-        return metric_of("AWS/DynamoDB", name, {"TableName": self.table_name}, **options)
+        here, there = Stack.of(self), self.table.env
+        place: MetricOptions = {}
+        if there.region != here.region:
+            place["region"] = there.region
+        if there.account != here.account:
+            place["account"] = there.account
+        place.update(options)
+        return metric_of("AWS/DynamoDB", name, {"TableName": self.table_name}, **place)
 
-    def _grant_keys(
-        self,
-        grantee: iam.IGrantable,
-        prefix: str,
-        names: Sequence[str],
-        actions: Sequence[str],
+    def _grant(
+        self, grantee: iam.IGrantable, keys: Sequence[str], actions: Sequence[str]
     ) -> iam.Grant:
-        if not names or not all(names):
-            raise ValueError(f"{names!r} names nothing: give names, or '*' for every {prefix}")
-        self._allow_key(grantee, self.encryption_key)
-        return self._allow(
+        granted = allow_items(self, grantee, self.table, actions, keys=keys)
+        return self._with_key(grantee, granted)
+
+    def _with_key(self, grantee: iam.IGrantable, granted: iam.Grant) -> iam.Grant:
+        of_key = allow_key(self, grantee, self.table, self.encryption_key)
+        return granted if of_key is None else _all_of([granted, of_key])
+
+    def _grant_table(self, grantee: iam.IGrantable, table: dynamodb.ITable) -> iam.Grant:
+        kept = [f"{prefix}*" for prefix in sorted(RESERVED_PREFIXES)]
+        granted = allow_items(
+            self,
             grantee,
-            actions,
-            resources=[self.table.table_arn],
-            leading_keys=[f"{prefix}{name}" for name in names],
+            table,
+            ("dynamodb:GetItem", *_WRITE, _CHECK),
+            other_keys_than=kept if self._is_coordination(table) else (),
         )
+        of_key = allow_key(self, grantee, table, key_of(table))
+        return granted if of_key is None else _all_of([granted, of_key])
 
-    def _allow(
-        self,
-        grantee: iam.IGrantable,
-        actions: Sequence[str],
-        *,
-        resources: Sequence[str],
-        leading_keys: Sequence[str],
-    ) -> iam.Grant:
-        return iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=sorted(actions),
-            resource_arns=list(resources),
-            conditions={
-                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(leading_keys)},
-                # ForAllValues also holds for a request without keys, which this refuses.
-                "Null": {"dynamodb:LeadingKeys": "false"},
-            },
-        )
-
-    def _allow_key(self, grantee: iam.IGrantable, key: kms.IKey | None) -> None:
-        """Let the grantee use a key, through DynamoDB alone."""
-        if key is None:
-            return
+    def _is_coordination(self, table: dynamodb.ITable) -> bool:
         stack = Stack.of(self)
-        iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=list(_KEY_ACTIONS),
-            resource_arns=[key.key_arn],
-            conditions={
-                "StringEquals": {"kms:ViaService": f"dynamodb.{stack.region}.{stack.url_suffix}"}
-            },
-        )
+        same = stack.resolve([table.table_arn]) == stack.resolve([self.table_arn])
+        return same or is_coordination_table(table)
+
+    def _need_transactions(self, what: str) -> None:
+        if self.is_strongly_consistent_global:
+            raise ValueError(
+                f"a strongly consistent global table has no transactions, which {what} need: "
+                "keep these in a table of one region"
+            )
+
+    def _named_for(self, target: "Target") -> str:
+        """Return the table as a client of this target has to name it."""
+        here, there = Stack.of(target), self.table.env
+        at_home = (here.region, here.account) == (there.region, there.account)
+        return self.table_name if at_home else self.table_arn
 
 
-def _with_parts(names: Sequence[str]) -> tuple[str, ...]:
-    """Return patterns for the items of these names, and for what belongs to each."""
-    return tuple(
-        pattern
-        for name in names
-        for pattern in ((name,) if not name or name.endswith("*") else (name, f"{name}#*"))
-    )
+def _all_of(grants: Sequence[iam.Grant]) -> iam.Grant:
+    """Return the one that failed, or else all of them as one."""
+    for each in grants:
+        if not each.success:
+            return each
+    first, *others = grants
+    for each in others:
+        first = first.combine(each)
+    return first

@@ -7,6 +7,7 @@ from aws_cdk import aws_autoscaling as autoscaling
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from interlock._protocol.texts import texts
 from interlock.constructs.icoordination_table import ICoordinationTable
 
 
@@ -18,7 +19,8 @@ class LeaderElectedService(Construct):
     read and write in the same table, so that the leader can change them under the lock's guard.
 
     Raises `ValueError` for an election's name that is empty or ends in "*" (that would be a
-    namespace, in which two could lead), and for a prefix that `grant_prefix` refuses.
+    namespace, in which two could lead), for a prefix that `grant_prefix` refuses, and for a group
+    whose role is not known.
     """
 
     grant: iam.Grant
@@ -37,7 +39,13 @@ class LeaderElectedService(Construct):
         super().__init__(scope, construct_id)
         if not Token.is_unresolved(election) and (not election or election.endswith("*")):
             raise ValueError(f"election is {election!r}: give the name of one lock")
+        if isinstance(group.grant_principal, iam.UnknownPrincipal):
+            raise ValueError(  # noqa: TRY004 - of all groups it is the value that is wrong
+                f"{group.node.path} is imported, and its role is not known: "
+                "grant_locks to that role instead"
+            )
+        prefixes = texts("state", state)
         self.election = election
         self.grant = table.grant_locks(group, election)
-        for prefix in state:
+        for prefix in prefixes:
             self.grant = self.grant.combine(table.grant_prefix(group, prefix, "*"))

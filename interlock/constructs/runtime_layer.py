@@ -1,5 +1,6 @@
 """The Lambda layer that carries the runtime, bundled without Docker."""
 
+import re
 import shutil
 from collections.abc import Sequence
 from importlib import metadata
@@ -11,10 +12,23 @@ from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling,
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from interlock._protocol.texts import texts
+
 _PACKAGE = Path(__file__).resolve().parent.parent
 # Constructs are for the machine that deploys; the runtime never imports them.
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "constructs", "*.pyc")
 _NO_IMAGE = "interlock-is-bundled-without-docker"
+
+
+_RUNTIME = re.compile(r"PYTHON_3_(\d+)")
+_LEAST_MINOR = 11  # requires-python
+
+
+def runtimes() -> list[lambda_.Runtime]:
+    """Return all of Lambda's Python runtimes that CDK knows and Interlock runs on."""
+    found = (_RUNTIME.fullmatch(name) for name in dir(lambda_.Runtime))
+    minors = sorted(int(match[1]) for match in found if match)
+    return [getattr(lambda_.Runtime, f"PYTHON_3_{n}") for n in minors if n >= _LEAST_MINOR]
 
 
 class RuntimeLayer(lambda_.LayerVersion):
@@ -36,7 +50,7 @@ class RuntimeLayer(lambda_.LayerVersion):
         distributions: Sequence[str] = (),
         description: str = "interlock: locks, transactions, counters and signatures",
     ) -> None:
-        bundling = _InstalledPackages(distributions)
+        bundling = _InstalledPackages(texts("distributions", distributions))
         super().__init__(
             scope,
             construct_id,
@@ -49,11 +63,7 @@ class RuntimeLayer(lambda_.LayerVersion):
                     local=cast("ILocalBundling", bundling),
                 ),
             ),
-            compatible_runtimes=[
-                lambda_.Runtime.PYTHON_3_11,
-                lambda_.Runtime.PYTHON_3_12,
-                lambda_.Runtime.PYTHON_3_13,
-            ],
+            compatible_runtimes=runtimes(),
             compatible_architectures=[lambda_.Architecture.ARM_64, lambda_.Architecture.X86_64],
         )
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Self, Unpack
 
-from aws_cdk import Duration, Names, RemovalPolicy, Token
+from aws_cdk import Duration, Names, RemovalPolicy
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -11,9 +11,11 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_signer as signer
 from constructs import Construct
 
+from interlock._protocol.texts import texts
 from interlock.constructs.metric_options import MetricOptions, metric_of
 from interlock.metrics import NAMESPACE, Metric
 
+_ALIAS = "alias/"
 _MAX_ALIAS_LENGTH = 200  # KMS allows 256, "alias/" included
 
 _SIGNING_ALGORITHMS = {
@@ -57,6 +59,7 @@ class _RotatingKey(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._use(key_spec)
+        versions = texts("versions", versions)
         if not versions or len(set(versions)) != len(versions):
             raise ValueError(f"versions are at least one, and distinct; got {list(versions)}")
         current = current or versions[-1]
@@ -78,7 +81,7 @@ class _RotatingKey(Construct):
         name = alias_name or Names.unique_resource_name(
             self, max_length=_MAX_ALIAS_LENGTH, separator="-"
         )
-        alias = kms.Alias(self, "Alias", alias_name=f"alias/{name}", target_key=self.key)
+        alias = kms.Alias(self, "Alias", alias_name=_full_alias(name), target_key=self.key)
         # A deleted alias is no loss to what was signed, but a retained one blocks the next deploy.
         alias.apply_removal_policy(RemovalPolicy.DESTROY)
         self.alias = alias
@@ -98,13 +101,11 @@ class _RotatingKey(Construct):
     ) -> Self:
         if not keys:
             raise ValueError("keys is empty: give the key in use, then those that still verify")
-        if not Token.is_unresolved(alias_name) and not alias_name.startswith("alias/"):
-            raise ValueError(f"alias_name is {alias_name!r}; give it as KMS has it, alias/...")
         imported = cls.__new__(cls)
         Construct.__init__(imported, scope, construct_id)
         imported._use(key_spec)  # noqa: SLF001 - of this class
         imported.key, imported.keys = keys[0], list(keys)
-        imported.alias = kms.Alias.from_alias_name(imported, "Alias", alias_name)
+        imported.alias = kms.Alias.from_alias_name(imported, "Alias", _full_alias(alias_name))
         return imported
 
     @property
@@ -135,6 +136,14 @@ class _RotatingKey(Construct):
             resource_arns=self.key_arns,
             conditions=conditions,
         )
+
+
+def _full_alias(name: str) -> str:
+    """Return an alias name as KMS has it, given with or without "alias/"."""
+    whole = name if name.startswith(_ALIAS) else f"{_ALIAS}{name}"
+    if whole == _ALIAS:
+        raise ValueError("alias_name is empty: give a name, alias/...")
+    return whole
 
 
 class SigningKey(_RotatingKey):
@@ -180,7 +189,7 @@ class SigningKey(_RotatingKey):
         alias_name: str,
         key_spec: kms.KeySpec = kms.KeySpec.ECC_NIST_P256,
     ) -> Self:
-        """Use keys that exist: the one in use, which `alias_name` ("alias/...") names, then others.
+        """Use keys that exist: the one in use, which `alias_name` names, then others.
 
         `key_spec` is that of all of them. Grants are made to the grantee alone: the keys' policies
         must leave that to IAM, as CDK's do. Raises `ValueError` without a key.

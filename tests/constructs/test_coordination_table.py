@@ -5,7 +5,6 @@ import pytest
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk.assertions import Match, Template
 
 from interlock.constructs import CoordinationTable
@@ -99,24 +98,51 @@ def test_who_may_look_at_locks_may_not_take_one(stack):
 
 def test_a_counter_comes_with_its_shards_and_records_and_not_with_its_namesake(stack):
     CoordinationTable(stack, "Table").grant_counters(role_in(stack), "visits", "shop-*")
-    listing, items = on_items(stack)
-    assert leading_keys(listing) == ["counter"]
-    assert listing["Action"] == "dynamodb:Query"
+    (items,) = on_items(stack)
     assert leading_keys(items) == ["counter#visits", "counter#visits#*", "counter#shop-*"]
 
 
-def test_transactions_reach_these_tables_and_their_records_alone(stack):
+def test_the_list_of_all_counters_comes_with_all_counters_or_by_itself(stack):
+    table = CoordinationTable(stack, "Table")
+    table.grant_counters(role_in(stack), "*")
+    table.grant_list_counters(iam.Role(stack, "Reader", assumed_by=iam.AnyPrincipal()))
+    policies = Template.from_stack(stack).find_resources("AWS::IAM::Policy").values()
+    listing = [
+        statement
+        for policy in policies
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Action"] == "dynamodb:Query"
+    ]
+    assert len(listing) == 2
+    assert all(leading_keys(statement) == ["counter"] for statement in listing)
+
+
+def test_transactions_reach_these_tables_and_these_records_alone(stack):
     accounts = dynamodb.TableV2(
         stack,
         "Accounts",
         partition_key=dynamodb.Attribute(name="id", type=dynamodb.AttributeType.STRING),
     )
     table = CoordinationTable(stack, "Table")
-    table.grant_transactions(role_in(stack), tables=[accounts])
+    table.grant_transactions(role_in(stack), tables=[accounts], once=["orders/*"])
     on_accounts, records = on_items(stack)
     assert stack.resolve(accounts.table_arn) == on_accounts["Resource"]
-    assert leading_keys(records) == ["once#*"]
+    assert leading_keys(records) == ["once#orders/*"]
     assert not any("*" in action for s in on_items(stack) for action in _listed(s["Action"]))
+
+
+def test_transactions_on_a_coordination_table_spare_what_is_interlocks_own(stack):
+    table, other = (CoordinationTable(stack, name) for name in ("Table", "Other"))
+    table.grant_transactions(role_in(stack), tables=[table.table, other.table])
+    for statement in on_items(stack):
+        spared = statement["Condition"]["ForAllValues:StringNotLike"]["dynamodb:LeadingKeys"]
+        assert {"lock#*", "counter#*", "once#*"} <= set(spared)
+        assert statement["Condition"]["Null"] == {"dynamodb:LeadingKeys": "false"}
+
+
+def test_a_grant_of_no_transactions_is_refused(stack):
+    with pytest.raises(ValueError, match="nothing to grant"):
+        CoordinationTable(stack, "Table").grant_transactions(role_in(stack))
 
 
 def test_the_key_is_for_use_through_dynamodb_alone(stack):
@@ -132,9 +158,15 @@ def test_a_grant_on_nothing_is_refused(stack, names):
         CoordinationTable(stack, "Table").grant_locks(role_in(stack), *names)
 
 
-@pytest.mark.parametrize("prefix", ["lock#", "counter#", "once#", "history"])
-def test_an_applications_prefix_is_its_own(stack, prefix):
-    with pytest.raises(ValueError, match="must end in '#'"):
+@pytest.mark.parametrize(
+    ("prefix", "says"),
+    [
+        *((own, "Interlock's own") for own in ("lock#", "counter#seats#", "once#", "lock#orders#")),
+        *((odd, "ends in '#'") for odd in ("history", "#", "*#", "?ock#", "${x}#", "")),
+    ],
+)
+def test_an_applications_prefix_is_its_own(stack, prefix, says):
+    with pytest.raises(ValueError, match=says):
         CoordinationTable(stack, "Table").grant_prefix(role_in(stack), prefix, "*")
 
 
@@ -145,36 +177,6 @@ def test_a_table_that_exists_is_used_and_none_is_made(stack):
     assert table.table_name == "coordination"
     with pytest.raises(ValueError, match="table_name is empty"):
         CoordinationTable.from_table_name(stack, "Empty", "")
-
-
-def test_from_table_takes_the_tables_own_key():
-    here = cdk.Environment(account="111122223333", region="eu-central-1")
-    stack = cdk.Stack(cdk.App(), "Stack", env=here)
-    mine = CoordinationTable(stack, "Mine")
-    assert CoordinationTable.from_table(stack, "Again", table=mine.table).encryption_key is not None
-
-
-def test_attach_to_gives_layer_variable_and_grants_in_one_statement(stack):
-    function = lambda_.Function(
-        stack,
-        "Function",
-        runtime=lambda_.Runtime.PYTHON_3_13,
-        handler="index.handler",
-        code=lambda_.Code.from_inline("def handler(event, context): ..."),
-    )
-    table = CoordinationTable(stack, "Table")
-    table.attach_to(function, locks=["orders/*"], counters=["visits"], transactions_on=[])
-    template = Template.from_stack(stack)
-    template.resource_count_is("AWS::Lambda::LayerVersion", 1)
-    template.has_resource_properties(
-        "AWS::Lambda::Function",
-        {
-            "Environment": {
-                "Variables": {"INTERLOCK_TABLE": stack.resolve(table.table_name)},
-            },
-            "Layers": [Match.any_value()],
-        },
-    )
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def bundle(outdir: Path, **props) -> Path:
 def test_layer_holds_the_runtime_alone(tmp_path):
     python = bundle(tmp_path) / "python"
     assert (python / "interlock" / "py.typed").exists()
-    assert (python / "interlock" / "_drivers" / "boto3.py").exists()
+    assert (python / "interlock" / "_drivers" / "blocking" / "driver.py").exists()
     assert not (python / "interlock" / "constructs").exists()
     assert not list(python.rglob("__pycache__"))
     assert [path.name for path in python.iterdir()] == ["interlock"]

@@ -9,6 +9,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk.assertions import Match, Template
 
 from interlock.constructs import CodeSigning, MacKey, SigningKey
+from interlock.errors import InvalidValue
 
 
 @pytest.fixture
@@ -145,12 +146,27 @@ def test_keys_that_exist_are_used(stack, role):
 @pytest.mark.parametrize("kind", [SigningKey, MacKey])
 @pytest.mark.parametrize(
     ("ids", "alias", "says"),
-    [([], "alias/a", "keys is empty"), (["k"], "a", r"alias_name is 'a'; give it as KMS has it")],
+    [([], "alias/a", "keys is empty"), (["k"], "", "alias_name is empty")],
 )
 def test_keys_that_cannot_be_used_are_refused(stack, kind, ids, alias, says):
     keys = [kms.Key.from_key_arn(stack, i, f"arn:aws:kms:eu-west-1:1:key/{i}") for i in ids]
     with pytest.raises(ValueError, match=says):
         kind.from_keys(stack, "Receipts", *keys, alias_name=alias)
+
+
+@pytest.mark.parametrize("name", ["receipts", "alias/receipts"])
+def test_an_alias_is_named_with_or_without_its_prefix(stack, name):
+    key = SigningKey(stack, "Receipts", alias_name=name)
+    (alias,) = Template.from_stack(stack).find_resources("AWS::KMS::Alias").values()
+    assert alias["Properties"]["AliasName"] == "alias/receipts"
+    again = SigningKey.from_keys(stack, "Again", key.key, alias_name=name)
+    assert again.alias.alias_name == "alias/receipts"
+
+
+@pytest.mark.parametrize("kind", [SigningKey, MacKey])
+def test_versions_given_as_one_text_are_refused(stack, kind):
+    with pytest.raises(InvalidValue, match=r"write versions=\['12'\]"):
+        kind(stack, "Receipts", versions="12")
 
 
 def test_metrics_are_the_keys_own(stack):

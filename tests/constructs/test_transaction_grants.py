@@ -67,7 +67,7 @@ def granted():
         partition_key=dynamodb.Attribute(name="id", type=dynamodb.AttributeType.STRING),
     )
     role = iam.Role(stack, "Role", assumed_by=iam.AnyPrincipal())
-    CoordinationTable(stack, "Table").grant_transactions(role, tables=[accounts])
+    CoordinationTable(stack, "Table").grant_transactions(role, tables=[accounts], once=["*"])
     (policy,) = Template.from_stack(stack).find_resources("AWS::IAM::Policy").values()
     actions = set()
     for statement in policy["Properties"]["PolicyDocument"]["Statement"]:

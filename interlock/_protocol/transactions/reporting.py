@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from interlock.metrics import Metric, Metrics
+from interlock.metrics import Metric, Metrics, table_label
 
 _log = logging.getLogger("interlock")
 
@@ -54,7 +54,7 @@ class Audience:
                     Metric.TRANSACTION_TIME: report.seconds * 1000,
                     Metric.CONDITIONS_REFUSED: int(report.condition_refused),
                 }
-                self.metrics.record(values, {"Table": self.table})
+                self.metrics.record(values, {"Table": table_label(self.table)})
             if self.on_finish is not None:
                 self.on_finish(report)
         except Exception:  # noqa: BLE001 - the application's code, which may raise anything

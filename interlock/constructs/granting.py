@@ -1,0 +1,133 @@
+"""Statements of IAM on both sides of a grant: the principal's, and the owner's across accounts.
+
+Across accounts both have to allow: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from aws_cdk import Annotations, Stack, Token
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+_KEY_ACTIONS = (
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
+_LEADING_KEYS = "dynamodb:LeadingKeys"
+_OTHER_SIDE = "interlock:ownerMustGrant"
+# Coordination tables, and their keys: a table whose region is unknown does not know its own.
+_KEYS: WeakKeyDictionary[dynamodb.ITable, kms.IKey | None] = WeakKeyDictionary()
+
+
+def note_coordination_table(table: dynamodb.ITable, key: kms.IKey | None) -> None:
+    """Note that a table is a coordination table, and its key."""
+    _KEYS[table] = key
+
+
+def is_coordination_table(table: dynamodb.ITable) -> bool:
+    """Whether a table was noted as a coordination table."""
+    return table in _KEYS
+
+
+def key_of(table: dynamodb.ITable) -> kms.IKey | None:
+    """Return the customer-managed key of a table, where it is known."""
+    return _KEYS.get(table) or table.encryption_key
+
+
+def allow_items(
+    scope: Construct,
+    grantee: iam.IGrantable,
+    table: dynamodb.ITable,
+    actions: Sequence[str],
+    *,
+    index: str | None = None,
+    keys: Sequence[str] = (),
+    other_keys_than: Sequence[str] = (),
+) -> iam.Grant:
+    """Allow actions on items of a table, or of its index.
+
+    They are confined to the patterns `keys` of partition keys, or to keys other than some; without
+    either, they are not confined.
+    """
+    conditions: dict[str, Any] = {}
+    if keys:
+        conditions["ForAllValues:StringLike"] = {_LEADING_KEYS: list(keys)}
+    if other_keys_than:
+        conditions["ForAllValues:StringNotLike"] = {_LEADING_KEYS: list(other_keys_than)}
+    if conditions:
+        # ForAllValues also holds for a request without keys, which this refuses.
+        conditions["Null"] = {_LEADING_KEYS: "false"}
+    arn = table.table_arn if index is None else f"{table.table_arn}/index/{index}"
+    owned = table if isinstance(table, dynamodb.TableV2 | dynamodb.Table) else None
+    statement = _Statement(arn, sorted(actions), conditions)
+    return _allow(scope, grantee, statement, table.env.account, owned)
+
+
+def allow_key(
+    scope: Construct, grantee: iam.IGrantable, table: dynamodb.ITable, key: kms.IKey | None
+) -> iam.Grant | None:
+    """Allow to use a table's key, through DynamoDB in the table's region alone."""
+    if key is None:
+        return None
+    via = f"dynamodb.{table.env.region}.{Stack.of(scope).url_suffix}"
+    statement = _Statement(
+        key.key_arn, list(_KEY_ACTIONS), {"StringEquals": {"kms:ViaService": via}}
+    )
+    owned = key if isinstance(key, kms.Key) else None
+    return _allow(scope, grantee, statement, key.env.account, owned)
+
+
+@dataclass(frozen=True)
+class _Statement:
+    arn: str
+    actions: list[str]
+    conditions: dict[str, Any]
+
+
+def _allow(
+    scope: Construct,
+    grantee: iam.IGrantable,
+    statement: _Statement,
+    account: str,
+    owned: dynamodb.TableV2 | dynamodb.Table | kms.Key | None,
+) -> iam.Grant:
+    """Write a statement to the grantee's policy, and across accounts to the resource's own."""
+    grant = iam.Grant.add_to_principal(
+        grantee=grantee,
+        actions=statement.actions,
+        resource_arns=[statement.arn],
+        conditions=statement.conditions,
+    )
+    if not _in_another_account(grantee, account):
+        return grant
+    theirs = iam.PolicyStatement(
+        principals=[grantee.grant_principal],
+        actions=statement.actions,
+        resources=["*"],  # in a resource's own policy: this resource
+        conditions=statement.conditions,
+    )
+    if owned is not None:
+        owned.add_to_resource_policy(theirs)
+        return grant
+    text = json.dumps(Stack.of(scope).resolve(theirs.to_json()))
+    missing = f"{statement.arn} is another account's, whose policy of it must have {text}"
+    Annotations.of(scope).add_warning_v2(_OTHER_SIDE, missing)
+    # Half of a grant is none: `success` is False, and `assert_success` raises.
+    return iam.Grant.drop(grantee, missing)
+
+
+def _in_another_account(grantee: iam.IGrantable, account: str) -> bool:
+    theirs = grantee.grant_principal.principal_account
+    if theirs is None or Token.is_unresolved(theirs) or Token.is_unresolved(account):
+        return False
+    return theirs != account

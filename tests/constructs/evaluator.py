@@ -1,0 +1,110 @@
+"""IAM's evaluation of requests to DynamoDB, as far as grants of tables use it.
+
+Identity policies of one principal: an explicit denial wins, else one statement must allow. Sources:
+- logic: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+- operators, and ForAllValues, which holds for a key that is absent:
+  https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
+- which actions a transaction takes, each for its item:
+  https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
+- LeadingKeys: the partition keys of the items that a request names; absent for a Scan and for
+  PartiQL without a key:
+  https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+LEADING_KEYS = "dynamodb:LeadingKeys"
+_PARTS = re.compile(r"\$\{([*?$])\}|([*?])|([^*?$]+|\$)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One action on one resource; `keys` are its items' partition keys, None where it has none."""
+
+    action: str
+    resource: str
+    keys: tuple[str, ...] | None = None
+
+
+def allowed(statements: Sequence[Mapping[str, Any]], request: Request) -> bool:
+    """Whether these statements of a principal allow a request."""
+    effects = {s["Effect"] for s in statements if _applies(s, request)}
+    return "Allow" in effects and "Deny" not in effects
+
+
+def like(text: str, pattern: str) -> bool:
+    """Whether IAM's StringLike holds: `*` and `?` are wildcards, `${*}` and so on themselves."""
+    expression = "".join(
+        re.escape(escaped or literal) if not wild else {"*": ".*", "?": "."}[wild]
+        for escaped, wild, literal in _PARTS.findall(pattern)
+    )
+    return re.fullmatch(expression, text, re.DOTALL) is not None
+
+
+def requests(table: str, operation: str, params: Mapping[str, Any]) -> Iterator[Request]:
+    """Yield what IAM is asked for one call of DynamoDB's API; `params` are as boto3 has them."""
+    match operation:
+        case "TransactWriteItems" | "TransactGetItems":
+            for action in params["TransactItems"]:
+                ((kind, body),) = action.items()
+                name = {"Get": "GetItem", "ConditionCheck": "ConditionCheckItem"}.get(
+                    kind, f"{kind}Item"
+                )
+                yield _on_item(table, name, body)
+        case "BatchGetItem":
+            for body in params["RequestItems"].values():
+                keys = tuple(key["pk"]["S"] for key in body["Keys"])
+                yield Request("dynamodb:BatchGetItem", table, keys)
+        case "BatchWriteItem":
+            for writes in params["RequestItems"].values():
+                bodies = [next(iter(write.values())) for write in writes]
+                keys = tuple((b.get("Key") or b["Item"])["pk"]["S"] for b in bodies)
+                yield Request("dynamodb:BatchWriteItem", table, keys)
+        case "Query":
+            index = params.get("IndexName")
+            (key,) = params["ExpressionAttributeValues"].values()
+            yield Request(
+                "dynamodb:Query", f"{table}/index/{index}" if index else table, (key["S"],)
+            )
+        case "Scan" | "ExecuteStatement":
+            name = {"Scan": "Scan", "ExecuteStatement": "PartiQLSelect"}[operation]
+            yield Request(f"dynamodb:{name}", table)
+        case _:
+            yield _on_item(table, operation, params)
+
+
+def _on_item(table: str, operation: str, params: Mapping[str, Any]) -> Request:
+    key = params.get("Key") or params["Item"]
+    return Request(f"dynamodb:{operation}", table, (key["pk"]["S"],))
+
+
+def _applies(statement: Mapping[str, Any], request: Request) -> bool:
+    return (
+        any(like(request.action.lower(), each.lower()) for each in _listed(statement["Action"]))
+        and any(like(request.resource, each) for each in _listed(statement["Resource"]))
+        and all(
+            _holds(operator, values, request)
+            for operator, values in statement.get("Condition", {}).items()
+        )
+    )
+
+
+def _holds(operator: str, values: Mapping[str, Any], request: Request) -> bool:
+    ((key, wanted),) = values.items()
+    found = request.keys if key == LEADING_KEYS else None
+    patterns = _listed(wanted)
+    match operator:
+        case "ForAllValues:StringLike":
+            return all(any(like(each, p) for p in patterns) for each in found or ())
+        case "ForAllValues:StringNotLike":
+            return all(not any(like(each, p) for p in patterns) for each in found or ())
+        case "Null":
+            return (found is None) is (patterns == ["true"])
+    raise NotImplementedError(f"condition {operator} on {key}")
+
+
+def _listed(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,176 @@
+"""A table's region, account and key are its own, whichever stack grants or imports it."""
+
+import json
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk.assertions import Annotations, Match, Template
+
+from interlock.constructs import CoordinationTable
+
+HERE = cdk.Environment(account="111111111111", region="us-east-1")
+THERE = cdk.Environment(account="222222222222", region="eu-west-1")
+FAR_ARN = "arn:aws:dynamodb:eu-west-1:222222222222:table/ours"
+FAR_KEY = "arn:aws:kms:eu-west-1:222222222222:key/11111111-2222-3333-4444-555555555555"
+WEAK = {"@aws-cdk/core:defaultCrossStackReferences": "weak", "aws:cdk:bundling-stacks": []}
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setenv("CDK_VALIDATION", "false")
+
+
+@pytest.fixture
+def app():
+    return cdk.App(context=WEAK)
+
+
+def role_in(stack, **props):
+    return iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"), **props)
+
+
+def function_in(stack):
+    return lambda_.Function(
+        stack,
+        "Function",
+        runtime=lambda_.Runtime.PYTHON_3_13,
+        handler="index.handler",
+        code=lambda_.Code.from_inline("def handler(event, context): ..."),
+    )
+
+
+def statements(stack):
+    return [
+        statement
+        for policy in Template.from_stack(stack).find_resources("AWS::IAM::Policy").values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+    ]
+
+
+def on_keys(stack):
+    return [s for s in statements(stack) if "kms:Decrypt" in s["Action"]]
+
+
+def variable(stack):
+    (function,) = Template.from_stack(stack).find_resources("AWS::Lambda::Function").values()
+    return function["Properties"]["Environment"]["Variables"]["INTERLOCK_TABLE"]
+
+
+def test_the_key_is_used_through_dynamodb_in_the_tables_region(app):
+    stack = cdk.Stack(app, "Stack", env=HERE)
+    key = kms.Key.from_key_arn(stack, "Key", FAR_KEY)
+    table = CoordinationTable.from_table_arn(stack, "Table", FAR_ARN, encryption_key=key)
+    table.grant_locks(role_in(stack), "a")
+    (statement,) = on_keys(stack)
+    assert "dynamodb.eu-west-1." in json.dumps(statement["Condition"])
+    assert statement["Resource"] == FAR_KEY
+
+
+@pytest.mark.parametrize(
+    ("arn", "given"),
+    [
+        (FAR_ARN, FAR_ARN),
+        ("arn:aws:dynamodb:us-east-1:222222222222:table/ours", None),
+        ("arn:aws:dynamodb:eu-west-1:111111111111:table/ours", None),
+        ("arn:aws:dynamodb:us-east-1:111111111111:table/ours", "ours"),
+    ],
+)
+def test_a_client_elsewhere_is_given_the_arn(app, arn, given):
+    stack = cdk.Stack(app, "Stack", env=HERE)
+    CoordinationTable.from_table_arn(stack, "Table", arn).attach_to(function_in(stack))
+    assert variable(stack) == (given or arn)
+
+
+def test_a_stack_of_another_region_is_elsewhere(app):
+    home, away = (cdk.Stack(app, f"In{n}", env=env) for n, env in enumerate((HERE, THERE)))
+    table = CoordinationTable(home, "Table", table_name="ours")
+    table.attach_to(function_in(away))
+    assert variable(away)["Fn::Join"][1][-1].endswith(":table/ours")
+
+
+@pytest.mark.parametrize("env", [HERE, None])
+def test_the_key_travels_with_the_table(app, env):
+    """In a stack of no region CDK itself does not know it."""
+    stack = cdk.Stack(app, "Stack", env=env)
+    table = CoordinationTable(stack, "Table")
+    again = CoordinationTable.from_table(stack, "Again", table=table.table)
+    assert again.encryption_key is table.encryption_key
+    other = CoordinationTable(stack, "Other")
+    other.grant_transactions(role_in(stack), tables=[table.table])
+    (statement,) = on_keys(stack)
+    assert statement["Resource"] == stack.resolve(table.encryption_key.key_arn)
+
+
+def test_across_accounts_both_sides_are_written(app):
+    home = cdk.Stack(app, "Home", env=HERE)
+    away = cdk.Stack(app, "Away", env=cdk.Environment(account=THERE.account, region=HERE.region))
+    table = CoordinationTable(home, "Table")
+    grant = table.grant_locks(role_in(away, role_name="fixed"), "a")
+    assert grant.success
+    template = Template.from_stack(home)
+    (made,) = template.find_resources("AWS::DynamoDB::GlobalTable").values()
+    (on_table,) = made["Properties"]["Replicas"][0]["ResourcePolicy"]["PolicyDocument"]["Statement"]
+    (on_role, _) = statements(away)
+    assert on_table["Action"] == on_role["Action"]
+    assert on_table["Condition"] == on_role["Condition"]  # as narrow as the role's own
+    assert "222222222222:role/fixed" in json.dumps(on_table["Principal"])
+    (key,) = template.find_resources("AWS::KMS::Key").values()
+    _, for_role = key["Properties"]["KeyPolicy"]["Statement"]
+    assert "222222222222:role/fixed" in json.dumps(for_role["Principal"])
+    assert "kms:ViaService" in for_role["Condition"]["StringEquals"]
+
+
+def test_half_a_grant_is_none_and_says_what_is_missing(app):
+    stack = cdk.Stack(app, "Stack", env=HERE)
+    table = CoordinationTable.from_table_arn(stack, "Table", FAR_ARN)
+    grant = table.grant_locks(role_in(stack), "a")
+    assert not grant.success
+    assert len(statements(stack)) == 1  # this account's half
+    Annotations.from_stack(stack).has_warning("*", Match.string_like_regexp("lock#a"))
+    with pytest.raises(RuntimeError, match="could not be added"):
+        grant.assert_success()
+
+
+@pytest.mark.parametrize("arn", ["ours", "arn:aws:s3:::bucket", ""])
+def test_what_is_no_arn_of_a_table_is_refused(app, arn):
+    with pytest.raises(ValueError, match="table_arn is"):
+        CoordinationTable.from_table_arn(cdk.Stack(app, "Stack"), "Table", arn)
+
+
+def global_table(stack, **props):
+    return dynamodb.TableV2(
+        stack,
+        "Global",
+        partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
+        time_to_live_attribute="expires",
+        global_secondary_indexes=[
+            dynamodb.GlobalSecondaryIndexPropsV2(
+                index_name="listing",
+                partition_key=dynamodb.Attribute(
+                    name="listing", type=dynamodb.AttributeType.STRING
+                ),
+                sort_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
+            )
+        ],
+        **props,
+    )
+
+
+def test_a_replica_that_may_be_behind_is_refused(app):
+    stack = cdk.Stack(app, "Stack", env=HERE)
+    table = global_table(stack, replicas=[dynamodb.ReplicaTableProps(region="eu-west-1")])
+    with pytest.raises(ValueError, match="two could hold one lock"):
+        CoordinationTable.from_table(stack, "Table", table=table.replica("eu-west-1"))
+    CoordinationTable.from_table(stack, "Home", table=table)
+
+
+def test_metrics_of_dynamodb_are_where_the_table_is(app):
+    stack = cdk.Stack(app, "Stack", env=HERE)
+    table = CoordinationTable.from_table_arn(stack, "Table", FAR_ARN)
+    metric = table.metric_read_throttle_events()
+    assert (metric.region, metric.account) == ("eu-west-1", "222222222222")
+    assert table.metric_locks_lost().region is None  # where the client runs

@@ -1,0 +1,133 @@
+"""A tenant reaches its own items by the API calls that the library makes, and no other's by any."""
+
+import itertools
+
+import aws_cdk as cdk
+import boto3
+import pytest
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk.assertions import Template
+
+from interlock.constructs import CoordinationTable
+from tests.constructs.evaluator import Request, allowed, requests
+
+TABLE = "coordination"
+INDEX = f"{TABLE}/index/listing"
+OWN = [
+    "lock#orders/42",
+    "lock#orders/42#3",  # a permit of a semaphore
+    "counter#orders/visits",
+    "counter#orders/visits#7",
+    "counter#orders/visits#once#k",
+    "once#orders/k",
+    "orders#state",
+]
+FOREIGN = [
+    "lock#carriers/42",
+    "lock#carriers/42#3",
+    "lock#orders",  # a namesake, and one that begins alike
+    "lock#orders-archive/42",
+    "lock#Orders/42",
+    "lock#",
+    "counter#carriers/visits",
+    "counter#carriers/visits#7",
+    "counter#carriers/visits#once#k",
+    "counter#orders",
+    "once#carriers/k",
+    "limit#carriers/rate",
+    "limit#orders/rate",  # not granted
+    "saga#carriers",
+    "tx#carriers",
+    "carriers#state",
+    "orders/42",
+    "lock#orders${*}",
+    "*",
+    "",
+]
+
+
+def every_action():
+    """Return the IAM actions of all that DynamoDB does, and of its SQL."""
+    model = boto3.client("dynamodb", region_name="us-east-1").meta.service_model
+    sql = {f"PartiQL{verb}" for verb in ("Select", "Insert", "Update", "Delete")}
+    return sorted(
+        f"dynamodb:{name}" for name in {*model.operation_names, *sql, "ConditionCheckItem"}
+    )
+
+
+ACTIONS = every_action()
+
+
+@pytest.fixture(scope="module")
+def tenant():
+    """Return the statements of the tenant's role, with the table's ARN as `TABLE`."""
+    stack = cdk.Stack(cdk.App(), "Stack")
+    role = iam.Role(stack, "Role", assumed_by=iam.AnyPrincipal())
+    table = CoordinationTable(stack, "Table")
+    accounts = dynamodb.TableV2(
+        stack,
+        "Accounts",
+        partition_key=dynamodb.Attribute(name="id", type=dynamodb.AttributeType.STRING),
+    )
+    table.grant_locks(role, "orders/*")
+    table.grant_counters(role, "orders/*")
+    table.grant_transactions(role, tables=[accounts], once=["orders/*"])
+    table.grant_prefix(role, "orders#", "*")
+    (policy,) = Template.from_stack(stack).find_resources("AWS::IAM::Policy").values()
+    names = {
+        str(stack.resolve([table.table_arn])[0]): TABLE,
+        str(stack.resolve([accounts.table_arn])[0]): "accounts",
+    }
+    return [
+        {**statement, "Resource": names.get(str(statement["Resource"]), str(statement["Resource"]))}
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if "ViaService" not in str(statement)
+    ]
+
+
+@pytest.mark.parametrize("key", FOREIGN)
+def test_no_action_reaches_another_tenants_item(tenant, key):
+    for action, resource in itertools.product(ACTIONS, (TABLE, INDEX, f"{TABLE}/stream/1")):
+        assert not allowed(tenant, Request(action, resource, (key,))), action
+
+
+@pytest.mark.parametrize("key", FOREIGN)
+def test_an_own_item_beside_it_opens_no_door(tenant, key):
+    """One request may name many items, and each is asked about."""
+    for action, own in itertools.product(ACTIONS, OWN):
+        assert not allowed(tenant, Request(action, TABLE, (own, key))), action
+
+
+@pytest.mark.parametrize("resource", [TABLE, INDEX, f"{TABLE}/stream/1", f"{TABLE}/backup/1"])
+def test_nothing_is_done_without_naming_an_item(tenant, resource):
+    """Scans, statements of SQL without a key, exports, streams, and all that administers."""
+    for action in ACTIONS:
+        assert not allowed(tenant, Request(action, resource)), action
+
+
+def test_the_list_of_all_names_is_not_a_tenants(tenant):
+    assert not allowed(tenant, Request("dynamodb:Query", INDEX, ("counter",)))
+
+
+@pytest.mark.parametrize("key", OWN)
+def test_its_own_items_are_read_and_written(tenant, key):
+    assert allowed(tenant, Request("dynamodb:GetItem", TABLE, (key,)))
+    write = "PutItem" if key.startswith("once#") else "UpdateItem"
+    assert allowed(tenant, Request(f"dynamodb:{write}", TABLE, (key,)))
+
+
+@pytest.mark.parametrize("operation", ["TransactWriteItems", "BatchWriteItem", "PutItem"])
+def test_a_write_among_ones_own_is_asked_about_by_itself(tenant, operation):
+    """The evaluator takes calls apart as IAM does; what is refused is so for its key alone."""
+    item = {"pk": {"S": "lock#carriers/42"}}
+    params = {
+        "TransactWriteItems": {"TransactItems": [{"Put": {"Item": item}}]},
+        "BatchWriteItem": {"RequestItems": {TABLE: [{"PutRequest": {"Item": item}}]}},
+        "PutItem": {"Item": item},
+    }[operation]
+    asked = list(requests(TABLE, operation, params))
+    assert asked
+    assert not any(allowed(tenant, request) for request in asked)
+    everything = [{"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"}]
+    assert all(allowed(everything, request) for request in asked)
