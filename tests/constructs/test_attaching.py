@@ -1,6 +1,7 @@
 """Whatever computes gets the table in a variable, its grants, and the runtime where it can."""
 
 import pathlib
+from typing import Any
 
 import aws_cdk as cdk
 import pytest
@@ -148,7 +149,8 @@ def test_an_ecs_task_gets_variable_and_grants(stack, table, what):
     with pytest.raises(ValueError, match="no container yet"):
         table.attach_to(task)
     container = task.add_container("Main", image=ecs.ContainerImage.from_registry("example"))
-    table.attach_to({"task": task, "container": container}[what], locks=["a"])
+    targets: dict[str, Any] = {"task": task, "container": container}
+    table.attach_to(targets[what], locks=["a"])
     table.attach_to(task, locks=["b"])
     (definition,) = only(stack, "AWS::ECS::TaskDefinition")["ContainerDefinitions"]
     (variable,) = definition["Environment"]
@@ -158,7 +160,7 @@ def test_an_ecs_task_gets_variable_and_grants(stack, table, what):
 
 @pytest.mark.parametrize("what", ["group", "instance", "template"])
 def test_instances_get_the_variable_and_grants(what):
-    kind = {
+    kind: dict[str, Any] = {
         "instance_type": ec2.InstanceType("t4g.small"),
         "machine_image": ec2.MachineImage.generic_linux({"eu-central-1": "ami-1"}),
     }
@@ -169,7 +171,7 @@ def test_instances_get_the_variable_and_grants(what):
     vpc = ec2.Vpc(stack, "Vpc", nat_gateways=0)
     public = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC)
     role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"))
-    target = {
+    targets: dict[str, Any] = {
         "group": lambda: autoscaling.AutoScalingGroup(
             stack, "Group", vpc=vpc, vpc_subnets=public, role=role, **kind
         ),
@@ -179,7 +181,8 @@ def test_instances_get_the_variable_and_grants(what):
         "template": lambda: ec2.LaunchTemplate(
             stack, "Template", role=role, user_data=ec2.UserData.for_linux(), **kind
         ),
-    }[what]()
+    }
+    target = targets[what]()
     for _ in range(2):
         table.attach_to(target, locks=["a"])
     template = Template.from_stack(stack).to_json()

@@ -97,12 +97,14 @@ def test_the_key_travels_with_the_table(app, env):
     """In a stack of no region CDK itself does not know it."""
     stack = cdk.Stack(app, "Stack", env=env)
     table = CoordinationTable(stack, "Table")
+    key = table.encryption_key
     again = CoordinationTable.from_table(stack, "Again", table=table.table)
-    assert again.encryption_key is table.encryption_key
+    assert key is not None
+    assert again.encryption_key is key
     other = CoordinationTable(stack, "Other")
     other.grant_transactions(role_in(stack), tables=[table.table])
     (statement,) = on_keys(stack)
-    assert statement["Resource"] == stack.resolve(table.encryption_key.key_arn)
+    assert statement["Resource"] == stack.resolve(key.key_arn)
 
 
 def test_across_accounts_both_sides_are_written(app):

@@ -1,6 +1,7 @@
 """A tenant reaches its own items by the API calls that the library makes, and no other's by any."""
 
 import itertools
+from typing import Any
 
 import aws_cdk as cdk
 import boto3
@@ -121,12 +122,12 @@ def test_its_own_items_are_read_and_written(tenant, key):
 def test_a_write_among_ones_own_is_asked_about_by_itself(tenant, operation):
     """The evaluator takes calls apart as IAM does; what is refused is so for its key alone."""
     item = {"pk": {"S": "lock#carriers/42"}}
-    params = {
+    calls: dict[str, dict[str, Any]] = {
         "TransactWriteItems": {"TransactItems": [{"Put": {"Item": item}}]},
         "BatchWriteItem": {"RequestItems": {TABLE: [{"PutRequest": {"Item": item}}]}},
         "PutItem": {"Item": item},
-    }[operation]
-    asked = list(requests(TABLE, operation, params))
+    }
+    asked = list(requests(TABLE, operation, calls[operation]))
     assert asked
     assert not any(allowed(tenant, request) for request in asked)
     everything = [{"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"}]
