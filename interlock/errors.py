@@ -380,5 +380,9 @@ class TokenNotYetValid(InvalidToken):
     """The token's `nbf` or `iat` lies in the future, beyond the leeway."""
 
 
+class AlgorithmUnavailable(InterlockError):
+    """This installation cannot verify by the token's algorithm; this says nothing of the token."""
+
+
 class KeysUnavailable(InterlockError):
     """The trusted keys could not be fetched and none are cached; this says nothing of the token."""

@@ -18,6 +18,8 @@ SOURCES = [  # modules, and folders of modules
     "interlock/_drivers/awaitable/driver.py",
     "interlock/_drivers/awaitable/opening.py",
     "interlock/aio/counters.py",
+    "interlock/aio/receipts.py",
+    "interlock/aio/signing",
     "interlock/aio/tables.py",
 ]
 FOLDERS = {

@@ -61,6 +61,10 @@ class Half:
         """Return an object of this half as a test uses it."""
         return value
 
+    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call a class or function of this half."""
+        return function(*args, **kwargs)
+
 
 class AwaitableHalf(Half):
     """The awaitable half, on a loop in a thread of its own."""
@@ -109,7 +113,7 @@ class AwaitableHalf(Half):
         """Call a function on the loop, and await what it returns if that is to be awaited."""
 
         async def called() -> Any:
-            result = function(*args, **kwargs)
+            result = function(*_bare(args), **_bare(kwargs))
             return await result if inspect.isawaitable(result) else result
 
         return asyncio.run_coroutine_threadsafe(called(), self._loop).result()

@@ -26,6 +26,15 @@ _SIGNING_ALGORITHMS = {
     kms.KeySpec.RSA_2048: ["RSASSA_PSS_SHA_256", "RSASSA_PKCS1_V1_5_SHA_256"],
     kms.KeySpec.RSA_3072: ["RSASSA_PSS_SHA_256", "RSASSA_PKCS1_V1_5_SHA_256"],
     kms.KeySpec.RSA_4096: ["RSASSA_PSS_SHA_256", "RSASSA_PKCS1_V1_5_SHA_256"],
+    kms.KeySpec.ECC_NIST_EDWARDS25519: ["ED25519_SHA_512"],
+    kms.KeySpec.ML_DSA_44: ["ML_DSA_SHAKE_256"],
+    kms.KeySpec.ML_DSA_65: ["ML_DSA_SHAKE_256"],
+    kms.KeySpec.ML_DSA_87: ["ML_DSA_SHAKE_256"],
+}
+# What a Signer sends: a digest, but for the algorithms that have none or another.
+_MESSAGE_TYPES = {
+    "ED25519_SHA_512": "RAW",
+    "ML_DSA_SHAKE_256": "EXTERNAL_MU",
 }
 _MAC_ALGORITHMS = {
     kms.KeySpec.HMAC_256: "HMAC_SHA_256",
@@ -154,7 +163,8 @@ class SigningKey(_RotatingKey):
     of: first add the version with `current` on the old one, and when the key set's caches have
     seen it, make it current. Keep the old version for as long as its signatures are to verify.
 
-    Raises ValueError for a key spec that signs no JWS.
+    `key_spec` decides the algorithm: ECC_NIST_EDWARDS25519 is Ed25519, ML_DSA_44, ML_DSA_65 and
+    ML_DSA_87 withstand quantum computers. Raises ValueError for one that signs no JWS.
     """
 
     def __init__(
@@ -202,7 +212,9 @@ class SigningKey(_RotatingKey):
         self._algorithms = _SIGNING_ALGORITHMS[key_spec]
 
     def grant_sign(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow what `Signer` does: sign digests with any version, and read the public keys.
+        """Allow what `Signer` does: sign with any version, and read the public keys.
+
+        Digests only, but for Ed25519, of which KMS takes the message.
 
         All versions, because a signer follows the alias a few minutes after it was moved.
         """
@@ -211,7 +223,7 @@ class SigningKey(_RotatingKey):
             ["kms:Sign"],
             {
                 "StringEquals": {
-                    "kms:MessageType": "DIGEST",
+                    "kms:MessageType": _MESSAGE_TYPES.get(self._algorithms[0], "DIGEST"),
                     "kms:SigningAlgorithm": self._algorithms,
                 }
             },

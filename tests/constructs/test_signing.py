@@ -106,6 +106,26 @@ def test_an_rsa_key_may_sign_both_ways(stack, role):
     ]
 
 
+@pytest.mark.parametrize(
+    ("spec", "message_type", "algorithm"),
+    [
+        (kms.KeySpec.ECC_NIST_EDWARDS25519, "RAW", "ED25519_SHA_512"),
+        (kms.KeySpec.ML_DSA_44, "EXTERNAL_MU", "ML_DSA_SHAKE_256"),
+        (kms.KeySpec.ML_DSA_65, "EXTERNAL_MU", "ML_DSA_SHAKE_256"),
+        (kms.KeySpec.ML_DSA_87, "EXTERNAL_MU", "ML_DSA_SHAKE_256"),
+    ],
+)
+def test_a_key_of_each_newer_spec_may_sign_as_the_signer_asks(
+    stack, role, spec, message_type, algorithm
+):
+    SigningKey(stack, "Receipts", key_spec=spec).grant_sign(role)
+    Template.from_stack(stack).has_resource_properties("AWS::KMS::Key", {"KeySpec": spec.name})
+    assert statements(stack)[0]["Condition"]["StringEquals"] == {
+        "kms:MessageType": message_type,
+        "kms:SigningAlgorithm": [algorithm],
+    }
+
+
 @pytest.mark.parametrize("spec", [kms.KeySpec.SYMMETRIC_DEFAULT, kms.KeySpec.HMAC_256])
 def test_a_spec_that_signs_no_jws_is_refused(stack, spec):
     with pytest.raises(ValueError, match="ECC_NIST_P256"):

@@ -23,6 +23,13 @@ _CURVES = {
     bytes.fromhex("2b81040023"): ("P-521", 66),
     bytes.fromhex("2b8104000a"): ("secp256k1", 32),
 }
+# RFC 8410 and RFC 9881: the key is the bit string itself.
+_OCTETS = {
+    bytes.fromhex("2b6570"): ("Ed25519", 32),
+    bytes.fromhex("608648016503040311"): ("ML-DSA-44", 1312),
+    bytes.fromhex("608648016503040312"): ("ML-DSA-65", 1952),
+    bytes.fromhex("608648016503040313"): ("ML-DSA-87", 2592),
+}
 
 
 def der_to_raw(signature: bytes, size: int) -> bytes:
@@ -79,6 +86,19 @@ def rsa_numbers(public_key: bytes) -> tuple[bytes, bytes] | None:
     modulus, exponent = numbers.integer(), numbers.integer()
     numbers.end()
     return _minimal(modulus), _minimal(exponent)
+
+
+def octet_key(public_key: bytes) -> tuple[str, bytes] | None:
+    """Return (name of the algorithm, key) of an Ed25519 or ML-DSA key, None for another kind."""
+    algorithm, bits = _key_info(public_key)
+    oid = algorithm.take(_OBJECT_ID)
+    if oid not in _OCTETS:
+        return None
+    algorithm.end()
+    name, size = _OCTETS[oid]
+    if len(bits) != size:
+        raise ValueError(f"{len(bits)} bytes are no {name} key")
+    return name, bits
 
 
 def _key_info(public_key: bytes) -> tuple["_Reader", bytes]:

@@ -1,50 +1,17 @@
 """A KMS key as JOSE sees it: its algorithm, its public JWK and the `kid` that follows from it."""
 
-import base64
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from interlock._protocol.signing.der import der_to_raw, ec_point, rsa_numbers
+from interlock._protocol.signing.algorithms import ALL, OF_KIND, Algorithm, base64url
+from interlock._protocol.signing.der import ec_point, octet_key, rsa_numbers
 from interlock.errors import UnsupportedKey
 
 Jwk: TypeAlias = dict[str, str]
 RsaAlgorithm: TypeAlias = Literal["PS256", "RS256"]
-
-
-@dataclass(frozen=True, slots=True)
-class Algorithm:
-    """A JWS algorithm (RFC 7518, 3.1; RFC 8812) and what KMS calls it.
-
-    `size` is the length of one coordinate in bytes for ECDSA, 0 for RSA.
-    """
-
-    name: str
-    kms_name: str
-    hash_name: str
-    size: int = 0
-
-    def digest(self, message: bytes) -> bytes:
-        """Hash the message."""
-        return hashlib.new(self.hash_name, message).digest()
-
-    def jws_signature(self, signature: bytes) -> bytes:
-        """Return KMS's signature in the form that JWS and RFC 9421 want."""
-        return der_to_raw(signature, self.size) if self.size else signature
-
-
-_BY_CURVE = {
-    "P-256": Algorithm("ES256", "ECDSA_SHA_256", "sha256", 32),
-    "P-384": Algorithm("ES384", "ECDSA_SHA_384", "sha384", 48),
-    "P-521": Algorithm("ES512", "ECDSA_SHA_512", "sha512", 66),
-    "secp256k1": Algorithm("ES256K", "ECDSA_SHA_256", "sha256", 32),
-}
-_RSA = {
-    "PS256": Algorithm("PS256", "RSASSA_PSS_SHA_256", "sha256"),
-    "RS256": Algorithm("RS256", "RSASSA_PKCS1_V1_5_SHA_256", "sha256"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +33,17 @@ class PublicKey:
 
 
 def public_key(reply: Mapping[str, Any], rsa_algorithm: RsaAlgorithm) -> PublicKey:
-    """Read the response of GetPublicKey; raise UnsupportedKey if the key signs no JWS."""
+    """Read the response of GetPublicKey; raise UnsupportedKey if the key signs no JWS.
+
+    Raises ValueError, TypeError or LookupError for what is no such response.
+    """
+    if not isinstance(reply["KeyId"], str) or not isinstance(reply["PublicKey"], bytes):
+        raise TypeError("a public key of another form")
     arn = reply["KeyId"]
     if reply["KeyUsage"] != "SIGN_VERIFY":
         raise UnsupportedKey(f"{arn} is for {reply['KeyUsage']}; a Signer needs SIGN_VERIFY")
     try:
-        algorithm, jwk = _read(bytes(reply["PublicKey"]), rsa_algorithm)
+        algorithm, jwk = _read(reply["PublicKey"], rsa_algorithm)
     except ValueError as error:
         spec = reply.get("KeySpec") or reply.get("CustomerMasterKeySpec")
         raise UnsupportedKey(
@@ -83,7 +55,8 @@ def public_key(reply: Mapping[str, Any], rsa_algorithm: RsaAlgorithm) -> PublicK
 def thumbprint(jwk: Mapping[str, str]) -> str:
     """Return the JWK thumbprint with SHA-256, base64url (RFC 7638).
 
-    `jwk` holds the required members only: crv, kty, x, y for a curve; e, kty, n for RSA.
+    `jwk` holds the required members only: crv, kty, x, y for a curve; e, kty, n for RSA; crv, kty,
+    x for Ed25519; alg, kty, pub for ML-DSA.
     """
     canonical = json.dumps(dict(jwk), sort_keys=True, separators=(",", ":"))
     return base64url(hashlib.sha256(canonical.encode()).digest())
@@ -96,21 +69,17 @@ def same_key(one: str, other: str) -> bool:
     return one.rpartition("/")[2] == other.rpartition("/")[2]
 
 
-def base64url(data: bytes) -> str:
-    """Encode without padding (RFC 7515, 2)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
 def _read(public: bytes, rsa_algorithm: RsaAlgorithm) -> tuple[Algorithm, Jwk]:
     if point := ec_point(public):
         curve, x, y = point
         jwk = {"kty": "EC", "crv": curve, "x": base64url(x), "y": base64url(y)}
-        return _BY_CURVE[curve], jwk
+        return OF_KIND[curve], jwk
     if numbers := rsa_numbers(public):
-        modulus, exponent = numbers
-        return _RSA[rsa_algorithm], {
-            "kty": "RSA",
-            "n": base64url(modulus),
-            "e": base64url(exponent),
-        }
-    raise ValueError("neither an elliptic curve nor RSA")
+        modulus, exponent = map(base64url, numbers)
+        return ALL[rsa_algorithm], {"kty": "RSA", "n": modulus, "e": exponent}
+    if key := octet_key(public):
+        name, octets = key
+        if name == "Ed25519":
+            return ALL[name], {"kty": "OKP", "crv": name, "x": base64url(octets)}
+        return ALL[name], {"kty": "AKP", "alg": name, "pub": base64url(octets)}
+    raise ValueError("neither an elliptic curve, nor RSA, Ed25519 or ML-DSA")

@@ -4,26 +4,24 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from interlock._protocol.faults import Refused
 from interlock._protocol.requests import Operation, wall_clock
-from interlock._protocol.signing.der import raw_to_der
+from interlock._protocol.signing.client import fetch_key
 from interlock._protocol.signing.keys import PublicKey, RsaAlgorithm
-from interlock._protocol.signing.kms import ask
-from interlock._protocol.signing.signer import fetch_key
+from interlock._protocol.signing.kms import ask, expect, expect_key
 from interlock._protocol.signing.tokens import (
     ClaimRules,
     Token,
-    check_algorithm,
     check_type,
+    choose_keys,
     read_json,
     read_token,
 )
-from interlock.errors import BadSignature, MalformedToken, SigningError, UnknownKey
+from interlock.errors import BadSignature, InvalidValue, MalformedToken, RequestRefused, UnknownKey
 
 
 @dataclass(frozen=True, slots=True)
 class KmsVerification:
-    """Whose tokens are accepted, and by which rules. `timeout` in seconds."""
+    """Trusted keys and claim rules. `timeout` in seconds."""
 
     key_ids: Sequence[str]
     algorithms: Collection[str]
@@ -61,32 +59,42 @@ class KmsVerifierOperations:
         key = (yield from self.keys()).get(token.kid)
         if key is None:
             raise UnknownKey(f"no trusted key has kid {token.kid!r}")
-        check_algorithm(token, key.published(), self._settings.algorithms)
+        choose_keys(token, {key.algorithm.kind: [key.published()]}, self._settings.algorithms)
         yield from self._check_signature(token, key)
         claims = read_json(token.payload, "payload")
         self._settings.rules.check(claims, (yield from wall_clock()))
         return claims
 
     def _check_signature(self, token: Token, key: PublicKey) -> Operation[None]:
-        size = key.algorithm.size
+        algorithm = key.algorithm
         try:
-            signature = raw_to_der(token.signature, size) if size else token.signature
+            signature = algorithm.kms_signature(token.signature)
         except ValueError as error:
             raise BadSignature(f"no {token.algorithm} signature: {error}") from error
         if not signature:
             raise BadSignature("the signature is empty")
+
+        def read(reply: Mapping[str, Any]) -> None:
+            expect_key(reply, key.arn)
+            expect(reply, "SigningAlgorithm", algorithm.kms_name)
+            if reply["SignatureValid"] is not True:
+                raise ValueError(f"SignatureValid is {reply['SignatureValid']!r}")
+
         try:
+            content, message_type = algorithm.kms_message(token.signing_prefix, key.jwk)
             yield from ask(
                 "Verify",
+                read,
+                key_id=key.arn,
                 timeout=self._settings.timeout,
-                KeyId=key.arn,
-                Message=key.algorithm.digest(token.signing_prefix),
-                MessageType="DIGEST",
+                Message=content,
+                MessageType=message_type,
                 Signature=signature,
-                SigningAlgorithm=key.algorithm.kms_name,
+                SigningAlgorithm=algorithm.kms_name,
             )
-        except SigningError as error:
-            cause = error.__cause__
-            if isinstance(cause, Refused) and cause.code == "KMSInvalidSignatureException":
-                raise BadSignature("the signature is not that of this content") from error
-            raise
+        except InvalidValue as error:
+            raise MalformedToken(f"KMS cannot verify it: {error}") from error
+        except RequestRefused as error:
+            if error.code != "KMSInvalidSignatureException":
+                raise
+            raise BadSignature("the signature is not that of this content") from error

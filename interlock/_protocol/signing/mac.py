@@ -1,25 +1,25 @@
 """Tokens under a KMS HMAC key: HS256 and its longer kin (RFC 7518, 3.2)."""
 
-import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
-from interlock._protocol.faults import Refused
 from interlock._protocol.requests import Operation, wall_clock
-from interlock._protocol.signing.keys import base64url, same_key
-from interlock._protocol.signing.kms import ask
-from interlock._protocol.signing.signer import json_bytes
+from interlock._protocol.signing.algorithms import base64url
+from interlock._protocol.signing.client import json_bytes, timed
+from interlock._protocol.signing.kms import ask, expect, expect_key, octets
 from interlock._protocol.signing.tokens import ClaimRules, read_json, read_token
 from interlock.errors import (
     AlgorithmNotAllowed,
     BadSignature,
     InvalidValue,
     MalformedToken,
-    SigningError,
+    RequestRefused,
     UnknownKey,
 )
+
+T = TypeVar("T")
 
 MacAlgorithm: TypeAlias = Literal["HS256", "HS384", "HS512"]
 
@@ -64,59 +64,83 @@ def mac_kid(key_id: str) -> str:
     return base64url(hashlib.sha256(key_id.rpartition("/")[2].encode()).digest()[:16])
 
 
-def sign_with_mac(
-    settings: MacSettings, claims: Mapping[str, Any], lifetime: float | None
-) -> Operation[str]:
-    """Return the claims as a compact JWS under the key in use."""
-    claims = dict(claims)
-    if lifetime is not None:
-        now = int((yield from wall_clock()))
-        claims = {"iat": now, **claims, "exp": now + int(lifetime)}
-    key_id = settings.key_ids[0]
-    header = {"alg": settings.algorithm, "kid": mac_kid(key_id)}
-    signing_input = f"{base64url(json_bytes(header))}.{base64url(json_bytes(claims))}"
-    if len(signing_input) > _MAX_MESSAGE_BYTES:
-        raise InvalidValue(
-            "claims", f"{len(signing_input)} bytes; KMS makes MACs of {_MAX_MESSAGE_BYTES} at most"
-        )
-    reply = yield from ask(
-        "GenerateMac",
-        timeout=settings.timeout,
-        KeyId=key_id,
-        Message=signing_input.encode(),
-        MacAlgorithm=_KMS_NAMES[settings.algorithm],
-    )
-    if not same_key(reply["KeyId"], key_id):
-        raise SigningError(f"asked {key_id} for a MAC, and {reply['KeyId']} made it")
-    return f"{signing_input}.{base64.urlsafe_b64encode(reply['Mac']).rstrip(b'=').decode()}"
+class MacOperations:
+    """What a Mac does, as operations."""
 
+    def __init__(self, settings: MacSettings) -> None:
+        self._settings = settings
 
-def verify_mac(settings: MacSettings, text: str) -> Operation[dict[str, Any]]:
-    """Return the claims of a genuine token of one of the keys."""
-    token = read_token(text, known=_KMS_NAMES)
-    if token.algorithm != settings.algorithm:
-        raise AlgorithmNotAllowed(f"alg {token.algorithm!r} is not {settings.algorithm}")
-    if token.payload is None:
-        raise MalformedToken("a detached token has no claims")
-    key_id = next((k for k in settings.key_ids if mac_kid(k) == token.kid), None)
-    if key_id is None:
-        raise UnknownKey(f"no MAC key has kid {token.kid!r}")
-    if len(token.signing_prefix) > _MAX_MESSAGE_BYTES:
-        raise MalformedToken(f"longer than the {_MAX_MESSAGE_BYTES} bytes that KMS makes MACs of")
-    try:
-        yield from ask(
-            "VerifyMac",
-            timeout=settings.timeout,
-            KeyId=key_id,
-            Message=token.signing_prefix,
-            MacAlgorithm=_KMS_NAMES[settings.algorithm],
-            Mac=token.signature,
-        )
-    except SigningError as error:
-        cause = error.__cause__
-        if isinstance(cause, Refused) and cause.code == "KMSInvalidMacException":
+    def sign(self, claims: Mapping[str, Any], *, lifetime: float | None) -> Operation[str]:
+        """Return the claims as a compact JWS under the key in use."""
+        key_id, algorithm = self._settings.key_ids[0], self._settings.algorithm
+        header = {"alg": algorithm, "kid": mac_kid(key_id)}
+        payload = base64url(json_bytes((yield from timed(claims, lifetime))))
+        signing_input = f"{base64url(json_bytes(header))}.{payload}"
+        if len(signing_input) > _MAX_MESSAGE_BYTES:
+            reason = f"{len(signing_input)} bytes; KMS makes MACs of {_MAX_MESSAGE_BYTES} at most"
+            raise InvalidValue("claims", reason)
+
+        def read(reply: Mapping[str, Any]) -> bytes:
+            self._check(reply, key_id)
+            mac = octets(reply, "Mac")
+            if len(mac) != int(algorithm[2:]) // 8:
+                raise ValueError(f"a MAC of {len(mac)} bytes")
+            return mac
+
+        mac = yield from self._ask("GenerateMac", read, key_id, signing_input.encode())
+        return f"{signing_input}.{base64url(mac)}"
+
+    def verify(self, text: str) -> Operation[dict[str, Any]]:
+        """Return the claims of a genuine token of one of the keys."""
+        token = read_token(text, known=_KMS_NAMES)
+        if token.algorithm != self._settings.algorithm:
+            raise AlgorithmNotAllowed(f"alg {token.algorithm!r} is not {self._settings.algorithm}")
+        if token.payload is None:
+            raise MalformedToken("a detached token has no claims")
+        key_id = next((k for k in self._settings.key_ids if mac_kid(k) == token.kid), None)
+        if key_id is None:
+            raise UnknownKey(f"no MAC key has kid {token.kid!r}")
+        if len(token.signing_prefix) > _MAX_MESSAGE_BYTES:
+            reason = f"longer than the {_MAX_MESSAGE_BYTES} bytes that KMS makes MACs of"
+            raise MalformedToken(reason)
+        if not token.signature:
+            raise BadSignature("the MAC is empty")
+        asked: str = key_id
+
+        def read(reply: Mapping[str, Any]) -> None:
+            self._check(reply, asked)
+            if reply["MacValid"] is not True:
+                raise ValueError(f"MacValid is {reply['MacValid']!r}")
+
+        try:
+            yield from self._ask("VerifyMac", read, key_id, token.signing_prefix, token.signature)
+        except RequestRefused as error:
+            if error.code != "KMSInvalidMacException":
+                raise
             raise BadSignature("the MAC is not that of this content by this key") from error
-        raise
-    claims = read_json(token.payload, "payload")
-    settings.rules.check(claims, (yield from wall_clock()))
-    return claims
+        claims = read_json(token.payload, "payload")
+        self._settings.rules.check(claims, (yield from wall_clock()))
+        return claims
+
+    def _ask(
+        self,
+        operation: str,
+        read: Callable[[Mapping[str, Any]], T],
+        key_id: str,
+        message: bytes,
+        mac: bytes | None = None,
+    ) -> Operation[T]:
+        given: dict[str, Any] = {} if mac is None else {"Mac": mac}
+        return ask(
+            operation,
+            read,
+            key_id=key_id,
+            timeout=self._settings.timeout,
+            Message=message,
+            MacAlgorithm=_KMS_NAMES[self._settings.algorithm],
+            **given,
+        )
+
+    def _check(self, reply: Mapping[str, Any], key_id: str) -> None:
+        expect_key(reply, key_id)
+        expect(reply, "MacAlgorithm", _KMS_NAMES[self._settings.algorithm])

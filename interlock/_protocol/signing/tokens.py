@@ -1,28 +1,24 @@
 """Reading a compact JWS and judging its claims. The signature is judged elsewhere."""
 
-import base64
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from interlock._protocol.signing.algorithms import ALL, SUPPORTED, decoded, own_name
 from interlock.errors import (
     AlgorithmNotAllowed,
     ClaimMissing,
     ClaimRejected,
+    InvalidValue,
     MalformedToken,
     TokenExpired,
     TokenNotYetValid,
 )
 
-# KMS's own algorithms. Never "none", never HS*: a public key must not pass as a secret.
-ALGORITHMS = frozenset({"ES256", "ES384", "ES512", "PS256"})
-SUPPORTED = ALGORITHMS | {"ES256K", "RS256"}
-
-# What an RSA key set without `alg` may be used for; a curve has one algorithm only.
-_BY_CURVE = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "secp256k1": "ES256K"}
-_RSA = ("PS256", "RS256")
+# A clock may be ahead of the verifier's by so many seconds, whatever the leeway is.
+CLOCK_AHEAD = 1.0
 
 # No one needs longer tokens here, and hashing and parsing are paid by the verifier.
 MAX_TOKEN_BYTES = 64 * 1024
@@ -43,10 +39,13 @@ class Token:
     signature: bytes
 
 
-def read_token(token: str, known: Collection[str] = SUPPORTED) -> Token:
+def read_token(
+    token: str, known: Collection[str] = SUPPORTED, *, extension: str | None = None
+) -> Token:
     """Take a compact JWS apart, strictly: RFC 7515 (5.2) and RFC 7797.
 
-    Raises MalformedToken, or AlgorithmNotAllowed for an `alg` that nobody here would accept.
+    `extension` is a critical header parameter that it must have, and then the only one. Raises
+    MalformedToken, or AlgorithmNotAllowed for an `alg` that is never accepted here.
     """
     if not isinstance(token, str) or len(token) > MAX_TOKEN_BYTES:
         _malformed(f"a token is a str of at most {MAX_TOKEN_BYTES} characters")
@@ -60,7 +59,7 @@ def read_token(token: str, known: Collection[str] = SUPPORTED) -> Token:
         raise AlgorithmNotAllowed(f"alg {algorithm!r} is never accepted")
     if not isinstance(kid, str) or not kid:
         _malformed("the header has no kid, so no key can be chosen")
-    detached = _unencoded(header)
+    detached = _unencoded(header) if extension is None else _extended(header, extension)
     if detached and payload_part:
         _malformed("an unencoded payload travels apart from its token (RFC 7797, 5.2)")
     return Token(
@@ -84,22 +83,24 @@ def check_type(token: Token, expected: str | None) -> None:
         raise ClaimRejected("typ", f"is {given!r}, expected {expected!r}")
 
 
-def check_algorithm(token: Token, jwk: Mapping[str, Any], allowed: Collection[str]) -> None:
-    """Refuse an algorithm that is not allowed, or that is not the key's own (RFC 8725, 3.1)."""
-    if token.algorithm not in allowed:
+def choose_keys(
+    token: Token, keys: Mapping[str, Sequence[Mapping[str, Any]]], permitted: Collection[str]
+) -> Sequence[Mapping[str, Any]]:
+    """Return the keys of the token's algorithm among those of its kid, by kind (see `cache`).
+
+    Raises AlgorithmNotAllowed for an algorithm that is not permitted, or that is not the key's own
+    (RFC 8725, 3.1).
+    """
+    name = own_name(token.algorithm)
+    if name not in permitted:
         raise AlgorithmNotAllowed(
-            f"alg {token.algorithm!r} is not allowed; allowed: {', '.join(sorted(allowed))}"
+            f"alg {token.algorithm!r} is not allowed; allowed: {', '.join(sorted(permitted))}"
         )
-    by_type = _RSA if jwk["kty"] == "RSA" else (_BY_CURVE.get(str(jwk.get("crv"))),)
-    if token.algorithm not in by_type or jwk.get("alg", token.algorithm) != token.algorithm:
+    alike = keys.get(name) or keys.get(ALL[name].kind) or ()
+    found = [jwk for jwk in alike if own_name(jwk.get("alg", name)) == name]
+    if not found:
         raise AlgorithmNotAllowed(f"alg {token.algorithm!r} is not that of key {token.kid!r}")
-
-
-def algorithm_of(jwk: Mapping[str, Any]) -> str | None:
-    """Return the one algorithm that a published key is for, or None if it does not say."""
-    if jwk["kty"] == "RSA":
-        return jwk.get("alg")
-    return _BY_CURVE.get(str(jwk.get("crv")))
+    return found
 
 
 def read_json(data: bytes, what: str) -> dict[str, Any]:
@@ -110,17 +111,39 @@ def read_json(data: bytes, what: str) -> dict[str, Any]:
         raise MalformedToken(f"the {what} is not JSON: {error}") from error
     if not isinstance(value, dict):
         _malformed(f"the {what} is not a JSON object")
+    if b"\\u" in data and not _encodable(value):
+        _malformed(f"the {what} holds half a surrogate pair, which is no character")
     return value
+
+
+def _encodable(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimRules:
-    """What claims must hold. Times in seconds."""
+    """What claims must hold. Times in seconds.
+
+    What begins may lie `CLOCK_AHEAD` seconds ahead, for a token that has just been issued by a
+    clock that is ahead; `leeway` is given to all times.
+    """
 
     required: Collection[str] = ()
     issuer: str | None = None
     audience: str | None = None
     leeway: float = 0.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.required, str):
+            raise InvalidValue("required", f"is one text; pass a collection: [{self.required!r}]")
+        for name in ("issuer", "audience"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise InvalidValue(name, f"is {value!r}; it is one text")
 
     def check(self, claims: Mapping[str, Any], now: float) -> None:
         """Raise the first reason not to accept the claims (RFC 7519, 4.1)."""
@@ -131,7 +154,7 @@ class ClaimRules:
         if expires is not None and now >= expires + self.leeway:
             raise TokenExpired(f"expired {now - expires:.0f} s ago")
         for name, begin in (("nbf", begins), ("iat", issued)):
-            if begin is not None and now < begin - self.leeway:
+            if begin is not None and now < begin - max(self.leeway, CLOCK_AHEAD):
                 raise TokenNotYetValid(f"{name} lies {begin - now:.0f} s in the future")
         if self.issuer is not None:
             _expect(claims, "iss", self.issuer)
@@ -160,6 +183,12 @@ def _time(claims: Mapping[str, Any], name: str) -> float | None:
     return value
 
 
+def _extended(header: Mapping[str, Any], extension: str) -> bool:
+    if header.get("crit") != [extension] or extension not in header or "b64" in header:
+        _malformed(f"a token of this kind has {extension} as its one critical extension")
+    return False
+
+
 def _unencoded(header: Mapping[str, Any]) -> bool:
     critical = header.get("crit", [])
     if "crit" in header and critical != ["b64"]:
@@ -177,13 +206,9 @@ def _decoded(part: str) -> bytes:
     if not _BASE64URL.fullmatch(part):
         _malformed("a part is not base64url")
     try:
-        data = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+        return decoded(part)
     except ValueError as error:
         raise MalformedToken(f"a part is not base64url: {error}") from error
-    # Bits that are thrown away in decoding would let one token be written in several ways.
-    if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != part:
-        _malformed("a part is not base64url in its one form")
-    return data
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

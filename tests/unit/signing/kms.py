@@ -9,11 +9,13 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
+from interlock._drivers.clients import fault_of, method_name
 
 CURVES = {
     "ECC_NIST_P256": ec.SECP256R1(),
@@ -21,6 +23,12 @@ CURVES = {
     "ECC_NIST_P521": ec.SECP521R1(),
     "ECC_SECG_P256K1": ec.SECP256K1(),
 }
+ML_DSA: dict[str, Any] = {
+    "ML_DSA_44": mldsa.MLDSA44PrivateKey,
+    "ML_DSA_65": mldsa.MLDSA65PrivateKey,
+    "ML_DSA_87": mldsa.MLDSA87PrivateKey,
+}
+LATTICES: tuple[Any, ...] = tuple(ML_DSA.values())
 HASHES = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
 
 
@@ -39,11 +47,25 @@ class LocalKms:
         self.disabled = set()
         self.calls = []
         self.failures = []
+        self.lies = {}
+
+    def answer(self, operation, params):
+        """Answer a driver, with what `lies` makes of the reply to this operation."""
+        try:
+            reply = getattr(self, method_name(operation))(**params)
+        except (ClientError, BotoCoreError) as error:
+            raise fault_of(error) from error
+        lies = self.lies.get(operation)
+        return lies.pop(0)(reply) if lies else reply
 
     def create(self, spec="ECC_NIST_P256"):
         arn = f"arn:aws:kms:eu-west-1:111122223333:key/{uuid.uuid4()}"
         if spec in CURVES:
             self.keys[arn] = ec.generate_private_key(CURVES[spec])
+        elif spec == "ECC_NIST_EDWARDS25519":
+            self.keys[arn] = ed25519.Ed25519PrivateKey.generate()
+        elif spec in ML_DSA:
+            self.keys[arn] = ML_DSA[spec].generate()
         elif spec.startswith("RSA"):
             self.keys[arn] = rsa.generate_private_key(65537, int(spec.removeprefix("RSA_")))
         else:
@@ -74,40 +96,47 @@ class LocalKms:
 
     def sign(self, *, KeyId, Message, MessageType, SigningAlgorithm):
         arn, key = self._find("Sign", KeyId)
-        algorithm = HASHES[SigningAlgorithm[-3:]]
-        assert MessageType == "DIGEST"
-        assert len(Message) == algorithm.digest_size
-        if isinstance(key, ec.EllipticCurvePrivateKey):
-            signature = key.sign(Message, ec.ECDSA(Prehashed(algorithm)))
+        if isinstance(key, ed25519.Ed25519PrivateKey):
+            assert (MessageType, SigningAlgorithm) == ("RAW", "ED25519_SHA_512")
+            assert len(Message) <= 4096
+            signature = key.sign(Message)
+        elif isinstance(key, LATTICES):
+            assert (MessageType, SigningAlgorithm) == ("EXTERNAL_MU", "ML_DSA_SHAKE_256")
+            signature = key.sign_mu(Message)
         else:
-            signature = key.sign(Message, _padding(SigningAlgorithm), Prehashed(algorithm))
-        return {"KeyId": arn, "Signature": signature}
+            assert MessageType == "DIGEST"
+            assert len(Message) == HASHES[SigningAlgorithm[-3:]].digest_size
+            signature = key.sign(Message, *_scheme(key, SigningAlgorithm))
+        return {"KeyId": arn, "Signature": signature, "SigningAlgorithm": SigningAlgorithm}
 
     def verify(self, *, KeyId, Message, MessageType, Signature, SigningAlgorithm):
         arn, key = self._find("Verify", KeyId)
-        assert MessageType == "DIGEST"
-        prehashed = Prehashed(HASHES[SigningAlgorithm[-3:]])
-        scheme = (
-            (ec.ECDSA(prehashed),)
-            if isinstance(key, ec.EllipticCurvePrivateKey)
-            else (_padding(SigningAlgorithm), prehashed)
-        )
+        public = key.public_key()
         try:
-            key.public_key().verify(Signature, Message, *scheme)
+            if isinstance(key, ed25519.Ed25519PrivateKey):
+                assert MessageType == "RAW"
+                public.verify(Signature, Message)
+            elif isinstance(key, LATTICES):
+                assert MessageType == "EXTERNAL_MU"
+                public.verify_mu(Signature, Message)
+            else:
+                assert MessageType == "DIGEST"
+                public.verify(Signature, Message, *_scheme(key, SigningAlgorithm))
         except InvalidSignature:
             raise refusal("KMSInvalidSignatureException") from None
-        return {"KeyId": arn, "SignatureValid": True}
+        return {"KeyId": arn, "SignatureValid": True, "SigningAlgorithm": SigningAlgorithm}
 
     def generate_mac(self, *, KeyId, Message, MacAlgorithm):
         arn, key = self._find("GenerateMac", KeyId)
         assert 1 <= len(Message) <= 4096
-        return {"KeyId": arn, "Mac": hmac.digest(key, Message, f"sha{MacAlgorithm[-3:]}")}
+        mac = hmac.digest(key, Message, f"sha{MacAlgorithm[-3:]}")
+        return {"KeyId": arn, "Mac": mac, "MacAlgorithm": MacAlgorithm}
 
     def verify_mac(self, *, KeyId, Message, MacAlgorithm, Mac):
         arn, key = self._find("VerifyMac", KeyId)
         if not hmac.compare_digest(hmac.digest(key, Message, f"sha{MacAlgorithm[-3:]}"), Mac):
             raise refusal("KMSInvalidMacException")
-        return {"KeyId": arn, "MacValid": True}
+        return {"KeyId": arn, "MacValid": True, "MacAlgorithm": MacAlgorithm}
 
     def describe_key(self, *, KeyId):
         arn, key = self._find("DescribeKey", KeyId)
@@ -122,7 +151,9 @@ class LocalKms:
         return {"KeyMetadata": metadata}
 
 
-def _padding(algorithm):
-    if "PKCS1" in algorithm:
-        return padding.PKCS1v15()
-    return padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
+def _scheme(key, algorithm):
+    prehashed = Prehashed(HASHES[algorithm[-3:]])
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return (ec.ECDSA(prehashed),)
+    pss = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
+    return (padding.PKCS1v15() if "PKCS1" in algorithm else pss), prehashed

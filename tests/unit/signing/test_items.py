@@ -6,35 +6,40 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interlock._protocol.signing.items import ItemLayout
 from interlock.errors import BadSignature, InvalidValue
-from interlock.signing import SignedItem, Signer, Verifier, jwks
 from tests.unit.signing.kms import LocalKms
 
-ORDERS = SignedItem("orders", ["pk", "amount", "tags", "note"])
+LAYOUT = ItemLayout("orders", ["pk", "amount", "tags", "note"], "signature")
 ITEM = {"pk": "order#1", "amount": Decimal("10.50"), "tags": {"a", "b"}, "state": "new"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def kms():
     kms = LocalKms()
     kms.aliases["alias/items"] = kms.create()
     return kms
 
 
-@pytest.fixture(scope="module")
-def signer(kms):
-    return Signer("alias/items", client=kms)
+@pytest.fixture
+def orders(lib):
+    return lib.SignedItem("orders", ["pk", "amount", "tags", "note"])
 
 
-@pytest.fixture(scope="module")
-def verifier(kms):
-    return Verifier(jwks(["alias/items"], client=kms))
+@pytest.fixture
+def signer(lib, kms):
+    return lib.Signer("alias/items", client=kms)
 
 
-def test_a_signed_item_verifies_whatever_else_it_holds(signer, verifier):
-    item = ORDERS.sign(ITEM, signer)
-    ORDERS.verify(item, verifier)
-    ORDERS.verify(item | {"state": "paid"}, verifier)
+@pytest.fixture
+def verifier(lib, kms):
+    return lib.Verifier(lib.jwks(["alias/items"], client=kms))
+
+
+def test_a_signed_item_verifies_whatever_else_it_holds(orders, signer, verifier):
+    item = orders.sign(ITEM, signer)
+    orders.verify(item, verifier)
+    orders.verify(item | {"state": "paid"}, verifier)
 
 
 @pytest.mark.parametrize(
@@ -51,23 +56,25 @@ def test_a_signed_item_verifies_whatever_else_it_holds(signer, verifier):
         {"signature": 3},
     ],
 )
-def test_any_change_of_what_is_signed_is_refused(signer, verifier, change):
+def test_any_change_of_what_is_signed_is_refused(orders, signer, verifier, change):
     with pytest.raises(BadSignature):
-        ORDERS.verify(ORDERS.sign(ITEM, signer) | change, verifier)
+        orders.verify(orders.sign(ITEM, signer) | change, verifier)
 
 
-def test_a_removed_attribute_is_noticed(signer, verifier):
-    item = ORDERS.sign(ITEM, signer)
+def test_a_removed_attribute_is_noticed(orders, signer, verifier):
+    item = orders.sign(ITEM, signer)
     del item["tags"]
     with pytest.raises(BadSignature):
-        ORDERS.verify(item, verifier)
+        orders.verify(item, verifier)
 
 
-def test_a_signature_is_no_good_in_another_table_or_for_other_attributes(signer, verifier):
-    item = ORDERS.sign(ITEM, signer)
+def test_a_signature_is_no_good_in_another_table_or_for_other_attributes(
+    lib, orders, signer, verifier
+):
+    item = orders.sign(ITEM, signer)
     for other in (
-        SignedItem("invoices", ["pk", "amount", "tags", "note"]),
-        SignedItem("orders", ["pk"]),
+        lib.SignedItem("invoices", ["pk", "amount", "tags", "note"]),
+        lib.SignedItem("orders", ["pk"]),
     ):
         with pytest.raises(BadSignature):
             other.verify(item, verifier)
@@ -77,17 +84,17 @@ def test_what_dynamodb_gives_back_is_the_same_item():
     """It returns numbers in its own form and sets in any order."""
     written = {"pk": "a", "amount": Decimal("1.0"), "tags": {3, 1, 2}}
     read = {"tags": {Decimal(2), Decimal(3), Decimal(1)}, "amount": Decimal(1), "pk": "a"}
-    assert ORDERS.payload(written) == ORDERS.payload(read)
+    assert LAYOUT.payload(written) == LAYOUT.payload(read)
 
 
 def test_a_float_is_refused():
     with pytest.raises(InvalidValue, match="amount"):
-        ORDERS.payload({"amount": 1.5})
+        LAYOUT.payload({"amount": 1.5})
 
 
-def test_the_signature_cannot_sign_itself():
+def test_the_signature_cannot_sign_itself(lib):
     with pytest.raises(ValueError, match="signature"):
-        SignedItem("orders", ["pk", "signature"])
+        lib.SignedItem("orders", ["pk", "signature"])
 
 
 VALUES = st.recursive(
@@ -115,7 +122,7 @@ def kinds(value):
 
 @given(VALUES, VALUES)
 def test_equal_values_and_only_those_give_equal_bytes(one, other):
-    same = ORDERS.payload({"note": one}) == ORDERS.payload({"note": other})
+    same = LAYOUT.payload({"note": one}) == LAYOUT.payload({"note": other})
     assert same == (kinds(one) == kinds(other))
 
 
@@ -124,4 +131,4 @@ def test_the_order_of_a_map_does_not_matter(mapping, random):
     names = list(mapping)
     random.shuffle(names)
     shuffled = {name: mapping[name] for name in names}
-    assert ORDERS.payload({"note": mapping}) == ORDERS.payload({"note": shuffled})
+    assert LAYOUT.payload({"note": mapping}) == LAYOUT.payload({"note": shuffled})

@@ -12,63 +12,56 @@ from interlock.errors import (
     TokenExpired,
     UnknownKey,
 )
-from interlock.signing import KmsVerifier, Signer
-from tests.unit.signing.kms import LocalKms
-
-
-@pytest.fixture
-def kms():
-    return LocalKms()
 
 
 @pytest.mark.parametrize("spec", ["ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521", "RSA_2048"])
-def test_a_token_of_each_spec_verifies(kms, spec):
+def test_a_token_of_each_spec_verifies(lib, kms, spec):
     key = kms.create(spec)
-    verifier = KmsVerifier([key], client=kms)
-    token = Signer(key, client=kms).sign({"n": 1})
+    verifier = lib.KmsVerifier([key], client=kms)
+    token = lib.Signer(key, client=kms).sign({"n": 1})
     for _ in range(2):
         assert verifier.verify(token) == {"n": 1}
     assert [name for name, _ in kms.calls].count("GetPublicKey") == 2  # one each, for all tokens
 
 
 @pytest.mark.parametrize("spec", ["ECC_NIST_P256", "RSA_2048"])
-def test_any_change_is_refused(kms, spec):
+def test_any_change_is_refused(lib, kms, spec):
     key = kms.create(spec)
-    head, _, signature = Signer(key, client=kms).sign({"n": 1}).split(".")
+    head, _, signature = lib.Signer(key, client=kms).sign({"n": 1}).split(".")
     other = base64.urlsafe_b64encode(b'{"n":2}').rstrip(b"=").decode()
-    verifier = KmsVerifier([key], client=kms)
+    verifier = lib.KmsVerifier([key], client=kms)
     for token in (f"{head}.{other}.{signature}", f"{head}.{other}.", f"{head}.{other}.AAAA"):
         with pytest.raises(BadSignature):
             verifier.verify(token)
 
 
-def test_zeros_are_no_signature_and_kms_is_not_asked(kms):
+def test_zeros_are_no_signature_and_kms_is_not_asked(lib, kms):
     key = kms.create()
-    signing_input = Signer(key, client=kms).sign({"n": 1}).rpartition(".")[0]
+    signing_input = lib.Signer(key, client=kms).sign({"n": 1}).rpartition(".")[0]
     zeros = base64.urlsafe_b64encode(bytes(64)).rstrip(b"=").decode()
     with pytest.raises(BadSignature):
-        KmsVerifier([key], client=kms).verify(f"{signing_input}.{zeros}")
+        lib.KmsVerifier([key], client=kms).verify(f"{signing_input}.{zeros}")
     assert "Verify" not in [name for name, _ in kms.calls]
 
 
-def test_rules_are_those_of_the_local_verifier(kms):
+def test_rules_are_those_of_the_local_verifier(lib, kms):
     key, stranger = kms.create(), kms.create()
-    verifier = KmsVerifier([key], client=kms, wall_clock=lambda: 1000.0)
-    signer = Signer(key, client=kms)
+    verifier = lib.KmsVerifier([key], client=kms, wall_clock=lambda: 1000.0)
+    signer = lib.Signer(key, client=kms)
     with pytest.raises(TokenExpired):
         verifier.verify(signer.sign({"exp": 1000}))
     with pytest.raises(UnknownKey):
-        verifier.verify(Signer(stranger, client=kms).sign({}))
+        verifier.verify(lib.Signer(stranger, client=kms).sign({}))
     with pytest.raises(MalformedToken):
         verifier.verify(signer.sign_detached(b""))
     with pytest.raises(AlgorithmNotAllowed):
-        KmsVerifier([key], client=kms, algorithms={"ES384"}).verify(signer.sign({}))
+        lib.KmsVerifier([key], client=kms, algorithms={"ES384"}).verify(signer.sign({}))
 
 
-def test_a_disabled_key_is_no_bad_signature(kms):
+def test_a_disabled_key_is_no_bad_signature(lib, kms):
     key = kms.create()
-    verifier = KmsVerifier([key], client=kms)
-    token = Signer(key, client=kms).sign({})
+    verifier = lib.KmsVerifier([key], client=kms)
+    token = lib.Signer(key, client=kms).sign({})
     verifier.verify(token)
     kms.disabled.add(key)
     with pytest.raises(KeyUnusable):

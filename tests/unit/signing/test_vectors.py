@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from interlock._protocol.signing.tokens import SUPPORTED
+from interlock._protocol.signing.algorithms import SUPPORTED
+from interlock._protocol.signing.checking import check_signature
 from interlock.errors import (
     AlgorithmNotAllowed,
     BadSignature,
     InvalidToken,
     KeysUnavailable,
     MalformedToken,
+    UnknownKey,
 )
 from interlock.signing import Verifier
-from interlock.signing._check import check_signature
 
 
 def read(name):
@@ -48,6 +49,30 @@ def is_genuine(key, token):
 @pytest.mark.parametrize(("key", "token", "result"), vectors())
 def test_wycheproof(key, token, result):
     assert is_genuine(key, token) == (result == "valid")
+
+
+KEYS = {"Ed25519": ("OKP", "crv", "x"), "ML-DSA": ("AKP", "alg", "pub")}
+SIGNED = [
+    pytest.param(key["algorithm"], key["public"], *test[1:4], id=f"{key['algorithm']}-{test[0]}")
+    for key in read("wycheproof_keys.json")["keys"]
+    for test in key["tests"]
+]
+
+
+@pytest.mark.parametrize(("algorithm", "public", "message", "signature", "result"), SIGNED)
+def test_wycheproof_of_edwards_curves_and_lattices(algorithm, public, message, signature, result):
+    kty, name, member = KEYS[algorithm.rpartition("-")[0] or algorithm]
+    jwk = {"kty": kty, name: algorithm, member: public}
+    try:
+        check_signature(algorithm, jwk, octets(message), octets(signature))
+    except (BadSignature, UnknownKey):
+        assert result == "invalid"
+    else:
+        assert result == "valid"
+
+
+def octets(text):
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 examples = pytest.mark.parametrize("example", RFC_7515["signed"], ids=lambda e: e["algorithm"])

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from interlock._protocol.requests import Operation, monotonic, wall_clock
+from interlock._protocol.signing.algorithms import base64url
 from interlock._protocol.signing.keys import (
     Jwk,
     PublicKey,
     RsaAlgorithm,
-    base64url,
     public_key,
     same_key,
 )
-from interlock._protocol.signing.kms import ask
-from interlock.errors import InterlockError, KeyUnusable, SigningError
+from interlock._protocol.signing.kms import ask, expect, expect_key, octets
+from interlock.errors import InterlockError, KeyUnusable
 
 log = logging.getLogger("interlock")
 
@@ -50,6 +50,11 @@ class SigningOperations:
         self._rsa_algorithm: RsaAlgorithm = rsa_algorithm
         self._known: tuple[PublicKey, float] | None = None  # replaced whole: threads share it
 
+    @property
+    def key_id(self) -> str:
+        """The ARN of the key that signs, or what the caller named it by until that is known."""
+        return self._key_id if self._known is None else self._known[0].arn
+
     def current_key(self) -> Operation[PublicKey]:
         """Return the key, looked up again when `refresh` seconds have passed.
 
@@ -57,13 +62,13 @@ class SigningOperations:
         """
         now = yield from monotonic()
         if self._known is None:
-            return (yield from self._resolve(self._timeout))
+            return (yield from self._resolve())
         key, due = self._known
         if now < due:
             return key
         self._known = key, now + min(self._refresh, _RETRY_REFRESH)
         try:
-            return (yield from self._resolve(0))
+            return (yield from self._resolve(most=1))
         except InterlockError as error:
             log.warning(
                 "cannot look up %s again, signing goes on as %s: %s", self._key_id, key.arn, error
@@ -77,7 +82,7 @@ class SigningOperations:
             return (yield from self._sign_with(key, message_for(key)))
         except KeyUnusable:
             # The key may have been retired since it was looked up.
-            successor = yield from self._resolve(self._timeout)
+            successor = yield from self._resolve()
             if successor.arn == key.arn:
                 raise
         return (yield from self._sign_with(successor, message_for(successor)))
@@ -86,11 +91,7 @@ class SigningOperations:
         self, claims: Mapping[str, Any], *, lifetime: float | None, token_type: str | None
     ) -> Operation[str]:
         """Return the compact JWS of the claims (RFC 7515, 7.1)."""
-        claims = dict(claims)
-        if lifetime is not None:
-            now = int((yield from wall_clock()))
-            claims = {"iat": now, **claims, "exp": now + int(lifetime)}
-        payload = base64url(json_bytes(claims))
+        payload = base64url(json_bytes((yield from timed(claims, lifetime))))
 
         def signing_input(key: PublicKey) -> bytes:
             return f"{_header(key, token_type)}.{payload}".encode()
@@ -107,33 +108,44 @@ class SigningOperations:
         signature = yield from self.sign(lambda key: header(key).encode() + b"." + payload)
         return f"{header(signature.key)}..{base64url(signature.value)}"
 
-    def _resolve(self, timeout: float) -> Operation[PublicKey]:
-        key = yield from fetch_key(self._key_id, self._rsa_algorithm, timeout)
+    def _resolve(self, *, most: int | None = None) -> Operation[PublicKey]:
+        key = yield from fetch_key(self._key_id, self._rsa_algorithm, self._timeout, most=most)
         self._known = key, (yield from monotonic()) + self._refresh
         return key
 
     def _sign_with(self, key: PublicKey, message: bytes) -> Operation[Signature]:
         algorithm = key.algorithm
-        reply = yield from ask(
+
+        def read(reply: Mapping[str, Any]) -> bytes:
+            expect_key(reply, key.arn)
+            expect(reply, "SigningAlgorithm", algorithm.kms_name)
+            return algorithm.jws_signature(octets(reply, "Signature"))
+
+        content, message_type = algorithm.kms_message(message, key.jwk)
+        value = yield from ask(
             "Sign",
+            read,
+            key_id=key.arn,
             timeout=self._timeout,
-            KeyId=key.arn,
-            Message=algorithm.digest(message),
-            MessageType="DIGEST",  # so the message's length does not matter, nor does it leave
+            Message=content,
+            MessageType=message_type,
             SigningAlgorithm=algorithm.kms_name,
         )
-        if not same_key(reply["KeyId"], key.arn):
-            raise SigningError(f"asked {key.arn} to sign, and {reply['KeyId']} did")
-        try:
-            return Signature(key, algorithm.jws_signature(bytes(reply["Signature"])))
-        except ValueError as error:
-            raise SigningError(f"KMS gave no {algorithm.name} signature: {error}") from error
+        return Signature(key, value)
 
 
-def fetch_key(key_id: str, rsa_algorithm: RsaAlgorithm, timeout: float) -> Operation[PublicKey]:
+def fetch_key(
+    key_id: str, rsa_algorithm: RsaAlgorithm, timeout: float, *, most: int | None = None
+) -> Operation[PublicKey]:
     """Ask KMS for the public half of the key that an id, ARN or alias means now."""
-    reply = yield from ask("GetPublicKey", timeout=timeout, KeyId=key_id)
-    return public_key(reply, rsa_algorithm)
+
+    def read(reply: Mapping[str, Any]) -> PublicKey:
+        key = public_key(reply, rsa_algorithm)
+        if "alias/" not in key_id and not same_key(key.arn, key_id):
+            raise ValueError(f"the public key is that of {key.arn}")
+        return key
+
+    return (yield from ask("GetPublicKey", read, key_id=key_id, timeout=timeout, most=most))
 
 
 def fetch_jwks(
@@ -145,6 +157,18 @@ def fetch_jwks(
         key = yield from fetch_key(key_id, rsa_algorithm, timeout)
         keys.setdefault(key.kid, key.published())
     return {"keys": list(keys.values())}
+
+
+def timed(claims: Mapping[str, Any], lifetime: float | None) -> Operation[dict[str, Any]]:
+    """Return the claims with their times, as of now."""
+    return with_times(claims, lifetime, (yield from wall_clock()))
+
+
+def with_times(claims: Mapping[str, Any], lifetime: float | None, now: float) -> dict[str, Any]:
+    """Return the claims with `exp`, and `iat` unless given, if they have a lifetime in seconds."""
+    if lifetime is None:
+        return dict(claims)
+    return {"iat": int(now), **claims, "exp": int(now) + int(lifetime)}
 
 
 def json_bytes(value: Mapping[str, Any]) -> bytes:

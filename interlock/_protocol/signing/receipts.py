@@ -1,0 +1,79 @@
+"""What a receipt states, and which claims say so."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from typing import Any
+
+from interlock.errors import ClaimMissing, ClaimRejected
+
+# Sets a receipt apart from any other token that the same key might sign (RFC 8725, 3.11).
+RECEIPT_TYPE = "interlock-receipt+jwt"
+
+_OPTIONAL = frozenset({"amount", "shard", "previous", "idempotency_key", "request_id"})
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a receipt states: after this change the counter, or its shard, had this value.
+
+    `amount` is negative for a decrement, and `None` for a reset, which sets the value whatever it
+    was. `time` is when the receipt was signed. `shard` is the
+    shard's number if the counter has several: then `value` and `previous` are the shard's.
+    `previous` is the value before, and `None` where it is not known. `replayed` says that the
+    change was made by an earlier request with the same idempotency key; it was made once.
+    """
+
+    counter: str
+    value: int
+    time: datetime
+    amount: int | None = None
+    shard: int | None = None
+    previous: int | None = None
+    replayed: bool = False
+    idempotency_key: str | None = None
+    request_id: str | None = None
+
+
+def receipt_of(claims: Mapping[str, Any]) -> Receipt:
+    """Return what claims state that were verified with `RECEIPT_TYPE` as the token's type.
+
+    Raises ClaimMissing or ClaimRejected if they state no receipt.
+    """
+    values: dict[str, Any] = {}
+    for field in fields(Receipt):
+        if field.name == "time":
+            if "iat" not in claims:
+                raise ClaimMissing("iat")
+            values["time"] = datetime.fromtimestamp(claims["iat"], UTC)
+        elif field.name in claims:
+            values[field.name] = _checked(field.name, claims[field.name])
+        elif field.name in ("counter", "value"):
+            raise ClaimMissing(field.name)
+    return Receipt(**values)
+
+
+def stated(receipt: Receipt) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in asdict(receipt).items()
+        if name != "time" and not (name in _OPTIONAL and value is None)
+    }
+
+
+_TYPES: Mapping[str, type] = {
+    "counter": str,
+    "value": int,
+    "amount": int,
+    "shard": int,
+    "previous": int,
+    "replayed": bool,
+    "idempotency_key": str,
+    "request_id": str,
+}
+
+
+def _checked(name: str, value: Any) -> Any:
+    if type(value) is not _TYPES[name]:  # a bool is an int, but no amount
+        raise ClaimRejected(name, f"is {value!r}, not of type {_TYPES[name].__name__}")
+    return value

@@ -1,0 +1,68 @@
+"""Signatures whose keys never leave KMS, and their verification without KMS.
+
+Importing this module, and signing, need aiobotocore only; `Verifier` and HTTP message signatures
+need `interlock[verify]`. `interlock.signing` and `interlock.aio.signing` are the blocking and the
+awaitable half of the same.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from interlock.aio.signing._http import sign_message, verify_message
+    from interlock.aio.signing._hybrid import HybridSigner
+    from interlock.aio.signing._items import SignedItem
+    from interlock.aio.signing._kms_verifier import KmsVerifier
+    from interlock.aio.signing._mac import Mac
+    from interlock.aio.signing._signer import Signer, jwks
+    from interlock.aio.signing._verifier import HybridVerifier, Verifier
+    from interlock.sigv4 import SigV4, sigv4
+
+__all__ = [
+    "HybridSigner",
+    "HybridVerifier",
+    "KmsVerifier",
+    "Mac",
+    "SigV4",
+    "SignedItem",
+    "Signer",
+    "Verifier",
+    "jwks",
+    "sign_message",
+    "sigv4",
+    "verify_message",
+]
+
+_HOMES = {
+    "HybridSigner": "interlock.aio.signing._hybrid",
+    "HybridVerifier": "interlock.aio.signing._verifier",
+    "KmsVerifier": "interlock.aio.signing._kms_verifier",
+    "Mac": "interlock.aio.signing._mac",
+    "SigV4": "interlock.sigv4",
+    "SignedItem": "interlock.aio.signing._items",
+    "Signer": "interlock.aio.signing._signer",
+    "Verifier": "interlock.aio.signing._verifier",
+    "jwks": "interlock.aio.signing._signer",
+    "sign_message": "interlock.aio.signing._http",
+    "sigv4": "interlock.sigv4",
+    "verify_message": "interlock.aio.signing._http",
+}
+
+_BROUGHT_BY_VERIFY = ("jwt", "cryptography", "http_message_signatures")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name in _BROUGHT_BY_VERIFY:
+            raise ImportError(
+                f"{name} needs {error.name}: pip install 'interlock[verify]'"
+            ) from error
+        raise
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,213 @@
+"""HTTP message signatures (RFC 9421) with a KMS key. Needs `interlock[verify]`."""
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import http_sf
+from http_message_signatures import (
+    HTTPMessageSignaturesException,
+    HTTPMessageSigner,
+    HTTPMessageVerifier,
+    HTTPSignatureAlgorithm,
+    HTTPSignatureKeyResolver,
+    InvalidSignature,
+    algorithms,
+)
+
+from interlock._protocol.signing.checking import load_key
+from interlock.errors import (
+    AlgorithmNotAllowed,
+    BadSignature,
+    InvalidToken,
+    InvalidValue,
+    SigningError,
+    UnsupportedKey,
+)
+
+if TYPE_CHECKING:
+    from interlock._protocol.signing.keys import PublicKey
+    from interlock.aio.signing._signer import Signer
+    from interlock.aio.signing._verifier import Verifier
+
+# JWS algorithm of the key -> RFC 9421, 3.3. A PS256 key has no counterpart there (PSS is SHA-512),
+# and ML-DSA is not registered.
+_ALGORITHMS: Mapping[str, type[HTTPSignatureAlgorithm]] = {
+    "ES256": algorithms.ECDSA_P256_SHA256,
+    "ES384": algorithms.ECDSA_P384_SHA384,
+    "RS256": algorithms.RSA_V1_5_SHA256,
+    "Ed25519": algorithms.ED25519,
+}
+REQUEST_COMPONENTS = ("@method", "@authority", "@target-uri")
+RESPONSE_COMPONENTS = ("@status",)
+_FIELDS = frozenset({"signature", "signature-input"})
+
+
+async def sign_message(
+    message: Any,
+    signer: "Signer",
+    *,
+    body: bytes | None = None,
+    components: Sequence[str] | None = None,
+    lifetime: timedelta | None = None,
+    tag: str | None = None,
+    nonce: str | None = None,
+    wall_clock: Callable[[], float] = time.time,
+) -> None:
+    """Sign a request or response in place: adds Signature-Input and Signature.
+
+    `message` is one of httpx, requests or the like. `components` are what is covered: by default
+    method, authority and target of a request, and the status of a response; the body by its
+    Content-Digest if `body` is given. `lifetime` sets `expires`, `tag` says what the signature is
+    for. Raises UnsupportedKey for a key other than ES256, ES384, RS256 or Ed25519, InvalidValue for
+    a message that cannot be signed so, and what `Signer.sign` raises.
+    """
+    covered = components if components is not None else _default_components(message)
+    created = datetime.fromtimestamp(int(wall_clock()), UTC)
+    # The key may be replaced between naming it and signing: name the new one then.
+    for _ in range(2):
+        key = await signer.key()
+        handler = HTTPMessageSigner(signature_algorithm=_algorithm(key), key_resolver=None)
+        try:
+            prepared = handler.prepare(
+                message,
+                key_id=key.kid,
+                created=created,
+                expires=None if lifetime is None else created + lifetime,
+                nonce=nonce,
+                tag=tag,
+                covered_component_ids=covered,
+                body=body,
+                use_existing_digest=body is not None and "content-digest" in message.headers,
+            )
+        except HTTPMessageSignaturesException as error:
+            raise InvalidValue("message", str(error)) from error
+        signature = await signer.sign_bytes(prepared.signature_base)
+        if signature.key.kid == key.kid:
+            handler.apply(message, prepared, signature.value)
+            return
+    raise SigningError("the signing key changed twice while one message was signed")
+
+
+async def verify_message(
+    message: Any,
+    verifier: "Verifier",
+    *,
+    body: bytes | None = None,
+    components: Sequence[str] | None = None,
+    max_age: timedelta = timedelta(minutes=5),
+    tag: str | None = None,
+) -> dict[str, int | str]:
+    """Verify a message by its signature of a trusted key; return that one's parameters.
+
+    They are keyid, created, tag and so on. The signature must cover `components` (default: what
+    `sign_message` covers), and the body if `body` is given, which is compared with its signed
+    digest. It must have this `tag`, if one is given, and be younger than `max_age` (default 5
+    minutes); clocks may differ by 5 seconds. Signatures of other parties are passed over, whatever
+    they are. A message without replay protection of its own can be sent again within `max_age`.
+
+    Raises BadSignature, AlgorithmNotAllowed or UnknownKey, or KeysUnavailable.
+    """
+    required = components if components is not None else _default_components(message)
+    failure: InvalidToken = BadSignature("the message has no signature that can be verified")
+    for label, key_id in _signatures(message, tag):
+        try:
+            name, jwk = await verifier.key_for(key_id)
+        except InvalidToken as error:
+            failure = error if type(failure) is not AlgorithmNotAllowed else failure
+            continue
+        if name not in _ALGORITHMS:
+            failure = AlgorithmNotAllowed(f"{name} has no RFC 9421 algorithm")
+            continue
+        one = HTTPMessageVerifier(
+            signature_algorithm=_ALGORITHMS[name], key_resolver=_Key(load_key(name, jwk))
+        )
+        try:
+            (result,) = one.verify(
+                _with_one(message, label),
+                max_age=max_age,
+                expect_tag=tag,
+                require_components=required,
+                body=body,
+            )
+        except (InvalidSignature, HTTPMessageSignaturesException, ValueError) as error:
+            failure = BadSignature(f"the message's signature does not hold: {error}")
+            failure.__cause__ = error
+            continue
+        return dict(result.parameters)
+    raise failure
+
+
+class _Key(HTTPSignatureKeyResolver):
+    """The one public key that is to be used."""
+
+    def __init__(self, key: Any) -> None:
+        self._key = key
+
+    def resolve_public_key(self, key_id: str) -> Any:
+        del key_id
+        return self._key
+
+    def resolve_private_key(self, key_id: str) -> Any:
+        raise NotImplementedError(f"the private half of {key_id} does not leave KMS")
+
+
+class _Reduced:
+    """A message with one of its signatures."""
+
+    def __init__(self, message: Any, headers: Any) -> None:
+        self._message = message
+        self.headers = headers
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._message, name)
+
+
+def _signatures(message: Any, tag: str | None) -> Iterator[tuple[str, str]]:
+    """Yield label and key id of each signature that has a key id, and the tag if one is given."""
+    for label, (covered, parameters) in _dictionary(message, "signature-input").items():
+        key_id = parameters.get("keyid")
+        fits = tag is None or parameters.get("tag") == tag
+        if isinstance(covered, list) and isinstance(key_id, str) and fits:
+            yield label, key_id
+
+
+def _with_one(message: Any, label: str) -> _Reduced:
+    """Return the message as it is without the signatures of other parties.
+
+    The library refuses a message as a whole for any signature in it that it cannot read.
+    """
+    headers = copy.copy(message.headers)
+    kept = {name: _dictionary(message, name).get(label) for name in sorted(_FIELDS)}
+    for name in [name for name in headers if name.lower() in _FIELDS]:
+        if name in headers:  # an httpx header goes with all its lines
+            del headers[name]
+    for name, member in kept.items():
+        if member is not None:
+            headers[name] = http_sf.ser({label: member})
+    return _Reduced(message, headers)
+
+
+def _dictionary(message: Any, name: str) -> dict[str, Any]:
+    lines = [value for each, value in message.headers.items() if each.lower() == name]
+    try:
+        parsed: Any = http_sf.parse(", ".join(lines).encode(), tltype="dictionary")
+    except ValueError as error:
+        raise BadSignature(f"the header {name} cannot be read: {error}") from error
+    return dict(parsed)
+
+
+def _algorithm(key: "PublicKey") -> type[HTTPSignatureAlgorithm]:
+    try:
+        return _ALGORITHMS[key.algorithm.name]
+    except KeyError:
+        raise UnsupportedKey(
+            f"{key.arn} signs {key.algorithm.name}; RFC 9421 signatures here are by "
+            f"{', '.join(_ALGORITHMS)} keys"
+        ) from None
+
+
+def _default_components(message: Any) -> Sequence[str]:
+    return RESPONSE_COMPONENTS if hasattr(message, "status_code") else REQUEST_COMPONENTS

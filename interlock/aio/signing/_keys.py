@@ -1,0 +1,38 @@
+"""Where a verifier's keys come from."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
+
+from interlock._drivers.awaitable.fetching import called
+from interlock._drivers.fetching import check_url
+from interlock._protocol.faults import NoReply
+from interlock._protocol.requests import Call
+
+KeySet: TypeAlias = Mapping[str, Any]
+
+
+class KeySource:
+    """The transport of a verifier: answers its FetchKeys with the JWKS."""
+
+    skew = 0.0
+
+    def __init__(
+        self,
+        keys: str | KeySet | Callable[[], Awaitable[KeySet]],
+        fetch: Callable[[str], Awaitable[bytes]],
+    ) -> None:
+        if isinstance(keys, str):
+            check_url(keys)
+        self._keys = keys
+        self._fetch = fetch
+
+    async def send(self, _call: Call, _timeout: float | None) -> Any:
+        """Return the JWKS, parsed or not; whatever its source raises is a NoReply."""
+        if isinstance(self._keys, Mapping):
+            return self._keys
+        try:
+            if isinstance(self._keys, str):
+                return await called(self._fetch, self._keys)
+            return await called(self._keys)
+        except Exception as error:
+            raise NoReply(str(error) or repr(error)) from error

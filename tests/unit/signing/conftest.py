@@ -1,0 +1,52 @@
+"""Signing as a test uses it: the same test runs on the blocking half and on the awaitable one."""
+
+import time
+
+import pytest
+
+from interlock._drivers.environment import Environment
+from tests.halves import HALVES
+from tests.unit.signing.kms import LocalKms
+
+
+class Library:
+    """The names of `interlock.signing` and `interlock.receipts`, of one half.
+
+    `client=` is a `LocalKms`, whose answers go straight into the half's driver.
+    """
+
+    def __init__(self, half):
+        self._half = half
+
+    def __repr__(self):
+        return type(self._half).__name__
+
+    def __getattr__(self, name):
+        module = self._half.receipts if "Receipt" in name else self._half.signing
+        made = getattr(module, name)
+
+        def make(*args, **options):
+            given = [self._half.function(each) if callable(each) else each for each in args]
+            if "fetch" in options:
+                options["fetch"] = self._half.function(options["fetch"])
+            if isinstance(options.get("client"), LocalKms):
+                clocks = {
+                    clock: options.pop(clock, getattr(time, default))
+                    for clock, default in [("monotonic", "monotonic"), ("wall_clock", "time")]
+                }
+                answer = options["client"].answer
+                options["client"] = self._half.client(answer, Environment(**clocks))
+            return self._half.wrap(self._half.call(made, *given, **options))
+
+        return make
+
+
+@pytest.fixture(params=HALVES, ids=["blocking", "awaitable"])
+def lib(request):
+    with request.param() as half:
+        yield Library(half)
+
+
+@pytest.fixture
+def kms():
+    return LocalKms()

@@ -1,0 +1,172 @@
+"""A hybrid token holds if both of its signatures do, and is no token without one of them."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from interlock.errors import (
+    AlgorithmNotAllowed,
+    BadSignature,
+    ClaimRejected,
+    MalformedToken,
+    SigningError,
+    TokenExpired,
+    UnknownKey,
+    UnsupportedKey,
+)
+from tests.unit.signing.test_verifier import NOW, Clock, encode
+
+
+class Hybrid:
+    def __init__(self, lib, kms, classical="ECC_NIST_P256", post_quantum="ML_DSA_65"):
+        self.keys = [kms.create(classical), kms.create(post_quantum)]
+        self.signers = [lib.Signer(key, client=kms) for key in self.keys]
+        self.signer = lib.HybridSigner(*self.signers, wall_clock=Clock())
+        self.jwks = lib.jwks(self.keys, client=kms)
+        self.verifier = lib.HybridVerifier(self.jwks, wall_clock=Clock())
+
+
+@pytest.fixture
+def hybrid(lib, kms):
+    return Hybrid(lib, kms)
+
+
+@pytest.mark.parametrize("classical", ["ECC_NIST_P256", "ECC_NIST_EDWARDS25519", "RSA_2048"])
+@pytest.mark.parametrize("post_quantum", ["ML_DSA_44", "ML_DSA_65", "ML_DSA_87"])
+def test_a_token_of_two_signatures_verifies(lib, kms, classical, post_quantum):
+    hybrid = Hybrid(lib, kms, classical, post_quantum)
+    token = hybrid.signer.sign({"n": 1}, lifetime=timedelta(minutes=1))
+    assert hybrid.verifier.verify(token) == {"n": 1, "iat": int(NOW), "exp": int(NOW) + 60}
+
+
+def test_neither_signature_is_a_token_by_itself(lib, hybrid):
+    """Or an attacker who has broken one algorithm would take the other signature away."""
+    token = json.loads(hybrid.signer.sign({"n": 1}))
+    alone = lib.Verifier(hybrid.jwks)
+    for part in token["signatures"]:
+        with pytest.raises(MalformedToken, match="critical"):
+            alone.verify(f"{part['protected']}.{token['payload']}.{part['signature']}")
+    with pytest.raises(MalformedToken):
+        alone.verify(json.dumps(token))
+
+
+def test_a_token_with_one_signature_is_refused(hybrid):
+    token = json.loads(hybrid.signer.sign({"n": 1}))
+    first, second = token["signatures"]
+    for kept in ([first], [second], [first, first], [second, second], [second, first], []):
+        with pytest.raises((MalformedToken, AlgorithmNotAllowed)):
+            hybrid.verifier.verify(json.dumps({**token, "signatures": kept}))
+
+
+def test_a_single_token_is_no_hybrid(hybrid):
+    for signer in hybrid.signers:
+        with pytest.raises(MalformedToken):
+            hybrid.verifier.verify(signer.sign({"n": 1}))
+
+
+@pytest.mark.parametrize("forged", [0, 1])
+def test_both_signatures_must_hold(hybrid, forged):
+    token = json.loads(hybrid.signer.sign({"n": 1}))
+    other = json.loads(hybrid.signer.sign({"n": 2}))
+    token["signatures"][forged]["signature"] = other["signatures"][forged]["signature"]
+    with pytest.raises(BadSignature):
+        hybrid.verifier.verify(json.dumps(token))
+
+
+@pytest.mark.parametrize("unknown", [0, 1])
+def test_both_keys_must_be_trusted(lib, hybrid, unknown):
+    keys = [key for i, key in enumerate(hybrid.jwks["keys"]) if i != unknown]
+    with pytest.raises(UnknownKey):
+        lib.HybridVerifier({"keys": keys}).verify(hybrid.signer.sign({}))
+
+
+def test_signatures_of_two_tokens_are_not_put_together(lib, kms, hybrid):
+    """Each covers the ids of both keys."""
+    other = Hybrid(lib, kms)
+    token, its = (json.loads(each.signer.sign({"n": 1})) for each in (hybrid, other))
+    token["signatures"][1] = its["signatures"][1]
+    keys = {"keys": [*hybrid.jwks["keys"], *other.jwks["keys"]]}
+    with pytest.raises(MalformedToken, match="name each other"):
+        lib.HybridVerifier(keys).verify(json.dumps(token))
+
+
+def test_two_signatures_of_one_sort_are_no_hybrid(lib, kms):
+    pairs = [("ECC_NIST_P256", "RSA_2048"), ("ML_DSA_44", "ML_DSA_65"), ("ML_DSA_44", "RSA_2048")]
+    for pair in pairs:
+        with pytest.raises(UnsupportedKey):
+            Hybrid(lib, kms, *pair).signer.sign({})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"more": 1},
+        {"payload": 1},
+        {"payload": encode(b"[]")},
+        {"signatures": {}},
+        {"signatures": [1, 2]},
+        {"signatures": [{}, {}]},
+    ],
+)
+def test_another_form_is_malformed(hybrid, change):
+    token = json.loads(hybrid.signer.sign({"n": 1}))
+    with pytest.raises((MalformedToken, BadSignature)):
+        hybrid.verifier.verify(json.dumps(token | change))
+
+
+def test_an_unprotected_header_is_refused(hybrid):
+    token = json.loads(hybrid.signer.sign({"n": 1}))
+    token["signatures"][0]["header"] = {"kid": "mine"}
+    with pytest.raises(MalformedToken):
+        hybrid.verifier.verify(json.dumps(token))
+
+
+@pytest.mark.parametrize("token", ["", "{}", "[" * 50_000, "a.b.c", "\ud800", None, b"{}"])
+def test_what_is_no_token_is_malformed(hybrid, token):
+    with pytest.raises(MalformedToken):
+        hybrid.verifier.verify(token)
+
+
+def test_claims_and_types_are_judged(lib, hybrid):
+    with pytest.raises(TokenExpired):
+        hybrid.verifier.verify(hybrid.signer.sign({"exp": NOW}))
+    typed = lib.HybridVerifier(hybrid.jwks, token_type="a+jwt")
+    assert typed.verify(hybrid.signer.sign({"n": 1}, token_type="a+jwt")) == {"n": 1}
+    with pytest.raises(ClaimRejected):
+        typed.verify(hybrid.signer.sign({}, token_type="b+jwt"))
+    with pytest.raises(AlgorithmNotAllowed):
+        lib.HybridVerifier(hybrid.jwks, algorithms=["ES256"]).verify(hybrid.signer.sign({}))
+
+
+def test_a_hybrid_carries_its_payload(hybrid):
+    with pytest.raises(MalformedToken):
+        hybrid.verifier.verify_detached(hybrid.signer.sign({}), b"")
+
+
+def test_a_key_that_is_replaced_while_signing_is_named_rightly(lib, kms):
+    first, second, later = kms.create(), kms.create(), kms.create("ML_DSA_44")
+    kms.aliases["alias/a"] = first
+    moved = lib.Signer("alias/a", client=kms)
+    signer = lib.HybridSigner(moved, lib.Signer(later, client=kms))
+    moved.key()
+    kms.aliases["alias/a"] = second
+    kms.disabled.add(first)
+    verifier = lib.HybridVerifier(lib.jwks([second, later], client=kms))
+    assert verifier.verify(signer.sign({"n": 1})) == {"n": 1}
+
+
+def test_receipts_can_be_hybrid(lib, hybrid):
+    receipts = lib.ReceiptIssuer(hybrid.signer, issuer="https://api.example", wall_clock=Clock())
+    token = receipts.issue("visits", value=7, amount=3)
+    verifier = lib.HybridVerifier(
+        hybrid.jwks, token_type="interlock-receipt+jwt", wall_clock=Clock()
+    )
+    claims = verifier.verify(token)
+    assert (claims["counter"], claims["value"]) == ("visits", 7)
+
+
+def test_a_failure_of_one_key_is_raised(kms, hybrid):
+    kms.disabled.add(hybrid.keys[1])
+    with pytest.raises(SigningError):
+        hybrid.signer.sign({})
