@@ -8,6 +8,8 @@ ENV ?= dev
 INSTANCES ?= 2
 COMPUTE ?= instances
 SEEDS ?= 20000
+SECONDS := 60
+SEED ?= 7
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
@@ -19,7 +21,7 @@ CODE := app.py stacks lambda server interlock local benchmarks scripts tests
 UNIT := tests/constructs tests/stacks tests/unit tests/simulation
 
 .PHONY: help install unasync lock demo demo-check test test-fast coverage test-versions lint format types synth diff deploy destroy \
-	snapshot-update bench simulate docs build pictures clean
+	snapshot-update bench simulate histories docs build pictures clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,6 +100,9 @@ bench: install  ## Benchmarks against the peers; ONLY=counters runs that one
 
 simulate: install  ## Search for a failing interleaving: make simulate SEEDS=100000
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+histories: install  ## Record histories of real processes under faults, and check them: SECONDS=60 SEED=7
+	$(BIN)/python -m tests.histories --seconds $(SECONDS) --seed $(SEED)
 
 docs: install  ## The documentation as a site in build/site, links checked
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
