@@ -230,7 +230,7 @@ async def test_the_proxy_does_to_requests_what_it_is_told(fault, answers, carrie
     server = await asyncio.start_server(engine.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     rng = random.Random(1)  # noqa: S311 - seeded on purpose
-    proxy = Proxy("127.0.0.1", port, Faults(**NONE | fault), rng)  # type: ignore[arg-type]
+    proxy = Proxy("127.0.0.1", port, Faults(**NONE | fault), rng)
     reader, writer = await asyncio.open_connection("127.0.0.1", await proxy.open())
     got = []
     for _ in answers:
