@@ -1,22 +1,28 @@
 """`make demo` and `make demo-check`."""
 
+import base64
+import json
 import time
 from pathlib import Path
 
+from interlock import LockClient
 from local import STATE
 from local.application import Application, application
-from local.emulator import PREFERRED_PORT
-from local.instances import Fleet, Instance
+from local.emulator import PREFERRED_PORT, REGION
+from local.instances import Instance
 from local.processes import ProcessFailed, stop_leftovers, stop_own
 from local.progress import Progress
-from local.requests import request
+from local.requests import Answer, request
 from local.stopping import Stopped, stop_on_signals
+from server.claims import DATA
+from server.leader import LEADER
 
 COUNTER = "demo"
 _CEILING = 1_000_000
 _CHECK_EVERY = 1.0
 _ELECTION_TIMEOUT = 30.0
 _CREATED = (200, 201)
+_FORGED = "eyJhbGciOiJub25lIn0=.eyJzdWIiOiJhbGljZSIsImdyb3VwcyI6WyJhZG1pbmlzdHJhdG9yIl19."
 _FURNITURE: tuple[tuple[str, dict[str, int], int], ...] = (
     ("seats-sold", {"floor": 0, "ceiling": 200}, 187),
     ("waiting-list", {"floor": 0, "ceiling": 50}, 23),
@@ -56,6 +62,8 @@ def run(
         ) as running:
             with progress.step("count through every tier"):
                 value = count(running, times=3 * instances)
+            with progress.step("sign in, and change nothing without the right"):
+                check_roles(running)
             progress.say(f"  ready after {progress.elapsed:.1f} s; counter {COUNTER!r} is {value}")
             if not check:
                 _stay_until_told(running, progress)
@@ -68,23 +76,68 @@ def count(running: Application, *, times: int) -> int:
 
     Raises `CheckFailed` if any answer, or the value in the end, is not the expected one.
     """
-    counter = f"{running.balancer_url}/api/counters/{COUNTER}"
-    created = request("PUT", counter, {"ceiling": _CEILING})
+    counter, alice = f"/api/counters/{COUNTER}", running.administrator
+    created = alice.request("PUT", counter, {"ceiling": _CEILING})
     if created.status not in _CREATED:
         raise CheckFailed(f"PUT {counter}: {created.status} {created.content!r}")
     expected = 0
     for amount in range(1, times + 1):
         expected += amount
-        answer = request("POST", f"{counter}/increment", {"amount": amount})
+        answer = alice.request("POST", f"{counter}/increment", {"amount": amount})
         if answer.status != _CREATED[0] or answer.json()["value"] != expected:
             raise CheckFailed(
                 f"increment by {amount}: expected {expected}, got {answer.status} "
                 f"{answer.content!r}"
             )
-    read = request("GET", counter)
+    read = alice.request("GET", counter)
     if read.status != _CREATED[0] or read.json()["value"] != expected:
         raise CheckFailed(f"expected {expected}, read {read.status} {read.content!r}")
     return expected
+
+
+def check_roles(running: Application) -> None:
+    """Prove that a viewer reads, and that neither a viewer nor a stranger changes anything.
+
+    The stranger shows forged claims too, to the load balancer and to an instance past it. Raises
+    `CheckFailed`.
+    """
+    counter, alice, stranger = f"/api/counters/{COUNTER}", running.administrator, running.stranger
+    before = alice.request("GET", counter).content
+    bob = stranger.signed_in("bob")
+    forged = {DATA: _FORGED, "x-amzn-oidc-identity": "local|alice", **_forged_session()}
+    instance = running.fleet.instances[0].url
+    changes: tuple[tuple[str, str, object], ...] = (
+        ("PUT", counter, {"ceiling": 1}),
+        ("POST", f"{counter}/increment", {"amount": 1}),
+        ("POST", f"{counter}/reset", {}),
+        ("POST", "/api/transfers", {"from": COUNTER, "to": "seats-sold", "amount": 1}),
+        ("DELETE", counter, None),
+    )
+    for method, path, body in changes:
+        _expect(403, bob.request(method, path, body), f"bob: {method} {path}")
+        _expect(401, stranger.request(method, path, body), f"a stranger: {method} {path}")
+        answer = stranger.request(method, path, body, headers=forged)
+        _expect(401, answer, f"a stranger with forged claims: {method} {path}")
+        answer = request(method, instance + path, body, headers=forged)
+        _expect(401, answer, f"a stranger past the load balancer: {method} {path}")
+    _expect(200, bob.request("GET", counter), "bob reads")
+    keys = stranger.request("GET", "/api/.well-known/jwks.json")
+    _expect(200, keys, "a stranger reads the public keys")
+    after = alice.request("GET", counter).content
+    if after != before:
+        raise CheckFailed(f"something was changed: {before!r} became {after!r}")
+
+
+def _expect(status: int, answer: Answer, what: str) -> None:
+    if answer.status != status:
+        raise CheckFailed(f"{what}: expected {status}, got {answer.status} {answer.content!r}")
+
+
+def _forged_session() -> dict[str, str]:
+    """Return a cookie as the emulator's load balancer would write it, were it not encrypted."""
+    session = {"claims": {"sub": "local|alice", "groups": ["administrator"]}, "exp": 1 << 40}
+    text = base64.urlsafe_b64encode(json.dumps(session).encode()).decode()
+    return {"Cookie": f"AWSELBAuthSessionCookie-0={text}"}
 
 
 def _stay_until_told(running: Application, progress: Progress) -> None:
@@ -97,12 +150,15 @@ def _stay_until_told(running: Application, progress: Progress) -> None:
 
 
 def _introduce(running: Application, progress: Progress) -> None:
+    signed = f"--aws-sigv4 aws:amz:{REGION}:execute-api --user test:test"
     left_out = "\n".join(f"    {name}" for name in running.deployment.left_out) or "    nothing"
     progress.say(
         f"""
   Web client   {running.web_address}
-  Try          curl -X POST -H 'content-type: application/json' -d '{{"amount": 1}}' \\
-                 {running.balancer_url}/api/counters/{COUNTER}/increment
+  Sign in      as alice, who may do everything, or as bob, who may look: one click, no password
+  Programs     curl -X POST {signed} -H 'x-api-key: {running.api_key}' \\
+                 -H 'content-type: application/json' -d '{{"amount": 1}}' \\
+                 {running.api_url}/counters/{COUNTER}/increment
   Logs         {running.fleet.logs}
 
   Left out, as the emulator does not know it:
@@ -135,7 +191,7 @@ def _show_leader(running: Application, progress: Progress, *, but_not: str = "")
     """Wait until somebody leads and say who, and the ways to see another take over."""
     began = time.monotonic()
     while time.monotonic() < began + _ELECTION_TIMEOUT:
-        leader = _leader(running.fleet)
+        leader = _leader(running)
         if leader is not None and leader.name != but_not:
             pid, after = leader.pid, f" after {time.monotonic() - began:.1f} s"
             progress.say(
@@ -152,24 +208,19 @@ def _show_leader(running: Application, progress: Progress, *, but_not: str = "")
     return ""
 
 
-def _leader(fleet: Fleet) -> Instance | None:
-    """Return who leads, as any instance that answers tells it."""
-    by_name = {each.name: each for each in fleet.instances}
-    for instance in fleet.instances:
-        if instance in fleet.unhealthy:
-            continue
-        try:
-            answer = request("GET", f"{instance.url}/service/cluster", timeout=2.0)
-            leader = answer.json().get("leader") or {"id": ""}
-            return by_name.get(leader["id"])
-        except (OSError, ValueError):
-            continue  # it has just stopped
-    return None
+def _leader(running: Application) -> Instance | None:
+    """Return who leads, as the table says; None while the election goes on."""
+    table, client = running.deployment.outputs["TableName"], running.emulator.client("dynamodb")
+    with LockClient(table, client=client) as locks:
+        record = locks.inspect(LEADER)
+    if record is None or not record.held:
+        return None
+    return next((each for each in running.fleet.instances if each.name == record.owner), None)
 
 
 def _furnish(running: Application) -> None:
     """Make the counters that a visitor finds."""
     for name, bounds, value in _FURNITURE:
-        counter = f"{running.balancer_url}/api/counters/{name}"
-        request("PUT", counter, bounds)
-        request("POST", f"{counter}/increment", {"amount": value})
+        counter = f"/api/counters/{name}"
+        running.administrator.request("PUT", counter, bounds)
+        running.administrator.request("POST", f"{counter}/increment", {"amount": value})

@@ -1,7 +1,7 @@
 """Deploy the stacks to the emulator with the real CDK CLI."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,13 +44,23 @@ def bootstrap(emulator: Emulator, *, watch: Callable[[str], None], state: Path =
     )
 
 
-def deploy(emulator: Emulator, *, watch: Callable[[str], None], state: Path = STATE) -> Deployment:
-    """Run `cdk deploy --all -c env=local`. Raises ProcessFailed with its output's tail."""
+def deploy(
+    emulator: Emulator,
+    *,
+    watch: Callable[[str], None],
+    context: Mapping[str, str] | None = None,
+    state: Path = STATE,
+) -> Deployment:
+    """Run `cdk deploy --all -c env=local`, with more context if given.
+
+    Raises ProcessFailed with its output's tail.
+    """
+    given = [part for pair in (context or {}).items() for part in ("--context", "=".join(pair))]
     assembly, outputs = emulator.data / "cdk.out", emulator.data / "outputs.json"
     _run(
         emulator,
         [
-            *("deploy", "--all", "--context", "env=local", "--require-approval", "never"),
+            *("deploy", "--all", "--context", "env=local", *given, "--require-approval", "never"),
             # A change set is there to be looked at first: nobody looks at this one.
             *("--method", "direct", "--concurrency", "4", "--progress", "events"),
             *("--output", str(assembly), "--outputs-file", str(outputs)),

@@ -17,7 +17,7 @@ from typing import Any
 
 import boto3
 
-from local import STATE
+from local import ROOT, STATE
 from local.dynamodb_local import answers
 from local.ports import LOOPBACK, free_port, is_free
 from local.processes import Process, ProcessFailed
@@ -26,6 +26,8 @@ PREFERRED_PORT = 4566
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 START_TIMEOUT = 60.0
+BALANCER_KEY = "INTERLOCK_BALANCER_KEY"
+"""The variable that names the file with the key of its load balancers (local/balancer.py)."""
 
 _ATTEMPTS = 3
 _GRACE = 1.0  # it keeps nothing, and would wait for functions that still start
@@ -114,22 +116,27 @@ def server_environment(port: int, data: Path) -> dict[str, str]:
 def emulator(
     *,
     preferred_port: int | None = None,
+    balancer_key: Path | None = None,
     state: Path = STATE,
     say: Callable[[str], None] = print,
 ) -> Iterator[Emulator]:
     """Run an empty emulator on loopback.
 
     It takes `preferred_port` if that is free, else says so and takes another. Its data are
-    removed afterwards, its log is kept below `state`. Raises ProcessFailed with the log's tail.
+    removed afterwards, its log is kept below `state`. With `balancer_key`, a private key as PEM,
+    its load balancers can sign people in. Raises ProcessFailed with the log's tail.
     """
+    program = "ministack" if balancer_key is None else "local.balancer"
+    signing = {} if balancer_key is None else {BALANCER_KEY: str(balancer_key)}
     for attempt in range(1, _ATTEMPTS + 1):
         port = _port(preferred_port, say)
         data = state / "run" / f"ministack-{uuid.uuid4().hex[:8]}"
         with Process(
             "ministack",
-            [sys.executable, "-m", "ministack"],
+            [sys.executable, "-m", program],
             log=state / "logs" / f"ministack-{port}.log",
-            environment=server_environment(port, data),
+            environment=server_environment(port, data) | signing,
+            directory=ROOT,
             records=state / "run",
             scratch=data,
             grace=_GRACE,

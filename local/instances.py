@@ -4,7 +4,7 @@ The emulator's Auto Scaling starts no instance, and its target group calls every
 starting, registering, health checks and deregistering are done here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -54,8 +54,10 @@ class Fleet:
         deployment: Deployment,
         *,
         compute: Compute | None = None,
+        variables: Mapping[str, str] | None = None,
         state: Path = STATE,
     ) -> None:
+        self._variables = dict(variables or {})
         self._compute = compute or Processes()
         self._emulator = emulator
         self._records = state / "run"
@@ -79,6 +81,7 @@ class Fleet:
         process = self._compute.start(
             name,
             client_variables(self._emulator.endpoint)
+            | self._variables
             | {
                 "INTERLOCK_HOST": host,
                 "INTERLOCK_PORT": str(port),
@@ -144,10 +147,11 @@ def fleet(
     size: int,
     *,
     compute: Compute | None = None,
+    variables: Mapping[str, str] | None = None,
     state: Path = STATE,
 ) -> Iterator[Fleet]:
-    """Run `size` healthy, registered instances."""
-    running = Fleet(emulator, deployment, compute=compute, state=state)
+    """Run `size` healthy, registered instances, with more variables if given."""
+    running = Fleet(emulator, deployment, compute=compute, variables=variables, state=state)
     try:
         for _ in range(size):
             running.start()

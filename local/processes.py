@@ -90,7 +90,8 @@ class Process:
 
     As a context manager it stops the whole group on exit. Being a group of its own, it does not
     get the terminal's Ctrl-C: the parent alone decides in which order things stop. `scratch` is a
-    folder of the process's own, made here and removed when it is stopped, also by a later run.
+    folder of the process's own, made here and removed when it is stopped, also by a later run;
+    `files` are written into it, for this user's eyes alone.
     `grace` is how many seconds it has to end after SIGTERM. `afterwards` is a command that removes
     what is not of its group, such as a container; it is run when the process is stopped, also by a
     later run, whether or not there is anything left to remove.
@@ -106,6 +107,7 @@ class Process:
         directory: Path | None = None,
         records: Path = RECORDS,
         scratch: Path | None = None,
+        files: Mapping[str, bytes] | None = None,
         grace: float = TERMINATION_GRACE,
         afterwards: Sequence[str] = (),
     ) -> None:
@@ -119,6 +121,9 @@ class Process:
         with held(), log.open("ab") as output:
             if scratch is not None:
                 scratch.mkdir(parents=True)
+                for file, content in (files or {}).items():
+                    (scratch / file).touch(mode=0o600)
+                    (scratch / file).write_bytes(content)
             self._popen = subprocess.Popen(
                 [str(part) for part in command],
                 stdin=subprocess.DEVNULL,

@@ -2,7 +2,7 @@
 
 import http.client
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +16,7 @@ class Answer:
     status: int
     headers: dict[str, str]
     content: bytes
+    cookies: dict[str, str] = field(default_factory=dict)
 
     def json(self) -> Any:
         """Return the body's JSON value; raises ValueError if it is something else."""
@@ -43,7 +44,9 @@ def request(
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         connection.request(method, target or "/", content, sent | (headers or {}))
         answer = connection.getresponse()
-        return Answer(answer.status, dict(answer.getheaders()), answer.read())
+        set_cookies = answer.headers.get_all("Set-Cookie") or []
+        cookies = dict(line.partition(";")[0].split("=", 1) for line in set_cookies)
+        return Answer(answer.status, dict(answer.getheaders()), answer.read(), cookies)
     except http.client.HTTPException as error:
         raise ConnectionError(f"{method} {url}: {error!r}") from error
     finally:

@@ -3,6 +3,7 @@ import { el, clock } from "./dom.js";
 import { connect, store, subscribe } from "./store.js";
 import { number } from "./dom.js";
 import { onKept } from "./kept.js";
+import { watch } from "./person.js";
 import * as list from "./list.js";
 import * as counter from "./counter.js";
 import * as receipts from "./receipts.js";
@@ -67,3 +68,5 @@ subscribe((now) => show(now));
 addEventListener("hashchange", () => route());
 route(true);
 connect();
+// What a person may not do is drawn anew, disabled; for all others nothing changes.
+watch(main).then((withheld) => { if (withheld) route(true); });

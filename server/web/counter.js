@@ -4,6 +4,7 @@ import { chart } from "./chart.js";
 import { el, shake, state } from "./dom.js";
 import { dial } from "./gauge.js";
 import { kept, onKept } from "./kept.js";
+import { guard } from "./person.js";
 import { earned } from "./receipts.js";
 import { statement } from "./verify.js";
 
@@ -28,6 +29,7 @@ function stepping(name, gauge) {
     event.preventDefault();
     form.requestSubmit(form.querySelector("[value=increment]"));
   });
+  form.append(guard("operator", "changing a counter", form) ?? "");
   return form;
 }
 
@@ -42,6 +44,7 @@ function transferring(name) {
   el("label", {}, "To", others),
   el("label", {}, "Amount to move", el("input", { ...whole, name: "by" })),
   el("button", {}, "Transfer"));
+  form.append(guard("operator", "moving an amount", form) ?? "");
   const node = el("section", { className: "card" },
     el("h2", {}, "Transfer"), el("p", { className: "quiet" }, "Both counters change, or neither."), el("div", { className: "section" }, form), alone);
   let names = null;

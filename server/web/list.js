@@ -3,6 +3,7 @@ import * as api from "./api.js";
 import { attempt, step } from "./changes.js";
 import { el, number, pop, shake, state } from "./dom.js";
 import { bar, isFull } from "./gauge.js";
+import { guard, may } from "./person.js";
 
 const bound = { type: "text", inputMode: "numeric", pattern: "0|-?[1-9][0-9]{0,37}", autocomplete: "off", title: "a whole number, or nothing" };
 const EMPTY = ["M5.5 5v14", "M10 5v14", "M14.5 5v14", "M19 5v14", "M3 15.5 21.5 8.5"];
@@ -19,6 +20,7 @@ function card(counter) {
       el("button", { type: "button", ariaLabel: `Take 1 from ${name}`, onclick: () => change("decrement") }, "−1"),
       el("button", { type: "button", ariaLabel: `Add 1 to ${name}`, onclick: () => change("increment") }, "+1")),
     value, gauge.node);
+  guard("operator", "changing a counter", article);
   return {
     node: el("li", {}, article),
     update(now) {
@@ -57,6 +59,7 @@ function newCounter() {
   el("label", {}, "Floor", el("input", { ...bound, name: "floor", value: "0" })),
   el("label", {}, "Ceiling", el("input", { ...bound, name: "ceiling", placeholder: "none" })),
   el("button", { className: "main" }, "Create"));
+  form.append(guard("administrator", "making a counter", form) ?? "");
   return el("section", { className: "card section" }, el("h2", {}, "New counter"), form);
 }
 
@@ -92,7 +95,7 @@ export function view() {
     if (now.counters?.length) lay(now.counters);
     else if (now.counters) {
       shelf.replaceChildren(state("", "No counter yet", "Make the first one: a name, and bounds if it has any. It is there for everybody at once.", EMPTY,
-        el("button", { type: "button", className: "main", onclick: () => document.getElementById("new-name").focus() }, "Make a counter")));
+        may("administrator") && el("button", { type: "button", className: "main", onclick: () => document.getElementById("new-name").focus() }, "Make a counter")));
     } else if (now.problem) {
       shelf.replaceChildren(state("bad", "The counters cannot be read", now.problem, BROKEN, el("p", {}, "This page keeps trying.")));
     } else if (now.connection === "down") {

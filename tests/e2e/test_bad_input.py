@@ -27,7 +27,8 @@ def through_balancer(deployed: Application) -> Send:
         method,
         f"{deployed.balancer_url}/api{path}",
         body,
-        headers={name.replace("_", "-"): value for name, value in headers.items()},
+        headers=deployed.administrator.credentials
+        | {name.replace("_", "-"): value for name, value in headers.items()},
     )
 
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from local.application import Application
 from local.requests import Answer
-from tests.e2e.browser.visit import DESK, MISSING, Open, Visit, chromium
+from tests.e2e.browser.visit import DESK, MISSING, Open, Visit, chromium, sign_in
 
 HERE = Path(__file__).parent
 PATIENCE = 15_000
@@ -41,13 +41,20 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser, deployed: Application) -> Iterator[Open]:
-    """Opens windows: `visit(size=PHONE, color_scheme="dark")`. None may complain of anything."""
+    """Opens windows: `visit(size=PHONE, color_scheme="dark")`. None may complain of anything.
+
+    The visitor is alice, who may do everything, or `person`; None is a stranger.
+    """
     visits: list[Visit] = []
     with ExitStack() as windows:
 
-        def start(size: tuple[int, int] = DESK, **options: Any) -> Visit:
+        def start(
+            size: tuple[int, int] = DESK, *, person: str | None = "alice", **options: Any
+        ) -> Visit:
             context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **options)
             windows.callback(context.close)
+            if person:
+                sign_in(context, deployed, person)
             visits.append(Visit(context.new_page(), deployed.web_address))
             return visits[-1]
 

@@ -14,8 +14,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from local import ROOT
 from local.application import Application, application
 from local.progress import Progress
-from local.requests import request
-from tests.e2e.browser.visit import MISSING, Visit, chromium
+from tests.e2e.browser.visit import MISSING, Visit, chromium, sign_in
 
 IMAGES = ROOT / "docs" / "images"
 SIZE = (1200, 960)
@@ -26,16 +25,16 @@ STEPS = (3, 1, 0, 2, 0, 0, 5, 1, -2, 1)
 
 def count(running: Application) -> None:
     """Sell seats for a minute, and lose the leader in the middle of it."""
-    api = f"{running.balancer_url}/api/counters"
-    request("PUT", f"{api}/waiting-list", {"floor": 0, "ceiling": 50})
-    request("POST", f"{api}/waiting-list/increment", {"amount": 23})
-    request("PUT", f"{api}/{NAME}", {"floor": 0, "ceiling": 200})
-    request("POST", f"{api}/{NAME}/increment", {"amount": 120})
+    api, alice = "/api/counters", running.administrator
+    alice.request("PUT", f"{api}/waiting-list", {"floor": 0, "ceiling": 50})
+    alice.request("POST", f"{api}/waiting-list/increment", {"amount": 23})
+    alice.request("PUT", f"{api}/{NAME}", {"floor": 0, "ceiling": 200})
+    alice.request("POST", f"{api}/{NAME}/increment", {"amount": 120})
     for second in range(SECONDS):
         step = STEPS[second % len(STEPS)]
         if step:
             verb = "increment" if step > 0 else "decrement"
-            request("POST", f"{api}/{NAME}/{verb}", {"amount": abs(step)})
+            alice.request("POST", f"{api}/{NAME}/{verb}", {"amount": abs(step)})
         if second == SECONDS // 2:
             kill_leader(running)
         running.fleet.check()
@@ -44,10 +43,10 @@ def count(running: Application) -> None:
 
 def kill_leader(running: Application) -> None:
     """Kill the instance that leads."""
-    told = request("GET", f"{running.balancer_url}/service/cluster").json()
+    told = running.administrator.request("GET", "/service/cluster").json()
     for instance in running.fleet.instances:
         if instance.name == told["leader"]["id"]:
-            os.kill(instance.process.pid, signal.SIGKILL)
+            os.kill(instance.pid, signal.SIGKILL)
 
 
 def take(browser: Browser, running: Application, scheme: str) -> None:
@@ -58,6 +57,7 @@ def take(browser: Browser, running: Application, scheme: str) -> None:
         reduced_motion="reduce",
         locale="en-GB",
     )
+    sign_in(context, running, "alice")
     window = Visit(context.new_page(), running.web_address)
     page = window.counter(NAME)
     for many in (1, 2):

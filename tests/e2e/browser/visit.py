@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
 
 from local import ROOT
+from local.application import Application
 
 ARTEFACTS = ROOT / "artefacts" / "browser"
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -32,6 +33,17 @@ def chromium() -> str | None:
         os.environ.get("INTERLOCK_CHROMIUM")
         or next(filter(None, found), None)
         or (str(mac) if mac.exists() else None)
+    )
+
+
+def sign_in(context: BrowserContext, running: Application, person: str) -> None:
+    """Give a window the session of a person who has signed in."""
+    cookies = running.stranger.signed_in(person).cookies
+    context.add_cookies(
+        [
+            {"name": name, "value": value, "url": running.web_address}
+            for name, value in cookies.items()
+        ]
     )
 
 
