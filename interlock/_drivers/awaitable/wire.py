@@ -1,0 +1,121 @@
+"""Carry calls over connections of the library's own."""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
+
+from interlock._drivers.awaitable.connections import Pool, Stream, connect
+from interlock._drivers.awaitable.credentials import CredentialsCache
+from interlock._drivers.lifecycle import watch_forks
+from interlock._protocol.faults import Refused
+from interlock._protocol.requests import Call, CallOnce
+from interlock._wire import limits
+from interlock._wire.credentials import REJECTED
+from interlock._wire.endpoints import Endpoint, resolve
+from interlock._wire.exchange import SERVICES, Exchange
+from interlock._wire.settings import Settings
+from interlock._wire.skew import Skew
+
+
+class WireTransport:
+    """Sends each call once, over a kept connection, signed by the process's credentials.
+
+    The environment is read at the first call. Safe to share between the tasks of a loop; another
+    loop, and a forked child, have connections of their own. `connect` opens one to an endpoint
+    within so many seconds, or raises `NotSent`.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        *,
+        environ: Mapping[str, str] | None = None,
+        connect: Callable[[Endpoint, float], Awaitable[Stream]] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._service = SERVICES[service]
+        self._settings = Settings(os.environ if environ is None else environ)
+        self._connect = connect or self._open
+        self._monotonic = monotonic
+        self._wall_clock = wall_clock
+        self._clock = Skew()
+        self._tls: Any = None
+        self._credentials = CredentialsCache(self._settings, self._connect, wall_clock=wall_clock)
+        self._exchange: Exchange | None = None
+        self._pools: dict[asyncio.AbstractEventLoop, Pool] = {}
+        self._disowned: list[Pool] = []
+        watch_forks(self)
+
+    @property
+    def skew(self) -> float:
+        """By how many seconds the service's clock is ahead of this machine's."""
+        return self._clock.seconds
+
+    async def send(self, call: Call, timeout: float | None) -> Mapping[str, Any]:  # noqa: ASYNC109
+        """Return the reply to a call, or raise `Refused`, `NotSent` or `NoReply`.
+
+        It takes `timeout` seconds in all at most, and not more than `limits.allowance`.
+        """
+        began = self._monotonic()
+
+        def left(carried: int) -> float:
+            most = limits.allowance(carried)
+            total = most if timeout is None else min(timeout, most)
+            return total - (self._monotonic() - began)
+
+        exchange = self._exchange or self._ready()
+        pool = self._pools.get(asyncio.get_running_loop()) or self._pool(exchange)
+        while True:
+            credentials = await self._credentials.get(left(0))
+            signed_by = self._clock.correction
+            request = exchange.request(call, credentials, self._wall_clock() + signed_by)
+            response = await pool.exchange(request, left, once=isinstance(call, CallOnce))
+            self._clock.learn(response, self._wall_clock())
+            try:
+                return exchange.reply(call, response)
+            except Refused as refusal:
+                if self._clock.explains(refusal, signed_by):
+                    continue  # refused, so nothing was done: once more, by the service's clock
+                if refusal.code in REJECTED:
+                    self._credentials.rejected(credentials)
+                raise
+
+    def close(self) -> None:
+        """Close the connections that no call is using; another call opens new ones."""
+        self._credentials.close()
+        for loop, pool in list(self._pools.items()):
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(pool.drop_idle)  # it may be another thread's
+
+    def forked(self) -> None:
+        """Share nothing with the process that this one is a copy of."""
+        for pool in self._pools.values():
+            pool.disown()
+            self._disowned.append(pool)  # its transports are not to be ended by this process
+        self._pools = {}
+        self._credentials.forget()
+
+    def _ready(self) -> Exchange:
+        endpoint = resolve(self._service.name, self._settings)
+        self._exchange = exchange = Exchange(self._service, endpoint, self._settings.environ)
+        return exchange
+
+    def _pool(self, exchange: Exchange) -> Pool:
+        for loop, ended in list(self._pools.items()):
+            if loop.is_closed():
+                ended.disown()
+                del self._pools[loop]
+        pool = Pool(partial(self._connect, exchange.endpoint), self._monotonic)
+        self._pools[asyncio.get_running_loop()] = pool
+        return pool
+
+    async def _open(self, endpoint: Endpoint, timeout: float) -> Stream:  # noqa: ASYNC109
+        if endpoint.tls and self._tls is None:
+            from interlock._drivers.tls import context  # noqa: PLC0415 - 15 ms, only for TLS
+
+            self._tls = context(self._settings.get("AWS_CA_BUNDLE", "ca_bundle"))
+        return await connect(endpoint, timeout, self._tls if endpoint.tls else None)
