@@ -19,6 +19,8 @@ _PARTITIONS = (
     ("", "amazonaws.com", "api.aws"),
 )
 _REGION = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")  # a label of a host name
+# Services whose ordinary endpoints in GovCloud are validated by FIPS 140, and have no others.
+_VALIDATED = ("dynamodb", "sts")
 _URL = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9a-fA-F:.]+\]|[^/:?#@\[\]\s]+)"
     r"(?::(?P<port>[0-9]{1,5}))?(?P<path>/[^?#\s]*)?\Z"
@@ -60,13 +62,14 @@ def resolve(service: str, settings: Settings) -> Endpoint:
     if not _REGION.match(region):
         raise Refused("InvalidRegionError", f"{region!r} is not the name of a region")
     suffix, dual_stack = next(
-        (suffix, dual) for prefix, suffix, dual in _PARTITIONS if region.startswith(prefix)
+        (plain, dual) for prefix, plain, dual in _PARTITIONS if region.startswith(prefix)
     )
     name = service
+    dual = settings.flag("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")
     if settings.flag("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint"):
-        name = f"{service}-fips"
-    if settings.flag("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint"):
-        suffix = dual_stack
+        validated = region.startswith("us-gov-") and service in _VALIDATED and not dual
+        name = service if validated else f"{service}-fips"
+    suffix = dual_stack if dual else suffix
     return Endpoint("https", f"{name}.{region}.{suffix}", 443, region)
 
 

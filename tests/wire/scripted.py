@@ -333,7 +333,8 @@ class Awaitable:
 
     def run(self, *calls: Call, timeout: float | None = None, pause: float = 0.0) -> list[Any]:
         """Return the reply or the fault of each call, made one after the other."""
-        return self.until(self._run(calls, timeout, pause))
+        results: list[Any] = self.until(self._run(calls, timeout, pause))
+        return results
 
     def until(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine to its end on this loop."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from interlock._protocol.faults import Refused
-from tests.simulation.store import Store
+from interlock.testing._store.store import Store
 
 DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
 HONEST = "honest"

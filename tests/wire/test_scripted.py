@@ -2,6 +2,7 @@
 
 import contextlib
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from interlock._protocol.faults import Fault, NoReply, NotSent, Refused
 from interlock._protocol.requests import Call, CallOnce
 from interlock._wire.limits import CALL_TIMEOUT
 from tests.simulation.seeds import seeds
-from tests.wire.scripted import FATES, HALVES, REFUSALS, Script, seeded
+from tests.wire.scripted import FATES, HALVES, REFUSALS, Event, Script, seeded
 from tests.wire.service import HONEST, answer
 
 ROUNDING = 0.01  # seconds
@@ -24,21 +25,22 @@ def half(request):
 
 def calls(rng, service, count):
     """Make calls of all kinds, each about an item of its own, with its expected reply."""
-    made = []
+    made: list[Any] = []
     for number in range(count):
         key = {"pk": {"S": f"item-{number}"}}
         item = key | {"of": {"S": str(number)}}
         kind = rng.choice(("read", "write", "add", "read together"))
         if kind.startswith("read"):
             service.store.perform("PutItem", {"TableName": "coordination", "Item": item})
-        params = {"TableName": "coordination", "Key": key}
+        params: Any = {"TableName": "coordination", "Key": key}
         changed = {"ReturnValues": "ALL_NEW", "ExpressionAttributeNames": {"#of": "of"}}
         match kind:
             case "read":
                 made.append((Call("GetItem", params), {"Item": item}))
             case "read together":
                 call = Call("TransactGetItems", {"TransactItems": [{"Get": params}]})
-                made.append((call, {"Responses": [{"Item": item}]}))
+                together: Any = {"Responses": [{"Item": item}]}
+                made.append((call, together))
             case "write":
                 values = {":of": {"S": str(number)}}
                 update = {"UpdateExpression": "SET #of = :of", "ExpressionAttributeValues": values}
@@ -141,9 +143,8 @@ def test_a_large_reply_on_a_slow_line_earns_the_time_it_takes(half):
     whole = answer(200, large)
     size = 2**19
     pieces = [whole[at : at + size] for at in range(0, len(whole), size)]
-    script.events = lambda _request: [  # type: ignore[method-assign]
-        (0.45 * (n + 1), piece) for n, piece in enumerate(pieces)
-    ]
+    comes: list[Event] = [(0.45 * (n + 1), piece) for n, piece in enumerate(pieces)]
+    script.events = lambda request: comes  # type: ignore[method-assign]  # noqa: ARG005
     read = Call("GetItem", {"TableName": "coordination", "Key": key})
     assert subject.run(read) == [large]
     assert subject.took > CALL_TIMEOUT

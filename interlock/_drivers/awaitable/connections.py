@@ -18,7 +18,6 @@ from interlock._wire.endpoints import Endpoint
 from interlock._wire.exchange import answered
 from interlock._wire.http1 import NotUnderstood, Response, ResponseReader
 
-
 _RESOLUTION = 0.001  # seconds by which a timer may be early
 
 
