@@ -33,4 +33,4 @@ def context(ca_bundle: str | None) -> ssl.SSLContext:
 def _has_folder() -> bool:
     """Whether there is a folder of certificates, from which they are loaded only as needed."""
     folder = ssl.get_default_verify_paths().capath
-    return folder is not None and any(Path(folder).iterdir())
+    return folder is not None and Path(folder).is_dir() and any(Path(folder).iterdir())

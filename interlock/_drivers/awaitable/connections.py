@@ -163,6 +163,12 @@ class Pool:
         while self._idle:
             self._close(self._idle.pop())
 
+    def drop_all(self) -> None:
+        """Close all connections; the calls that use one lose their answers."""
+        self._idle.clear()
+        for stream in list(self._open):
+            self._close(stream)
+
     def disown(self) -> None:
         """Close all connections: they belong to another process."""
         for stream in self._open:
@@ -217,8 +223,7 @@ class Pool:
         try:
             yield
         finally:
-            for stream in list(self._open):
-                self._close(stream)
+            self.drop_all()
 
 
 async def connect(endpoint: Endpoint, timeout: float, tls: Any = None) -> Stream:  # noqa: ASYNC109

@@ -17,7 +17,8 @@ class Transport(Protocol):
     `skew` is by how many seconds the service's clock is ahead of this machine's, 0.0 if unknown.
     """
 
-    skew: float
+    @property
+    def skew(self) -> float: ...
 
     async def send(self, call: Call, timeout: float | None) -> Mapping[str, Any]:  # noqa: ASYNC109
         """Return the reply of a call that may take `timeout` seconds in all (None: as it does).

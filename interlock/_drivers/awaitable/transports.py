@@ -7,6 +7,17 @@ AWAITABLE = True
 
 
 def default_transport(service: str) -> Transport:
-    """Raise `InvalidValue`: aiobotocore makes clients in `async with` only."""
-    how = f"async with session.create_client({service!r}) as client"
-    raise InvalidValue("client", f"is needed: aiobotocore makes clients by `{how}` only")
+    """Return a transport to a service, with everything taken from the environment.
+
+    Raises `InvalidValue` where it cannot be the library's own: aiobotocore makes its clients in
+    `async with` only.
+    """
+    # Only now: whoever passes a client does not pay for them.
+    from interlock._drivers.awaitable.wire import WireTransport  # noqa: PLC0415
+    from interlock._drivers.sdk import reason_for_sdk  # noqa: PLC0415
+
+    reason = reason_for_sdk(service)
+    if reason is not None:
+        how = f"async with session.create_client({service!r}) as client"
+        raise InvalidValue("client", f"is needed, as {reason}: pass one of aiobotocore, `{how}`")
+    return WireTransport(service)

@@ -48,6 +48,7 @@ class WireTransport:
         self._exchange: Exchange | None = None
         self._pools: dict[asyncio.AbstractEventLoop, Pool] = {}
         self._disowned: list[Pool] = []
+        self._process = os.getpid()
         watch_forks(self)
 
     @property
@@ -93,10 +94,14 @@ class WireTransport:
 
     def forked(self) -> None:
         """Share nothing with the process that this one is a copy of."""
-        for pool in self._pools.values():
-            pool.disown()
-            self._disowned.append(pool)  # its transports are not to be ended by this process
-        self._pools = {}
+        pools, self._pools = self._pools, {}
+        for loop, pool in pools.items():
+            if self._process != os.getpid():
+                pool.disown()
+                self._disowned.append(pool)  # its transports are not to be ended by this process
+            elif not loop.is_closed():  # a restored snapshot, in which the loop goes on
+                loop.call_soon_threadsafe(pool.drop_all)
+        self._process = os.getpid()
         self._credentials.forget()
 
     def _ready(self) -> Exchange:

@@ -1,13 +1,52 @@
 """The transport of a client that was given none."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from interlock._drivers.blocking.driver import Transport
+from interlock._protocol.requests import Call
 
 AWAITABLE = False
 
 
-def default_transport(service: str) -> Transport:
-    """Return a transport over a boto3 client made from the environment."""
-    from interlock._drivers.blocking.client import ClientTransport  # noqa: PLC0415 - as needed
-    from interlock._drivers.clients import default_client  # noqa: PLC0415 - as needed
+class _DefaultTransport:
+    """The library's own transport, or the SDK's where that is needed; chosen at the first call.
 
-    return ClientTransport(default_client(service))
+    Not before: a client may be made as its module is imported, before the environment, or moto in a
+    test, is as it will be.
+    """
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+        self._chosen: Transport | None = None
+
+    @property
+    def skew(self) -> float:
+        """By how many seconds the service's clock is ahead of this machine's."""
+        return 0.0 if self._chosen is None else self._chosen.skew
+
+    def send(self, call: Call, timeout: float | None) -> Mapping[str, Any]:
+        """Return the reply to a call, or raise `Refused`, `NotSent` or `NoReply`."""
+        transport = self._chosen
+        if transport is None:
+            transport = self._chosen = self._choose()
+        return transport.send(call, timeout)
+
+    def _choose(self) -> Transport:
+        # All of these only now: whoever passes a client pays for none of them, and an import is
+        # not to take longer for what only the first call needs.
+        from interlock._drivers.sdk import reason_for_sdk  # noqa: PLC0415
+
+        if reason_for_sdk(self._service) is None:
+            from interlock._drivers.blocking.wire import WireTransport  # noqa: PLC0415
+
+            return WireTransport(self._service)
+        from interlock._drivers.blocking.client import ClientTransport  # noqa: PLC0415
+        from interlock._drivers.clients import default_client  # noqa: PLC0415
+
+        return ClientTransport(default_client(self._service))
+
+
+def default_transport(service: str) -> Transport:
+    """Return a transport to a service, with everything taken from the environment."""
+    return _DefaultTransport(service)

@@ -1,13 +1,14 @@
 """Update and condition expressions, with every name and value behind a placeholder."""
 
 from collections.abc import Mapping
-from typing import Any
-
-from boto3.dynamodb.conditions import ConditionBase, ConditionExpressionBuilder
+from typing import TYPE_CHECKING, Any
 
 from interlock._protocol.transactions.items import Address, Image
 from interlock._protocol.transactions.writes import Update
 from interlock._protocol.values import Attribute, to_attribute
+
+if TYPE_CHECKING:
+    from boto3.dynamodb.conditions import ConditionBase
 
 
 class Expression:
@@ -34,8 +35,11 @@ class Expression:
         self._values[placeholder] = attribute
         return placeholder
 
-    def require(self, condition: ConditionBase) -> None:
+    def require(self, condition: "ConditionBase") -> None:
         """Demand what the caller demands."""
+        # Who has made a condition has imported it already.
+        from boto3.dynamodb.conditions import ConditionExpressionBuilder  # noqa: PLC0415
+
         built = ConditionExpressionBuilder().build_expression(condition)
         # The builder puts AND, OR and NOT into parentheses itself, and DynamoDB refuses two pairs.
         self._conditions.append(built.condition_expression)
