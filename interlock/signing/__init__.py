@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from interlock.signing._delegated import DelegatedSigner
     from interlock.signing._http import sign_message, verify_message
     from interlock.signing._hybrid import HybridSigner
     from interlock.signing._items import SignedItem
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from interlock.sigv4 import SigV4, sigv4
 
 __all__ = [
+    "DelegatedSigner",
     "HybridSigner",
     "HybridVerifier",
     "KmsVerifier",
@@ -35,6 +37,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "DelegatedSigner": "interlock.signing._delegated",
     "HybridSigner": "interlock.signing._hybrid",
     "HybridVerifier": "interlock.signing._verifier",
     "KmsVerifier": "interlock.signing._kms_verifier",

@@ -17,10 +17,18 @@ from interlock._protocol.signing.checking import (
     check_content,
     check_detached,
     check_token,
+    delegated_keys,
     only_key,
 )
+from interlock._protocol.signing.delegation import EXTENSION, read_certificate
 from interlock._protocol.signing.hybrid import read_hybrid
-from interlock._protocol.signing.tokens import ClaimRules, check_type, read_json, read_token
+from interlock._protocol.signing.tokens import (
+    UNENCODED,
+    ClaimRules,
+    check_type,
+    read_json,
+    read_token,
+)
 from interlock.errors import MalformedToken
 from interlock.signing._keys import KeySet, KeySource
 
@@ -38,7 +46,8 @@ class Verifier:
     the header's `typ` that a token must have, where given.
 
     The JWKS is fetched again after `lifetime` (default 10 minutes), and for an unknown `kid` at
-    most once in `cooldown` (default 30 seconds), whatever asks. A failed fetch leaves the cached
+    most once in `cooldown` (default 30 seconds), whatever asks. Tokens of a `DelegatedSigner` are
+    accepted if a key of the set vouches for them. A failed fetch leaves the cached
     keys in use, and only the caller that fetches waits for it. `fetch` is a function that
     gets a URL and returns its body (default: within 2 seconds in all); it may raise anything. Safe
     to share.
@@ -77,10 +86,17 @@ class Verifier:
         or TokenNotYetValid; or KeysUnavailable if no key set could be had, AlgorithmUnavailable if
         this installation lacks the algorithm.
         """
-        parsed = read_token(token)
+        parsed = read_token(token, extensions=(UNENCODED, EXTENSION))
         check_type(parsed, self._token_type)
-        keys = self._keys(parsed.kid)
-        return check_token(parsed, keys, self._algorithms, self._rules, self._wall_clock())
+        if parsed.extension != EXTENSION:
+            keys = self._keys(parsed.kid)
+            return check_token(parsed, keys, self._algorithms, self._rules, self._wall_clock())
+        certificate = read_certificate(parsed)
+        trusted = self._keys(certificate.token.kid)
+        keys, now = delegated_keys(certificate, trusted, self._algorithms), self._wall_clock()
+        claims = check_token(parsed, keys, self._algorithms, self._rules, now)
+        certificate.check(parsed, claims, self._rules, now)
+        return claims
 
     def verify_detached(self, token: str, payload: bytes) -> None:
         """Return if the token signs this payload (RFC 7797); raise as `verify` does if not."""

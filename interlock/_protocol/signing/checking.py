@@ -13,9 +13,11 @@ from interlock._protocol.signing.algorithms import (
     POST_QUANTUM,
     algorithm_of,
     decoded,
+    kind_of,
     own_name,
 )
 from interlock._protocol.signing.cache import KeysOfKid, public_members
+from interlock._protocol.signing.delegation import Certificate
 from interlock._protocol.signing.tokens import (
     ClaimRules,
     Token,
@@ -60,6 +62,31 @@ def check_token(
     claims = read_json(token.payload, "payload")
     rules.check(claims, now)
     return claims
+
+
+def delegated_keys(
+    certificate: Certificate, keys: KeysOfKid, algorithms: Collection[str]
+) -> KeysOfKid:
+    """Return the key that a certificate is for, as the one of its kid.
+
+    Raises unless one of `keys`, those of the certificate's own kid, signed it. The last ones that
+    were genuine are remembered.
+    """
+    token = certificate.token
+    alike = choose_keys(token, keys, algorithms)
+    name, trusted = own_name(token.algorithm), tuple(public_members(jwk) for jwk in alike)
+    known = (name, token.signing_prefix, token.signature, repr(trusted))
+    if known not in _genuine:
+        check_content(token, token.signing_prefix, keys, algorithms)
+        if len(_genuine) >= _MOST_GENUINE:
+            _genuine.clear()
+        _genuine.add(known)
+    return {kind_of(certificate.jwk) or "": [certificate.jwk]}
+
+
+# As many processes as may sign at a time, with room for those before them.
+_MOST_GENUINE = 4096
+_genuine: set[tuple[str, bytes, bytes, str]] = set()
 
 
 def check_detached(

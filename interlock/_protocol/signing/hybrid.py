@@ -76,4 +76,7 @@ def _one(payload: Any, part: Any) -> Token:
     texts = part["protected"], payload, part["signature"]
     if not all(isinstance(text, str) for text in texts):
         raise MalformedToken("a part is not base64url")
-    return read_token(".".join(texts), extension=EXTENSION)
+    token = read_token(".".join(texts), extensions=(EXTENSION,))
+    if token.extension != EXTENSION:
+        raise MalformedToken("a signature of a hybrid token names both keys")
+    return token

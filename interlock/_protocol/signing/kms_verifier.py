@@ -6,9 +6,11 @@ from typing import Any
 
 from interlock._protocol.requests import Operation, wall_clock
 from interlock._protocol.signing.client import fetch_key
+from interlock._protocol.signing.delegation import EXTENSION
 from interlock._protocol.signing.keys import PublicKey, RsaAlgorithm
 from interlock._protocol.signing.kms import ask, expect, expect_key
 from interlock._protocol.signing.tokens import (
+    UNENCODED,
     ClaimRules,
     Token,
     check_type,
@@ -16,7 +18,14 @@ from interlock._protocol.signing.tokens import (
     read_json,
     read_token,
 )
-from interlock.errors import BadSignature, InvalidValue, MalformedToken, RequestRefused, UnknownKey
+from interlock.errors import (
+    AlgorithmUnavailable,
+    BadSignature,
+    InvalidValue,
+    MalformedToken,
+    RequestRefused,
+    UnknownKey,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,9 @@ class KmsVerifierOperations:
 
     def verify(self, text: str) -> Operation[dict[str, Any]]:
         """Return the claims of a token that is genuine and valid now."""
-        token = read_token(text)
+        token = read_token(text, extensions=(UNENCODED, EXTENSION))
+        if token.extension == EXTENSION:
+            raise AlgorithmUnavailable("KMS has no delegated key; a Verifier checks its tokens")
         check_type(token, self._settings.token_type)
         if token.payload is None:
             raise MalformedToken("a detached token has no claims")

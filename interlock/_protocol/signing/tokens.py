@@ -24,12 +24,16 @@ CLOCK_AHEAD = 1.0
 MAX_TOKEN_BYTES = 64 * 1024
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 _PARTS = 3
+UNENCODED = "b64"
 _YEAR_1, _YEAR_9999 = -62_135_596_800, 253_402_300_799  # what datetime can hold, in seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """The parts of a compact JWS. `payload` is None where it travels elsewhere."""
+    """The parts of a compact JWS. `payload` is None where it travels elsewhere.
+
+    `extension` is its critical header parameter, if it has one.
+    """
 
     header: Mapping[str, Any]
     algorithm: str
@@ -37,14 +41,18 @@ class Token:
     signing_prefix: bytes
     payload: bytes | None
     signature: bytes
+    extension: str | None = None
 
 
 def read_token(
-    token: str, known: Collection[str] = SUPPORTED, *, extension: str | None = None
+    token: str,
+    known: Collection[str] = SUPPORTED,
+    *,
+    extensions: Collection[str] = (UNENCODED,),
 ) -> Token:
     """Take a compact JWS apart, strictly: RFC 7515 (5.2) and RFC 7797.
 
-    `extension` is a critical header parameter that it must have, and then the only one. Raises
+    `extensions` are the critical header parameters that it may have, one of them at most. Raises
     MalformedToken, or AlgorithmNotAllowed for an `alg` that is never accepted here.
     """
     if not isinstance(token, str) or len(token) > MAX_TOKEN_BYTES:
@@ -59,7 +67,8 @@ def read_token(
         raise AlgorithmNotAllowed(f"alg {algorithm!r} is never accepted")
     if not isinstance(kid, str) or not kid:
         _malformed("the header has no kid, so no key can be chosen")
-    detached = _unencoded(header) if extension is None else _extended(header, extension)
+    extension = _critical(header, extensions)
+    detached = extension == UNENCODED and _unencoded(header)
     if detached and payload_part:
         _malformed("an unencoded payload travels apart from its token (RFC 7797, 5.2)")
     return Token(
@@ -71,6 +80,7 @@ def read_token(
         else f"{header_part}.{payload_part}".encode(),
         payload=None if detached else _decoded(payload_part),
         signature=_decoded(signature_part),
+        extension=extension,
     )
 
 
@@ -183,23 +193,23 @@ def _time(claims: Mapping[str, Any], name: str) -> float | None:
     return value
 
 
-def _extended(header: Mapping[str, Any], extension: str) -> bool:
-    if header.get("crit") != [extension] or extension not in header or "b64" in header:
-        _malformed(f"a token of this kind has {extension} as its one critical extension")
-    return False
+def _critical(header: Mapping[str, Any], known: Collection[str]) -> str | None:
+    """Return the one critical extension of a header, or None without."""
+    critical, name = header.get("crit"), None
+    if "crit" in header:
+        if not isinstance(critical, list) or len(critical) != 1 or critical[0] not in known:
+            _malformed(f"critical extensions {critical!r}; known is one of {', '.join(known)}")
+        name = critical[0]
+    for each in known:
+        if (each in header) != (each == name):
+            _malformed(f"{each} is in the header if crit names it, and only then")
+    return name
 
 
 def _unencoded(header: Mapping[str, Any]) -> bool:
-    critical = header.get("crit", [])
-    if "crit" in header and critical != ["b64"]:
-        _malformed(f"critical extensions {critical!r}; only b64 is known")
-    if "b64" not in header:
-        if critical:
-            _malformed("crit names b64, which is not there")
-        return False
-    if critical != ["b64"] or not isinstance(header["b64"], bool):
-        _malformed("b64 is a boolean that crit names (RFC 7797, 6)")
-    return not header["b64"]
+    if not isinstance(header[UNENCODED], bool):
+        _malformed("b64 is a boolean (RFC 7797, 3)")
+    return not header[UNENCODED]
 
 
 def _decoded(part: str) -> bytes:

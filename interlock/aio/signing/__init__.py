@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from interlock.aio.signing._delegated import DelegatedSigner
     from interlock.aio.signing._http import sign_message, verify_message
     from interlock.aio.signing._hybrid import HybridSigner
     from interlock.aio.signing._items import SignedItem
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from interlock.sigv4 import SigV4, sigv4
 
 __all__ = [
+    "DelegatedSigner",
     "HybridSigner",
     "HybridVerifier",
     "KmsVerifier",
@@ -34,6 +36,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "DelegatedSigner": "interlock.aio.signing._delegated",
     "HybridSigner": "interlock.aio.signing._hybrid",
     "HybridVerifier": "interlock.aio.signing._verifier",
     "KmsVerifier": "interlock.aio.signing._kms_verifier",

@@ -30,12 +30,11 @@ class Library:
             if "fetch" in options:
                 options["fetch"] = self._half.function(options["fetch"])
             if isinstance(options.get("client"), LocalKms):
-                clocks = {
-                    clock: options.pop(clock, getattr(time, default))
-                    for clock, default in [("monotonic", "monotonic"), ("wall_clock", "time")]
-                }
-                answer = options["client"].answer
-                options["client"] = self._half.client(answer, Environment(**clocks))
+                environment = Environment(
+                    monotonic=options.pop("monotonic", time.monotonic),
+                    wall_clock=options.get("wall_clock", time.time),
+                )
+                options["client"] = self._half.client(options["client"].answer, environment)
             return self._half.wrap(self._half.call(made, *given, **options))
 
         return make
