@@ -1,20 +1,41 @@
-// Checks receipts (JWS, ES256) with WebCrypto against the published keys, and forges them for show.
+// Checks receipts (JWS) with WebCrypto against the published keys, and forges them for show.
 import { jwks, parse } from "./api.js";
 
 const decoder = new TextDecoder();
 const TYPE = "interlock-receipt+jwt";
+const CERTIFICATE = "interlock-delegation+jwt";
+const LONGEST = 3600; // seconds that a key of a process may be vouched for
+const SLACK = 1; // seconds by which clocks may differ
 // What a person wants to know comes first.
 const ORDER = ["counter", "amount", "value", "previous", "shard", "iat", "iss"];
+
+// Of each algorithm: the members of its keys, and what WebCrypto calls it.
+const curve = (namedCurve, hash) => ({ members: ["crv", "kty", "x", "y"], is: { kty: "EC", crv: namedCurve }, key: { name: "ECDSA", namedCurve }, scheme: { name: "ECDSA", hash } });
+const lattice = (name) => ({ members: ["alg", "kty", "pub"], is: { kty: "AKP", alg: name }, key: { name }, scheme: { name } });
+const ALGORITHMS = {
+  ES256: curve("P-256", "SHA-256"),
+  ES384: curve("P-384", "SHA-384"),
+  Ed25519: { members: ["crv", "kty", "x"], is: { kty: "OKP", crv: "Ed25519" }, key: { name: "Ed25519" }, scheme: { name: "Ed25519" } },
+  "ML-DSA-44": lattice("ML-DSA-44"),
+  "ML-DSA-65": lattice("ML-DSA-65"),
+  "ML-DSA-87": lattice("ML-DSA-87"),
+};
+
+class Refused extends Error {}
+
+function refuse(words) {
+  throw new Refused(words);
+}
 
 function bytes(text) {
   return Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
 }
 
-function encoded(text) {
-  const raw = String.fromCharCode(...new TextEncoder().encode(text));
-  return btoa(raw).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+function encodedBytes(raw) {
+  return btoa(String.fromCharCode(...raw)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
+const encoded = (text) => encodedBytes(new TextEncoder().encode(text));
 const textOf = (part) => decoder.decode(bytes(part));
 
 export function statement(token) {
@@ -23,25 +44,77 @@ export function statement(token) {
   return Object.fromEntries(known.map((name) => [name, claims[name]]));
 }
 
+// RFC 7638: the id that follows from a key.
+async function thumbprint(jwk, members) {
+  const canonical = JSON.stringify(Object.fromEntries(members.map((name) => [name, jwk[name]])));
+  return encodedBytes(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(canonical))));
+}
+
+async function imported({ members, key }, jwk, alg) {
+  const own = Object.fromEntries(members.map((name) => [name, jwk[name]]));
+  try {
+    return await crypto.subtle.importKey("jwk", own, key, false, ["verify"]);
+  } catch (error) {
+    if (error.name === "NotSupportedError") refuse(`Not checked: this browser cannot verify ${alg} yet.`);
+    return refuse("Refused: the published key cannot be used.");
+  }
+}
+
+// Refuses unless this key signed the token, by its own algorithm.
+async function checkSignature(token, jwk) {
+  const [head, payload, signature] = token.split(".");
+  const { alg } = JSON.parse(textOf(head));
+  const algorithm = Object.hasOwn(ALGORITHMS, alg) ? ALGORITHMS[alg] : refuse("Refused: this is no receipt.");
+  const fits = Object.entries(algorithm.is).every(([name, value]) => jwk[name] === value) && (jwk.alg ?? alg) === alg;
+  if (!fits) refuse("Refused: this is not what the key signs by.");
+  const key = await imported(algorithm, jwk, alg);
+  const valid = await crypto.subtle.verify(algorithm.scheme, key, bytes(signature), new TextEncoder().encode(`${head}.${payload}`));
+  if (!valid) refuse("Refused: this is not what the key signed.");
+}
+
+async function publishedKey(kid) {
+  const { keys } = await jwks();
+  return keys.find((candidate) => candidate.kid === kid) ?? refuse(`Refused: no published key has the id ${kid}.`);
+}
+
+// A key of a process, for which a published key vouches in the receipt's header.
+async function delegatedKey(certificate, kid, claims) {
+  const { kid: by, typ, crit } = JSON.parse(textOf(certificate.split(".")[0]));
+  if (typ !== CERTIFICATE || crit !== undefined) refuse("Refused: the key is vouched for by something else.");
+  await checkSignature(certificate, await publishedKey(by));
+  const { iat, exp, scope, iss, cnf } = JSON.parse(textOf(certificate.split(".")[1]));
+  const known = Object.values(ALGORITHMS).find(({ is }) => is.kty !== "AKP" && is.crv === cnf.jwk.crv);
+  if (!known || await thumbprint(cnf.jwk, known.members) !== kid) refuse("Refused: another key is vouched for.");
+  if (!scope.split(" ").includes(TYPE) || (iss !== undefined && iss !== claims.iss)) refuse("Refused: the key is not vouched for to sign this.");
+  if (!(iat < exp && exp <= iat + LONGEST && iat - SLACK <= claims.iat && claims.iat <= exp + SLACK)) refuse("Refused: the key was not vouched for then.");
+  return [cnf.jwk, by];
+}
+
+async function judged(token) {
+  const [head, payload] = token.split(".");
+  const { kid, typ, crit, delegation } = JSON.parse(textOf(head));
+  // What the token says of itself decides nothing: one type, the published keys, their algorithms.
+  if (typ !== TYPE) refuse("Refused: this is no receipt.");
+  if (crit === undefined) {
+    await checkSignature(token, await publishedKey(kid));
+    return `Genuine. Key ${kid.slice(0, 8)}… signed exactly this, as your browser has just computed.`;
+  }
+  if (JSON.stringify(crit) !== '["delegation"]') refuse("Refused: this is no receipt.");
+  const [jwk, by] = await delegatedKey(delegation, kid, parse(textOf(payload)));
+  await checkSignature(token, jwk);
+  return `Genuine. Key ${by.slice(0, 8)}… vouches for key ${kid.slice(0, 8)}…, which signed exactly this, as your browser has just computed.`;
+}
+
 export async function verify(token) {
   if (!globalThis.crypto?.subtle) {
     return { valid: false, words: "Not checked: browsers do this on pages with HTTPS only." };
   }
-  const [head, payload, signature] = token.split(".");
-  const { kid, alg, typ } = JSON.parse(textOf(head));
-  // What the token says of itself decides nothing: one algorithm, one type, the published keys.
-  if (alg !== "ES256" || typ !== TYPE) return { valid: false, words: "Refused: this is no receipt." };
-  const { keys } = await jwks();
-  const jwk = keys.find((candidate) => candidate.kid === kid);
-  if (!jwk) return { valid: false, words: `Refused: no published key has the id ${kid}.` };
-  const key = await crypto.subtle.importKey(
-    "jwk", { kty: jwk.kty, crv: jwk.crv, x: jwk.x, y: jwk.y },
-    { name: "ECDSA", namedCurve: "P-256" }, false, ["verify"]);
-  const valid = await crypto.subtle.verify(
-    { name: "ECDSA", hash: "SHA-256" }, key, bytes(signature), new TextEncoder().encode(`${head}.${payload}`));
-  return valid
-    ? { valid, words: `Genuine. Key ${kid.slice(0, 8)}… signed exactly this, as your browser has just computed.` }
-    : { valid, words: "Refused: this is not what the key signed." };
+  try {
+    return { valid: true, words: await judged(token) };
+  } catch (error) {
+    if (error instanceof Refused) return { valid: false, words: error.message };
+    throw error;
+  }
 }
 
 // The same receipt with the last digit of its value made another: one byte of the statement.
