@@ -12,6 +12,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import boto3
@@ -20,9 +21,11 @@ from benchmarks.transactions.__main__ import CREDENTIALS, endpoint
 from interlock import CounterClient, Signer, Verifier
 from interlock._drivers.clients import CLIENT_CONFIG
 from interlock._protocol.signing.der import raw_to_der
+from interlock._protocol.signing.ephemeral import EphemeralAlgorithm
 from interlock.receipts import ReceiptIssuer
-from interlock.signing import KmsVerifier, jwks
+from interlock.signing import DelegatedSigner, KmsVerifier, jwks
 
+LOCAL: tuple[EphemeralAlgorithm, ...] = ("ES256", "Ed25519")
 CLAIMS = {"counter": "visits", "value": 7, "amount": 3, "previous": 4}
 
 
@@ -47,11 +50,12 @@ def show(title: str, spent: Mapping[str, float], bound: str = "") -> None:
 
 
 def measure(url: str, rounds: int) -> None:
-    """Print the three comparisons."""
+    """Print the comparisons."""
     kms = boto3.client("kms", endpoint_url=url, config=CLIENT_CONFIG)
     dynamodb = boto3.client("dynamodb", endpoint_url=url, config=CLIENT_CONFIG)
     key = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
     signer = Signer(key, client=kms)
+    delegated = {each: DelegatedSigner(key, client=kms, algorithm=each) for each in LOCAL}
     token = signer.sign(CLAIMS)
     digest = hashlib.sha256(token.rpartition(".")[0].encode()).digest()
     signature = raw_to_der(signer.sign_bytes(token.rpartition(".")[0].encode()).value, 32)
@@ -61,17 +65,25 @@ def measure(url: str, rounds: int) -> None:
         "SigningAlgorithm": "ECDSA_SHA_256",
     }
 
-    ways = {
+    ways: dict[str, Callable[[], object]] = {
         "KMS Sign by boto3": lambda: kms.sign(Message=digest, **call),
         "Signer.sign": lambda: signer.sign(CLAIMS),
+        **{
+            f"DelegatedSigner.sign, {name}": partial(each.sign, CLAIMS)
+            for name, each in delegated.items()
+        },
     }
     show("Signing", medians(ways, rounds), "goal: at most 1.1 x")
 
     local, remote = Verifier(jwks([key], client=kms)), KmsVerifier([key], client=kms)
-    checks = {
+    checks: dict[str, Callable[[], object]] = {
         "KMS Verify by boto3": lambda: kms.verify(Message=digest, Signature=signature, **call),
         "KmsVerifier.verify": lambda: remote.verify(token),
         "Verifier.verify, keys cached": lambda: local.verify(token),
+        **{
+            f"the same, delegated to {name}": partial(local.verify, each.sign(CLAIMS))
+            for name, each in delegated.items()
+        },
     }
     show("Verifying", medians(checks, rounds))
 
@@ -83,16 +95,35 @@ def measure(url: str, rounds: int) -> None:
         BillingMode="PAY_PER_REQUEST",
     )
     counter = CounterClient(table, client=dynamodb).counter("visits")
-    issuer = ReceiptIssuer(signer, issuer="benchmark")
+    issuers = {
+        "with receipt": ReceiptIssuer(signer, issuer="benchmark"),
+        "with delegated receipt": ReceiptIssuer(delegated["ES256"], issuer="benchmark"),
+    }
 
-    def with_receipt() -> None:
+    def with_receipt(issuer: ReceiptIssuer) -> None:
         change = counter.increment()
         issuer.issue("visits", value=change.value, amount=change.amount)
 
-    show(
-        "An increment",
-        medians({"without receipt": counter.increment, "with receipt": with_receipt}, rounds),
+    increments: dict[str, Callable[[], object]] = {"without receipt": counter.increment}
+    increments |= {name: partial(with_receipt, issuer) for name, issuer in issuers.items()}
+    show("An increment", medians(increments, rounds))
+    throughput(
+        {
+            "by KMS": partial(signer.sign, CLAIMS),
+            **{f"delegated, {n}": partial(each.sign, CLAIMS) for n, each in delegated.items()},
+        }
     )
+
+
+def throughput(ways: Mapping[str, Callable[[], object]]) -> None:
+    """Print how many tokens one thread signs in a second."""
+    print("\nTokens a second, one thread")
+    for name, way in ways.items():
+        ended, count = time.perf_counter() + 1.0, 0
+        while time.perf_counter() < ended:
+            way()
+            count += 1
+        print(f"  {name:34} {count:10,}")
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """The counter function's entry point: made once an environment, then one call a request."""
 
 import os
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_REST
@@ -22,13 +23,19 @@ origin = os.environ.get("INTERLOCK_ALLOWED_ORIGIN")
 def receipts(key_arns: str | None) -> "Receipts | None":
     """Return who signs changes with the first of these KMS keys; None without one.
 
-    The ARNs are parted by commas. Without them nothing is imported for signing.
+    The ARNs are parted by commas. Without them nothing is imported for signing. Where
+    INTERLOCK_DELEGATION_MINUTES is set, a key of this process signs for as long.
     """
     if not key_arns:
         return None
     from receipts import Receipts  # noqa: PLC0415 - only where changes are signed
 
-    return Receipts(key_arns.split(","), os.environ.get("INTERLOCK_ISSUER", "interlock"))
+    minutes = os.environ.get("INTERLOCK_DELEGATION_MINUTES")
+    return Receipts(
+        key_arns.split(","),
+        os.environ.get("INTERLOCK_ISSUER", "interlock"),
+        delegation=timedelta(minutes=float(minutes)) if minutes else None,
+    )
 
 
 table = os.environ["INTERLOCK_TABLE"]

@@ -10,32 +10,58 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from interlock.receipts import Receipt, ReceiptIssuer
-    from interlock.signing import KmsVerifier
+    from interlock.signing import DelegatedSigner, KmsVerifier, Signer, Verifier
 
 
 class Receipts:
-    """Signs and verifies receipts with KMS keys: the first signs, all are published."""
+    """Signs and verifies receipts with KMS keys: the first signs, all are published.
 
-    def __init__(self, key_arns: list[str], issuer: str, *, client: Any = None) -> None:
+    With `delegation` it vouches for a key of this process for so long, and that one signs: a
+    receipt costs no KMS call then, but what takes over this process can take its key along. That
+    needs the package cryptography beside the library.
+    """
+
+    def __init__(
+        self,
+        key_arns: list[str],
+        issuer: str,
+        *,
+        delegation: timedelta | None = None,
+        client: Any = None,
+    ) -> None:
         self._key_arns = key_arns
         self._issuer = issuer
+        self._delegation = delegation
         self._client = client
+        if delegation is not None:
+            # At the start: a deployment without cryptography fails, rather than each receipt.
+            from interlock.signing import DelegatedSigner  # noqa: F401, PLC0415 - see above
 
     @cached_property
     def issuer(self) -> "ReceiptIssuer":
         """Who signs."""
+        from interlock.receipts import ReceiptIssuer  # noqa: PLC0415 - as the module says
+
+        return ReceiptIssuer(self._signer(), issuer=self._issuer)
+
+    def _signer(self) -> "Signer | DelegatedSigner":
         from interlock.metrics import EmbeddedMetrics  # noqa: PLC0415 - as the module says
-        from interlock.receipts import ReceiptIssuer  # noqa: PLC0415 - as above
-        from interlock.signing import Signer  # noqa: PLC0415 - as above
 
         # The change is made already: its caller rather hears of it than of a receipt.
-        signer = Signer(
-            self._key_arns[0],
-            client=self._client,
-            timeout=timedelta(seconds=2),
-            metrics=EmbeddedMetrics(),
+        options: dict[str, Any] = {
+            "client": self._client,
+            "timeout": timedelta(seconds=2),
+            "metrics": EmbeddedMetrics(),
+        }
+        if self._delegation is None:
+            from interlock.signing import Signer  # noqa: PLC0415 - as above
+
+            return Signer(self._key_arns[0], **options)
+        from interlock.signing import DelegatedSigner  # noqa: PLC0415 - needs cryptography
+
+        return DelegatedSigner(
+            self._key_arns[0], issuer=self._issuer, lifetime=self._delegation, **options
         )
-        return ReceiptIssuer(signer, issuer=self._issuer)
 
     @cached_property
     def key_set(self) -> dict[str, Any]:
@@ -55,8 +81,13 @@ class Receipts:
         _ = self.issuer, self._verifier
 
     @cached_property
-    def _verifier(self) -> "KmsVerifier":
+    def _verifier(self) -> "KmsVerifier | Verifier":
         from interlock.receipts import RECEIPT_TYPE  # noqa: PLC0415 - as the module says
+
+        if self._delegation is not None:
+            from interlock.signing import Verifier  # noqa: PLC0415 - needs cryptography
+
+            return Verifier(lambda: self.key_set, issuer=self._issuer, token_type=RECEIPT_TYPE)
         from interlock.signing import KmsVerifier  # noqa: PLC0415 - as above
 
         # By KMS, because this function's layer has no cryptography; the caller has signed anyway.

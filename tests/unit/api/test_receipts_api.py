@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import timedelta
 
 import pytest
 
@@ -34,8 +35,13 @@ def keys(kms):
     return [kms.create(), kms.create()]
 
 
+@pytest.fixture(params=[None, timedelta(minutes=15)], ids=["by KMS", "delegated"])
+def delegation(request):
+    return request.param
+
+
 @pytest.fixture
-def send(monkeypatch, kms, keys):
+def send(monkeypatch, kms, keys, delegation):
     monkeypatch.syspath_prepend(FOLDER)
     from dispatch import dispatch  # noqa: PLC0415 - importable from here on
     from locks import Locks  # noqa: PLC0415 - as above
@@ -45,7 +51,7 @@ def send(monkeypatch, kms, keys):
     app = Services(
         CounterClient("t", client=Client()),
         Locks("t", client=Client()),
-        Receipts(keys, "interlock-test", client=kms),
+        Receipts(keys, "interlock-test", delegation=delegation, client=kms),
     )
 
     def call(method, resource, body=None, name=None, headers=None):
