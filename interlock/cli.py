@@ -20,7 +20,7 @@ from botocore.exceptions import NoCredentialsError
 from botocore.httpsession import URLLib3Session
 
 from interlock.errors import InvalidValue
-from interlock.sigv4 import sigv4
+from interlock.signing import sigv4
 
 __all__ = ["main"]
 

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from interlock._sigv4 import SigV4, sigv4
     from interlock.signing._delegated import DelegatedSigner
     from interlock.signing._http import sign_message, verify_message
     from interlock.signing._hybrid import HybridSigner
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from interlock.signing._mac import Mac
     from interlock.signing._signer import Signer, jwks
     from interlock.signing._verifier import HybridVerifier, Verifier
-    from interlock.sigv4 import SigV4, sigv4
 
 __all__ = [
     "DelegatedSigner",
@@ -42,13 +42,13 @@ _HOMES = {
     "HybridVerifier": "interlock.signing._verifier",
     "KmsVerifier": "interlock.signing._kms_verifier",
     "Mac": "interlock.signing._mac",
-    "SigV4": "interlock.sigv4",
+    "SigV4": "interlock._sigv4",
     "SignedItem": "interlock.signing._items",
     "Signer": "interlock.signing._signer",
     "Verifier": "interlock.signing._verifier",
     "jwks": "interlock.signing._signer",
     "sign_message": "interlock.signing._http",
-    "sigv4": "interlock.sigv4",
+    "sigv4": "interlock._sigv4",
     "verify_message": "interlock.signing._http",
 }
 

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from interlock._sigv4 import SigV4, sigv4
     from interlock.aio.signing._delegated import DelegatedSigner
     from interlock.aio.signing._http import sign_message, verify_message
     from interlock.aio.signing._hybrid import HybridSigner
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from interlock.aio.signing._mac import Mac
     from interlock.aio.signing._signer import Signer, jwks
     from interlock.aio.signing._verifier import HybridVerifier, Verifier
-    from interlock.sigv4 import SigV4, sigv4
 
 __all__ = [
     "DelegatedSigner",
@@ -41,13 +41,13 @@ _HOMES = {
     "HybridVerifier": "interlock.aio.signing._verifier",
     "KmsVerifier": "interlock.aio.signing._kms_verifier",
     "Mac": "interlock.aio.signing._mac",
-    "SigV4": "interlock.sigv4",
+    "SigV4": "interlock._sigv4",
     "SignedItem": "interlock.aio.signing._items",
     "Signer": "interlock.aio.signing._signer",
     "Verifier": "interlock.aio.signing._verifier",
     "jwks": "interlock.aio.signing._signer",
     "sign_message": "interlock.aio.signing._http",
-    "sigv4": "interlock.sigv4",
+    "sigv4": "interlock._sigv4",
     "verify_message": "interlock.aio.signing._http",
 }
 

@@ -33,7 +33,8 @@ for (const token of tokens) {
 }
 console.log(JSON.stringify(words));
 """
-CLAIMS = {"iss": "https://api.example", "iat": 1_800_000_000, "counter": "a", "value": 7}
+NOW = 1_800_000_000.0
+CLAIMS = {"iss": "https://api.example", "iat": int(NOW), "counter": "a", "value": 7}
 
 pytestmark = pytest.mark.skipif(NODE is None, reason="needs Node.js")
 
@@ -66,7 +67,7 @@ def kms():
 
 
 def delegated(kms, key, **options):
-    return DelegatedSigner(key, client=kms, wall_clock=lambda: CLAIMS["iat"], **options)
+    return DelegatedSigner(key, client=kms, wall_clock=lambda: NOW, **options)
 
 
 @pytest.mark.parametrize("spec", ["ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_EDWARDS25519"])

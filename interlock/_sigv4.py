@@ -4,11 +4,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from interlock._exports import public_in
 from interlock._protocol.sigv4 import signature_headers
 
 _MEANING = frozenset({"content-type", "host", "x-api-key"})
 
 
+@public_in("interlock.signing")
 class SigV4:
     """Signs requests with a session's credentials. Make one with `sigv4`."""
 
