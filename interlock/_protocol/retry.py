@@ -143,7 +143,7 @@ def _refused(fault: Refused, target: Target) -> InterlockError:
         return _not_allowed(fault, target)
     if target.key is not None and code in _KEY_UNUSABLE:
         return KeyUnusable(f"KMS does not use {target.key}: {fault}")
-    if code == "ResourceNotFoundException":
+    if code == "ResourceNotFoundException" and target.key is None:
         return TableNotFound(", ".join(sorted(set(target.tables))))
     messages = [fault.message, *(reason.message or "" for reason in fault.reasons)]
     if any(_TOO_LARGE in message.lower() for message in messages):

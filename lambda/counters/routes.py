@@ -12,7 +12,7 @@ from problems import Problem, Reply
 from request import MAX_SHARDS, Request, integer, named, optional
 
 from interlock import CounterClient
-from interlock.errors import InterlockError, InvalidToken
+from interlock.errors import AlgorithmUnavailable, InterlockError, InvalidToken
 
 if TYPE_CHECKING:
     from locks import Locks
@@ -155,7 +155,7 @@ def verify_receipt(services: Services, request: Request) -> Reply:
     text = request.body("receipt", needed=("receipt",))["receipt"]
     try:
         receipt = _receipts(services).verify(text)
-    except InvalidToken as error:
+    except (AlgorithmUnavailable, InvalidToken) as error:
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "receipt-rejected",

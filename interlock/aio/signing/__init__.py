@@ -51,7 +51,7 @@ _HOMES = {
     "verify_message": "interlock.aio.signing._http",
 }
 
-_BROUGHT_BY_VERIFY = ("jwt", "cryptography", "http_message_signatures")
+_BROUGHT_BY_VERIFY = ("jwt", "cryptography", "http_message_signatures", "http_sf")
 
 
 def __getattr__(name: str) -> Any:

@@ -42,6 +42,7 @@ _ALGORITHMS: Mapping[str, type[HTTPSignatureAlgorithm]] = {
 }
 REQUEST_COMPONENTS = ("@method", "@authority", "@target-uri")
 RESPONSE_COMPONENTS = ("@status",)
+CLOCK_SKEW = timedelta(seconds=5)
 _FIELDS = frozenset({"signature", "signature-input"})
 
 
@@ -111,20 +112,16 @@ async def verify_message(
     Raises BadSignature, AlgorithmNotAllowed or UnknownKey, or KeysUnavailable.
     """
     required = components if components is not None else _default_components(message)
-    failure: InvalidToken = BadSignature("the message has no signature that can be verified")
+    failures: list[InvalidToken] = []
     for label, key_id in _signatures(message, tag):
         try:
             name, jwk = await verifier.key_for(key_id)
-        except InvalidToken as error:
-            failure = error if type(failure) is not AlgorithmNotAllowed else failure
-            continue
-        if name not in _ALGORITHMS:
-            failure = AlgorithmNotAllowed(f"{name} has no RFC 9421 algorithm")
-            continue
-        one = HTTPMessageVerifier(
-            signature_algorithm=_ALGORITHMS[name], key_resolver=_Key(load_key(name, jwk))
-        )
-        try:
+            if name not in _ALGORITHMS:
+                raise AlgorithmNotAllowed(f"{name} has no RFC 9421 algorithm")
+            one = HTTPMessageVerifier(
+                signature_algorithm=_ALGORITHMS[name], key_resolver=_Key(load_key(name, jwk))
+            )
+            one.max_clock_skew = CLOCK_SKEW
             (result,) = one.verify(
                 _with_one(message, label),
                 max_age=max_age,
@@ -132,12 +129,19 @@ async def verify_message(
                 require_components=required,
                 body=body,
             )
+        except InvalidToken as error:
+            failures.append(error)
         except (InvalidSignature, HTTPMessageSignaturesException, ValueError) as error:
-            failure = BadSignature(f"the message's signature does not hold: {error}")
-            failure.__cause__ = error
-            continue
-        return dict(result.parameters)
-    raise failure
+            failures.append(BadSignature(f"the message's signature does not hold: {error}"))
+            failures[-1].__cause__ = error
+        else:
+            return dict(result.parameters)
+    # Of what is wrong with several, the caller learns what is wrong with a trusted key's.
+    for kind in (BadSignature, AlgorithmNotAllowed, InvalidToken):
+        for failure in failures:
+            if isinstance(failure, kind):
+                raise failure
+    raise BadSignature("the message has no signature that can be verified")
 
 
 class _Key(HTTPSignatureKeyResolver):

@@ -9,6 +9,7 @@ import pytest
 from interlock import CounterClient
 from interlock._drivers.clients import method_name
 from interlock.receipts import ReceiptVerifier
+from interlock.signing import DelegatedSigner
 from interlock.testing._store.store import Store
 from interlock.testing._store.tables import Table
 from tests.unit.api.conftest import FOLDER, MODULES
@@ -135,6 +136,18 @@ def test_a_genuine_receipt_is_stated_and_another_is_refused_with_its_reason(send
     ]:
         status, _, problem = send("POST", "/receipts/verify", {"receipt": forged})
         assert (status, problem["reason"]) == (422, reason)
+
+
+def test_a_delegated_receipt_is_refused_where_only_kms_verifies(send, kms, keys, delegation):
+    """It may be one of before the deployment was set back, or a caller's invention."""
+    token = DelegatedSigner(keys[0], client=kms, issuer="interlock-test").sign(
+        {"iss": "interlock-test", "counter": "visits", "value": 3}
+    )
+    status, _, content = send("POST", "/receipts/verify", {"receipt": token})
+    if delegation is not None:
+        assert (status, content["value"]) == (200, 3)
+    else:
+        assert (status, content["reason"]) == (422, "AlgorithmUnavailable")
 
 
 def test_a_change_stands_when_it_cannot_be_signed(send, kms):

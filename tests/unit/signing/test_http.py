@@ -191,6 +191,18 @@ def test_a_forged_signature_under_our_keys_name_does_not_spoil_a_genuine_one(lib
         lib.verify_message(request, verifier)
 
 
+def test_what_is_wrong_with_a_trusted_keys_signature_is_what_the_caller_learns(
+    lib, signer, verifier
+):
+    request = httpx_request()
+    lib.sign_message(request, signer)
+    request.headers["Signature-Input"] += ', other=("@method");created=1;keyid="theirs"'
+    request.headers["Signature"] += ", other=:AAAA:"
+    request.url = httpx.URL("https://evil.example/")
+    with pytest.raises(BadSignature):
+        lib.verify_message(request, verifier)
+
+
 def test_lines_of_a_header_are_one_list(lib, signer, verifier):
     request = httpx_request()
     lib.sign_message(request, signer)

@@ -7,6 +7,7 @@ import pytest
 
 from interlock.errors import (
     AlgorithmNotAllowed,
+    AlgorithmUnavailable,
     BadSignature,
     ClaimRejected,
     MalformedToken,
@@ -154,6 +155,19 @@ def test_a_key_that_is_replaced_while_signing_is_named_rightly(lib, kms):
     kms.disabled.add(first)
     verifier = lib.HybridVerifier(lib.jwks([second, later], client=kms))
     assert verifier.verify(signer.sign({"n": 1})) == {"n": 1}
+
+
+def test_what_this_installation_cannot_verify_is_not_called_forged(lib, kms, monkeypatch):
+    """Of a cryptography package without ML-DSA, which is no statement on the token."""
+    monkeypatch.setattr("interlock._protocol.signing.checking.mldsa", None)
+    hybrid = Hybrid(lib, kms)
+    with pytest.raises(AlgorithmUnavailable, match="ML-DSA-65"):
+        hybrid.verifier.verify(hybrid.signer.sign({}))
+    # KMS verifies it, and other keys of the set are not the worse for it.
+    pair = zip(hybrid.keys, hybrid.signers, strict=True)
+    for key, signer in pair:
+        assert lib.KmsVerifier([key], client=kms).verify(signer.sign({"n": 1})) == {"n": 1}
+    assert lib.Verifier(hybrid.jwks).verify(hybrid.signers[0].sign({"n": 1})) == {"n": 1}
 
 
 def test_receipts_can_be_hybrid(lib, hybrid):

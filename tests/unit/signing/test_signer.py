@@ -1,14 +1,20 @@
 """A Signer's tokens verify elsewhere, and name the key that signed them."""
 
+import asyncio
 import base64
 import json
+import threading
+import time
 from datetime import timedelta
+from functools import partial
 
 import jwt
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from interlock import signing
 from interlock._protocol.signing.keys import thumbprint
+from interlock.aio import signing as awaitable_signing
 from interlock.errors import (
     AccessDenied,
     CredentialsRejected,
@@ -245,3 +251,54 @@ def test_jwks_lists_a_key_once_however_it_is_named(lib, kms):
     document = lib.jwks(["alias/current", one, other], client=kms)
     assert len(document["keys"]) == 2
     assert document["keys"][0] | {"use": "sig", "alg": "ES256"} == document["keys"][0]
+
+
+class Hangs:
+    """A KMS client whose calls do not come back until they are let go."""
+
+    def __init__(self):
+        self.released = threading.Event()
+
+    def get_public_key(self, **_):
+        self.released.wait(20)
+
+    sign = generate_mac = verify_mac = get_public_key
+
+
+class HangsOnALoop:
+    async def get_public_key(self, **_):
+        await asyncio.sleep(20)
+
+    sign = generate_mac = verify_mac = get_public_key
+
+
+CALLS = {
+    "Signer": lambda made, half: half(made.Signer, "k").sign({}),
+    "jwks": lambda made, half: half(made.jwks, ["k"]),
+    "Mac": lambda made, half: half(made.Mac, "k").sign({}),
+    "KmsVerifier": lambda made, half: half(made.KmsVerifier, ["k"]).verify(TOKEN),
+    "DelegatedSigner": lambda made, half: half(made.DelegatedSigner, "k").sign({}),
+}
+TOKEN = "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsifQ.e30.AAAA"
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_kms_that_hangs_is_given_up_within_the_time_given(call):
+    client = Hangs()
+    began = time.monotonic()
+    with pytest.raises(ServiceUnavailable):
+        call(signing, partial(_made, client))
+    assert time.monotonic() - began < 2
+    client.released.set()
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+async def test_a_kms_that_hangs_does_not_hold_up_a_loop(call):
+    began = time.monotonic()
+    with pytest.raises(ServiceUnavailable):
+        await call(awaitable_signing, partial(_made, HangsOnALoop()))
+    assert time.monotonic() - began < 2
+
+
+def _made(client, kind, key):
+    return kind(key, client=client, timeout=timedelta(seconds=0.2))

@@ -10,6 +10,7 @@ from interlock._protocol.signing.algorithms import SUPPORTED
 from interlock._protocol.signing.checking import check_signature
 from interlock.errors import (
     AlgorithmNotAllowed,
+    AlgorithmUnavailable,
     BadSignature,
     InvalidToken,
     KeysUnavailable,
@@ -67,6 +68,8 @@ def test_wycheproof_of_edwards_curves_and_lattices(algorithm, public, message, s
         check_signature(algorithm, jwk, octets(message), octets(signature))
     except (BadSignature, UnknownKey):
         assert result == "invalid"
+    except AlgorithmUnavailable:
+        pytest.skip("the cryptography package has no ML-DSA")
     else:
         assert result == "valid"
 
