@@ -168,10 +168,16 @@ class TransactionClosed(InterlockError):
 
 
 class IdempotencyMismatch(InterlockError):
-    """The idempotency key has been used with another payload; nothing was written."""
+    """The idempotency key has been used with another payload; nothing was written.
+
+    Or by another lambda, which has no name to keep their keys apart: pass `operation=`.
+    """
 
     def __init__(self, key: str) -> None:
-        super().__init__(f"idempotency key {key!r} was used before with another payload")
+        super().__init__(
+            f"idempotency key {key!r} was used before with another payload, or by another lambda "
+            "(pass operation= to keep their keys apart)"
+        )
         self.key = key
 
 
@@ -250,6 +256,31 @@ class LockClientClosed(InterlockError):
 
     def __init__(self) -> None:
         super().__init__("this lock client is closed; make a new one")
+
+
+class CorruptRecord(InterlockError):
+    """A record that no client of this library has written; nothing was decided by it.
+
+    `table` and `key` say where it is, `attribute` what is wrong with it, and `value` what it has
+    there (typed; None: nothing). Correct or delete the item; while it is so, nothing is granted.
+    """
+
+    def __init__(
+        self, table: str, key: str, attribute: str, value: Any, *, newer: bool = False
+    ) -> None:
+        way_out = (
+            "it was written by a newer version of this library: update it here"
+            if newer
+            else "something else has written it: delete the item when it is not in use"
+        )
+        super().__init__(
+            f"the record {key!r} in table {table!r} has {attribute}={value!r}, which cannot be "
+            f"relied upon; {way_out}"
+        )
+        self.table = table
+        self.key = key
+        self.attribute = attribute
+        self.value = value
 
 
 class LockTimeout(InterlockError):

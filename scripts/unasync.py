@@ -20,6 +20,7 @@ SOURCES = [  # modules, and folders of modules
     "interlock/aio/counters.py",
     "interlock/aio/receipts.py",
     "interlock/aio/signing",
+    "interlock/aio/transactions.py",
     "interlock/aio/tables.py",
 ]
 FOLDERS = {

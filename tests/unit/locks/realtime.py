@@ -41,7 +41,7 @@ class Awaitable(RealTime):
 
     held_up = None
 
-    async def run(self, operation):
+    async def run(self, operation):  # type: ignore[override]  # it is awaited
         reply, fault = None, None
         while True:
             try:

@@ -26,7 +26,7 @@ def locks(driver):
 
 @pytest.fixture
 def write(driver):
-    tx = TransactionClient(TABLE, driver=driver)
+    tx = TransactionClient(TABLE, client=driver)
 
     def write(lock, value):
         def body(t):
@@ -104,7 +104,7 @@ def test_a_commit_that_meets_a_heartbeat_in_flight_is_tried_again(driver, locks,
 def test_a_failed_condition_that_is_no_guard_stays_what_it_is(driver):
     from boto3.dynamodb.conditions import Attr  # noqa: PLC0415 - only here
 
-    tx = TransactionClient(TABLE, driver=driver)
+    tx = TransactionClient(TABLE, client=driver)
     with pytest.raises(ConditionFailed) as caught:
         tx.run(lambda t: t.check(TABLE, {"pk": "lock#a"}, Attr("fence").eq(1)))
     assert not isinstance(caught.value, LockLost)
