@@ -108,7 +108,7 @@ class Exchange:
         except UnicodeEncodeError as error:
             raise Refused("InvalidClientTokenId", "the credentials are not ASCII") from error
 
-    def reply(self, call: Call, response: Response) -> dict[str, Any]:
+    def reply(self, call: Call, response: Response) -> Mapping[str, Any]:
         """Return the service's reply to a call, or raise `Refused` or `NoReply`."""
         checksum = response.headers.get("x-amz-crc32")
         if checksum is not None and checksum != str(zlib.crc32(response.body)):
@@ -121,10 +121,7 @@ class Exchange:
             reply = codec.decode(call.operation, response.body)
         except (ValueError, RecursionError) as error:
             raise NoReply(f"the answer is not the service's: {error}") from error
-        problem = shapes.mismatch(call.operation, call.params, reply)
-        if problem is not None:
-            raise NoReply(f"the answer is not to this {call.operation}: {problem}")
-        return reply
+        return shapes.checked(call, reply)
 
 
 def answered(response: Response) -> Response:

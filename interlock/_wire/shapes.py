@@ -9,8 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from interlock._protocol.faults import NoReply
+from interlock._protocol.requests import Call
+
 Params = Mapping[str, Any]
 Reply = Mapping[str, Any]
+
+
+def checked(call: Call, reply: Reply) -> Reply:
+    """Return a reply that may be one to this call, or raise `NoReply`."""
+    problem = mismatch(call.operation, call.params, reply)
+    if problem is not None:
+        raise NoReply(f"the answer is not to this {call.operation}: {problem}")
+    return reply
 
 
 def mismatch(operation: str, params: Params, reply: Reply) -> str | None:

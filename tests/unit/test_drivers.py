@@ -51,8 +51,10 @@ def fault_seen_by_an_operation(outcome):
 
 def test_a_call_reaches_the_client_and_its_reply_the_operation():
     client = Recorder({"Attributes": {}})
-    assert open_driver(client).run(requests.call("UpdateItem", TableName="t")) == {"Attributes": {}}
-    assert client.seen == [{"TableName": "t"}]
+    assert open_driver(client).run(
+        requests.call("UpdateItem", TableName="t", ReturnValues="UPDATED_NEW")
+    ) == {"Attributes": {}}
+    assert client.seen == [{"TableName": "t", "ReturnValues": "UPDATED_NEW"}]
 
 
 def test_a_refusal_brings_the_record_that_refused():

@@ -11,6 +11,7 @@ from interlock._drivers.attempts import attempts_of, install
 from interlock._drivers.clients import fault_of, method_name
 from interlock._protocol.faults import NoReply
 from interlock._protocol.requests import Call, CallOnce
+from interlock._wire import shapes
 
 
 class ClientTransport:
@@ -38,4 +39,4 @@ class ClientTransport:
             self.skew = attempts.date - time.time()
         if attempts.disbelieved is not None:
             raise NoReply(attempts.disbelieved)
-        return reply
+        return shapes.checked(call, reply)

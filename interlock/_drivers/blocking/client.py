@@ -13,6 +13,7 @@ from interlock._drivers.clients import fault_of, method_name
 from interlock._drivers.lifecycle import watch_forks
 from interlock._protocol.faults import NoReply
 from interlock._protocol.requests import Call, CallOnce
+from interlock._wire import shapes
 
 
 class ClientTransport:
@@ -58,4 +59,4 @@ class ClientTransport:
             self.skew = attempts.date - time.time()
         if attempts.disbelieved is not None:
             raise NoReply(attempts.disbelieved)
-        return reply
+        return shapes.checked(call, reply)
