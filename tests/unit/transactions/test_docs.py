@@ -20,7 +20,7 @@ def blocks(document):
 @pytest.fixture
 def tables(wire, tx, monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    for table in ("accounts", "reports"):
+    for table in ("accounts", "orders", "reports"):
         wire.client.create_table(
             TableName=table,
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
@@ -47,9 +47,9 @@ def test_the_transfer_moves_five(tx, document):
 
 
 def test_the_guarded_commit_is_made_under_its_lock(tables, tx):
-    (example,) = (code for code in blocks("docs/transactions.md") if "t.guard(lock)" in code)
+    (example,) = (code for code in blocks("docs/transactions.md") if "tx.guard(lock)" in code)
     with LockClient("coordination", client=tables, heartbeat=timedelta(seconds=5)) as locks:
-        names = {"locks": locks, "tx": tx, "slow_work": lambda: 7}
+        names = {"locks": locks, "transactions": tx, "slow_work": lambda: 7}
         exec(compile(example, "docs/transactions.md", "exec"), names)  # noqa: S102 - our own
     assert tx.snapshot([("reports", {"pk": "2024"})]) == [{"pk": "2024", "rows": 7}]
 
