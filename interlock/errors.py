@@ -3,14 +3,12 @@
 All derive from `InterlockError`. Each names the value at fault, the limit, and the way out.
 """
 
-import enum
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from interlock._protocol.locks.record import LockRecord
-
+from interlock._protocol.locks.state import LockRecord as _LockRecord
+from interlock._protocol.locks.state import LossReason as LossReason  # noqa: PLC0414 - it is public here
 
 _EXPLAINED = "https://interlock.example/howto/troubleshooting.html"
 
@@ -168,16 +166,10 @@ class TransactionClosed(InterlockError):
 
 
 class IdempotencyMismatch(InterlockError):
-    """The idempotency key has been used with another payload; nothing was written.
-
-    Or by another lambda, which has no name to keep their keys apart: pass `operation=`.
-    """
+    """The idempotency key has been used with another payload; nothing was written."""
 
     def __init__(self, key: str) -> None:
-        super().__init__(
-            f"idempotency key {key!r} was used before with another payload, or by another lambda "
-            "(pass operation= to keep their keys apart)"
-        )
+        super().__init__(f"idempotency key {key!r} was used before with another payload")
         self.key = key
 
 
@@ -258,6 +250,35 @@ class LockClientClosed(InterlockError):
         super().__init__("this lock client is closed; make a new one")
 
 
+class LockAlreadyHeld(InterlockError):
+    """A thread (or task) would wait for a lock that it holds itself; it would wait for ever.
+
+    Pass the lock on instead of acquiring it again, or `release` it first. If another thread is to
+    give it back, acquire it there.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"lock {name!r} is held by this very thread or task, which would wait for itself: "
+            "pass the lock on instead of acquiring it again"
+        )
+        self.name = name
+
+
+class RenewalImpossible(InterlockError):
+    """No thread can be started that would renew the lock, so it was given back.
+
+    The process has too many threads, or is ending.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"lock {name!r} was given back: no thread can be started to renew it, as this process "
+            "has too many or is ending"
+        )
+        self.name = name
+
+
 class CorruptRecord(InterlockError):
     """A record that no client of this library has written; nothing was decided by it.
 
@@ -289,26 +310,15 @@ class LockTimeout(InterlockError):
     `holder` is who holds it, since when, and their data, as the store had it last.
     """
 
-    def __init__(self, name: str, waited: timedelta, holder: "LockRecord") -> None:
+    def __init__(self, name: str, waited: timedelta, holder: _LockRecord) -> None:
         since = f" since {holder.since:%Y-%m-%d %H:%M:%SZ}" if holder.since else ""
         super().__init__(
-            f"lock {name!r} was not free within {waited}; {holder.owner or 'somebody'} "
+            f"lock {name!r} was not free within {waited}; {holder.owner or 'another client'} "
             f"holds it{since}, fencing token {holder.fencing_token}"
         )
         self.name = name
         self.waited = waited
         self.holder = holder
-
-
-class LossReason(enum.StrEnum):
-    """Why a lock is not, or not surely, held any more."""
-
-    TAKEN_OVER = "another holder has it"
-    RELEASED = "it was released"
-    DELETED = "its record was deleted"
-    LEASE_RAN_OUT = "its lease ran out before a heartbeat was answered"
-    REFUSED = "its heartbeats were refused until the lease ran out"
-    FORKED = "this process was forked from its holder"
 
 
 class LockLost(InterlockError):
@@ -321,7 +331,9 @@ class LockLost(InterlockError):
         self, name: str, fencing_token: int, reason: LossReason, problem: Exception | None = None
     ) -> None:
         detail = f" ({problem})" if problem is not None else ""
-        super().__init__(f"lock {name!r}, fencing token {fencing_token}, is lost: {reason}{detail}")
+        super().__init__(
+            f"lock {name!r}, fencing token {fencing_token}, is lost: {reason.text}{detail}"
+        )
         self.name = name
         self.fencing_token = fencing_token
         self.reason = reason
@@ -348,7 +360,7 @@ class GuardFailed(ConditionFailed, LockLost):
         InterlockError.__init__(
             self,
             f"nothing was written: lock {name!r}, fencing token {fencing_token}, which guards "
-            f"action {index}, is lost: {reason}",
+            f"action {index}, is lost: {reason.text}",
         )
         self.index, self.table, self.key, self.item = index, table, key, item
         self.name, self.fencing_token, self.reason = name, fencing_token, reason

@@ -91,6 +91,46 @@ class EmbeddedMetrics:
             _log.debug("metrics could not be written", exc_info=True)
 
 
+class Acquired(Protocol):
+    """An acquisition that has ended, as far as it is measured."""
+
+    @property
+    def contended(self) -> bool:
+        """Whether it met another holder."""
+
+    @property
+    def waited(self) -> float:
+        """The seconds that it took."""
+
+
+class LockMetrics:
+    """Records what happens to the locks of a table; nothing if there are no `metrics`."""
+
+    def __init__(self, table: str, metrics: Metrics | None) -> None:
+        self._metrics = metrics
+        self._dimensions = {"Table": table_label(table)}
+
+    def acquired(self, acquisition: Acquired, count: int) -> None:
+        """Note locks that were acquired together."""
+        if self._metrics is not None:
+            contended = {Metric.LOCKS_CONTENDED: 1} if acquisition.contended else {}
+            values = {
+                Metric.LOCKS_ACQUIRED: count,
+                Metric.LOCK_WAIT_TIME: acquisition.waited * 1000,
+            }
+            self._metrics.record({**values, **contended}, self._dimensions)
+
+    def not_acquired(self, acquisition: Acquired) -> None:
+        """Note an acquisition that failed."""
+        if self._metrics is not None and acquisition.contended:
+            self._metrics.record({Metric.LOCKS_CONTENDED: 1}, self._dimensions)
+
+    def lost(self) -> None:
+        """Note a lock that was lost."""
+        if self._metrics is not None:
+            self._metrics.record({Metric.LOCKS_LOST: 1}, self._dimensions)
+
+
 def _print(line: str) -> None:
     # In one piece: lines of several threads would otherwise run into each other.
     sys.stdout.write(f"{line}\n")

@@ -18,9 +18,9 @@ SOURCES = [  # modules, and folders of modules
     "interlock/_drivers/awaitable/driver.py",
     "interlock/_drivers/awaitable/opening.py",
     "interlock/aio/counters.py",
+    "interlock/aio/locks",
     "interlock/aio/receipts.py",
     "interlock/aio/signing",
-    "interlock/aio/transactions.py",
     "interlock/aio/tables.py",
 ]
 FOLDERS = {
@@ -38,6 +38,7 @@ REPLACEMENTS = [
     (r"\basynccontextmanager\b", "contextmanager"),
     (r"\bAwaitable\[None\] \| None\b", "None"),
     (r"\bAwaitable\[([^\[\]]*)\]", r"\1"),
+    (r"\bAcquiring\[([^\[\]]*)\]", r"\1"),
     (r"\bcoroutine function\b", "function"),
     (r"\baiobotocore\b", "boto3"),
     (r"[ ]+# noqa: ASYNC\d+[^\n]*", ""),

@@ -113,6 +113,7 @@ class SameCalls(Raw):
             lease=LEASE.total_seconds(),
             data=None,
             wall=time.time(),
+            asked=int(time.time() * 1000),
             takeable=(),
         )
         self.taken = (name, update["ExpressionAttributeValues"][":version"]["S"])

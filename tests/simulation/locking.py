@@ -2,21 +2,23 @@
 
 import random
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from interlock._protocol.faults import Fault, Refused
 from interlock._protocol.locks import record
-from interlock._protocol.locks.acquiring import Acquisition
+from interlock._protocol.locks.acquire import Acquiring
+from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.grant import Grant
-from interlock._protocol.locks.handing import adopt, export
-from interlock._protocol.locks.releasing import release
-from interlock._protocol.locks.renewing import renew
-from interlock._protocol.locks.settings import Settings, Wish
-from interlock._protocol.locks.sightings import Sightings
-from interlock._protocol.locks.slots import SlotAcquisition
-from interlock._protocol.locks.together import JointAcquisition
+from interlock._protocol.locks.settings import Settings
 from interlock._protocol.requests import Operation, call, draw, monotonic, sleep
-from interlock.errors import LockLost, LockTimeout, ServiceUnavailable, Throttled
+from interlock.errors import (
+    LockLost,
+    LockTimeout,
+    ServiceUnavailable,
+    Throttled,
+    TransactionConflict,
+)
 from tests.simulation.faults import CALM, Faults
 from tests.simulation.process import Process, Task
 from tests.simulation.referee import DATA, Referee
@@ -25,7 +27,7 @@ from tests.simulation.world import World
 TABLE = "coordination"
 LEASE = 10.0
 SETTINGS = Settings(TABLE, lease=LEASE, poll=1.0)
-GIVEN_UP = (ServiceUnavailable, Throttled)
+GIVEN_UP = (ServiceUnavailable, Throttled, TransactionConflict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,10 @@ class User:
     plan: Plan
     referee: Referee
     dice: random.Random
-    sightings: Sightings = field(default_factory=Sightings)
+    operations: LockOperations = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.operations = LockOperations(self.plan.settings, lambda: self.name)
 
     def start(self) -> Task:
         """Put the process into the world."""
@@ -101,7 +106,7 @@ class User:
             for text in self.referee.exports[seen:]:
                 seen += 1
                 try:
-                    grant = yield from adopt(self.plan.settings, text)
+                    grant = yield from self.operations.adopt(text)
                 except (LockLost, *GIVEN_UP):
                     continue
                 self.referee.granted(self.name, grant)
@@ -116,25 +121,32 @@ class User:
 
     def take(self, names: list[str]) -> Operation[list[Grant]]:
         """Acquire until there is a grant of each."""
-        settings = self.plan.settings
         while True:
-            timeout = self.dice.choice(self.plan.timeouts)
-            wishes = [Wish(name, settings.lease, self.name, timeout) for name in names]
+            drawn = self.dice.choice(self.plan.timeouts)
+            timeout = None if drawn is None else timedelta(seconds=drawn)
             try:
                 if len(names) > 1:
-                    joint = JointAcquisition(settings, wishes, self.sightings)
-                    grants: list[Grant] = yield from attempted(joint)
+                    together = self.operations.acquire_all(names, timeout=timeout)
+                    grants: list[Grant] = yield from self.attempted(together)
                     return grants
-                single = self.single(wishes[0])
-                return [(yield from attempted(single))]
+                return [(yield from self.attempted(self.single(names[0], timeout)))]
             except (LockTimeout, *GIVEN_UP):
                 yield from sleep(0.5 * (yield from draw()))
 
-    def single(self, wish: Wish) -> Acquisition | SlotAcquisition:
+    def single(self, name: str, timeout: timedelta | None) -> Acquiring[Grant]:
         """Take one lock, or one permit."""
         if self.plan.permits:
-            return SlotAcquisition(self.plan.settings, wish, self.plan.permits, self.sightings)
-        return Acquisition(self.plan.settings, wish, self.sightings)
+            return self.operations.permit(name, self.plan.permits, timeout=timeout)
+        return self.operations.acquire(name, timeout=timeout)
+
+    def attempted(self, acquisition: Acquiring[Any]) -> Operation[Any]:
+        """Run an acquisition, and give back what one that failed may have been granted."""
+        try:
+            return (yield from acquisition.run())
+        except (LockTimeout, *GIVEN_UP):
+            if (yield from acquisition.abandon()):
+                self.referee.done(self.name)
+            raise
 
     def keep(self, grant: Grant) -> None:
         """Have a lock renewed as long as it is held."""
@@ -146,7 +158,7 @@ class User:
             now = yield from monotonic()
             if now < grant.due:
                 yield from sleep(grant.due - now)
-            yield from renew(self.plan.settings, grant)
+            yield from self.operations.renew(grant)
 
     def work(self, grant: Grant) -> Operation[None]:
         """Write under the lock, at first and in the end; the second write may come too late."""
@@ -156,7 +168,7 @@ class User:
         yield from sleep(self.plan.work * (yield from draw()))
         yield from self.write(grant)
         if self.dice.random() < self.plan.handed and not grant.over:
-            self.referee.exported(grant, export(grant))
+            self.referee.exported(grant, self.operations.export(grant))
 
     def write(self, grant: Grant) -> Operation[None]:
         """Write what only the holder may write, guarded, whether the lock is still held or not."""
@@ -180,21 +192,12 @@ class User:
         if grant.closed:
             return  # exported: as the driver does
         try:
-            if (yield from release(self.plan.settings, grant)):
-                self.referee.released(grant)
+            if (yield from self.operations.release(grant)):
+                self.referee.released(self.name, grant)
         except GIVEN_UP:
             pass
         if (yield from draw()) < 0.3:
             yield from self.write(grant)
-
-
-def attempted(acquisition: Acquisition | JointAcquisition | SlotAcquisition) -> Operation[Any]:
-    """Run an acquisition, and give back what one that failed may have been granted."""
-    try:
-        return (yield from acquisition.run())
-    except (LockTimeout, *GIVEN_UP):
-        yield from acquisition.abandon()
-        raise
 
 
 def contend(seed: int, *, faults: Faults = CALM, plan: Plan | None = None) -> World:

@@ -3,7 +3,7 @@
 from types import ModuleType
 from typing import NamedTuple
 
-from interlock._protocol.locks import acquiring, grant, handing, record, renewing, sightings, slots
+from interlock._protocol.locks import claim, grant, lease, multi, record
 
 
 class Mistake(NamedTuple):
@@ -58,22 +58,22 @@ MISTAKES = (
         "release that leaves a heartbeat on its way",
         "lock-storm",
         grant,
-        "return tuple(dict.fromkeys((self.version, *(version for version, _ in sent))))",
+        "return tuple(dict.fromkeys((self.version, *(version for version, _ in unconfirmed))))",
         "return (self.version,)",
         "a lock that was given back is held",
     ),
     Mistake(
         "lease counted from the reply to an acquire",
         "lock-storm",
-        acquiring,
-        "until = lease_end(sent, wish.lease)",
-        "until = lease_end(now, wish.lease)",
+        claim,
+        "until = lease_end(sent.at, options.lease)",
+        "until = lease_end(now, options.lease)",
         TWO_HOLDERS,
     ),
     Mistake(
         "lease counted from the reply to a heartbeat",
         "lock-storm",
-        renewing,
+        lease,
         "    else:\n        grant.renewed(version, sent)\n",
         "    else:\n        grant.renewed(version, (yield Monotonic()))\n",
         TWO_HOLDERS,
@@ -90,14 +90,14 @@ MISTAKES = (
         "take-over whatever the version is by now",
         "lock-storm",
         record,
-        'f"{FREE} OR {_among(takeable, values)}"',
+        'f"({FREE} OR {_among(takeable, values)})"',
         '"attribute_not_exists(nothing)"',
         TWO_HOLDERS,
     ),
     Mistake(
         "take-over by a wall clock that nobody vouched for",
         "lock-storm",
-        acquiring,
+        claim,
         "if skew is None or until is None:\n            return False",
         "if until is None:\n            return False\n        skew = skew or 0.0",
         TWO_HOLDERS,
@@ -105,15 +105,15 @@ MISTAKES = (
     Mistake(
         "take-over by wall clocks without their skew",
         "lock-trusted-clocks",
-        acquiring,
-        'int(until["N"]) / 1000 + skew',
-        'int(until["N"]) / 1000',
+        claim,
+        "(yield from wall_clock()) > until + skew",
+        "(yield from wall_clock()) > until",
         TWO_HOLDERS,
     ),
     Mistake(
         "watch that does not start over with a new version",
         "lock-storm",
-        sightings,
+        claim,
         "if known is not None and known[0] == version:\n            return\n",
         "if known is not None:\n            return\n",
         f"no progress|{TWO_HOLDERS}",
@@ -121,8 +121,8 @@ MISTAKES = (
     Mistake(
         "no take-over at all",
         "lock-storm",
-        acquiring,
-        "if now >= self._sightings.dead_at(self.wish.name, version):",
+        claim,
+        "if now >= self._observed.expires_at(self.name, item.version):",
         "if False:",
         "no progress",
     ),
@@ -161,7 +161,7 @@ MISTAKES = (
     Mistake(
         "adoption whose answer comes after its lease",
         "lock-handed-over",
-        handing,
+        lease,
         " and not grant.expired((yield Monotonic()))",
         "",
         "hold 'l'",
@@ -169,10 +169,42 @@ MISTAKES = (
     Mistake(
         "permit whose lease ended while others were given back",
         "lock-permits",
-        slots,
-        "if now < grant.until:",
-        "if now:",
+        multi,
+        "if now >= grant.until:  # it",
+        "if False:  # it",
         "hold 'l#",
+    ),
+    Mistake(
+        "grant that leaves copies of its request on their way",
+        "lock-lost-replies",
+        claim,
+        "if self._bound():\n            yield from self.void(GRACE)",
+        "if False:\n            yield from self.void(GRACE)",
+        "a late copy of its request",
+    ),
+    Mistake(
+        "acquisition that gives up without voiding its requests",
+        "lock-lost-replies",
+        claim,
+        "item = yield from self.void(seconds)\n",
+        'item = {"version": {"S": next(iter(self._unconfirmed), "")}}\n',
+        "a late copy of its request",
+    ),
+    Mistake(
+        "void that counts for free locks only",
+        "lock-storm",
+        record,
+        'f"{_IN_TIME} AND {condition}"',
+        "f\"({_IN_TIME} AND {FREE}) OR {condition.partition(' OR ')[2][:-1] or FREE}\"",
+        "a late copy of its request",
+    ),
+    Mistake(
+        "bound on late requests that is lowered again",
+        "lock-storm",
+        record,
+        '"ConditionExpression": "attribute_not_exists(void_before) OR void_before < :void",',
+        "",
+        "a late copy of its request",
     ),
     Mistake(
         "guard that accepts a successor",

@@ -14,6 +14,7 @@ from interlock._protocol.requests import (
     Sleep,
     WallClock,
 )
+from tests.simulation.faults import READ_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,7 +152,7 @@ class Process:
         self.epoch = draw() * 1e6
         self.rate = 1.0 + (2.0 * draw() - 1.0) * faults.drift
         self.skew = (2.0 * draw() - 1.0) * faults.wall_skew
-        self._ids = 0
+        self.ids = 0
 
     def start(
         self,
@@ -178,14 +179,21 @@ class Process:
         """Return this process's monotonic clock, in seconds."""
         return self.epoch + self.world.now * self.rate
 
+    def patience(self, call: Call) -> float:
+        """Return how many seconds pass until this process gives up on the answer to a call."""
+        patience = READ_TIMEOUT
+        if call.deadline is not None:
+            patience = min(patience, max(0.0, call.deadline - self.monotonic()))
+        return patience / self.rate
+
     def wall_clock(self) -> float:
         """Return this process's idea of the time, in seconds since 1970."""
         return _EPOCH + self.world.now + self.skew
 
     def new_id(self) -> str:
         """Return an identifier that nobody else has, and that a reader of a timeline can follow."""
-        self._ids += 1
-        return f"{self.name}-{self._ids}"
+        self.ids += 1
+        return f"{self.name}-{self.ids}"
 
     def pause(self, seconds: float) -> None:
         """Stop the whole process for a time: no task of it takes a step."""

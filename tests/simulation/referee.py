@@ -23,6 +23,7 @@ class Ledger:
     released: int = 0
     given: float = 0.0
     exported: set[int] = field(default_factory=set)
+    void: dict[str, int] = field(default_factory=dict)
 
 
 class Referee:
@@ -67,9 +68,16 @@ class Referee:
         instants = {self._ledger(grant.name).given for grant in now}
         assert len(instants) <= 1, f"{process} got one lock after the other: {instants}"
 
-    def released(self, grant: Grant) -> None:
+    def done(self, process: str) -> None:
+        """Note that a process was told that nothing of its acquisition so far is left anywhere."""
+        made = self.processes[process].ids
+        for ledger in self._ledgers.values():
+            ledger.void[process] = made
+
+    def released(self, process: str, grant: Grant) -> None:
         """Note that a process was told that it has given a lock back."""
         ledger = self._ledger(grant.name)
+        ledger.void[process] = self.processes[process].ids
         ledger.released = max(ledger.released, grant.fence)
         item = self._item(grant.name)
         if item is not None and fence(item) == grant.fence:
@@ -117,20 +125,23 @@ class Referee:
         if after is None:  # by TTL: nobody else deletes
             return
         kept = int(after["expires"]["N"]) - EPOCH - self.world.now
-        assert 0 < kept < 30 * 86400.0, f"TTL may delete {name!r} in {kept} seconds"
+        assert 0 < kept < 40 * 86400.0, f"TTL may delete {name!r} in {kept} seconds"
         version = after.get("version", {}).get("S", "")
         actor = version.rpartition("-")[0]
-        if before is None or fence(after) != fence(before):
+        if fence(after) != (0 if before is None else fence(before)):
             assert fence(after) > ledger.fence, (
                 f"the fence of {name!r} went from {ledger.fence} to {fence(after)}"
             )
             assert version, f"a grant of {name!r} has no version"
+            assert int(version.rpartition("-")[2]) > ledger.void.get(actor, 0), (
+                f"{actor} was done with {name!r} when a late copy of its request took it"
+            )
             ledger.fence, ledger.owner = fence(after), actor
             ledger.given = self.world.now
             return
         if not version:
             return
-        assert "version" in before, f"{actor} took {name!r} without a new fence"
+        assert "version" in (before or {}), f"{actor} took {name!r} without a new fence"
         if actor != ledger.owner and fence(after) in ledger.exported:
             ledger.owner = actor
             ledger.exported.remove(fence(after))
@@ -150,5 +161,5 @@ class Referee:
 
 
 def fence(item: Mapping[str, Any]) -> int:
-    """Return the fencing token of an item."""
-    return int(item["fence"]["N"])
+    """Return the fencing token of an item, 0 if it was never granted."""
+    return int(item.get("fence", {"N": "0"})["N"])

@@ -12,10 +12,7 @@ from typing import Any
 import pytest
 
 from interlock._protocol.faults import Refused
-from interlock._protocol.locks.acquiring import Acquisition
-from interlock._protocol.locks.releasing import release
-from interlock._protocol.locks.settings import Wish
-from interlock._protocol.locks.sightings import Sightings
+from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.requests import call, sleep
 from tests.simulation.faults import Faults
 from tests.simulation.locking import SETTINGS
@@ -29,15 +26,13 @@ class Ours:
     """The operations of this library."""
 
     def __init__(self):
-        self.settings = replace(SETTINGS, poll=POLL)
-        self.sightings = Sightings()
+        self.locks = LockOperations(replace(SETTINGS, poll=POLL), lambda: "o")
 
     def acquire(self):
-        wish = Wish("l", SETTINGS.lease, "o")
-        self.grant = yield from Acquisition(self.settings, wish, self.sightings).run()
+        self.grant = yield from self.locks.acquire("l").run()
 
     def release(self):
-        yield from release(self.settings, self.grant)
+        yield from self.locks.release(self.grant)
 
 
 class Putting:

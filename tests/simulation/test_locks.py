@@ -4,10 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from interlock._protocol.locks import acquiring, sightings
-from interlock._protocol.locks.releasing import release
-from interlock._protocol.locks.renewing import renew
-from interlock._protocol.locks.settings import Wish
+from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.requests import monotonic, sleep
 from tests.simulation.exhaustive import search_all
 from tests.simulation.faults import CALM, READ_TIMEOUT, Fate, Faults
@@ -54,9 +51,12 @@ def test_a_mistake_is_found_within_500_seeds(mistake):
         run(mistake.scenario, range(500))
 
 
-def take(settings=SETTINGS):
-    wish = Wish("l", settings.lease, "a", timeout=None)
-    return (yield from acquiring.Acquisition(settings, wish, sightings.Sightings()).run())
+def operations():
+    return LockOperations(SETTINGS, lambda: "a")
+
+
+def take(locks):
+    return (yield from locks.acquire("l").run())
 
 
 def alone(program, faults):
@@ -68,7 +68,7 @@ def alone(program, faults):
 
 
 def test_a_lost_reply_to_an_acquire_does_not_cost_a_lease():
-    _, world = alone(take(), Faults(lost_reply=1.0, until=1.0))
+    _, world = alone(take(operations()), Faults(lost_reply=1.0, until=1.0))
     assert any("reply lost" in row.detail for row in world.timeline.rows if row.event == "   !")
     assert world.now < READ_TIMEOUT + 1.0
 
@@ -85,14 +85,15 @@ def test_a_lost_reply_to_an_acquire_does_not_cost_a_lease():
 )
 def test_a_lock_whose_heartbeats_fail_for_half_its_lease_recovers(faults):
     def program():
-        grant = yield from take()
+        locks = operations()
+        grant = yield from take(locks)
         held = yield from monotonic()
         while (yield from monotonic()) < held + 3 * LEASE:
             assert not grant.over
             assert (yield from monotonic()) < grant.until
             yield from sleep(max(0.0, grant.due - (yield from monotonic())))
-            yield from renew(SETTINGS, grant)
-        return (yield from release(SETTINGS, grant))
+            yield from locks.renew(grant)
+        return (yield from locks.release(grant))
 
     released, world = alone(program(), faults)
     assert released
@@ -101,9 +102,10 @@ def test_a_lock_whose_heartbeats_fail_for_half_its_lease_recovers(faults):
 
 def test_a_release_whose_reply_is_lost_is_known_to_have_happened():
     def program():
-        grant = yield from take()
+        locks = operations()
+        grant = yield from take(locks)
         yield from sleep(1.0)
-        return (yield from release(SETTINGS, grant))
+        return (yield from locks.release(grant))
 
     world = World(1, faults=CALM)
     task = world.process("a").start(program())

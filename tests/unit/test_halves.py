@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ["counters", "receipts", "signing", "tables"]
+ROOMS = ["counters", "locks", "receipts", "signing", "tables"]
 # Where a type differs, it is by its half: the words that scripts/unasync.py leaves out.
 OF_A_HALF = re.compile(
-    r"(?:collections\.abc\.)?\bAwaitable\[((?:[^\[\]]|\[[^\[\]]*\])*)\]"
+    r"(?:\b[\w.]+\.)?\bAcquiring\[([^\[\]]*)\]"
+    r"|(?:collections\.abc\.)?\bAwaitable\[((?:[^\[\]]|\[[^\[\]]*\])*)\]"
     r"|\bCoroutine\[Any, Any, ([^\[\]]*)\]|\bAsync(?=I)"
 )
 
@@ -69,10 +70,22 @@ def signature(function):
         return "?"
     text = re.sub(r"\binterlock\.aio\b", "interlock", text).replace("awaitable", "blocking")
     text = re.sub(r" at 0x[0-9a-f]+", "", text)  # of a default that is a function
-    return OF_A_HALF.sub(lambda found: found[1] or found[2] or "", text)
+    text = re.sub(r"(collections\.abc\.)?\bAwaitable\[None\] \| None\b", "None", text)
+    return OF_A_HALF.sub(lambda found: found[1] or found[2] or found[3] or "", text)
 
 
-DOORS = ["client", "driver", "exclusion", "fetching", "opening", "pausing", "transports"]
+DOORS = [
+    "background",
+    "changes",
+    "client",
+    "driver",
+    "exclusion",
+    "fetching",
+    "heartbeat",
+    "opening",
+    "pausing",
+    "transports",
+]
 
 
 @pytest.mark.parametrize("door", DOORS)

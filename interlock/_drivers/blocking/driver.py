@@ -48,6 +48,10 @@ class Driver:
         self.monotonic = self.environment.monotonic
         self._sleep = sleep
 
+    def pausing(self, sleep: Callable[[float], None]) -> "Driver":
+        """Return a driver over the same transport that lets time pass by another function."""
+        return Driver(self.transport, environment=self.environment, sleep=sleep)
+
     def run(self, operation: Operation[T]) -> T:
         """Run the operation to its end and return its result, or raise what it raises."""
         reply: Any = None

@@ -1,9 +1,21 @@
-"""The lock protocol: one item a lock, one conditional write a step, no wall clock that decides.
+"""The lock protocol: one item a lock, one conditional write a step.
 
-Entry points, all operations (generators over `interlock._protocol.requests`):
+    holder   grant v1 ......... heartbeat v2 ....... (dies)
+    waiter        refused: v1    poll: v2            poll: v2     v2 unchanged for a lease:
+                  watch v1       watch v2 from here               take over, if it still is v2
 
-- `acquiring.Acquisition(settings, wish, sightings).run()` -> `Grant`; `.abandon()` when it failed
-- `renewing.renew(settings, grant)`: one heartbeat; `grant.due` says when the next one is
-- `releasing.release(settings, grant)` -> whether the lock was still held
-- `reading.inspect(settings, name)` -> `LockRecord | None`
+1. Every step is one conditional write, and what it may change is decided by `version`, a unique id
+   that each grant and each heartbeat writes. Versions never come back.
+2. A holder counts its lease from before it sent the request that wrote a version, a waiter from
+   after it read that version: whatever the network did, the holder has stopped first. Both use
+   their own monotonic clocks; wall clocks decide only where `max_clock_skew` allows it.
+3. A request that was not answered may have been carried out, or may yet be, minutes later.
+   Attempts therefore accept each version that this holder has sent and that was not answered;
+   and who is done with a lock voids what it has left on its way (`void_before`).
+4. A reply counts only if it shows what was asked for: the version or the fence of this request.
+   Anything else is a lost reply.
+
+From the call to the wire: `client.LockOperations.acquire` -> `acquire.Acquisition.run` ->
+`record.grant_update`; `lease.renew` and `lease.release` for what follows; `multi` for several
+locks and for permits; `grant.Grant` is what a holder knows.
 """

@@ -1,77 +1,85 @@
-"""A lock as its holder sees it.
+"""A lock as its holder knows it.
 
 Shared between the thread that holds the lock and the one that renews it, without a mutex: each
-field has one writer at a time, and `note` and `close` are ordered so that either the renewal sees
-that it is over, or the release knows the version that the renewal has sent.
+field has one writer at a time, and `sending` and `close` are ordered so that either the renewal
+sees that it is over, or the release knows the version that the renewal has sent.
 """
 
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from interlock._protocol.locks.settings import DRIFT
-from interlock.errors import LockLost, LossReason
+from interlock._protocol.locks.state import LossReason
+from interlock.errors import LockLost
 
 
 @dataclass(slots=True, eq=False)
 class Grant:
     """One grant of one lock. Times are seconds on the holder's monotonic clock.
 
-    `until` is when the lease is over, `due` when the next heartbeat is to be sent, `sent` the
-    versions of heartbeats that may have been carried out, with the time before each was sent.
+    `until` is when the lease is over, `due` when the next heartbeat is to be sent,
+    `unconfirmed` the versions of heartbeats that may have been carried out, with the time before
+    each was sent.
     """
 
     name: str
     fence: int
     version: str
     lease: float
-    beat: float
+    heartbeat_interval: float
     until: float
     due: float
     owner: str
-    sent: tuple[tuple[str, float], ...] = ()
+    unconfirmed: tuple[tuple[str, float], ...] = ()
     failures: int = 0
     problem: Exception | None = field(default=None, repr=False)
     closed: bool = False
     loss: LossReason | None = None
-    told: bool = False
+    loss_reported: bool = False
 
     @property
     def over(self) -> bool:
         """Whether there is nothing left to renew: given back, or known to be lost."""
         return self.closed or self.loss is not None
 
-    def note(self, version: str, sent: float) -> bool:
+    def sending(self, version: str, sent: float) -> bool:
         """Remember a heartbeat before it is sent; return False if it must not be sent any more."""
-        self.sent = (*self.sent, (version, sent))
+        self.unconfirmed = (*self.unconfirmed, (version, sent))
         return not self.over
 
-    def forget(self, version: str) -> None:
+    def discard(self, version: str) -> None:
         """Drop a heartbeat that was certainly not carried out."""
-        self.sent = tuple(pair for pair in self.sent if pair[0] != version)
+        self.unconfirmed = tuple(pair for pair in self.unconfirmed if pair[0] != version)
 
     def close(self) -> tuple[str, ...]:
         """End all renewal, and return every version that the record may have if it is ours."""
         self.closed = True
         # In this order: a renewal that ends in between moves its version the other way.
-        sent = self.sent
-        return tuple(dict.fromkeys((self.version, *(version for version, _ in sent))))
+        unconfirmed = self.unconfirmed
+        return tuple(dict.fromkeys((self.version, *(version for version, _ in unconfirmed))))
 
     def own(self) -> tuple[str, ...]:
         """Return every version that the record may have if it is ours."""
-        return (self.version, *(version for version, _ in self.sent))
+        return (self.version, *(version for version, _ in self.unconfirmed))
 
     def renewed(self, version: str, sent: float) -> None:
         """Count the lease from a heartbeat that was carried out."""
         self.version = version
         self.until = lease_end(sent, self.lease)
-        self.due = min(sent + self.beat, self.until)
-        self.sent, self.failures, self.problem = (), 0, None
+        self.due = min(sent + self.heartbeat_interval, self.until)
+        self.unconfirmed, self.failures, self.problem = (), 0, None
 
     def expired(self, now: float) -> bool:
-        """Say whether the lease is over, and if it is, remember it for good."""
+        """Return whether the lock is lost; if it is because the lease is over now, for good."""
         if self.loss is None and not self.closed and now >= self.until:
             self.loss = LossReason.LEASE_RAN_OUT
         return self.loss is not None
+
+    def report_loss(self) -> bool:
+        """Return True once, if the lock is lost."""
+        unreported = self.loss is not None and not self.loss_reported
+        self.loss_reported = self.loss_reported or unreported
+        return unreported
 
     def error(self) -> LockLost:
         """Return the error that says how the lock was lost."""
@@ -88,7 +96,7 @@ class Grant:
 def lease_end(sent: float, lease: float) -> float:
     """Return until when a lease holds that was asked for at `sent`, by the holder's own clock.
 
-    It counts from before the request was sent, so whoever saw its version started to wait later;
-    and it is shorter by what two clocks may drift apart.
+    It counts from before the request was sent, so a waiter that saw its version began later; and
+    it is shorter by what two clocks may drift apart.
     """
     return sent + lease * (1.0 - DRIFT)

@@ -4,25 +4,28 @@
 |---|---|
 | `pk` S | `lock#<name>` |
 | `fence` N | fencing token: rises at every grant, for the life of the table |
-| `version` S | a fresh id at each grant and heartbeat; absent = free |
-| `owner` S | who, for people |
+| `version` S | a unique id at each grant and heartbeat; absent = free |
+| `owner` S | the holder, for people |
 | `lease_ms` N | how long the holder may go without a heartbeat |
 | `held_since`, `held_until` N | epoch milliseconds by the holder's wall clock, for people and |
-| | for those who trust wall clocks by `max_clock_skew`; nothing else reads them |
+| | for waiters that trust wall clocks by `max_clock_skew`; nothing else reads them |
 | `data` | the holder's payload |
+| `void_before` N | grants asked for with a lower `:asked` are void: their client is done |
 | `expires` N | epoch *seconds*, for DynamoDB's TTL: garbage collection, never the lease |
+| `format` N | version of this table; absent = 1 |
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from interlock._protocol.locks.settings import KEPT, PREFIX
+from interlock._protocol.locks.item import key_of
+from interlock._protocol.locks.settings import KEPT, MOST_LEASE, PREFIX
 from interlock._protocol.requests import Call
-from interlock._protocol.values import from_attribute
-from interlock.errors import LossReason
 
+# A request that its client has given up on may arrive minutes later. Each carries the time at which
+# it was asked for (or the bound that it has read, if that is later), and a client that is done sets
+# the bound after it. Wall clocks that differ cost another attempt, and decide nothing.
+_IN_TIME = "(attribute_not_exists(void_before) OR void_before <= :asked)"
 FREE = "attribute_not_exists(version)"
 # The seed is the time, so that a row that was deleted does not start the numbering again.
 _GRANT = (
@@ -34,79 +37,15 @@ _GRANT_DATA = f"{_GRANT}, #data = :data"
 _NAMES = {"#owner": "owner", "#data": "data"}
 _RENEW = "SET version = :version, held_until = :until, expires = :expires"
 _RELEASE = "REMOVE version, lease_ms, held_since, held_until, #owner, #data SET expires = :expires"
+_VOID = "SET void_before = :void, expires = :expires"
+_HELD = "fence = :fence AND attribute_exists(version)"
 _ONE = {"N": "1"}
 
 
-@dataclass(frozen=True, slots=True)
-class LockRecord:
-    """What the store holds of a lock. `held` says that somebody holds it or did until a crash.
-
-    `fencing_token` is the last grant's. `owner`, `lease`, `since` (by the holder's clock), `data`
-    and `version` are None for a lock that is free.
-    """
-
-    name: str
-    held: bool
-    fencing_token: int
-    owner: str | None = None
-    lease: timedelta | None = None
-    since: datetime | None = None
-    data: Any = None
-    version: str | None = None
-
-    @classmethod
-    def of(cls, item: Mapping[str, Any]) -> "LockRecord":
-        """Read an item."""
-        name = item["pk"]["S"].removeprefix(PREFIX)
-        fence, version = fence_of(item), version_of(item)
-        if version is None:
-            return cls(name, held=False, fencing_token=fence)
-        since = item.get("held_since")
-        return cls(
-            name,
-            held=True,
-            fencing_token=fence,
-            owner=item.get("owner", {}).get("S"),
-            lease=timedelta(seconds=lease_of(item)),
-            since=None if since is None else datetime.fromtimestamp(int(since["N"]) / 1000, UTC),
-            data=from_attribute(item["data"]) if "data" in item else None,
-            version=version,
-        )
-
-
-def key_of(name: str) -> dict[str, Any]:
-    """Return the primary key of a lock's item."""
-    return {"pk": {"S": PREFIX + name}}
-
-
-def version_of(item: Mapping[str, Any] | None) -> str | None:
-    """Return the version of a held lock, None of a free one."""
-    held = item.get("version") if item else None
-    return None if held is None else held["S"]
-
-
-def fence_of(item: Mapping[str, Any]) -> int:
-    """Return the fencing token of the last grant."""
-    return int(item["fence"]["N"]) if "fence" in item else 0
-
-
-def lease_of(item: Mapping[str, Any]) -> float:
-    """Return the lease that the holder promised, in seconds."""
-    return int(item["lease_ms"]["N"]) / 1000 if "lease_ms" in item else 0.0
-
-
-def loss_of(item: Mapping[str, Any] | None, fence: int) -> LossReason:
-    """Say how the lock of this fence was lost, by a record that has none of its versions."""
-    if not item:
-        return LossReason.DELETED
-    if version_of(item) is None and fence_of(item) == fence:
-        return LossReason.RELEASED
-    return LossReason.TAKEN_OVER
-
-
-def read_call(table: str, name: str) -> Call:
+def read_call(table: str, name: str, deadline: float | None = None) -> Call:
     """Return the call that reads a lock's item as it is now."""
-    return Call("GetItem", {"TableName": table, "Key": key_of(name), "ConsistentRead": True})
+    params = {"TableName": table, "Key": key_of(name), "ConsistentRead": True}
+    return Call("GetItem", params, deadline)
 
 
 def grant_update(
@@ -118,6 +57,7 @@ def grant_update(
     lease: float,
     data: Mapping[str, Any] | None,
     wall: float,
+    asked: int,
     takeable: tuple[str, ...],
 ) -> dict[str, Any]:
     """Return the update that takes a lock if it is free, or held by one of these versions."""
@@ -132,34 +72,47 @@ def grant_update(
         ":now": {"N": str(now)},
         ":until": {"N": str(now + lease_ms)},
         ":expires": {"N": str(expiry(wall, lease))},
+        ":asked": {"N": str(asked)},
     }
     if data is not None:
         values[":data"] = data
     condition = FREE
     if takeable:
-        condition = f"{FREE} OR {_among(takeable, values)}"
+        condition = f"({FREE} OR {_among(takeable, values)})"
     return {
         "TableName": table,
         "Key": {"pk": {"S": PREFIX + name}},
         "UpdateExpression": _GRANT_BARE if data is None else _GRANT_DATA,
-        "ConditionExpression": condition,
+        "ConditionExpression": f"{_IN_TIME} AND {condition}",
         "ExpressionAttributeNames": _NAMES,
         "ExpressionAttributeValues": values,
     }
 
 
-def grant_call(update: dict[str, Any]) -> Call:
-    """Return the call that makes one grant alone, and brings what it made or what refused it."""
-    return Call(
-        "UpdateItem",
-        {**update, "ReturnValues": "ALL_NEW", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"},
-    )
+def grant_call(update: dict[str, Any], deadline: float | None = None) -> Call:
+    """Return the call that makes one grant alone; its reply is the item, or what refused it."""
+    params = {
+        **update,
+        "ReturnValues": "ALL_NEW",
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+    return Call("UpdateItem", params, deadline)
 
 
 def renewal_call(
-    table: str, name: str, *, version: str, lease: float, wall: float, own: tuple[str, ...]
+    table: str,
+    name: str,
+    *,
+    version: str,
+    lease: float,
+    wall: float,
+    own: tuple[str, ...],
+    deadline: float | None = None,
 ) -> Call:
-    """Return the call of one heartbeat, refused unless the record has one of our own versions."""
+    """Return the call of one heartbeat, refused unless the record has one of our own versions.
+
+    Its reply shows the version that it wrote.
+    """
     values = {
         ":version": {"S": version},
         ":until": {"N": str(int(wall * 1000) + round(lease * 1000))},
@@ -173,13 +126,25 @@ def renewal_call(
             "UpdateExpression": _RENEW,
             "ConditionExpression": _among(own, values),
             "ExpressionAttributeValues": values,
+            "ReturnValues": "UPDATED_NEW",
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         },
+        deadline,
     )
 
 
-def release_call(table: str, name: str, *, wall: float, own: tuple[str, ...]) -> Call:
-    """Return the call that frees a lock and keeps its row, for the sake of `fence`."""
+def release_call(
+    table: str,
+    name: str,
+    *,
+    wall: float,
+    own: tuple[str, ...],
+    deadline: float | None = None,
+) -> Call:
+    """Return the call that frees a lock and keeps its row, for the sake of `fence`.
+
+    The reply is the free item.
+    """
     values = {":expires": {"N": str(expiry(wall, 0))}}
     return Call(
         "UpdateItem",
@@ -190,8 +155,34 @@ def release_call(table: str, name: str, *, wall: float, own: tuple[str, ...]) ->
             "ConditionExpression": _among(own, values),
             "ExpressionAttributeNames": _NAMES,
             "ExpressionAttributeValues": values,
+            "ReturnValues": "ALL_NEW",
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         },
+        deadline,
+    )
+
+
+def void_call(
+    table: str, name: str, *, wall: float, void_before: int, deadline: float | None = None
+) -> Call:
+    """Return the call that voids grants that were asked for before; all else stays as it is.
+
+    The reply is the item; it is refused if they are void already.
+    """
+    # The holder, if there is one, may have any lease.
+    values = {":void": {"N": str(void_before)}, ":expires": {"N": str(expiry(wall, MOST_LEASE))}}
+    return Call(
+        "UpdateItem",
+        {
+            "TableName": table,
+            "Key": key_of(name),
+            "UpdateExpression": _VOID,
+            "ConditionExpression": "attribute_not_exists(void_before) OR void_before < :void",
+            "ExpressionAttributeValues": values,
+            "ReturnValues": "ALL_NEW",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        },
+        deadline,
     )
 
 
@@ -204,8 +195,26 @@ def guard(table: str, name: str, fence: int) -> dict[str, Any]:
         "ConditionCheck": {
             "TableName": table,
             "Key": key_of(name),
-            "ConditionExpression": "fence = :fence AND attribute_exists(version)",
+            "ConditionExpression": _HELD,
             "ExpressionAttributeValues": {":fence": {"N": str(fence)}},
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+    }
+
+
+def release_action(table: str, name: str, fence: int, *, wall: float) -> dict[str, Any]:
+    """Return the Update by which a transaction gives the lock back: refused as `guard` would be."""
+    return {
+        "Update": {
+            "TableName": table,
+            "Key": key_of(name),
+            "UpdateExpression": _RELEASE,
+            "ConditionExpression": _HELD,
+            "ExpressionAttributeNames": _NAMES,
+            "ExpressionAttributeValues": {
+                ":fence": {"N": str(fence)},
+                ":expires": {"N": str(expiry(wall, 0))},
+            },
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
     }

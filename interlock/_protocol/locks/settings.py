@@ -1,20 +1,30 @@
-"""What a lock client was told once, and every lock obeys."""
+"""Validated settings of a lock client, and the options of one acquisition."""
 
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Protocol
 
+from interlock._protocol.retry import RetryBudget, Target
 from interlock._protocol.values import to_attribute
 from interlock.errors import InvalidLockName, InvalidValue, LeaseTooShort
 
 PREFIX = "lock#"
 MAX_NAME_BYTES = 1024  # a partition key has 2,048; the rest is for prefixes
-LEAST_BEATS = 3  # heartbeats that must fit into a lease: two may fail before it is in danger
-BEATS = 4  # heartbeats a lease, if nothing else is asked for
+MAX_DATA_BYTES = 64 * 1024  # every heartbeat writes the whole item, and pays for each KB of it
+LEAST_HEARTBEATS = 3  # that must fit into a lease: two may fail before it is in danger
+HEARTBEATS = 4  # a lease, if nothing else is asked for
 # Clocks run at the rate that NTP gives them, up to 500 ppm off, each in its own direction:
 # https://www.man7.org/linux/man-pages/man2/adjtimex.2.html
 DRIFT = 0.001
-KEPT = 7 * 24 * 3600  # seconds after its lease until a record nobody touches may be collected
+# Leases are written in whole milliseconds, and counted as they are written.
+LEAST_LEASE = 0.1  # seconds; less than a few round trips keeps no lock
+MOST_LEASE = 30 * 24 * 3600.0
+KEPT = 7 * 24 * 3600  # seconds after its lease until a record that is not used may be collected
+SILENCE = 15.0  # seconds without any answer until a caller learns of it, however long it would wait
+GRACE = 1.0  # seconds for retries, and for a call, where the caller would not wait for a holder
+_JOINERS = "\u200c\u200d"  # needed to write Persian, or a family of emoji
 
 
 class Invocation(Protocol):
@@ -29,10 +39,26 @@ class Invocation(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """Times are in seconds. `heartbeat` is None for a part of the lease; `skew` None: no trust.
+class AcquireOptions:
+    """One acquisition's request. Times in seconds; `data` is a typed attribute value.
 
-    `call_timeout` is how long one call may hang, as far as it is the library's own choice.
+    `timeout` None waits for ever, 0 not at all. `heartbeats` off: the lease is never renewed.
+    """
+
+    name: str
+    lease: float
+    owner: str
+    timeout: float | None = None
+    data: dict[str, Any] | None = None
+    heartbeats: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of a client. Times in seconds.
+
+    `heartbeat` None: a part of the lease. `skew` None: wall clocks are not trusted. `call_timeout`
+    is how long one call may hang, as far as it is the library's own choice.
     """
 
     table: str
@@ -53,103 +79,154 @@ class Settings:
         max_clock_skew: timedelta | None,
         call_timeout: float,
     ) -> "Settings":
-        """Check what a client was given."""
+        """Check what a client was given. Raises `InvalidValue` and `LeaseTooShort`."""
         if not isinstance(table, str) or not table:
             raise InvalidValue("table", f"{table!r} is not a table's name")
-        if poll <= timedelta():
+        pause = seconds("poll", poll)
+        if pause <= 0:
             raise InvalidValue("poll", f"{poll} is not positive")
-        if heartbeat is not None and heartbeat <= timedelta():
+        interval = None if heartbeat is None else seconds("heartbeat", heartbeat)
+        if interval is not None and interval <= 0:
             raise InvalidValue("heartbeat", f"{heartbeat} is not positive")
-        if max_clock_skew is not None and max_clock_skew < timedelta():
+        skew = None if max_clock_skew is None else seconds("max_clock_skew", max_clock_skew)
+        if skew is not None and skew < 0:
             raise InvalidValue("max_clock_skew", f"{max_clock_skew} is negative")
-        settings = cls(
-            table,
-            lease.total_seconds(),
-            None if heartbeat is None else heartbeat.total_seconds(),
-            poll.total_seconds(),
-            None if max_clock_skew is None else max_clock_skew.total_seconds(),
-            call_timeout,
-        )
-        settings.checked_lease(lease)
-        return settings
+        settings = cls(table, 0.0, interval, pause, skew, call_timeout)
+        return replace(settings, lease=settings.checked_lease(lease))
 
     def checked_lease(self, lease: timedelta) -> float:
-        """Return a lease in seconds, or raise `LeaseTooShort`."""
-        seconds = lease.total_seconds()
-        if seconds <= self.call_timeout or seconds <= 0:
+        """Return a lease in seconds, of whole milliseconds as the record has it.
+
+        Raises `LeaseTooShort`, and `InvalidValue` for more than 30 days.
+        """
+        duration = int(seconds("lease", lease) * 1000) / 1000
+        if duration > MOST_LEASE:
+            raise InvalidValue("lease", f"{lease} is longer than {timedelta(seconds=MOST_LEASE)}")
+        if duration <= self.call_timeout:
             why = "a call that hangs would outlast it"
             raise LeaseTooShort(lease, timedelta(seconds=self.call_timeout), why)
-        self.beat(seconds)
-        return seconds
+        if duration < LEAST_LEASE:
+            why = "it would be over before a call or two were answered"
+            raise LeaseTooShort(lease, timedelta(seconds=LEAST_LEASE), why)
+        self.heartbeat_interval(duration)
+        return duration
 
-    def wish(
+    def options(
         self,
         name: str,
         *,
         owner: str,
-        timeout: timedelta | None,
-        lease: timedelta | None,
-        data: Any,
+        timeout: timedelta | None = None,
+        lease: timedelta | None = None,
+        data: Any = None,
         invocation: "Invocation | None" = None,
-    ) -> "Wish":
+    ) -> AcquireOptions:
         """Check what an acquisition was given."""
-        wish = Wish(
+        options = AcquireOptions(
             checked_name(name),
             self.lease if lease is None else self.checked_lease(lease),
             owner,
-            None if timeout is None else timeout.total_seconds(),
-            None if data is None else to_attribute(data, "data"),
+            None if timeout is None else seconds("timeout", timeout),
+            None if data is None else _checked_data(data),
         )
-        return wish if invocation is None else self._within(wish, invocation)
+        return options if invocation is None else self._within(options, invocation)
 
-    def _within(self, wish: "Wish", invocation: "Invocation") -> "Wish":
-        """Cut a wish to what is left of an invocation: nothing of it goes on afterwards."""
-        left = invocation.get_remaining_time_in_millis() / 1000
-        if left <= self.call_timeout or left <= 0:
-            needed = timedelta(seconds=self.call_timeout)
+    def _within(self, options: AcquireOptions, invocation: "Invocation") -> AcquireOptions:
+        """Cut an acquisition to what is left of an invocation: nothing goes on afterwards."""
+        left = int(invocation.get_remaining_time_in_millis()) / 1000
+        if left <= self.call_timeout or left < LEAST_LEASE:
+            needed = timedelta(seconds=max(self.call_timeout, LEAST_LEASE))
             raise LeaseTooShort(timedelta(seconds=left), needed, "the invocation is about to end")
         return replace(
-            wish,
-            owner=f"{wish.owner}/{invocation.aws_request_id}",
-            timeout=left if wish.timeout is None else min(wish.timeout, left),
-            lease=min(wish.lease, left),
-            heartbeats=wish.lease <= left,
+            options,
+            owner=f"{options.owner}/{invocation.aws_request_id}",
+            timeout=left if options.timeout is None else min(options.timeout, left),
+            lease=min(options.lease, left),
+            heartbeats=options.lease <= left,
         )
 
-    def beat(self, lease: float) -> float:
+    def heartbeat_interval(self, lease: float) -> float:
         """Return the seconds between heartbeats of such a lease; raise `LeaseTooShort`."""
         if self.heartbeat is None:
-            return lease / BEATS
-        if lease < LEAST_BEATS * self.heartbeat:
-            needed = timedelta(seconds=LEAST_BEATS * self.heartbeat)
-            why = f"{LEAST_BEATS} heartbeats must fit, so that two may fail"
+            return lease / HEARTBEATS
+        if lease < LEAST_HEARTBEATS * self.heartbeat:
+            needed = timedelta(seconds=LEAST_HEARTBEATS * self.heartbeat)
+            why = f"{LEAST_HEARTBEATS} heartbeats must fit, so that two may fail"
             raise LeaseTooShort(timedelta(seconds=lease), needed, why)
         return self.heartbeat
 
+    @property
+    def target(self) -> Target:
+        """What these locks ask, for the texts of errors."""
+        return Target((self.table,), "CoordinationTable.grant_locks")
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """One acquisition's request. Times in seconds; `data` is a typed attribute value.
+    def budget(self, deadline: float = float("inf")) -> RetryBudget:
+        """Return the budget of one operation until a deadline on the monotonic clock."""
+        return RetryBudget(self.target, deadline, silence=SILENCE, grace=GRACE)
 
-    `timeout` None waits for ever, 0 not at all. `heartbeats` off: the lease is never renewed.
-    """
 
-    name: str
-    lease: float
-    owner: str
-    timeout: float | None = None
-    data: dict[str, Any] | None = None
-    heartbeats: bool = True
+def seconds(option: str, duration: timedelta) -> float:
+    """Return a duration in seconds, or raise `InvalidValue` for what is none."""
+    if not isinstance(duration, timedelta):
+        what = f"{duration!r} is not a timedelta"
+        if isinstance(duration, int | float) and not isinstance(duration, bool):
+            what += f"; for seconds write timedelta(seconds={duration!r})"
+        raise InvalidValue(option, what)
+    return duration.total_seconds()
 
 
 def checked_name(name: str) -> str:
-    """Return a lock's name, or raise `InvalidLockName`."""
+    """Return a lock's name in its one spelling (Unicode NFC), or raise `InvalidLockName`."""
     if not isinstance(name, str) or not name:
         raise InvalidLockName(name, "a name is a string of at least one character")
     # What belongs to a lock (a queue, permits) has its name, '#' and more as key: no name may
     # read like another one's part.
-    if "#" in name or not name.isprintable():
-        raise InvalidLockName(name, "'#' and unprintable characters are not allowed")
-    if len(name.encode()) > MAX_NAME_BYTES:
+    if "#" in name:
+        raise InvalidLockName(name, "'#' is not allowed, which sets apart what belongs to a lock")
+    if any(not char.isprintable() and char not in _JOINERS for char in name):
+        raise InvalidLockName(name, "unprintable characters are not allowed")
+    if not name.isascii():
+        name = unicodedata.normalize("NFC", name)
+    try:
+        length = len(name.encode())
+    except UnicodeEncodeError:
+        raise InvalidLockName(name, "a lone surrogate has no UTF-8") from None
+    if length > MAX_NAME_BYTES:
         raise InvalidLockName(name, f"longer than {MAX_NAME_BYTES} bytes of UTF-8")
     return name
+
+
+def checked_names(names: Iterable[str], most: int) -> list[str]:
+    """Return different names, or raise `InvalidValue`."""
+    if isinstance(names, str | bytes):
+        raise InvalidValue("names", f"{names!r} is one name; pass a list: [{names!r}]")
+    checked = [checked_name(name) for name in names]
+    if not 0 < len(checked) <= most or len(set(checked)) < len(checked):
+        raise InvalidValue("names", f"{len(checked)} names are not 1 to {most} different ones")
+    return checked
+
+
+def _checked_data(data: Any) -> dict[str, Any]:
+    attribute = to_attribute(data, "data")
+    size = _size(attribute)
+    if size > MAX_DATA_BYTES:
+        raise InvalidValue(
+            "data",
+            f"{size} bytes are more than {MAX_DATA_BYTES}: each heartbeat writes them again; "
+            "keep them in an item of their own, and its key here",
+        )
+    return attribute
+
+
+def _size(attribute: dict[str, Any]) -> int:
+    """Return about as many bytes as DynamoDB counts for a value."""
+    ((kind, value),) = attribute.items()
+    if kind == "M":
+        return 3 + sum(len(name.encode()) + _size(member) + 1 for name, member in value.items())
+    if kind == "L":
+        return 3 + sum(_size(member) + 1 for member in value)
+    if kind in ("SS", "NS", "BS"):
+        return sum(len(member if kind == "BS" else member.encode()) for member in value)
+    if kind in ("S", "N"):
+        return len(value.encode())
+    return len(value) if kind == "B" else 1

@@ -1,25 +1,39 @@
+from datetime import timedelta
+
 import pytest
 
-from interlock._protocol.locks.acquiring import Acquisition
-from interlock._protocol.locks.settings import Settings, Wish
-from interlock._protocol.locks.sightings import Sightings
+from interlock._protocol.locks.client import LockOperations
+from interlock._protocol.locks.settings import Settings
+from tests.halves import HALVES
+from tests.unit.locks.realtime import Network
 from tests.unit.locks.scripted import TABLE, Driver
+
+LEASE = timedelta(seconds=0.4)
 
 
 class Process:
-    """A client process: a driver, its settings, and what it has seen."""
+    """A client process: a driver, and the operations of a lock client."""
 
-    def __init__(self, store=None, **settings):
+    def __init__(self, store=None, owner="somebody", **settings):
         self.driver = Driver(store)
         self.settings = Settings(TABLE, **settings)
-        self.sightings = Sightings()
+        self.locks = LockOperations(self.settings, lambda: owner)
 
-    def acquisition(self, name="a", **wish):
-        wish = {"lease": self.settings.lease, "owner": "somebody", **wish}
-        return Acquisition(self.settings, Wish(name, **wish), self.sightings)
+    def acquisition(self, name="a", *, timeout=None, **options):
+        wait = None if timeout is None else timedelta(seconds=timeout)
+        return self.locks.acquire(name, timeout=wait, **options)
 
-    def acquire(self, name="a", **wish):
-        return self.driver.run(self.acquisition(name, **wish).run())
+    def acquire(self, name="a", **options):
+        return self.driver.run(self.acquisition(name, **options).run())
+
+    def renew(self, grant):
+        self.driver.run(self.locks.renew(grant))
+
+    def release(self, grant):
+        return self.driver.run(self.locks.release(grant))
+
+    def adopt(self, text):
+        return self.driver.run(self.locks.adopt(text))
 
 
 @pytest.fixture
@@ -33,3 +47,45 @@ def other(process):
     other = Process(process.driver.store)
     other.driver.now = 5_000_000.0
     return other
+
+
+@pytest.fixture(params=HALVES, ids=["blocking", "awaitable"])
+def half(request):
+    with request.param() as half:
+        yield half
+
+
+@pytest.fixture
+def network():
+    return Network()
+
+
+@pytest.fixture
+def losses():
+    return []
+
+
+@pytest.fixture
+def make(half, network):
+    """Return a function that makes clients of this half, which are closed in the end."""
+    clients = []
+
+    def make(**options):
+        options.setdefault("client", network.client(half))
+        locks = half.wrap(half.locks.LockClient(TABLE, **options))
+        clients.append(locks)
+        return locks
+
+    yield make
+    network.calm()
+    for locks in clients:
+        locks.close()
+
+
+@pytest.fixture
+def locks(half, make, losses):
+    return make(
+        lease=LEASE,
+        poll=timedelta(seconds=0.02),
+        on_lost=half.function(lambda lock, reason: losses.append((lock.name, reason))),
+    )

@@ -1,65 +1,118 @@
-"""Drivers over the simulated store on real clocks, for what threads and event loops do."""
+"""The simulated store on real clocks, behind a network that a test disturbs."""
 
 import asyncio
 import threading
 import time
 
-from interlock._protocol.faults import Fault, NotSent, Refused
-from interlock._protocol.requests import Call, Sleep
-from tests.unit.locks.scripted import TABLE, Driver
+from interlock._drivers.awaitable.driver import Driver as AwaitableDriver
+from interlock._drivers.blocking.driver import Driver as BlockingDriver
+from interlock._drivers.environment import Environment
+from interlock._protocol.faults import NoReply, NotSent, Refused
+from interlock.testing._store.store import Store
+from interlock.testing._store.tables import Table
+from tests.unit.locks.scripted import TABLE
 
 SOON = 5.0
 
 
-class RealTime(Driver):
-    """The scripted driver on real clocks, safe for threads; `fault` meets every call."""
+class Network:
+    """A store, and what becomes of calls on their way to it.
+
+    `fault(operation, params)` meets every call, and may raise; while `hangs(operation, params)`
+    holds no answer comes, before the store has seen the call or, with `hangs_after`, after it has.
+    """
 
     def __init__(self, store=None):
-        super().__init__(store)
+        self.store = store or Store(Table(TABLE), clock=time.time)
         self.mutex = threading.Lock()
-        self.fault = None
+        self.calls = []
+        self.calm()
 
-    def monotonic(self):
-        return time.monotonic()
+    def calm(self):
+        self.fault = self.hangs = self.hangs_after = _nothing
 
-    def perform(self, request):
-        match request:
-            case Call(operation, params):
-                if self.fault is not None:
-                    self.fault(operation, params)
-                with self.mutex:
-                    self.calls.append((operation, params))
-                    return self.store.perform(operation, params)
-            case Sleep(seconds):
-                return time.sleep(seconds)
-        self.now = time.monotonic()
-        return super().perform(request)
+    def client(self, half):
+        """Return what a client of this half takes as `client`."""
+        environment = Environment(monotonic=time.monotonic)
+        if half.awaitable:
+            return AwaitableDriver(_Awaitable(self), environment=environment)
+        return BlockingDriver(_Blocking(self), environment=environment)
+
+    def perform(self, operation, params):
+        self.fault(operation, params)
+        with self.mutex:
+            self.calls.append((operation, params))
+            return self.store.perform(operation, params)
+
+    def operations(self):
+        return [operation for operation, _ in self.calls]
+
+    def row(self, name):
+        with self.mutex:
+            return self.store.item(TABLE, f"lock#{name}")
+
+    def held(self, name):
+        return "version" in (self.row(name) or {})
+
+    def take_away(self, name):
+        """Give a lock to another holder."""
+        with self.mutex:
+            self.store.perform(
+                "UpdateItem",
+                {
+                    "TableName": TABLE,
+                    "Key": {"pk": {"S": f"lock#{name}"}},
+                    "UpdateExpression": "SET fence = fence + :one, version = :other",
+                    "ExpressionAttributeValues": {":one": {"N": "1"}, ":other": {"S": "other"}},
+                },
+            )
 
 
-class Awaitable(RealTime):
-    """The same for an event loop; `held_up` is awaited after each call was carried out."""
+class _Blocking:
+    skew = 0.0
 
-    held_up = None
+    def __init__(self, network):
+        self.network = network
 
-    async def run(self, operation):  # type: ignore[override]  # it is awaited
-        reply, fault = None, None
-        while True:
-            try:
-                request = operation.send(reply) if fault is None else operation.throw(fault)
-            except StopIteration as end:
-                return end.value
-            reply = fault = None
-            try:
-                if isinstance(request, Sleep):
-                    await asyncio.sleep(request.seconds)
-                else:
-                    reply = self.perform(request)
-                if isinstance(request, Call):
-                    await asyncio.sleep(0)
-                    if self.held_up is not None:
-                        await self.held_up.wait()
-            except Fault as problem:
-                fault = problem
+    def send(self, call, timeout):
+        end = time.monotonic() + (SOON if timeout is None else timeout)
+        self._wait(self.network, "hangs", call, end)
+        reply = self.network.perform(call.operation, call.params)
+        self._wait(self.network, "hangs_after", call, end)
+        return reply
+
+    @staticmethod
+    def _wait(network, which, call, end):
+        while getattr(network, which)(call.operation, call.params):
+            if time.monotonic() >= end:
+                raise NoReply("no answer in time")
+            time.sleep(0.005)
+
+
+class _Awaitable:
+    skew = 0.0
+
+    def __init__(self, network):
+        self.network = network
+
+    async def send(self, call, timeout):  # noqa: ASYNC109 - as a transport has it
+        end = time.monotonic() + (SOON if timeout is None else timeout)
+        await self._wait(self.network, "hangs", call, end)
+        reply = self.network.perform(call.operation, call.params)
+        await asyncio.sleep(0)
+        await self._wait(self.network, "hangs_after", call, end)
+        return reply
+
+    @staticmethod
+    async def _wait(network, which, call, end):
+        while getattr(network, which)(call.operation, call.params):
+            if time.monotonic() >= end:
+                raise NoReply("no answer in time")
+            await asyncio.sleep(0.005)
+
+
+def _nothing(_operation, _params):
+    return None
 
 
 def unreachable(_operation, _params):
@@ -70,27 +123,18 @@ def denied(_operation, _params):
     raise Refused("AccessDeniedException", "no")
 
 
+def releases(_operation, params):
+    """Return whether a call is a release."""
+    return params.get("UpdateExpression", "").startswith("REMOVE version")
+
+
+def of(name):
+    """Return what says whether a call is about the lock of a name."""
+    return lambda _operation, params: params.get("Key") == {"pk": {"S": f"lock#{name}"}}
+
+
 def wait_until(condition):
     end = time.monotonic() + SOON
     while not condition():
         assert time.monotonic() < end, "it never happened"
         time.sleep(0.005)
-
-
-async def eventually(condition):
-    async with asyncio.timeout(SOON):
-        while not condition():  # noqa: ASYNC110 - what is waited for has no event
-            await asyncio.sleep(0.005)
-
-
-def take_away(driver, name):
-    with driver.mutex:
-        driver.store.perform(
-            "UpdateItem",
-            {
-                "TableName": TABLE,
-                "Key": {"pk": {"S": f"lock#{name}"}},
-                "UpdateExpression": "SET fence = fence + :one, version = :other",
-                "ExpressionAttributeValues": {":one": {"N": "1"}, ":other": {"S": "other"}},
-            },
-        )

@@ -1,4 +1,4 @@
-"""The blocking client: its threads, its ending, and what it tells, in real time."""
+"""A lock client, both halves: heartbeats, losses, endings, and what it refuses."""
 
 import gc
 import logging
@@ -8,12 +8,10 @@ import time
 import tracemalloc
 from collections import Counter, deque
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from interlock import LockClient
-from interlock._protocol.faults import NoReply, Refused
+from interlock._protocol.faults import Refused
 from interlock.errors import (
     InvalidLockName,
     InvalidValue,
@@ -23,43 +21,14 @@ from interlock.errors import (
     LockTimeout,
     LossReason,
 )
-from interlock.testing._store.store import Store
-from interlock.testing._store.tables import Table
-from tests.unit.locks.realtime import (
-    SOON,
-    RealTime,
-    denied,
-    take_away,
-    unreachable,
-    wait_until,
-)
+from tests.unit.locks.conftest import LEASE
+from tests.unit.locks.realtime import SOON, denied, unreachable, wait_until
 from tests.unit.locks.scripted import TABLE
 
-LEASE = timedelta(seconds=0.4)
 
-
-@pytest.fixture
-def driver():
-    return RealTime()
-
-
-@pytest.fixture
-def losses():
-    return []
-
-
-@pytest.fixture
-def locks(driver, losses):
-    client = LockClient(
-        TABLE,
-        lease=LEASE,
-        poll=timedelta(seconds=0.02),
-        driver=driver,
-        on_lost=lambda lock, reason: losses.append((lock.name, reason)),
-    )
-    yield client
-    driver.fault = None
-    client.close()
+@pytest.fixture(autouse=True)
+def _log(caplog):
+    caplog.set_level(logging.DEBUG, "interlock")
 
 
 def test_a_lock_is_held_within_the_body_and_free_after_it(locks):
@@ -67,6 +36,7 @@ def test_a_lock_is_held_within_the_body_and_free_after_it(locks):
         assert locks.inspect("a").held
         assert locks.inspect("a").data == {"why": ["x", 1]}
         assert timedelta() < lock.remaining <= LEASE
+        assert (lock.name, lock.lease, lock.data) == ("a", LEASE, {"why": ["x", 1]})
         assert not lock.lost.is_set()
         lock.ensure()
     assert not locks.inspect("a").held
@@ -81,67 +51,68 @@ def test_a_lock_that_was_never_taken_is_unknown(locks):
 
 def test_a_lock_outlives_its_lease_by_heartbeats(locks):
     lock = locks.acquire("a")
-    end = time.monotonic() + 2.5 * LEASE.total_seconds()
-    while time.monotonic() < end:
-        lock.ensure()
-        time.sleep(0.02)
+    assert lock.lost.wait(2.5 * LEASE) is False
+    lock.ensure()
     assert lock.release() is True
 
 
-def test_try_acquire_does_not_wait(locks, driver):
-    locks.acquire("a")
-    calls = len(driver.calls)
+def test_try_acquire_does_not_wait(locks, network):
+    held = locks.acquire("a")
     assert locks.try_acquire("a") is None
-    assert len([c for c in driver.calls[calls:] if c[0] == "GetItem"]) == 0
+    assert "GetItem" not in network.operations()
+    held.release()
 
 
-def test_a_second_release_does_nothing(locks, driver):
+def test_a_second_release_does_nothing(locks, network):
     lock = locks.acquire("a")
-    assert locks.release(lock) is True
-    calls = len(driver.calls)
-    assert locks.release(lock) is False
-    assert len(driver.calls) == calls
+    assert lock.release() is True
+    calls = len(network.calls)
+    assert lock.release() is False
+    assert len(network.calls) == calls
 
 
-def test_a_taken_lock_is_told_once_and_raises_at_the_end_of_the_body(locks, driver, losses):
+def test_a_lock_that_was_taken_over_is_reported_once_and_raised_at_the_end_of_the_body(
+    locks, network, losses
+):
     with pytest.raises(LockLost) as caught, locks.acquire("a") as lock:  # noqa: PT012
-        take_away(driver, "a")
+        network.take_away("a")
         assert lock.lost.wait(timedelta(seconds=SOON))
         wait_until(lambda: losses)
     assert caught.value.reason is LossReason.TAKEN_OVER
     assert losses == [("a", LossReason.TAKEN_OVER)]
-    assert driver.row("a")["version"] == {"S": "other"}
+    assert network.row("a")["version"] == {"S": "other"}
 
 
-def test_a_loss_that_no_heartbeat_has_noticed_is_found_at_the_end(locks, driver, losses):
+def test_a_loss_that_no_heartbeat_has_noticed_is_found_at_the_end(locks, network, losses):
     with pytest.raises(LockLost), locks.acquire("a", lease=timedelta(minutes=1)):
-        take_away(driver, "a")
+        network.take_away("a")
+    wait_until(lambda: losses)
     assert losses == [("a", LossReason.TAKEN_OVER)]
 
 
 @pytest.mark.parametrize("lost", [False, True])
-def test_the_exception_of_the_body_is_not_swallowed_or_replaced(locks, driver, lost):
+def test_the_exception_of_the_body_is_not_swallowed_or_replaced(locks, network, lost):
     with pytest.raises(KeyError, match="mine"), locks.acquire("a"):  # noqa: PT012
         if lost:
-            take_away(driver, "a")
+            network.take_away("a")
         raise KeyError("mine")
 
 
-def test_the_exception_of_the_body_survives_a_failing_release(locks, driver):
+def test_the_exception_of_the_body_survives_a_failing_release(locks, network):
     with pytest.raises(KeyError, match="mine"), locks.acquire("a"):  # noqa: PT012
-        driver.fault = denied
+        network.fault = denied
         raise KeyError("mine")
 
 
-def test_a_release_that_fails_at_the_end_of_the_body_is_logged(locks, driver, caplog):
+def test_a_release_that_fails_at_the_end_of_the_body_is_logged(locks, network, caplog):
     with locks.acquire("a"):
-        driver.fault = denied
+        network.fault = denied
     assert "could not be given back" in caplog.text
 
 
-def test_a_lease_that_runs_out_is_told_with_its_cause(locks, driver, losses):
+def test_a_lease_that_runs_out_is_reported_with_its_cause(locks, network, losses):
     lock = locks.acquire("a")
-    driver.fault = unreachable
+    network.fault = unreachable
     assert lock.lost.wait(timedelta(seconds=SOON))
     wait_until(lambda: losses)
     assert losses == [("a", LossReason.LEASE_RAN_OUT)]
@@ -149,100 +120,76 @@ def test_a_lease_that_runs_out_is_told_with_its_cause(locks, driver, losses):
         lock.ensure()
 
 
-def test_a_lock_in_danger_recovers_without_a_word(locks, driver, losses):
+def test_a_lock_in_danger_recovers_without_a_word(locks, network, losses):
     lock = locks.acquire("a", lease=timedelta(seconds=2))
-    driver.fault = unreachable
+    network.fault = unreachable
     wait_until(lambda: lock.remaining < timedelta(seconds=1))
-    driver.fault = None
+    network.calm()
     wait_until(lambda: lock.remaining > timedelta(seconds=1.4))
     assert losses == []
     assert lock.release() is True
 
 
-def test_a_loss_is_visible_at_once_although_the_heartbeat_hangs(locks, driver):
-    hanging = threading.Event()
-
-    def hang(_operation, _params):
-        hanging.wait(SOON)
-        raise NoReply("read timeout")
-
-    lock = locks.acquire("a")
-    driver.fault = hang
-    wait_until(lock.lost.is_set)
-    hanging.set()
-    with pytest.raises(LockLost):
-        lock.ensure()
-
-
-def test_a_heartbeat_survives_what_nobody_expected(locks, driver, caplog):
+def test_a_heartbeat_survives_an_error_that_it_never_should_have(locks, network, caplog):
     def bug(_operation, _params):
-        driver.fault = None
+        network.calm()
         raise ZeroDivisionError("a bug")
 
     lock = locks.acquire("a", lease=timedelta(seconds=8))
-    lock2 = locks.acquire("b")
-    driver.fault = bug
+    other = locks.acquire("b", lease=timedelta(seconds=8))
+    network.fault = bug
     wait_until(lambda: "a bug" in caplog.text)
-    wait_until(lambda: driver.fault is None)
+    calls = len(network.calls)
+    wait_until(lambda: len(network.calls) > calls)
     lock.ensure()
-    calls = len(driver.calls)
-    wait_until(lambda: len(driver.calls) > calls)
-    lock2.release()
+    assert (lock.release(), other.release()) == (True, True)
 
 
-def test_on_lost_that_fails_does_not_stop_other_heartbeats(driver, caplog):
-    def fail(_lock, _reason):
-        raise ZeroDivisionError("in the callback")
-
-    with LockClient(TABLE, lease=LEASE, driver=driver, on_lost=fail) as locks:
-        locks.acquire("a")
-        other = locks.acquire("b")
-        take_away(driver, "a")
-        wait_until(lambda: "in the callback" in caplog.text)
-        end = time.monotonic() + LEASE.total_seconds()
-        while time.monotonic() < end:
-            other.ensure()
-            time.sleep(0.02)
-
-
-def test_close_gives_back_everything_although_one_release_fails(locks, driver, caplog):
-    for name in "abc":
-        locks.acquire(name)
+def test_closing_gives_back_everything_although_one_release_fails(locks, network, caplog):
+    held = [locks.acquire(name) for name in "abc"]
 
     def fail_for_b(_operation, params):
         if params["Key"]["pk"]["S"] == "lock#b":
             raise Refused("AccessDeniedException", "no")
 
-    driver.fault = fail_for_b
+    network.fault = fail_for_b
     locks.close()
-    assert [("version" in driver.row(name)) for name in "abc"] == [False, True, False]
+    assert [network.held(lock.name) for lock in held] == [False, True, False]
     assert "lock 'b' could not be given back" in caplog.text
 
 
 def test_a_closed_client_takes_nothing(locks):
     locks.close()
+    locks.close()
     with pytest.raises(LockClientClosed):
         locks.acquire("a")
+    with pytest.raises(LockClientClosed):
+        locks.acquire_all(["a"])
 
 
-def test_closing_ends_the_heartbeats(locks, driver):
-    locks.acquire("a")
+def test_closing_ends_the_heartbeats_and_every_thread(locks, network):
+    threads = threading.active_count()
+    lock = locks.acquire("a")
+    wait_until(lambda: len(network.calls) > 2)
     locks.close()
-    calls = len(driver.calls)
+    calls = len(network.calls)
+    wait_until(lambda: threading.active_count() <= threads)
     time.sleep(LEASE.total_seconds())
-    assert len(driver.calls) == calls
+    assert len(network.calls) == calls
+    assert lock.remaining == timedelta()
 
 
-def test_one_thread_for_any_number_of_locks(locks):
+def test_two_threads_at_most_renew_any_number_of_locks(locks):
     before = threading.active_count()
-    held = [locks.acquire(str(i)) for i in range(50)]
-    assert threading.active_count() == before + 1
-    end = time.monotonic() + 2 * LEASE.total_seconds()
+    held = [locks.acquire(str(i), lease=timedelta(seconds=2)) for i in range(50)]
+    end = time.monotonic() + 3.0
     while time.monotonic() < end:
+        assert threading.active_count() <= before + 2 + 2
         for lock in held:
             lock.ensure()
-        time.sleep(0.02)
-    assert threading.active_count() == before + 1
+        time.sleep(0.05)
+    for lock in held:
+        lock.release()
 
 
 class Nowhere:
@@ -252,65 +199,88 @@ class Nowhere:
         self.calls: Counter[str] = Counter()
 
     def perform(self, _operation, params):
-        self.calls[params["Key"]["pk"]["S"]] += 1
-        return {"Attributes": {"fence": {"N": "1"}}}
+        key, values = params["Key"], params["ExpressionAttributeValues"]
+        self.calls[key["pk"]["S"]] += 1
+        shown = {"pk": key["pk"], "fence": {"N": "1"}}
+        if ":version" in values:
+            shown |= {"version": values[":version"], "lease_ms": {"N": "20000"}}
+        return {"Attributes": shown}
 
 
-def test_a_thousand_locks_take_little_memory(driver):
-    driver.calls = deque(maxlen=0)
-    driver.store = Nowhere()
-    with LockClient(TABLE, driver=driver) as locks:
-        locks.acquire("warm")
-        tracemalloc.start()
-        held = [locks.acquire(f"lock-{i}") for i in range(1000)]
-        gc.collect()
-        ours = tracemalloc.take_snapshot().filter_traces(
-            [tracemalloc.Filter(inclusive=True, filename_pattern=f"*interlock{os.sep}*")]
-        )
-        tracemalloc.stop()
-        assert sum(stat.size for stat in ours.statistics("filename")) < 1000 * len(held)
+def test_a_thousand_locks_take_little_memory(make, network):
+    network.calls = deque(maxlen=0)
+    network.store = Nowhere()
+    locks = make()
+    warm = locks.acquire("warm")
+    tracemalloc.start()
+    held = [locks.acquire(f"lock-{i}") for i in range(1000)]
+    gc.collect()
+    ours = tracemalloc.take_snapshot().filter_traces(
+        [tracemalloc.Filter(inclusive=True, filename_pattern=f"*interlock{os.sep}*")]
+    )
+    tracemalloc.stop()
+    assert sum(stat.size for stat in ours.statistics("filename")) < 1100 * len(held)
+    locks.close()
+    assert warm.remaining == timedelta()
 
 
-def test_a_thousand_locks_are_renewed_together(driver):
-    driver.calls = deque(maxlen=0)
-    driver.store = Nowhere()
-    lease, heartbeat = timedelta(seconds=20), timedelta(seconds=0.2)
-    with LockClient(TABLE, lease=lease, heartbeat=heartbeat, driver=driver) as locks:
-        held = [locks.acquire(f"lock-{i}") for i in range(1000)]
-        calls = driver.store.calls
-        wait_until(lambda: len(calls) == len(held) and min(calls.values()) >= 3)
-        for lock in held:
-            lock.ensure()
+def test_a_thousand_locks_are_renewed_together(make, network):
+    network.calls = deque(maxlen=0)
+    network.store = Nowhere()
+    locks = make(lease=timedelta(seconds=20), heartbeat=timedelta(seconds=0.5))
+    held = [locks.acquire(f"lock-{i}") for i in range(1000)]
+    calls = network.store.calls
+    wait_until(lambda: len(calls) == len(held) and min(calls.values()) >= 3)
+    for lock in held:
+        lock.ensure()
+    locks.close()
 
 
-@pytest.mark.parametrize("name", ["", None, 7, "a#b", "line\nbreak", "x" * 1025, "é" * 513])
-def test_names_that_no_lock_can_have_are_refused_before_anything_is_sent(locks, driver, name):
+@pytest.mark.parametrize(
+    "name", ["", None, 7, "a#b", "line\nbreak", "x" * 1025, "é" * 513, "\ud800"]
+)
+def test_names_that_no_lock_can_have_are_refused_before_anything_is_sent(locks, network, name):
     with pytest.raises(InvalidLockName):
         locks.acquire(name)
     with pytest.raises(InvalidLockName):
         locks.inspect(name)
-    assert driver.calls == []
+    assert network.calls == []
 
 
-@pytest.mark.parametrize("name", ["orders/42", "x" * 1024, "ünïcode ⛓", "a b"])
-def test_other_names_are_keys_of_their_own(locks, driver, name):
-    locks.acquire(name)
-    assert driver.row(name) is not None
+@pytest.mark.parametrize("name", ["orders/42", "x" * 1024, "ünïcode ⛓", "a b", "👩\u200d👧"])
+def test_other_names_are_keys_of_their_own(locks, network, name):
+    with locks.acquire(name):
+        assert network.held(name)
+
+
+def test_one_name_in_two_normal_forms_is_one_lock(locks):
+    with locks.acquire("\u00e9") as lock:
+        assert locks.try_acquire("e\u0301") is None
+        assert locks.inspect("e\u0301").fencing_token == lock.fencing_token
 
 
 @pytest.mark.parametrize(
     "options",
     [
         {"lease": timedelta(seconds=2), "heartbeat": timedelta(seconds=1)},
-        {"lease": timedelta(seconds=3)},
+        {"lease": timedelta(seconds=3), "client": None},
+        {"lease": timedelta(milliseconds=99)},
         {"lease": timedelta()},
         {"lease": timedelta(seconds=-1)},
     ],
 )
-def test_a_lease_that_could_run_out_under_a_healthy_holder_is_refused(monkeypatch, options):
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+def test_a_lease_that_could_run_out_under_a_healthy_holder_is_refused(make, options):
     with pytest.raises(LeaseTooShort):
-        LockClient(TABLE, **options)
+        make(**options)
+
+
+@pytest.mark.parametrize("lease", [timedelta.max, timedelta(days=31)])
+def test_a_lease_meant_for_ever_is_refused(make, locks, network, lease):
+    with pytest.raises(InvalidValue, match="longer than"):
+        make(lease=lease)
+    with pytest.raises(InvalidValue, match="longer than"):
+        locks.acquire("a", lease=lease)
+    assert network.calls == []
 
 
 def test_a_lease_of_one_lock_is_checked_too(locks):
@@ -318,33 +288,76 @@ def test_a_lease_of_one_lock_is_checked_too(locks):
         locks.acquire("a", lease=timedelta())
 
 
+def test_a_lease_is_counted_as_it_is_written(locks, network):
+    with locks.acquire("a", lease=timedelta(seconds=0.3009)) as lock:
+        assert network.row("a")["lease_ms"] == {"N": "300"}
+        assert lock.lease == timedelta(seconds=0.3)
+
+
 @pytest.mark.parametrize(
     "options",
-    [{"poll": timedelta()}, {"heartbeat": timedelta()}, {"max_clock_skew": timedelta(seconds=-1)}],
+    [
+        {"poll": timedelta()},
+        {"heartbeat": timedelta()},
+        {"max_clock_skew": timedelta(seconds=-1)},
+        {"lease": 20},
+        {"poll": 0.5},
+        {"heartbeat": 5.0},
+        {"max_clock_skew": "1"},
+    ],
 )
-def test_settings_without_meaning_are_refused(driver, options):
+def test_settings_without_meaning_are_refused(make, options):
     with pytest.raises(InvalidValue):
-        LockClient(TABLE, driver=driver, **options)
+        make(**options)
 
 
-def test_data_that_cannot_be_stored_is_refused(locks, driver):
-    with pytest.raises(InvalidValue):
-        locks.acquire("a", data=1.5)
-    assert driver.calls == []
+@pytest.mark.parametrize("timeout", [5, 0.5, "5"])
+def test_a_number_is_no_duration(locks, network, timeout):
+    with pytest.raises(InvalidValue, match="timedelta"):
+        locks.acquire("a", timeout=timeout)
+    with pytest.raises(InvalidValue, match="timedelta"):
+        locks.acquire_all(["a", "b"], timeout=timeout)
+    assert network.calls == []
 
 
-def test_two_clients_never_hold_together(driver):
-    store, rounds, inside, seen = Store(Table(TABLE)), 40, [], []
+@pytest.mark.parametrize(("data", "why"), [(1.5, "Decimal"), ("x" * 65_537, "heartbeat")])
+def test_data_that_cannot_be_stored_is_refused(locks, network, data, why):
+    with pytest.raises(InvalidValue, match=why):
+        locks.acquire("a", data=data)
+    assert network.calls == []
+
+
+def test_a_string_is_not_several_names(locks, network):
+    with pytest.raises(InvalidValue, match="one name"):
+        locks.acquire_all("abc")
+    assert network.calls == []
+
+
+def test_the_longest_time_that_can_be_said_is_waited(locks, network):
+    lock = locks.acquire("a", timeout=timedelta.max)
+    waiting = threading.Thread(target=lambda: lock.lost.wait(timedelta.max))
+    waiting.start()
+    lock.release()
+    waiting.join(SOON)
+    assert not waiting.is_alive()
+    assert not network.held("a")
+
+
+def test_two_clients_never_hold_together(half, network):
+    rounds, inside, seen = 20, [], []
 
     def work(name):
-        mine: Any = RealTime(store)
-        mine.mutex = driver.mutex
-        with LockClient(TABLE, driver=mine, poll=timedelta(milliseconds=2), owner=name) as client:
-            for _ in range(rounds):
-                with client.acquire("a") as lock:
-                    inside.append(name)
-                    seen.append((len(inside), lock.fencing_token))
-                    inside.remove(name)
+        client = half.wrap(
+            half.locks.LockClient(
+                TABLE, client=network.client(half), poll=timedelta(milliseconds=2), owner=name
+            )
+        )
+        for _ in range(rounds):
+            with client.acquire("a") as lock:
+                inside.append(name)
+                seen.append((len(inside), lock.fencing_token))
+                inside.remove(name)
+        client.close()
 
     threads = [threading.Thread(target=work, args=(str(i),)) for i in range(4)]
     for thread in threads:
@@ -357,14 +370,52 @@ def test_two_clients_never_hold_together(driver):
     assert len(fences) == 4 * rounds
 
 
-def test_a_waiter_names_the_holder_when_its_time_is_up(locks, driver):
-    holder = LockClient(TABLE, driver=driver, owner="the holder")
-    with holder, holder.acquire("a", data="busy"):
+def test_a_waiter_names_the_holder_when_its_time_is_up(locks, make):
+    others = make(owner="the holder")
+    with others.acquire("a", data="busy"):
         with pytest.raises(LockTimeout, match="the holder") as caught:
             locks.acquire("a", timeout=timedelta(seconds=0.05))
         assert caught.value.holder.data == "busy"
 
 
-@pytest.fixture(autouse=True)
-def _log(caplog):
-    caplog.set_level(logging.DEBUG, "interlock")
+def test_a_set_gives_all_back_and_says_which_was_lost(locks, network):
+    with locks.acquire_all(["a", "b", "c"], data="why") as held:
+        assert [lock.name for lock in held] == ["a", "b", "c"]
+    assert not any(network.held(name) for name in "abc")
+    with pytest.raises(LockLost) as caught, locks.acquire_all(["a", "b", "c"]):
+        network.take_away("b")
+    assert caught.value.name == "b"
+    assert [network.held(name) for name in "abc"] == [False, True, False]
+
+
+def test_a_lock_that_was_exported_is_not_given_back_at_the_end_of_its_body(locks, make):
+    others = make()
+    with locks.acquire("a") as lock:
+        text = lock.export()
+    heir = others.adopt(text)
+    assert heir.fencing_token == lock.fencing_token
+    heir.ensure()
+    with pytest.raises(LockLost):
+        lock.ensure()
+    heir.release()
+
+
+def test_a_release_by_a_transaction_ends_the_lock(locks, network):
+    with locks.acquire("a") as lock:
+        network.perform("TransactWriteItems", {"TransactItems": [lock.release_action()]})
+        lock.released()
+    assert not network.held("a")
+    with pytest.raises(LockLost, match="released"):
+        lock.ensure()
+
+
+@pytest.mark.parametrize("successor", [True, False])
+def test_a_release_by_a_transaction_is_refused_once_the_lock_is_lost(locks, network, successor):
+    lock = locks.acquire("a")
+    action = lock.release_action()
+    lock.release()
+    if successor:
+        network.take_away("a")
+    with pytest.raises(Refused):
+        network.perform("TransactWriteItems", {"TransactItems": [action]})
+    assert network.held("a") is successor

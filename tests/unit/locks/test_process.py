@@ -11,57 +11,94 @@ import pytest
 
 from interlock import EmbeddedMetrics, LockClient
 from interlock.errors import LockLost, LockTimeout, LossReason
-from tests.unit.locks.realtime import RealTime, take_away, wait_until
+from tests.halves import Half
+from tests.unit.locks.conftest import LEASE
+from tests.unit.locks.realtime import wait_until
 from tests.unit.locks.scripted import TABLE
 
 
-@pytest.fixture
-def driver():
-    return RealTime()
+def in_a_child(act):
+    """Return what a function returns in a forked child."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - another process
+        said = "nothing"
+        try:
+            said = act()
+        finally:
+            os.write(writing, json.dumps(said).encode())
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as answers:
+        said = json.loads(answers.read())
+    assert os.waitpid(child, 0)[1] == 0
+    return said
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of threads, which it has
-def test_a_forked_child_holds_nothing_and_releases_nothing(driver):
-    with LockClient(TABLE, driver=driver) as locks:
+def test_a_forked_child_holds_nothing_and_releases_nothing(network):
+    with LockClient(TABLE, client=network.client(Half())) as locks:
         lock = locks.acquire("a")
-        reading, writing = os.pipe()
-        child = os.fork()
-        if child == 0:  # pragma: no cover - another process
-            said = ["nothing"]
+
+        def child():
+            calls = len(network.calls)
             try:
-                calls = len(driver.calls)
-                try:
-                    lock.ensure()
-                except LockLost as error:
-                    said = [error.reason.name, str(lock.release()), str(len(driver.calls) - calls)]
-                said.append(locks.acquire("b").name)
-                locks.close()
-            finally:
-                os.write(writing, json.dumps(said).encode())
-                os._exit(0)
-        os.close(writing)
-        with os.fdopen(reading) as answers:
-            said = json.loads(answers.read())
-        assert os.waitpid(child, 0)[1] == 0
-        assert said == [LossReason.FORKED.name, "False", "0", "b"]
+                lock.ensure()
+            except LockLost as error:
+                said = [error.reason.name, lock.release(), len(network.calls) - calls]
+            with locks.acquire("b") as own:
+                said.append(own.name)
+            locks.close()
+            return said
+
+        assert in_a_child(child) == [LossReason.FORKED.name, False, 0, "b"]
         lock.ensure()
-        assert "version" in driver.row("a")
+        assert network.held("a")
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of threads, which it has
+def test_a_client_that_was_only_used_before_a_fork_forgets_what_it_has_seen(network):
+    with (
+        LockClient(TABLE, client=network.client(Half()), lease=LEASE) as locks,
+        LockClient(TABLE, client=network.client(Half()), lease=LEASE) as others,
+    ):
+        held = others.acquire("a")
+        assert locks.try_acquire("a") is None
+        assert in_a_child(lambda: len(locks._operations._observed._seen)) == 0
+        assert len(locks._operations._observed._seen) == 1
+        assert held.release()
+
+
+def test_a_restored_snapshot_holds_nothing_and_goes_on(make, network):
+    locks = make(lease=LEASE)
+    lock = locks.acquire("a")
+    locks._held.forked()
+    with pytest.raises(LockLost, match="copy"):
+        lock.ensure()
+    with locks.acquire("b") as own:
+        assert own.lost.wait(2 * LEASE) is False
+    assert network.held("a")
 
 
 def test_what_is_held_at_the_end_of_the_interpreter_is_given_back():
     script = """
+        import os
         from interlock import LockClient
-        from tests.unit.locks.realtime import RealTime
+        from tests.halves import Half
+        from tests.unit.locks.realtime import Network
 
-        class Telling(RealTime):
-            def perform(self, request):
-                reply = super().perform(request)
-                if getattr(request, "params", {}).get("UpdateExpression", "").startswith("REMOVE"):
-                    print("given back", flush=True)
-                return reply
+        network = Network()
+        inner = network.perform
 
-        locks = LockClient("coordination", driver=Telling())
-        lock = locks.acquire("a")
+        def perform(operation, params):
+            reply = inner(operation, params)
+            if params.get("UpdateExpression", "").startswith("REMOVE"):
+                os.write(1, b"given back " + params["Key"]["pk"]["S"].encode() + b" ")
+            return reply
+
+        network.perform = perform
+        locks = LockClient("coordination", client=network.client(Half()))
+        held = [locks.acquire(name) for name in "ab"]
         raise SystemExit(3)
     """
     done = subprocess.run(
@@ -71,24 +108,20 @@ def test_what_is_held_at_the_end_of_the_interpreter_is_given_back():
         timeout=60,
         check=False,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (3, "given back\n", "")
+    assert (done.returncode, done.stderr) == (3, "")
+    assert sorted(done.stdout.split()) == ["back", "back", "given", "given", "lock#a", "lock#b"]
 
 
-def test_what_happens_to_locks_is_measured(driver):
+def test_what_happens_to_locks_is_measured(make, network):
     lines: list[str] = []
-    with LockClient(
-        TABLE,
-        driver=driver,
-        lease=timedelta(seconds=0.4),
-        metrics=EmbeddedMetrics(lines.append),
-    ) as locks:
-        locks.acquire("a")
-        with pytest.raises(LockTimeout):
-            locks.acquire("a", timeout=timedelta())
-        with locks.acquire_all(["b", "c"]):
-            pass
-        take_away(driver, "a")
-        wait_until(lambda: len(lines) == 4)
+    locks = make(lease=timedelta(seconds=0.4), metrics=EmbeddedMetrics(lines.append))
+    lock = locks.acquire("a")
+    with pytest.raises(LockTimeout):
+        locks.acquire("a", timeout=timedelta())
+    with locks.acquire_all(["b", "c"]):
+        pass
+    network.take_away("a")
+    wait_until(lambda: len(lines) == 4)
     names = {"LocksAcquired", "LocksContended", "LocksLost"}
     seen = [{k: v for k, v in json.loads(line).items() if k in names} for line in lines]
     assert seen == [
@@ -99,25 +132,4 @@ def test_what_happens_to_locks_is_measured(driver):
     ]
     assert all(json.loads(line)["Table"] == TABLE for line in lines)
     assert json.loads(lines[0])["LockWaitTime"] >= 0
-
-
-def test_a_set_gives_all_back_and_says_which_was_lost(driver):
-    with LockClient(TABLE, driver=driver) as locks:
-        with locks.acquire_all(["a", "b", "c"], data="why") as held:
-            assert [lock.name for lock in held] == ["a", "b", "c"]
-        assert not any("version" in driver.row(name) for name in "abc")
-        with pytest.raises(LockLost) as caught, locks.acquire_all(["a", "b", "c"]):
-            take_away(driver, "b")
-        assert caught.value.name == "b"
-        assert ["version" in driver.row(name) for name in "abc"] == [False, True, False]
-
-
-def test_a_lock_that_was_exported_is_not_given_back_at_the_end_of_its_body(driver):
-    with LockClient(TABLE, driver=driver) as locks, LockClient(TABLE, driver=driver) as others:
-        with locks.acquire("a") as lock:
-            text = lock.export()
-        heir = others.adopt(text)
-        assert heir.fencing_token == lock.fencing_token
-        heir.ensure()
-        with pytest.raises(LockLost):
-            lock.ensure()
+    assert lock.lost.is_set()

@@ -2,8 +2,6 @@
 
 import pytest
 
-from interlock._protocol.locks.releasing import release
-from interlock._protocol.locks.renewing import renew
 from interlock.errors import LossReason, ServiceUnavailable
 from tests.unit.locks.scripted import (
     after,
@@ -31,14 +29,14 @@ def grant(process):
 def beat(process, grant):
     def beat():
         process.driver.now = max(process.driver.now, grant.due)
-        process.driver.run(renew(process.settings, grant))
+        process.renew(grant)
 
     return beat
 
 
 @pytest.fixture
 def give_back(process, grant):
-    return lambda: process.driver.run(release(process.settings, grant))
+    return lambda: process.release(grant)
 
 
 def test_a_heartbeat_is_one_call_and_extends_the_lease(process, grant, beat):
@@ -112,7 +110,7 @@ def test_it_is_tried_until_the_lease_is_over_and_then_said_why(
     assert grant.error().problem is not None
     process.driver.script = []
     process.driver.calls.clear()
-    process.driver.run(renew(process.settings, grant))
+    process.renew(grant)
     assert process.driver.calls == []
 
 
@@ -125,7 +123,7 @@ def test_a_refusal_that_may_pass_does_not_end_the_lock(process, grant, beat):
 
 def test_a_successor_is_noticed(process, other, grant):
     successor = other.acquire()
-    process.driver.run(renew(process.settings, grant))
+    process.renew(grant)
     assert grant.loss is LossReason.TAKEN_OVER
     assert process.driver.row("a")["version"]["S"] == successor.version
 
@@ -174,7 +172,7 @@ def test_a_heartbeat_that_came_first_does_not_keep_the_lock(process, beat, give_
 def test_no_heartbeat_is_sent_after_the_release(process, grant, give_back):
     give_back()
     process.driver.calls.clear()
-    process.driver.run(renew(process.settings, grant))
+    process.renew(grant)
     assert process.driver.calls == []
 
 

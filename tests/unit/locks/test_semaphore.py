@@ -2,30 +2,19 @@
 
 import threading
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from interlock import LockClient, Semaphore
-from interlock._protocol.locks.settings import Wish
-from interlock._protocol.locks.slots import SlotAcquisition
+from interlock._protocol.faults import Refused
 from interlock.errors import InvalidLockName, InvalidValue, LockTimeout
-from interlock.testing._store.store import Store
-from interlock.testing._store.tables import Table
-from tests.unit.locks.realtime import RealTime
-from tests.unit.locks.scripted import TABLE, lose_reply, lose_request, throttle
+from tests.unit.locks.scripted import TABLE, carry_out, lose_reply, lose_request, throttle
 
 LEASE = 20.0
 
 
-@pytest.fixture
-def driver():
-    return RealTime()
-
-
 def take(process, permits, timeout=None):
-    wish = Wish("jobs", LEASE, "somebody", timeout)
-    acquisition = SlotAcquisition(process.settings, wish, permits, process.sightings)
+    wait = None if timeout is None else timedelta(seconds=timeout)
+    acquisition = process.locks.permit("jobs", permits, timeout=wait)
     return process.driver.run(acquisition.run())
 
 
@@ -64,52 +53,112 @@ def test_a_reply_that_was_lost_costs_no_permit(process, trouble):
     assert process.driver.row(grant.name)["version"]["S"] == grant.version
 
 
+class Rival:
+    """Takes a permit whenever it is asked for, just before, and gives it back before a look."""
+
+    def __init__(self, process):
+        self.process = process
+        self.grants = []
+
+    def __call__(self, driver, operation, params):
+        driver.script.append(self)
+        if operation == "UpdateItem" and not self.grants:
+            name = params["Key"]["pk"]["S"].removeprefix("lock#jobs#")
+            taken = self.process.locks.permit("jobs", int(name) + 1)
+            self.grants.append(self.process.driver.run(taken.run()))
+        elif operation == "BatchGetItem" and self.grants:
+            self.process.release(self.grants.pop())
+        return carry_out(driver, operation, params)
+
+
+@pytest.mark.parametrize("timeout", [0.0, 3.0])
+def test_a_permit_that_others_always_take_first_is_given_up_in_time(process, other, timeout):
+    process.driver.script = [Rival(other)]
+    began = process.driver.now
+    with pytest.raises(LockTimeout):
+        take(process, 1, timeout)
+    assert process.driver.now - began < timeout + 1.0
+
+
+def test_keys_that_are_left_unprocessed_are_asked_for_again_in_time_with_pauses(process, other):
+    def leave(_driver, _operation, params):
+        return {"Responses": {TABLE: []}, "UnprocessedKeys": params["RequestItems"]}
+
+    take(other, 1)
+    process.driver.script = [carry_out, *[leave] * 5000]
+    with pytest.raises(Exception, match="unprocessed"):
+        take(process, 1, timeout=3.0)
+    assert len(process.driver.calls) < 50
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [{"version": {"N": "1"}}, {"fence": {"S": "x"}}, {"fence": {"N": "-5"}}],
+    ids=["version", "fence", "negative fence"],
+)
+def test_permits_beside_a_corrupt_one_are_usable(process, poison):
+    item = {"pk": {"S": "lock#jobs#0"}, "fence": {"N": "7"}, **poison}
+    process.driver.store.perform("PutItem", {"TableName": TABLE, "Item": item})
+    names = {take(process, 3).name for _ in range(2)}
+    assert names == {"jobs#1", "jobs#2"}
+    with pytest.raises(LockTimeout):
+        take(process, 3, timeout=2.0)
+
+
+def test_a_semaphore_whose_table_is_not_found_says_so(process):
+    def missing(_driver, _operation, _params):
+        raise Refused("ResourceNotFoundException")
+
+    process.driver.script = [missing]
+    with pytest.raises(Exception, match="does not exist"):
+        take(process, 3)
+
+
 @pytest.mark.parametrize("permits", [0, -1, 101, True, 1.5, None])
-def test_permits_are_one_to_a_hundred(driver, permits):
-    with LockClient(TABLE, driver=driver) as locks, pytest.raises(InvalidValue):
-        Semaphore(locks, "jobs", permits=permits)
+def test_permits_are_one_to_a_hundred(locks, permits):
+    with pytest.raises(InvalidValue):
+        locks.semaphore("jobs", permits=permits)
 
 
-def test_no_lock_and_no_other_semaphore_shares_a_permit(driver):
-    with LockClient(TABLE, driver=driver) as locks, pytest.raises(InvalidLockName):
+def test_no_lock_and_no_other_semaphore_shares_a_permit(locks):
+    with pytest.raises(InvalidLockName):
         locks.acquire("jobs#1")
-    with LockClient(TABLE, driver=driver) as locks, pytest.raises(InvalidLockName):
-        Semaphore(locks, "jobs#1", permits=1)
+    with pytest.raises(InvalidLockName):
+        locks.semaphore("jobs#1", permits=1)
 
 
-def test_threads_of_several_clients_are_never_more_than_the_permits():
-    store, mutex = Store(Table(TABLE)), threading.Lock()
+def test_threads_of_several_clients_are_never_more_than_the_permits(make):
     inside, most, entered = 0, 0, 0
 
     def work():
         nonlocal inside, most, entered
-        driver: Any = RealTime(store)
-        driver.mutex = mutex
-        with LockClient(TABLE, driver=driver, poll=timedelta(milliseconds=2)) as locks:
-            semaphore = Semaphore(locks, "jobs", permits=2)
-            for _ in range(15):
-                with semaphore.acquire():
-                    with count:
-                        inside, entered = inside + 1, entered + 1
-                        most = max(most, inside)
-                    with count:
-                        inside -= 1
+        semaphore = make(poll=timedelta(milliseconds=2)).semaphore("jobs", permits=2)
+        for _ in range(10):
+            with semaphore.acquire():
+                with count:
+                    inside, entered = inside + 1, entered + 1
+                    most = max(most, inside)
+                with count:
+                    inside -= 1
 
     count = threading.Lock()
-    threads = [threading.Thread(target=work) for _ in range(5)]
+    threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert entered == 75
+    assert entered == 40
     assert 1 <= most <= 2
 
 
-def test_who_does_not_wait_gets_none(driver):
-    with LockClient(TABLE, driver=driver) as locks:
-        semaphore = Semaphore(locks, "jobs", permits=1)
-        permit = semaphore.try_acquire(data="mine")
-        assert permit is not None
-        assert semaphore.try_acquire() is None
-        permit.release()
-        assert semaphore.try_acquire() is not None
+def test_a_caller_that_does_not_wait_gets_none(locks):
+    semaphore = locks.semaphore("jobs", permits=1)
+    assert (semaphore.name, semaphore.permits) == ("jobs", 1)
+    permit = semaphore.try_acquire(data="mine")
+    assert permit is not None
+    assert semaphore.try_acquire() is None
+    with pytest.raises(LockTimeout):
+        semaphore.acquire(timeout=timedelta())
+    permit.release()
+    again = semaphore.try_acquire()
+    assert again.release()

@@ -12,6 +12,9 @@ from server.group import REMEMBERED, ROSTER, Group
 from server.leader import LEADER, STANDBY
 from tests.unit.server.conftest import until
 
+# Leaders that vanish are left as they are.
+pytestmark = pytest.mark.filterwarnings("ignore:.*was dropped without:ResourceWarning")
+
 NOW = 1_700_000_000.0
 
 

@@ -5,6 +5,9 @@ import pytest
 from interlock.errors import InterlockError, LockLost
 from server.history import History
 
+# Leaders that vanish are left as they are.
+pytestmark = pytest.mark.filterwarnings("ignore:.*was dropped without:ResourceWarning")
+
 TICK = 1_700_000_042
 
 

@@ -5,8 +5,11 @@ import json
 import pytest
 from boto3.dynamodb.conditions import Attr
 
+from interlock._drivers.blocking.opening import open_driver
+from interlock._drivers.environment import Environment
 from interlock.errors import ConditionFailed, Throttled
 from interlock.metrics import EmbeddedMetrics
+from interlock.transactions import TransactionClient
 from tests.unit.transactions.wire import A, put, refuse, stored
 
 
@@ -16,8 +19,14 @@ def lines():
 
 
 @pytest.fixture
-def tx(client_of, time, lines):
-    return client_of(attempts=3, metrics=EmbeddedMetrics(lines.append, clock=time.read))
+def tx(wire, time, lines):
+    driver = open_driver(
+        wire,
+        environment=Environment(monotonic=time.read, wall_clock=time.read, draw=lambda: 0.5),
+        sleep=time.sleep,
+    )
+    metrics = EmbeddedMetrics(lines.append, clock=time.read)
+    return TransactionClient("coordination", driver=driver, attempts=3, metrics=metrics)
 
 
 def last(lines):
@@ -52,10 +61,10 @@ def test_a_failure_is_measured_too(tx, wire, lines):
     assert last(lines)["TransactionThrottles"] == 3
 
 
-def test_a_listener_that_raises_does_not_fail_what_is_committed(client_of, wire):
+def test_a_listener_that_raises_does_not_fail_what_is_committed(wire):
     def broken(_report):
         raise RuntimeError("no room on the disk")
 
-    tx = client_of(on_finish=broken)
+    tx = TransactionClient("coordination", driver=open_driver(wire), on_finish=broken)
     put(tx, A, n=1)
     assert stored(wire, A)["n"] == {"N": "1"}

@@ -1,0 +1,15 @@
+"""What a heartbeat engine needs to know of what it renews."""
+
+from typing import Protocol
+
+
+class Renewable(Protocol):
+    """Something that is held until a time, and renewed before it. Times on the engine's clock."""
+
+    due: float
+    until: float
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to renew."""
+        ...

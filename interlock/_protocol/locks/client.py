@@ -1,0 +1,157 @@
+"""The sans-I/O half of a lock client: its operations, and what it holds.
+
+A lock's way to the wire begins here: `acquire` returns an `Acquisition`, whose `run` is an
+operation for a driver; the grant that it returns is kept by `hold`, renewed by `renew` when it is
+due, and given back by `release`.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any, NamedTuple
+from weakref import ref
+
+from interlock._protocol.locks import lease as leases
+from interlock._protocol.locks.acquire import Acquisition
+from interlock._protocol.locks.claim import ObservedVersions
+from interlock._protocol.locks.grant import Grant
+from interlock._protocol.locks.lease import RELEASING
+from interlock._protocol.locks.multi import (
+    MOST_LOCKS,
+    MultiAcquisition,
+    PermitAcquisition,
+    checked_permits,
+)
+from interlock._protocol.locks.settings import (
+    Invocation,
+    Settings,
+    checked_name,
+    checked_names,
+)
+from interlock._protocol.locks.state import LockRecord, LossReason
+from interlock._protocol.requests import Operation
+from interlock.errors import LockAlreadyHeld
+
+
+class Held(NamedTuple):
+    """A grant's handle in the application, weakly, and the thread or task that took it."""
+
+    handle: "ref[Any]"
+    taker: Any
+
+
+class LockOperations:
+    """The operations of a client, with what it has observed and what it holds.
+
+    `owner` returns what the record says of the holder.
+    """
+
+    def __init__(self, settings: Settings, owner: Callable[[], str]) -> None:
+        self.settings = settings
+        self._owner = owner
+        self._observed = ObservedVersions()
+        self._held: dict[Grant, Held] = {}
+
+    def acquire(
+        self,
+        name: str,
+        *,
+        timeout: timedelta | None = None,
+        lease: timedelta | None = None,
+        data: Any = None,
+        invocation: Invocation | None = None,
+        taker: Any = None,
+    ) -> Acquisition:
+        """Return the acquisition of one lock by a thread or task."""
+        options = self.settings.options(
+            name,
+            owner=self._owner(),
+            timeout=timeout,
+            lease=lease,
+            data=data,
+            invocation=invocation,
+        )
+        if options.timeout is None or options.timeout > 0:
+            self._refuse_to_wait_for_itself([options.name], taker)
+        return Acquisition(self.settings, options, self._observed)
+
+    def acquire_all(
+        self,
+        names: Iterable[str],
+        *,
+        timeout: timedelta | None = None,
+        lease: timedelta | None = None,
+        data: Any = None,
+        taker: Any = None,
+    ) -> MultiAcquisition:
+        """Return the acquisition of several locks together."""
+        owner, checked = self._owner(), checked_names(names, MOST_LOCKS)
+        options = [
+            self.settings.options(name, owner=owner, timeout=timeout, lease=lease, data=data)
+            for name in checked
+        ]
+        if timeout is None or timeout > timedelta():
+            self._refuse_to_wait_for_itself(checked, taker)
+        return MultiAcquisition(self.settings, options, self._observed)
+
+    def permit(
+        self,
+        name: str,
+        permits: int,
+        *,
+        timeout: timedelta | None = None,
+        lease: timedelta | None = None,
+        data: Any = None,
+    ) -> PermitAcquisition:
+        """Return the acquisition of one of a semaphore's permits."""
+        options = self.settings.options(
+            name, owner=self._owner(), timeout=timeout, lease=lease, data=data
+        )
+        return PermitAcquisition(self.settings, options, checked_permits(permits), self._observed)
+
+    def renew(self, grant: Grant) -> Operation[None]:
+        """Send one heartbeat; as `lease.renew`."""
+        return leases.renew(self.settings, grant)
+
+    def release(self, grant: Grant, seconds: float = RELEASING) -> Operation[bool]:
+        """Give a lock back; as `lease.release`."""
+        return leases.release(self.settings, grant, seconds)
+
+    def export(self, grant: Grant) -> str:
+        """End a grant here, and return what another client adopts."""
+        return leases.export(grant)
+
+    def adopt(self, exported: str) -> Operation[Grant]:
+        """Return the grant that was exported, renewed; as `lease.adopt`."""
+        return leases.adopt(self.settings, exported)
+
+    def inspect(self, name: str) -> Operation[LockRecord | None]:
+        """Return what the store holds of a lock; as `lease.inspect`."""
+        return leases.inspect(self.settings, checked_name(name))
+
+    def hold(self, grant: Grant, handle: Any, taker: Any) -> None:
+        """Keep a grant that a thread or task took, and its handle in the application."""
+        self._held[grant] = Held(ref(handle), taker)
+
+    def let_go(self, grant: Grant) -> Any:
+        """Stop keeping a grant; return its handle, None if the application has dropped it."""
+        held = self._held.pop(grant, None)
+        return None if held is None else held.handle()
+
+    @property
+    def held(self) -> list[Grant]:
+        """The grants that are kept."""
+        return list(self._held)
+
+    def forked(self) -> None:
+        """Hold nothing, and forget what was observed: this process is a copy."""
+        for grant in self._held:
+            grant.loss, grant.loss_reported = LossReason.FORKED, True
+        self._held = {}
+        self._observed = ObservedVersions()
+
+    def _refuse_to_wait_for_itself(self, names: list[str], taker: Any) -> None:
+        if taker is None:
+            return
+        for grant, held in list(self._held.items()):
+            if held.taker == taker and grant.name in names and not grant.over:
+                raise LockAlreadyHeld(grant.name)

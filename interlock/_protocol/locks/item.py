@@ -1,0 +1,144 @@
+"""Read a lock's item, trusting nothing that it says before it was checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, DecimalException
+from typing import Any, TypeAlias
+
+from interlock._protocol.locks.settings import MOST_LEASE, PREFIX
+from interlock._protocol.locks.state import LockRecord, LossReason
+from interlock._protocol.values import from_attribute
+from interlock.errors import CorruptRecord
+
+Item: TypeAlias = Mapping[str, Any]
+
+FORMAT = 1
+_MOST_FENCE = 10**18  # the seed is 10**12, and rises by one a grant
+_MOST_DIGITS = 20
+_MOST_TIME = 253_402_300_799_999  # epoch milliseconds: the end of the year 9999
+
+
+@dataclass(frozen=True, slots=True)
+class LockItem:
+    """A lock's item whose deciding attributes have been checked. `version` None: it is free."""
+
+    table: str
+    name: str
+    fence: int
+    version: str | None
+    lease: float
+    void_before: int
+    attributes: Mapping[str, Any]
+
+    @property
+    def held_until(self) -> float | None:
+        """When the lease is over by the holder's wall clock, in seconds since the epoch."""
+        milliseconds = _whole(self.table, self.attributes, "held_until", 0, _MOST_TIME)
+        return None if milliseconds is None else milliseconds / 1000
+
+    def for_people(self, wall: float) -> LockRecord:
+        """Return the public form, as read at this wall clock. Raises `CorruptRecord`."""
+        if self.version is None:
+            return LockRecord(self.name, held=False, fencing_token=self.fence)
+        item, until = self.attributes, self.held_until
+        since = _whole(self.table, item, "held_since", 0, _MOST_TIME)
+        return LockRecord(
+            self.name,
+            held=True,
+            fencing_token=self.fence,
+            owner=_text(self.table, item, "owner"),
+            lease=timedelta(seconds=self.lease),
+            since=None if since is None else datetime.fromtimestamp(since / 1000, UTC),
+            data=from_attribute(item["data"]) if "data" in item else None,
+            version=self.version,
+            until=None if until is None else datetime.fromtimestamp(until, UTC),
+            expired=until is not None and until < wall,
+        )
+
+
+def parse(table: str, item: Mapping[str, Any]) -> LockItem:
+    """Return an item whose deciding attributes are as a client of this library writes them.
+
+    Raises `CorruptRecord` for all else: nothing may be decided by such a record.
+    """
+    name = item["pk"]["S"].removeprefix(PREFIX)
+    if (_whole(table, item, "format", 1, _MOST_FENCE) or FORMAT) > FORMAT:
+        raise CorruptRecord(table, item["pk"]["S"], "format", item["format"], newer=True)
+    version = _text(table, item, "version")
+    lease_ms = _whole(table, item, "lease_ms", 1, round(MOST_LEASE * 1000))
+    if version is not None and lease_ms is None:
+        raise CorruptRecord(table, item["pk"]["S"], "lease_ms", None)
+    return LockItem(
+        table,
+        name,
+        _whole(table, item, "fence", 0, _MOST_FENCE) or 0,
+        version,
+        (lease_ms or 0) / 1000,
+        _whole(table, item, "void_before", 0, _MOST_TIME) or 0,
+        item,
+    )
+
+
+def key_of(name: str) -> dict[str, Any]:
+    """Return the primary key of a lock's item."""
+    return {"pk": {"S": PREFIX + name}}
+
+
+def is_of(item: Mapping[str, Any] | None, name: str) -> bool:
+    """Return whether this is an item of that lock."""
+    return item is not None and item.get("pk") == {"S": PREFIX + name}
+
+
+def shows(item: Mapping[str, Any] | None, version: str) -> bool:
+    """Return whether an item, or part of one, has this version: so was written by its request."""
+    return item is not None and item.get("version") == {"S": version}
+
+
+def version_of(item: Mapping[str, Any] | None) -> str | None:
+    """Return the version of a held lock, None of a free one; unchecked."""
+    held = item.get("version") if item else None
+    return None if held is None else held.get("S", "")
+
+
+def loss_of(item: Mapping[str, Any] | None, fence: int) -> LossReason:
+    """Return how the lock of this fence was lost, by a record that has none of its versions."""
+    if not item:
+        return LossReason.DELETED
+    if "version" not in item and item.get("fence") == {"N": str(fence)}:
+        return LossReason.RELEASED
+    return LossReason.TAKEN_OVER
+
+
+def _whole(
+    table: str, item: Mapping[str, Any], attribute: str, least: int, most: int
+) -> int | None:
+    """Return a whole number within bounds, None if it is not there; else raise."""
+    found = item.get(attribute)
+    if found is None:
+        return None
+    text = found.get("N", "")
+    number = int(text) if text.isdecimal() else _exact(text)
+    if not least <= number <= most:
+        raise CorruptRecord(table, item["pk"]["S"], attribute, found)
+    return number
+
+
+def _text(table: str, item: Mapping[str, Any], attribute: str) -> str | None:
+    found = item.get(attribute)
+    if found is None:
+        return None
+    text: str = found.get("S", "")
+    if not text:
+        raise CorruptRecord(table, item["pk"]["S"], attribute, found)
+    return text
+
+
+def _exact(text: str) -> int:
+    """Return the whole number that another spelling ("1E3") says, -1 if it says none."""
+    try:
+        exact = Decimal(text)
+    except DecimalException:
+        return -1
+    small = exact.is_finite() and exact.adjusted() < _MOST_DIGITS
+    return int(exact) if small and exact == exact.to_integral_value() else -1

@@ -1,0 +1,257 @@
+"""What follows a grant: heartbeats, the release, the handoff to another process, and a look.
+
+A heartbeat is one conditional write that moves the record from our version to a fresh one. One
+whose reply was lost may have been carried out, so the next accepts each version that was sent since
+the last answer; a refusal that shows one of them is an answer too, and the lease then counts from
+before *that* heartbeat was sent. It is never accepted by the fence alone: a copy that the network
+kept could then put back an old version, and a waiter who saw that version before would believe that
+nothing had happened in between.
+"""
+
+import json
+import logging
+
+from interlock._protocol.faults import Fault, NoReply, NotSent, Refused
+from interlock._protocol.locks import record
+from interlock._protocol.locks.grant import Grant
+from interlock._protocol.locks.item import Item, is_of, loss_of, parse, shows, version_of
+from interlock._protocol.locks.settings import Settings, checked_name
+from interlock._protocol.locks.state import LockRecord, LossReason
+from interlock._protocol.requests import Monotonic, NewId, Operation, WallClock, sleep, wall_clock
+from interlock._protocol.retry import jittered, may_pass, meaning
+from interlock.errors import InvalidValue, ServiceUnavailable, Throttled
+
+_log = logging.getLogger("interlock")
+
+RELEASING = 5.0  # seconds by default; what is not given back by then ends with its lease
+_INSPECTING = 5.0  # seconds
+_MOST_UNCONFIRMED = 90  # heartbeats without an answer; IN takes 100 operands
+_FIRST_PAUSE, _LONGEST_PAUSE = 1 / 400, 1 / 30  # of the lease, so that those are never reached
+_PATIENCE = 1 / 3  # of the lease: a heartbeat that hangs for longer is sent again
+_FORM = 1  # of what `export` returns
+
+
+def renew(settings: Settings, grant: Grant) -> Operation[None]:
+    """Send one heartbeat. Afterwards `grant.due` says when the next is due.
+
+    Or `grant.loss` is set: the lease has run out, or the record is not this grant's any more.
+    Raises nothing; what a failed heartbeat met is in `grant.problem`.
+    """
+    version, wall, sent = (yield NewId()), (yield WallClock()), (yield Monotonic())
+    if grant.over or grant.expired(sent):
+        _explain(grant)
+        return
+    if len(grant.unconfirmed) >= _MOST_UNCONFIRMED:
+        grant.due = grant.until
+        return
+    own = grant.own()
+    if not grant.sending(version, sent):
+        return
+    try:
+        yield from _sent(settings, grant, version, own, wall, sent)
+    except Fault as fault:
+        if isinstance(fault, Refused) and fault.condition_failed:
+            _judge(grant, fault)
+            return
+        if isinstance(fault, NotSent) or (isinstance(fault, Refused) and not fault.resent):
+            grant.discard(version)
+        yield from _again(settings, grant, fault)
+    else:
+        grant.renewed(version, sent)
+
+
+def release(settings: Settings, grant: Grant, seconds: float = RELEASING) -> Operation[bool]:
+    """Give the lock back; return False if it is certain that it had been lost before.
+
+    Conditional on our own versions, so that the lock of a successor is never touched, and on those
+    of heartbeats that are still under way, so that none of them comes after it. Raises `Throttled`
+    or `ServiceUnavailable` after `seconds`, `AccessDenied`, `RequestRefused` and `TableNotFound` at
+    once; then the lock ends with its lease. No heartbeat follows in any case.
+    """
+    own = grant.close()
+    if grant.loss not in (None, LossReason.LEASE_RAN_OUT, LossReason.REFUSED):
+        return False
+    deadline = (yield Monotonic()) + seconds
+    budget, in_doubt = settings.budget(deadline), False
+    while True:
+        wall = yield WallClock()
+        try:
+            reply = yield record.release_call(
+                settings.table,
+                grant.name,
+                wall=wall,
+                own=own,
+                deadline=deadline,
+            )
+            if not _is_released(reply.get("Attributes"), grant):
+                raise NoReply("the answer does not show the release that was asked for")
+        except Refused as refusal:
+            in_doubt = in_doubt or refusal.resent
+            if refusal.condition_failed:
+                return _settled(grant, refusal, in_doubt=in_doubt)
+            yield from budget.after(refusal)
+        except Fault as fault:
+            in_doubt = in_doubt or isinstance(fault, NoReply)
+            yield from budget.after(fault)
+        else:
+            return True
+
+
+def export(grant: Grant) -> str:
+    """End the grant here, without giving the lock back, and return what another client adopts.
+
+    That is the versions that the record may have. The first to adopt it moves the record to a
+    version of its own, by the same conditional write as a heartbeat; all others come too late.
+    """
+    versions = grant.close()
+    held = [_FORM, grant.name, grant.fence, round(grant.lease * 1000), grant.owner, versions]
+    return json.dumps(held, separators=(",", ":"))
+
+
+def adopt(settings: Settings, text: str) -> Operation[Grant]:
+    """Return the grant that was exported, renewed.
+
+    Raises `LockLost` if it is held by another by now, was given back, or ran out before the answer
+    came; `InvalidValue` for a text that `export` did not make; `Throttled` or `ServiceUnavailable`
+    after a lease without an answer.
+    """
+    now = yield Monotonic()
+    grant = _imported(settings, text, now)
+    current = grant.version
+    while True:
+        yield from renew(settings, grant)
+        if grant.version != current and not grant.expired((yield Monotonic())):
+            return grant
+        if grant.problem is not None and not isinstance(
+            grant.problem, Throttled | ServiceUnavailable
+        ):
+            raise grant.problem
+        if grant.loss is not None:
+            raise grant.problem or grant.error()
+        yield from sleep(max(0.0, grant.due - (yield Monotonic())))
+
+
+def inspect(settings: Settings, name: str) -> Operation[LockRecord | None]:
+    """Return what the store holds of a lock, None if it was never taken (or long ago).
+
+    Raises `CorruptRecord`, and what else a read may raise.
+    """
+    deadline = (yield Monotonic()) + _INSPECTING
+    budget = settings.budget(deadline)
+    while True:
+        try:
+            reply = yield record.read_call(settings.table, name, deadline)
+            item = reply.get("Item")
+            if item is not None and not is_of(item, name):
+                raise NoReply("the answer is not about this lock")
+        except Fault as fault:
+            yield from budget.after(fault)
+        else:
+            if item is None:
+                return None
+            wall = yield from wall_clock()
+            return parse(settings.table, item).for_people(wall)
+
+
+def _sent(  # noqa: PLR0917 - each is read once
+    settings: Settings, grant: Grant, version: str, own: tuple[str, ...], wall: float, sent: float
+) -> Operation[None]:
+    """Send a heartbeat, and return if the reply shows that it was carried out."""
+    reply = yield record.renewal_call(
+        settings.table,
+        grant.name,
+        version=version,
+        lease=grant.lease,
+        wall=wall,
+        own=own,
+        deadline=min(sent + grant.lease * _PATIENCE, grant.until),
+    )
+    if not shows(reply.get("Attributes"), version):
+        raise NoReply("the answer does not show the heartbeat that was sent")
+
+
+def _judge(grant: Grant, refusal: Refused) -> None:
+    """Interpret a refused heartbeat."""
+    held = version_of(refusal.item)
+    for version, sent in grant.unconfirmed:
+        if version == held:
+            grant.renewed(version, sent)
+            return
+    if not grant.over:
+        grant.problem = None
+        grant.loss = loss_of(refusal.item, grant.fence)
+
+
+def _again(settings: Settings, grant: Grant, fault: Fault) -> Operation[None]:
+    """Plan the next heartbeat after one that failed: soon, and until the lease is over."""
+    grant.failures += 1
+    grant.problem = meaning(fault, settings.target, attempts=grant.failures)
+    grant.problem.__cause__ = fault
+    _log.warning(
+        "heartbeat %d of lock %r failed, which is tried again until its lease is over: %s",
+        grant.failures,
+        grant.name,
+        fault,
+    )
+    lease = grant.lease
+    pause = yield from jittered(grant.failures, lease * _FIRST_PAUSE, lease * _LONGEST_PAUSE)
+    now: float = yield Monotonic()
+    grant.due = min(now + pause, grant.until)
+    if grant.expired(now):
+        _explain(grant)
+
+
+def _explain(grant: Grant) -> None:
+    """Tell heartbeats that were refused from those that went unanswered."""
+    problem = grant.problem.__cause__ if grant.problem is not None else None
+    refused = isinstance(problem, Refused) and not may_pass(problem)
+    if grant.loss is LossReason.LEASE_RAN_OUT and refused:
+        grant.loss = LossReason.REFUSED
+
+
+def _is_released(item: Item | None, grant: Grant) -> bool:
+    """Return whether a reply shows this lock free under the fence of this grant."""
+    return (
+        item is not None
+        and is_of(item, grant.name)
+        and item.get("fence") == {"N": str(grant.fence)}
+        and "version" not in item
+    )
+
+
+def _settled(grant: Grant, refusal: Refused, *, in_doubt: bool) -> bool:
+    """Interpret a refused release; `in_doubt`: an earlier copy of it may be the cause.
+
+    Then the lock counts as given back, as long as its record is there: if it has another fence by
+    now, it cannot be known whether the successor came after the release or instead of it.
+    """
+    if in_doubt and refusal.item:
+        return True
+    grant.loss = loss_of(refusal.item, grant.fence)
+    return False
+
+
+def _imported(settings: Settings, text: str, now: float) -> Grant:
+    """Return the grant that a text describes; until the first answer, `until` only bounds it."""
+    try:
+        form, name, fence, lease_ms, owner, versions = json.loads(text)
+        current, *others = map(str, versions)
+        lease = int(lease_ms) / 1000
+        known = form == _FORM
+    except (TypeError, ValueError) as error:
+        raise InvalidValue("exported", "is not what Lock.export returned") from error
+    if not known:
+        raise InvalidValue("exported", f"has the form {form!r}, of another version of the library")
+    interval = settings.heartbeat_interval(lease)
+    unconfirmed = tuple((version, float("-inf")) for version in others)
+    return Grant(
+        checked_name(name),
+        int(fence),
+        current,
+        lease,
+        interval,
+        now + lease,
+        now,
+        str(owner),
+        unconfirmed=unconfirmed,
+    )

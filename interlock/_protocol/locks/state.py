@@ -1,0 +1,61 @@
+"""What can be said of a lock: its record, and why it was lost. Imports no other module of ours."""
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+
+class LossReason(enum.StrEnum):
+    """Why a lock is not, or not certainly, held any more. The value is a label; `text` is prose."""
+
+    TAKEN_OVER = "taken_over"
+    RELEASED = "released"
+    DELETED = "deleted"
+    LEASE_RAN_OUT = "lease_ran_out"
+    REFUSED = "refused"
+    FORKED = "forked"
+    ABANDONED = "abandoned"
+
+    @property
+    def text(self) -> str:
+        """The reason in words."""
+        return _TEXTS[self]
+
+
+_TEXTS = {
+    LossReason.TAKEN_OVER: "another holder has it",
+    LossReason.RELEASED: "it was released",
+    LossReason.DELETED: "its record was deleted",
+    LossReason.LEASE_RAN_OUT: "its lease ran out before a heartbeat was answered",
+    LossReason.REFUSED: "its heartbeats were refused until the lease ran out",
+    LossReason.FORKED: "this process is a copy of its holder",
+    LossReason.ABANDONED: "its handle was dropped without a release",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LockRecord:
+    """What the store holds of a lock. `held`: it was granted, and not given back since.
+
+    `fencing_token` is that of the last grant. For a lock that is free, all others are None: `owner`
+    and `data` as the holder gave them, `lease`, `version`; `since` and `until`, by the holder's
+    wall clock, are when it was granted and when its lease is over without another heartbeat.
+    `expired` says that `until` has passed by the reader's wall clock: the holder is gone, or the
+    two clocks differ; a waiter takes the lock over when it has watched it for a lease.
+    """
+
+    name: str
+    held: bool
+    fencing_token: int
+    owner: str | None = None
+    lease: timedelta | None = None
+    since: datetime | None = None
+    data: Any = None
+    version: str | None = None
+    until: datetime | None = None
+    expired: bool = False
+
+
+LossReason.__module__ = "interlock.errors"
+LockRecord.__module__ = "interlock.locks"

@@ -1,0 +1,26 @@
+"""Distributed locks on DynamoDB whose fence the store itself enforces.
+
+The protocol is described in docs/locks.md. `interlock.locks` and `interlock.aio.locks` are the
+blocking and the awaitable half of the same.
+"""
+
+from interlock._protocol.locks.state import LockRecord
+from interlock.aio.locks._client import LockClient
+from interlock.aio.locks._election import LeaderElection
+from interlock.aio.locks._lock import Lock, LockSet, Loss
+from interlock.aio.locks._semaphore import Semaphore
+from interlock.errors import LossReason
+
+__all__ = [
+    "LeaderElection",
+    "Lock",
+    "LockClient",
+    "LockRecord",
+    "LockSet",
+    "Loss",
+    "LossReason",
+    "Semaphore",
+]
+
+for _public in (LeaderElection, Lock, LockClient, LockSet, Loss, Semaphore):
+    _public.__module__ = __name__

@@ -1,0 +1,200 @@
+"""The client that acquires locks."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any, Self
+
+from interlock._drivers.awaitable.acquiring import Acquiring, acquiring
+from interlock._drivers.awaitable.background import current
+from interlock._drivers.awaitable.opening import open_driver
+from interlock._drivers.clocks import lease_clock
+from interlock._drivers.environment import Environment
+from interlock._drivers.owner import default_owner
+from interlock._protocol.locks.client import LockOperations
+from interlock._protocol.locks.settings import Invocation, Settings
+from interlock._protocol.locks.state import LockRecord
+from interlock._wire.limits import CALL_TIMEOUT
+from interlock.aio.locks._election import LeaderElection
+from interlock.aio.locks._held import HeldLocks
+from interlock.aio.locks._lock import Lock, LockSet, OnLost
+from interlock.aio.locks._semaphore import Semaphore
+from interlock.errors import LockTimeout
+from interlock.metrics import LockMetrics, Metrics
+
+
+class LockClient:
+    """Acquires locks in a coordination table and keeps them by heartbeats.
+
+    Safe to share, as far as `client` is; one a process is enough. Locks that are held when a
+    blocking client's process ends are given back. A forked child, or a restored snapshot, holds
+    nothing of what its original held.
+
+    `lease` (default 20 s; 0.1 s to 30 days, in whole milliseconds) is for how long a lock stays
+    held when its holder is gone; `heartbeat` (default a quarter of the lease) how often it is
+    renewed; `poll` (default 0.5 s, jittered) how often a waiter looks. `owner` is shown to people
+    (default host and process). `client` is any aiobotocore DynamoDB client; by default the library
+    makes one of its own, with time-outs of 1 and 2 s. `on_lost(lock, reason)` is called once for
+    each lock that is lost, at the end of its lease at the latest; it may block, and use this
+    client. `metrics` receives lock metrics (default: none are recorded).
+
+    A waiter takes over the lock of a dead holder after watching it for a lease. `max_clock_skew`
+    lets it do so as soon as the lease is over by the wall clocks of both, which then must never
+    differ by more than that: if they do, two may hold the lock, though never the same fence.
+
+    Raises `LeaseTooShort`, `InvalidValue`.
+    """
+
+    def __init__(
+        self,
+        table: str,
+        *,
+        lease: timedelta = timedelta(seconds=20),
+        heartbeat: timedelta | None = None,
+        poll: timedelta = timedelta(milliseconds=500),
+        owner: str | None = None,
+        client: Any = None,
+        max_clock_skew: timedelta | None = None,
+        on_lost: OnLost | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        settings = Settings.of(
+            table,
+            lease=lease,
+            heartbeat=heartbeat,
+            poll=poll,
+            max_clock_skew=max_clock_skew,
+            call_timeout=CALL_TIMEOUT if client is None else 0.0,
+        )
+        driver = open_driver(client, environment=Environment(monotonic=lease_clock()))
+        _warn_of_timeouts(client, settings.lease)
+        self._operations = LockOperations(
+            settings, default_owner if owner is None else lambda: owner
+        )
+        self._held = HeldLocks(self._operations, driver, on_lost, LockMetrics(table, metrics))
+
+    def acquire(
+        self,
+        name: str,
+        *,
+        timeout: timedelta | None = None,
+        lease: timedelta | None = None,
+        data: Any = None,
+        invocation: Invocation | None = None,
+        on_lost: OnLost | None = None,
+    ) -> Acquiring[Lock]:
+        """Acquire a lock, waiting for it up to `timeout` (default: for ever).
+
+        One round trip if it is free. `lease` replaces the client's for this lock; `data` (what
+        DynamoDB can hold, up to 64 KB) is shown to others by `inspect` and `LockTimeout`; `on_lost`
+        is called for this lock after the client's. An acquisition that is cancelled or interrupted
+        leaves the lock to others.
+
+        `invocation` is the `context` of a Lambda function, in which no thread runs between two
+        invocations: the wait and the lease are cut to the time that is left of it, and the owner
+        says its request id. A lease that was cut needs no heartbeat.
+
+        Raises `LockTimeout` with the holder; `LockAlreadyHeld` instead of letting a thread or task
+        wait for itself; `InvalidLockName`, `LeaseTooShort`, `InvalidValue`; `TableNotFound`,
+        `AccessDenied`, `RequestRefused`, `CorruptRecord`; `Throttled`, `TransactionConflict` or
+        `ServiceUnavailable` when the store has not answered for 15 s or the time is up;
+        `LockClientClosed`, `RenewalImpossible`.
+        """
+        return acquiring(lambda: self._acquire(name, timeout, lease, data, invocation, on_lost))
+
+    async def try_acquire(
+        self, name: str, *, lease: timedelta | None = None, data: Any = None
+    ) -> Lock | None:
+        """Acquire a lock if it is free, else return None; it never waits for a holder.
+
+        A dead holder's lock is taken over by a later call, once this client has known it unchanged
+        for a lease. Raises what `acquire` does, but `LockTimeout`.
+        """
+        try:
+            return await self.acquire(name, timeout=timedelta(), lease=lease, data=data)
+        except LockTimeout:
+            return None
+
+    async def acquire_all(
+        self,
+        names: Iterable[str],
+        *,
+        timeout: timedelta | None = None,  # noqa: ASYNC109 - judged within the operation
+        lease: timedelta | None = None,
+        data: Any = None,
+    ) -> LockSet:
+        """Acquire up to 100 locks by one transaction: all of them, or none while it waits.
+
+        Two round trips if they are free. Raises what `acquire` does, and `InvalidValue` for names
+        that are not different, none, or too many.
+        """
+        acquisition = self._operations.acquire_all(
+            names, timeout=timeout, lease=lease, data=data, taker=current()
+        )
+        return LockSet(await self._held.take(acquisition, data))
+
+    async def adopt(self, exported: str) -> Lock:
+        """Go on holding a lock that another process has let go of by `Lock.export`.
+
+        Its fencing token stays; `data` is not handed over. Only the first to adopt it holds it.
+        Raises `LockLost` if its lease ran out and another took it, or it was adopted before;
+        `InvalidValue`, `AccessDenied`, `TableNotFound`, `Throttled`, `ServiceUnavailable`.
+        """
+        return await self._held.adopt(exported)
+
+    async def inspect(self, name: str) -> LockRecord | None:
+        """Return who holds a lock, None if it was never taken; a strongly consistent read.
+
+        Raises `InvalidLockName`, `CorruptRecord`, `TableNotFound`, `AccessDenied`, `Throttled`,
+        `ServiceUnavailable`.
+        """
+        record: LockRecord | None = await self._held.run(self._operations.inspect(name))
+        return record
+
+    def semaphore(self, name: str, *, permits: int) -> Semaphore:
+        """Return the semaphore of a name; as `Semaphore(locks, name, permits=permits)`."""
+        return Semaphore(self, name, permits=permits)
+
+    def election(self, name: str, **options: Any) -> LeaderElection:
+        """Return the election of a name; as `LeaderElection(locks, name, ...)`."""
+        return LeaderElection(self, name, **options)
+
+    async def close(self) -> None:
+        """Give back all locks, whatever becomes of each; end what waits for one.
+
+        Takes 10 s at most; what could not be given back is logged and ends with its lease. Waits
+        for acquisitions that are under way, which are given back, too. A second call does nothing.
+        """
+        await self._held.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _acquire(  # noqa: PLR0917 - those of `acquire`
+        self,
+        name: str,
+        timeout: timedelta | None,  # noqa: ASYNC109 - judged within the operation
+        lease: timedelta | None,
+        data: Any,
+        invocation: Invocation | None,
+        on_lost: OnLost | None,
+    ) -> Lock:
+        acquisition = self._operations.acquire(
+            name,
+            timeout=timeout,
+            lease=lease,
+            data=data,
+            invocation=invocation,
+            taker=current(),
+        )
+        (lock,) = await self._held.take(acquisition, data, on_lost)
+        return lock
+
+
+def _warn_of_timeouts(client: Any, lease: float) -> None:
+    if client is not None:
+        from interlock._drivers.clients import warn_of_timeouts  # noqa: PLC0415 - imports botocore
+
+        warn_of_timeouts(client, lease)

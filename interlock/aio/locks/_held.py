@@ -1,0 +1,235 @@
+"""The locks that a client holds: acquired, renewed, given back, and their losses reported."""
+
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from interlock._drivers.awaitable.background import Background, call_back, current, watch_exit
+from interlock._drivers.awaitable.changes import Changes
+from interlock._drivers.awaitable.driver import Driver
+from interlock._drivers.awaitable.heartbeat import Heartbeat
+from interlock._drivers.lifecycle import watch_forks
+from interlock._protocol.locks.acquire import Acquiring
+from interlock._protocol.locks.client import LockOperations
+from interlock._protocol.locks.grant import Grant
+from interlock._protocol.locks.lease import RELEASING
+from interlock._protocol.locks.settings import seconds
+from interlock.aio.locks._lock import Lock, OnLost
+from interlock.errors import LockClientClosed, RenewalImpossible
+from interlock.metrics import LockMetrics
+
+_log = logging.getLogger("interlock")
+_CLOSING = 10.0  # seconds that closing takes at most
+
+
+class HeldLocks:
+    """The locks of one client, kept by one heartbeat engine."""
+
+    def __init__(
+        self,
+        operations: LockOperations,
+        driver: Driver,
+        on_lost: OnLost | None,
+        metrics: LockMetrics,
+    ) -> None:
+        self.operations = operations
+        self.table = operations.settings.table
+        self.clock = driver.monotonic
+        self.wall_clock = driver.environment.wall_clock
+        self.closed = False
+        self._driver = driver
+        # Waiting between two looks ends when the client is closed.
+        self._waiting = driver.pausing(self._pause)
+        self._on_lost = on_lost
+        self._metrics = metrics
+        self._heartbeat = Heartbeat(self._renew, self._lapse, self._ended, self.clock)
+        self._make_process()
+        watch_forks(self)
+
+    def _make_process(self) -> None:
+        """Make what belongs to one process."""
+        self._changes = Changes()
+        self._background = Background()
+        self._acquiring: set[Acquiring[Any]] = set()
+        self._watched = False
+
+    def forked(self) -> None:
+        """Hold nothing: this process is a copy of the holder, without its threads."""
+        self.operations.forked()
+        self._heartbeat.forked()
+        self._make_process()
+
+    async def take(
+        self, acquisition: Acquiring[Any], data: Any = None, on_lost: OnLost | None = None
+    ) -> list[Lock]:
+        """Run an acquisition and hold what it is granted.
+
+        Whatever goes wrong, and if the caller is cancelled or interrupted: what was granted, or
+        may have been, is given back in the background.
+        """
+        if self.closed:
+            raise LockClientClosed
+        self._acquiring.add(acquisition)
+        try:
+            await self._waiting.run(acquisition.run())
+            locks = [self.hold(grant, data, on_lost) for grant in acquisition.granted]
+        except BaseException:
+            for grant in acquisition.granted:
+                grant.close()
+            if acquisition.granted or acquisition.leftovers:
+                self._background.start(partial(self._undo, acquisition))
+            self._metrics.not_acquired(acquisition)
+            raise
+        finally:
+            self._acquiring.discard(acquisition)
+            if self.closed:
+                self._changes.notify()
+        self._metrics.acquired(acquisition, len(locks))
+        return locks
+
+    async def adopt(self, exported: str) -> Lock:
+        """Hold a lock that another client has let go of."""
+        if self.closed:
+            raise LockClientClosed
+        grant = await self._driver.run(self.operations.adopt(exported))
+        try:
+            return self.hold(grant, None)
+        except BaseException:
+            grant.close()
+            self._background.start(partial(self._give_back, grant, RELEASING))
+            raise
+
+    def hold(self, grant: Grant, data: Any, on_lost: OnLost | None = None) -> Lock:
+        """Keep a lock that was granted. Raises `LockClientClosed` and `RenewalImpossible`."""
+        if self.closed:
+            raise LockClientClosed
+        if not self._watched:
+            watch_exit(self)
+            self._watched = True
+        lock = Lock(self, grant, data, on_lost)
+        self.operations.hold(grant, lock, current())
+        try:
+            self._heartbeat.add(grant)
+        except RuntimeError as error:
+            self.operations.let_go(grant)
+            raise RenewalImpossible(grant.name) from error
+        return lock
+
+    async def release(self, grant: Grant) -> bool:
+        """Give a lock back; return whether it was still held, as far as can be known."""
+        if grant.closed:
+            return False
+        grant.close()  # before all else: whatever follows, it is never renewed again
+        return await self._background.finish(partial(self._release, grant, RELEASING))
+
+    async def release_all(self, grants: Sequence[Grant]) -> list[Any]:
+        """Give several locks back; return what `release` returns or raises for each."""
+        own = [grant for grant in grants if not grant.closed]
+        for grant in own:
+            grant.close()
+        return await self._background.finish_all(
+            [partial(self._release, grant, RELEASING) for grant in own]
+        )
+
+    def released(self, grant: Grant) -> None:
+        """Note that a lock was given back by a transaction."""
+        grant.close()
+        self._let_go(grant)
+
+    def export(self, grant: Grant) -> str:
+        """End a grant here, and return what another client adopts."""
+        text = self.operations.export(grant)
+        self._let_go(grant)
+        return text
+
+    async def run(self, operation: Any) -> Any:
+        """Run an operation that takes nothing."""
+        return await self._driver.run(operation)
+
+    async def close(self) -> None:
+        """Give back all locks, whatever becomes of each, and end what waits for one."""
+        end = self.clock() + _CLOSING
+        self.closed = True
+        self._changes.notify()
+        grants = self.operations.held
+        for grant in grants:
+            grant.close()
+        await self._background.finish_all(
+            [partial(self._give_back_until, grant, end) for grant in grants]
+        )
+        # What is on the wire is given back when it comes.
+        await self._changes.wait(lambda: not self._acquiring, end - self.clock())
+        await self._background.settle(end - self.clock())
+        self._heartbeat.close()
+
+    async def wait_for_loss(self, grant: Grant, timeout: timedelta | None) -> bool:  # noqa: ASYNC109
+        """Wait until a lock is over, or the time is up; return whether it is lost."""
+        end = float("inf") if timeout is None else self.clock() + seconds("timeout", timeout)
+
+        def over() -> bool:
+            return grant.closed or grant.expired(self.clock())
+
+        while not over():
+            now = self.clock()
+            if now >= end:
+                return False
+            await self._changes.wait(over, min(grant.until, end) - now)
+        return grant.loss is not None
+
+    async def _pause(self, pause: float) -> None:
+        """Wait between looks at a lock that others hold."""
+        if await self._changes.wait(lambda: self.closed, pause):
+            raise LockClientClosed
+
+    async def _renew(self, grant: Grant) -> None:
+        await self._driver.run(self.operations.renew(grant))
+
+    def _lapse(self, grant: Grant) -> bool:
+        """Return whether a lock is over, at the end of its lease by this client's clock."""
+        return grant.expired(self.clock()) or grant.closed
+
+    def _ended(self, grant: Grant) -> None:
+        self._let_go(grant)
+
+    async def _release(self, grant: Grant, patience: float) -> bool:
+        try:
+            return await self._driver.run(self.operations.release(grant, patience))
+        finally:
+            self._let_go(grant)
+
+    async def _give_back_until(self, grant: Grant, end: float) -> None:
+        left = end - self.clock()
+        if left > 0:
+            await self._give_back(grant, min(RELEASING, left))
+        else:
+            _log.warning("lock %r is left to end with its lease", grant.name)
+            self._let_go(grant)
+
+    async def _give_back(self, grant: Grant, patience: float) -> None:
+        try:
+            await self._release(grant, patience)
+        except Exception as problem:  # noqa: BLE001 - one failure is not to keep the others held
+            _log.warning("lock %r could not be given back: %s", grant.name, problem)
+
+    async def _undo(self, acquisition: Acquiring[Any]) -> None:
+        """Give back what an acquisition was granted, or may have been."""
+        for grant in acquisition.granted:
+            await self._give_back(grant, RELEASING)
+        if acquisition.leftovers and not await self._driver.run(acquisition.abandon()):
+            _log.warning("what an acquisition may have got ends with its lease")
+
+    def _let_go(self, grant: Grant) -> None:
+        """Renew a lock no more; if it is lost, report so, once."""
+        self._heartbeat.remove(grant)
+        lock = self.operations.let_go(grant)
+        self._changes.notify()
+        if not grant.report_loss():
+            return
+        error = grant.error()
+        _log.warning("%s", error)
+        self._metrics.lost()
+        if lock is not None:
+            callbacks = [self._on_lost, lock._on_lost]  # noqa: SLF001 - of the same package
+            call_back([one for one in callbacks if one is not None], lock, error.reason)

@@ -1,0 +1,227 @@
+"""A lock that is held, as the application has it."""
+
+import logging
+import warnings
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+from interlock._protocol.locks import record
+from interlock._protocol.locks.grant import Grant
+from interlock._protocol.locks.state import LossReason
+from interlock.errors import InterlockError
+
+if TYPE_CHECKING:
+    from interlock.aio.locks._held import HeldLocks
+
+_log = logging.getLogger("interlock")
+
+
+class Lock:
+    """A lock that is held; made by `LockClient.acquire`. To be shared as its client is.
+
+    As a context manager it gives the lock back at the end. If the body ended well although the
+    lock had been lost before its end, `LockLost` is raised: what the body did may have happened
+    under another holder too. The body's own exception is never replaced.
+
+    Keep it: a lock whose `Lock` has been dropped is not renewed any more, which a
+    `ResourceWarning` reports, and ends with its lease.
+    """
+
+    __slots__ = ("__weakref__", "_data", "_grant", "_held", "_on_lost")
+
+    def __init__(
+        self, held: "HeldLocks", grant: Grant, data: Any, on_lost: "OnLost | None"
+    ) -> None:
+        self._held = held
+        self._grant = grant
+        self._data = data
+        self._on_lost = on_lost
+
+    @property
+    def name(self) -> str:
+        """The lock's name."""
+        return self._grant.name
+
+    @property
+    def fencing_token(self) -> int:
+        """A number greater than that of every grant of this lock before it.
+
+        Send it with each write to a store that is not DynamoDB, and let that store refuse a lower
+        one than it has seen: https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html
+        """
+        return self._grant.fence
+
+    @property
+    def owner(self) -> str:
+        """The holder, as the record shows it to people."""
+        return self._grant.owner
+
+    @property
+    def data(self) -> Any:
+        """The payload that was stored with the lock."""
+        return self._data
+
+    @property
+    def lease(self) -> timedelta:
+        """How long the lock stays held without a heartbeat."""
+        return timedelta(seconds=self._grant.lease)
+
+    @property
+    def remaining(self) -> timedelta:
+        """How long the lock is certainly held if no heartbeat succeeds from now on.
+
+        Zero if it is not. Counted on this process's monotonic clock from before the last successful
+        heartbeat.
+        """
+        self._grant.expired(now := self._held.clock())
+        return self._grant.remaining(now)
+
+    @property
+    def lost(self) -> "Loss":
+        """An event that is set when the lock is lost: `is_set()`, `wait(timeout)`."""
+        return Loss(self._held, self._grant)
+
+    def ensure(self) -> None:
+        """Return if the lock is held at this moment, else raise `LockLost` with the reason.
+
+        It may be lost a moment later: what must not happen without the lock goes into a
+        transaction with its `guard()`, or carries its `fencing_token`.
+        """
+        if self._grant.expired(self._held.clock()) or self._grant.closed:
+            raise self._grant.error()
+
+    def guard(self) -> Mapping[str, Any]:
+        """Return the ConditionCheck by which a transaction commits only while the lock is held.
+
+        `{"ConditionCheck": {...}}` in low-level form, as TransactWriteItems takes it;
+        `Transaction.guard(lock)` adds it to a transaction of this library. The store decides, so
+        it holds even if this process is paused or wrong about its lease.
+        """
+        return record.guard(self._held.table, self._grant.name, self._grant.fence)
+
+    def release_action(self) -> Mapping[str, Any]:
+        """Return the Update by which a transaction gives the lock back when it commits.
+
+        `{"Update": {...}}` in low-level form, refused unless the lock is still held, as `guard()`
+        is, which it replaces. When the transaction has committed, call `released()`.
+        """
+        wall = self._held.wall_clock()
+        return record.release_action(
+            self._held.table, self._grant.name, self._grant.fence, wall=wall
+        )
+
+    def released(self) -> None:
+        """Note that a transaction with `release_action()` has committed; no heartbeat follows."""
+        self._held.released(self._grant)
+
+    async def release(self) -> bool:
+        """Give the lock back; return False if it is certain that it had been lost before.
+
+        One round trip. It never touches the lock of a successor. A second call does nothing. Raises
+        `Throttled`, `ServiceUnavailable` (after 5 s), `AccessDenied`, `RequestRefused`; then no
+        heartbeat follows either, and the lock ends with its lease. A caller that is cancelled or
+        interrupted leaves the release to the background.
+        """
+        return await self._held.release(self._grant)
+
+    def export(self) -> str:
+        """Let go of the lock without giving it back, and return what another process adopts.
+
+        No heartbeat follows: the receiver of the text has the rest of the lease for
+        `LockClient.adopt`. The fence goes with the lock, so `guard` cannot distinguish the
+        receiver's writes from this process's: after an export, write nothing under the lock.
+        Raises `LockLost` if it is not held any more.
+        """
+        self.ensure()
+        return self._held.export(self._grant)
+
+    async def __aenter__(self) -> Self:
+        self.ensure()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._grant.closed:
+            return
+        try:
+            held = await self.release()
+        except InterlockError as problem:
+            # What the body did was done under the lock, which now ends with its lease.
+            _log.warning("lock %r could not be given back: %s", self.name, problem)
+            return
+        if not held and kind is None:
+            raise self._grant.error()
+
+    def __repr__(self) -> str:
+        state = "held" if not self._grant.over else (self._grant.loss or LossReason.RELEASED).value
+        return f"<Lock {self.name!r}, fencing token {self.fencing_token}, {state}>"
+
+    def __del__(self) -> None:
+        # Nothing here may wait for a mutex: this runs wherever the garbage collector does.
+        grant = getattr(self, "_grant", None)
+        if grant is None or grant.over:
+            return
+        grant.loss, grant.loss_reported = LossReason.ABANDONED, True
+        message = f"{self!r} was dropped without a release: it is not renewed any more"
+        warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
+
+
+OnLost: TypeAlias = Callable[[Lock, LossReason], Awaitable[None] | None]
+
+
+class LockSet(tuple[Lock, ...]):
+    """Locks that were taken together, in the order of their names; gives all back at its end."""
+
+    __slots__ = ()
+
+    async def release(self) -> bool:
+        """Give all back; return False if it is certain of one that it had been lost before.
+
+        Tries each, whatever becomes of the others, and then raises the first error.
+        """
+        held, errors = await self._release()
+        if errors:
+            raise errors[0]
+        return held
+
+    def ensure(self) -> None:
+        """Return if all are held at this moment, else raise `LockLost`."""
+        for lock in self:
+            lock.ensure()
+
+    async def __aenter__(self) -> Self:
+        self.ensure()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        held, errors = await self._release()
+        for problem in errors:
+            _log.warning("a lock of several could not be given back: %s", problem)
+        if not held and kind is None:
+            raise next(lock._grant.error() for lock in self if lock._grant.loss is not None)  # noqa: SLF001 - its own
+
+    async def _release(self) -> tuple[bool, list[Exception]]:
+        if not self:
+            return True, []
+        results = await self[0]._held.release_all([lock._grant for lock in self])  # noqa: SLF001 - its own
+        errors = [result for result in results if isinstance(result, Exception)]
+        lost = any(result is False for result in results)
+        return not lost, errors
+
+
+class Loss:
+    """Whether a lock is lost, as an event that can be waited for."""
+
+    __slots__ = ("_grant", "_held")
+
+    def __init__(self, held: "HeldLocks", grant: Grant) -> None:
+        self._held = held
+        self._grant = grant
+
+    def is_set(self) -> bool:
+        """Return whether the lock is lost; true too if its lease ran out only now."""
+        return self._grant.expired(self._held.clock())
+
+    async def wait(self, timeout: timedelta | None = None) -> bool:  # noqa: ASYNC109 - as blocking
+        """Wait until the lock is lost; return False if it was given back, or the time is up."""
+        return await self._held.wait_for_loss(self._grant, timeout)

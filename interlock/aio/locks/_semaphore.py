@@ -1,0 +1,70 @@
+"""Limit how many hold something at a time."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from interlock._drivers.awaitable.acquiring import Acquiring, acquiring
+from interlock._protocol.locks.multi import checked_permits
+from interlock._protocol.locks.settings import checked_name
+from interlock.aio.locks._lock import Lock
+from interlock.errors import LockTimeout
+
+if TYPE_CHECKING:
+    from interlock.aio.locks._client import LockClient
+
+
+class Semaphore:
+    """At most `permits` (1 to 100) holders at a time, across all processes.
+
+    A permit is a `Lock`: with a lease, heartbeats, a fencing token of its own, and `guard()`. Every
+    client must pass the same number of permits; if they differ, the largest applies. Raises
+    `InvalidLockName` and `InvalidValue`.
+    """
+
+    def __init__(self, locks: "LockClient", name: str, *, permits: int) -> None:
+        self._held = locks._held  # noqa: SLF001 - of the same package
+        self._name = checked_name(name)
+        self._permits = checked_permits(permits)
+
+    @property
+    def name(self) -> str:
+        """The semaphore's name."""
+        return self._name
+
+    @property
+    def permits(self) -> int:
+        """How many may hold it at a time."""
+        return self._permits
+
+    def acquire(
+        self,
+        *,
+        timeout: timedelta | None = None,
+        lease: timedelta | None = None,
+        data: Any = None,
+    ) -> Acquiring[Lock]:
+        """Acquire a permit, waiting for one up to `timeout` (default: for ever).
+
+        One round trip while most are free. A permit whose record is corrupt is left alone. Raises
+        what `LockClient.acquire` does; the holder that `LockTimeout` names is one of them.
+        """
+        return acquiring(lambda: self._acquire(timeout, lease, data))
+
+    async def try_acquire(self, *, lease: timedelta | None = None, data: Any = None) -> Lock | None:
+        """Acquire a permit if one is free, else return None; it never waits for a holder."""
+        try:
+            return await self.acquire(timeout=timedelta(), lease=lease, data=data)
+        except LockTimeout:
+            return None
+
+    async def _acquire(
+        self,
+        timeout: timedelta | None,  # noqa: ASYNC109 - judged within the operation
+        lease: timedelta | None,
+        data: Any,
+    ) -> Lock:
+        acquisition = self._held.operations.permit(
+            self._name, self._permits, timeout=timeout, lease=lease, data=data
+        )
+        (lock,) = await self._held.take(acquisition, data)
+        return lock

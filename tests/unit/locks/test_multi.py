@@ -1,0 +1,113 @@
+"""Several locks at once: all of them or none, however the transaction fares."""
+
+from datetime import timedelta
+
+import pytest
+
+from interlock._protocol.faults import CancellationReason, Refused
+from interlock.errors import InvalidValue, LockTimeout, ServiceUnavailable, Throttled
+from tests.unit.locks.scripted import lose_reply, lose_request, unreachable
+
+LEASE = 20.0
+
+
+def joint(process, names, timeout=None):
+    wait = None if timeout is None else timedelta(seconds=timeout)
+    return process.locks.acquire_all(list(names), timeout=wait)
+
+
+def acquire_all(process, names, timeout=None):
+    return process.driver.run(joint(process, names, timeout).run())
+
+
+def held(process, name):
+    return "version" in (process.driver.row(name) or {})
+
+
+def send_twice(driver, operation, params):
+    """botocore's retry after a lost reply, at a store that has forgotten the token."""
+    driver.store.perform(operation, params)
+    forgotten = {key: value for key, value in params.items() if key != "ClientRequestToken"}
+    try:
+        return driver.store.perform(operation, forgotten)
+    except Refused as refusal:
+        refusal.resent = True
+        raise
+
+
+def throttle(_driver, _operation, _params):
+    reasons = (CancellationReason("ThrottlingError"), CancellationReason("None"))
+    raise Refused("TransactionCanceledException", "why", reasons=reasons)
+
+
+def test_free_locks_take_one_transaction_and_one_read(process):
+    sent = process.driver.now
+    grants = acquire_all(process, "ab")
+    assert process.driver.operations() == ["TransactWriteItems", "TransactGetItems"]
+    assert [grant.name for grant in grants] == ["a", "b"]
+    for grant in grants:
+        row = process.driver.row(grant.name)
+        assert (row["version"]["S"], int(row["fence"]["N"])) == (grant.version, grant.fence)
+        assert sent < grant.until <= sent + LEASE
+
+
+def test_one_that_is_held_keeps_all_from_being_taken(process, other):
+    process.acquire("b")
+    with pytest.raises(LockTimeout) as caught:
+        acquire_all(other, "abc", timeout=3.0)
+    assert caught.value.name == "b"
+    assert [held(process, name) for name in "abc"] == [False, True, False]
+
+
+def test_it_goes_on_when_the_last_one_is_released(process, other):
+    grant = process.acquire("b")
+    other.driver.during_sleep = [
+        lambda: None,
+        lambda: process.release(grant),
+    ]
+    began = other.driver.now
+    assert len(acquire_all(other, "abc")) == 3
+    assert other.driver.now - began < LEASE / 2
+
+
+def test_dead_holders_are_taken_over_after_their_leases(process, other):
+    dead = [process.acquire(name) for name in "ab"]
+    began = other.driver.now
+    grants = acquire_all(other, "abc")
+    assert LEASE <= other.driver.now - began < LEASE + 3
+    assert [grant.fence for grant in grants[:2]] == [grant.fence + 1 for grant in dead]
+
+
+@pytest.mark.parametrize("loss", [lose_reply, lose_request, send_twice, throttle, unreachable])
+def test_a_reply_that_was_lost_is_not_waited_out(process, loss):
+    process.driver.script = [loss]
+    began = process.driver.now
+    grants = acquire_all(process, "ab")
+    assert process.driver.now - began < LEASE / 2
+    assert [process.driver.row(g.name)["version"]["S"] for g in grants] == [
+        g.version for g in grants
+    ]
+
+
+def test_what_failed_is_given_back(process):
+    acquisition = joint(process, "ab")
+    process.driver.script = [lose_reply, *[unreachable] * 1000]
+    with pytest.raises((ServiceUnavailable, Throttled)):
+        process.driver.run(acquisition.run())
+    process.driver.script = []
+    process.driver.run(acquisition.abandon())
+    assert not held(process, "a")
+    assert not held(process, "b")
+
+
+@pytest.mark.parametrize("names", [[], ["a", "a"], [str(i) for i in range(101)]])
+def test_names_are_different_and_at_most_a_hundred(process, names):
+    with pytest.raises(InvalidValue):
+        joint(process, names)
+    assert len(acquire_all(process, [f"n{i}" for i in range(100)])) == 100
+
+
+def test_two_who_want_the_same_in_other_orders_do_not_lock_each_other_out(process, other):
+    first = acquire_all(process, "ab")
+    other.driver.during_sleep = [lambda: [process.release(grant) for grant in first]]
+    assert len(acquire_all(other, "ba")) == 2
