@@ -2,11 +2,14 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from interlock._protocol.faults import Refused
 from interlock._wire.endpoints import proxied, resolve
 from interlock._wire.settings import Settings
+
+T = TypeVar("T")
 
 _TRACED = ("botocore", "aiobotocore", "boto3")
 
@@ -23,7 +26,36 @@ def reason_for_sdk(service: str, environ: Mapping[str, str] | None = None) -> st
     models = sys.modules.get("moto.core.models")
     if getattr(getattr(models, "botocore_stubber", None), "enabled", False):
         return "moto stands in for AWS"
-    patcher = sys.modules.get("aws_xray_sdk.core.patcher")
-    if not frozenset(_TRACED).isdisjoint(getattr(patcher, "_PATCHED_MODULES", ())):
+    if _traces():
         return "X-Ray's SDK records the calls"
     return None
+
+
+def in_trace(function: Callable[[], T]) -> Callable[[], T]:
+    """Return a function for another thread, of which X-Ray records the calls as of this one's.
+
+    X-Ray's SDK keeps the open segment by thread:
+    https://docs.aws.amazon.com/xray/latest/devguide/xray-sdk-python-concurrency.html
+    """
+    if not _traces():
+        return function
+    from aws_xray_sdk.core import xray_recorder  # noqa: PLC0415 - it is imported already
+
+    segment = xray_recorder.get_trace_entity()
+    if segment is None:
+        return function
+
+    def traced() -> T:
+        xray_recorder.get_trace_entity()  # in Lambda this thread has to have begun a trace first
+        xray_recorder.set_trace_entity(segment)
+        try:
+            return function()
+        finally:
+            xray_recorder.clear_trace_entities()
+
+    return traced
+
+
+def _traces() -> bool:
+    patcher = sys.modules.get("aws_xray_sdk.core.patcher")
+    return not frozenset(_TRACED).isdisjoint(getattr(patcher, "_PATCHED_MODULES", ()))

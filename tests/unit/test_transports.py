@@ -219,3 +219,14 @@ def test_the_longest_call_of_a_client_is_computed_from_all_its_settings():
     client = boto3.client("dynamodb", region_name="us-east-1", config=config)
     with pytest.warns(RuntimeWarning, match="may take 9 s .* 3 attempts"):
         warn_of_timeouts(client, lease=5)
+
+
+def test_xray_records_a_call_on_another_thread_under_the_callers_segment(monkeypatch):
+    core = pytest.importorskip("aws_xray_sdk.core", reason="X-Ray's SDK is an application's choice")
+    monkeypatch.setattr("aws_xray_sdk.core.patcher._PATCHED_MODULES", {"botocore"})
+    recorder = core.xray_recorder
+    with recorder.in_segment("caller") as segment:
+        seen = Workers().run(recorder.current_segment, 5.0)
+        recorder.clear_trace_entities()
+        recorder.set_trace_entity(segment)
+    assert seen is segment

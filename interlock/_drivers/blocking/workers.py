@@ -6,6 +6,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
+from interlock._drivers.sdk import in_trace
 from interlock._protocol.faults import NoReply, NotSent
 
 T = TypeVar("T")
@@ -20,7 +21,7 @@ class _Job:
     __slots__ = ("abandoned", "context", "done", "error", "function", "result")
 
     def __init__(self, function: Callable[[], Any]) -> None:
-        self.function = function
+        self.function = in_trace(function)
         self.context = contextvars.copy_context()
         self.done = threading.Event()
         self.abandoned = False
