@@ -39,19 +39,18 @@ def in_trace(function: Callable[[], T]) -> Callable[[], T]:
     """
     if not _traces():
         return function
-    from aws_xray_sdk.core import xray_recorder  # noqa: PLC0415 - it is imported already
-
-    segment = xray_recorder.get_trace_entity()
+    recorder = sys.modules["aws_xray_sdk.core"].xray_recorder
+    segment = recorder.get_trace_entity()
     if segment is None:
         return function
 
     def traced() -> T:
-        xray_recorder.get_trace_entity()  # in Lambda this thread has to have begun a trace first
-        xray_recorder.set_trace_entity(segment)
+        recorder.get_trace_entity()  # in Lambda this thread has to have begun a trace first
+        recorder.set_trace_entity(segment)
         try:
             return function()
         finally:
-            xray_recorder.clear_trace_entities()
+            recorder.clear_trace_entities()
 
     return traced
 
