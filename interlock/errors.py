@@ -166,10 +166,16 @@ class TransactionClosed(InterlockError):
 
 
 class IdempotencyMismatch(InterlockError):
-    """The idempotency key has been used with another payload; nothing was written."""
+    """The idempotency key has been used with another payload; nothing was written.
+
+    Or by another lambda, which has no name to keep their keys apart: pass `operation=`.
+    """
 
     def __init__(self, key: str) -> None:
-        super().__init__(f"idempotency key {key!r} was used before with another payload")
+        super().__init__(
+            f"idempotency key {key!r} was used before with another payload, or by another lambda "
+            "(pass operation= to keep their keys apart)"
+        )
         self.key = key
 
 

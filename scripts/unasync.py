@@ -21,6 +21,7 @@ SOURCES = [  # modules, and folders of modules
     "interlock/aio/locks",
     "interlock/aio/receipts.py",
     "interlock/aio/signing",
+    "interlock/aio/transactions.py",
     "interlock/aio/tables.py",
 ]
 FOLDERS = {

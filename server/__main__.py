@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 
 from server import logs
 from server.application import create_application
+from server.asking import asked
 from server.claims import Claims
 from server.group import Group
 from server.history import History
@@ -68,7 +69,7 @@ def build(settings: Settings) -> Starlette:
 def main() -> int:
     """Run; return the exit status."""
     try:
-        settings = Settings.from_environment(os.environ)
+        settings = Settings.from_environment(asked(os.environ))
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2

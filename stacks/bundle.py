@@ -1,5 +1,6 @@
 """The service as one archive: its code, the library, and wheels for the instances' processor."""
 
+import shutil
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,7 +10,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
-from stacks.archive import ROOT, write_archive
+from stacks.archive import DOCKERFILE, ROOT, write_archive, write_image_context
 from stacks.config import Environment
 
 _PLATFORMS = {  # it has glibc 2.34
@@ -34,6 +35,24 @@ class ServiceBundle(assets.Asset):
                 local=cast("cdk.ILocalBundling", _ServiceBundling(platform)),
             ),
         )
+
+
+def image_context(scope: Construct, environment: Environment) -> Path:
+    """Write what the service's image is built from, and return its folder below `cdk.out`.
+
+    Where nothing is bundled (`cdk ls`, tests of templates) it holds the Dockerfile alone.
+    """
+    stage, stack = cdk.Stage.of(scope), cdk.Stack.of(scope)
+    if stage is None:
+        raise ValueError(f"{scope.node.path} is in no stage")
+    folder = Path(stage.outdir) / "image-context"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    if stack.bundling_required:
+        write_image_context(folder, _PLATFORMS[environment.architecture])
+    else:
+        shutil.copy(DOCKERFILE, folder)
+    return folder
 
 
 @jsii.implements(cdk.ILocalBundling)

@@ -34,6 +34,7 @@ RETENTION = {  # days, in the steps of CloudWatch Logs
     3653: logs.RetentionDays.TEN_YEARS,
 }
 _REQUIRED_WHERE_REAL = ("alarm_email", "monthly_budget", "reserved_concurrency")
+COMPUTES = ("instances", "containers")
 _LEAST_ZONES = 2  # an Application Load Balancer wants subnets in two zones
 
 
@@ -53,9 +54,11 @@ class IncompleteEnvironment(EnvironmentRefused):
 class Environment:
     """One environment of the application.
 
-    `capacity` is the group's least and greatest size, `throttle` the API's burst and its requests
-    a second, `monthly_budget` in US dollars. `stateful` environments keep their data: it is
-    retained, and protected against deletion. `emulated` ones run on one machine. `code_signing`
+    `compute` is what the service runs on: "instances" of EC2, or "containers" of Fargate, for the
+    processor of `instance_type` in both cases. `capacity` is the group's least and greatest size,
+    `throttle` the API's burst and its requests a second, `monthly_budget` in US dollars. `stateful`
+    environments keep their data: it is retained, and protected against deletion. `emulated` ones
+    run on one machine. `code_signing`
     has Lambda "warn" of code that the environment's profile did not sign, or "enforce" that it did
     (docs/signing.md says how a pipeline signs); None is off. `identity` is how people sign in;
     without it all who reach the load balancer may do everything, and an environment that keeps
@@ -70,6 +73,7 @@ class Environment:
     nat_gateways: int
     instance_type: str
     image_id: str | None = None
+    compute: str = "instances"
     capacity: tuple[int, int]
     throttle: tuple[int, int]
     log_retention_days: int
@@ -116,6 +120,8 @@ def environment_of(node: Node) -> Environment:
         said = "no environment is chosen" if name is None else f"there is no environment {name!r}"
         raise UnknownEnvironment(f"{said}; use -c env={'|'.join(known)} (cdk.json, environments)")
     values = known[name]
+    if (compute := node.try_get_context("compute")) is not None:
+        values = {**values, "compute": compute}
     given = node.try_get_context("identity")
     if given is not None and values.get("emulated") is True:
         # On one machine the provider's address is known when it runs (local/identity.py).
@@ -195,6 +201,7 @@ _WANTED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "nat_gateways": (_whole(0), "a whole number"),
     "instance_type": (_text(r"[a-z][a-z0-9-]*\.[a-z0-9-]+"), "a type such as t4g.small"),
     "image_id": (_text(r"ami-[0-9a-f]{8,17}"), "the id of an image, ami-..."),
+    "compute": (COMPUTES.__contains__, " or ".join(COMPUTES)),
     "capacity": (_pair, "[least, greatest], both at least 1"),
     "throttle": (_pair, "[burst, requests a second], both at least 1"),
     "log_retention_days": (_retention, f"one of {', '.join(map(str, RETENTION))}"),

@@ -38,6 +38,21 @@ class CountersApi(Construct):
         self.service_key = self._add_usage_plan(environment)
         self.invoke_policy = self._add_invoke_policy()
 
+    def grant_read_service_key(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a role read the value of the service's key, and of no other."""
+        return iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["apigateway:GET"],
+            resource_arns=[
+                cdk.Stack.of(self).format_arn(
+                    service="apigateway",
+                    account="",
+                    resource="/apikeys",
+                    resource_name=self.service_key.key_id,
+                )
+            ],
+        )
+
     @property
     def stage(self) -> apigateway.Stage:
         """The one stage of the API."""

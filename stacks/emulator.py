@@ -10,6 +10,8 @@ from constructs import IConstruct
 # application answers as the real one does, without the guards around it.
 UNKNOWN_TO_EMULATOR = frozenset(
     {
+        "AWS::ApplicationAutoScaling::ScalableTarget",
+        "AWS::ApplicationAutoScaling::ScalingPolicy",
         "AWS::Backup::BackupSelection",
         "AWS::Budgets::Budget",
         "AWS::CodeDeploy::Application",

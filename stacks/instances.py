@@ -6,6 +6,7 @@ from pathlib import Path
 import aws_cdk as cdk
 from aws_cdk import aws_autoscaling as autoscaling
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
@@ -20,8 +21,11 @@ from stacks.network import SERVICE_PORT, NetworkStack
 _SET_UP = Path(__file__).with_name("instance.sh")
 _START = cdk.Duration.minutes(5)
 # The locks that server/leader.py campaigns for.
-_ELECTION = "service/leader"
-_STANDBY = "service/standby"
+ELECTION = "service/leader"
+STANDBY = "service/standby"
+STATE = ("service#", "history#", "instance#")
+"""Prefixes of the items that the service keeps beside counters and locks."""
+
 _PROCESSORS = {
     ec2.InstanceArchitecture.ARM_64: ec2.AmazonLinuxCpuType.ARM_64,
     ec2.InstanceArchitecture.X86_64: ec2.AmazonLinuxCpuType.X86_64,
@@ -33,6 +37,8 @@ class InstanceGroup(Construct):
 
     The instances may call the API, and elect a leader on the table. Their log goes to `journal`.
     """
+
+    target_type = elbv2.TargetType.INSTANCE
 
     def __init__(
         self,
@@ -58,10 +64,10 @@ class InstanceGroup(Construct):
             "Leader",
             table=table,
             group=self.group,
-            election=_ELECTION,
-            state=("service#", "history#", "instance#"),
+            election=ELECTION,
+            state=STATE,
         )
-        table.grant_locks(self.group, _STANDBY)
+        table.grant_locks(self.group, STANDBY)
 
     def install(self, settings: Mapping[str, str]) -> None:
         """Fetch the service from S3, install it, run it under systemd, and signal the outcome.
@@ -90,8 +96,13 @@ class InstanceGroup(Construct):
             *_SET_UP.read_text(encoding="utf-8").splitlines(),
         )
 
-    def add_scaling(self) -> None:
-        """Let the group grow with processor time and requests; a load balancer must target it."""
+    @property
+    def target(self) -> elbv2.IApplicationLoadBalancerTarget:
+        """What the load balancer sends requests to."""
+        return self.group
+
+    def add_scaling(self, _: elbv2.ApplicationTargetGroup) -> None:
+        """Let the group grow with processor time and requests; the target group has it already."""
         self.group.scale_on_cpu_utilization("Cpu", target_utilization_percent=60)
         self.group.scale_on_request_count("Requests", target_requests_per_minute=3000)
 
@@ -121,18 +132,7 @@ class InstanceGroup(Construct):
             actions=["s3:GetObject"],
             resource_arns=[bundle.bucket.arn_for_objects(bundle.s3_object_key)],
         )
-        iam.Grant.add_to_principal(
-            grantee=self.role,
-            actions=["apigateway:GET"],
-            resource_arns=[
-                cdk.Stack.of(self).format_arn(
-                    service="apigateway",
-                    account="",
-                    resource="/apikeys",
-                    resource_name=api.service_key.key_id,
-                )
-            ],
-        )
+        api.grant_read_service_key(self.role)
 
     def _add_group(
         self, environment: Environment, network: NetworkStack

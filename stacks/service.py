@@ -1,13 +1,13 @@
-"""The stack of the service: instances behind a load balancer."""
+"""The stack of the service: instances, or containers, behind a load balancer."""
 
 import aws_cdk as cdk
-from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from constructs import Construct
 
 from interlock.constructs import ICoordinationTable
 from stacks.api import ApiStack
 from stacks.authentication import Authentication
 from stacks.config import Environment
+from stacks.containers import ContainerService
 from stacks.firewall import Firewall
 from stacks.identity import People
 from stacks.instances import InstanceGroup
@@ -19,7 +19,7 @@ from stacks.stack import InterlockStack
 
 
 class ServiceStack(InterlockStack):
-    """Launch template, group, load balancer, and how they grow and change."""
+    """Instances or containers, their load balancer, and how they grow and change."""
 
     def __init__(
         self,
@@ -35,7 +35,8 @@ class ServiceStack(InterlockStack):
     ) -> None:
         super().__init__(scope, construct_id, environment=environment)
         authentication = self._authentication(people)
-        instances = InstanceGroup(
+        kind = ContainerService if environment.compute == "containers" else InstanceGroup
+        compute = kind(
             self,
             "Group",
             environment=environment,
@@ -49,14 +50,14 @@ class ServiceStack(InterlockStack):
             "LoadBalancer",
             environment=environment,
             network=network,
-            targets=[instances.group],
-            target_type=elbv2.TargetType.INSTANCE,
+            targets=[compute.target],
+            target_type=compute.target_type,
             access_logs=logs.bucket,
             authentication=authentication,
         )
         balancer = self.door.balancer
-        instances.install(authentication.variables(balancer) if authentication else {})
-        instances.add_scaling()
+        compute.install(authentication.variables(balancer) if authentication else {})
+        compute.add_scaling(self.door.target_group)
         Firewall(
             self,
             "Firewall",

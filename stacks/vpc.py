@@ -73,7 +73,7 @@ class TieredVpc(Construct):
                 "only the load balancer and the NAT gateways are in it, which face the internet",
                 packs=(NIST, HIPAA, PCI),
             )
-        self._add_gateway_endpoints()
+        self._add_gateway_endpoints(environment)
         flow_log = self.vpc.add_flow_log(
             "FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(flow_logs)
         )
@@ -96,8 +96,15 @@ class TieredVpc(Construct):
                 open=False,
             )
 
-    def _add_gateway_endpoints(self) -> None:
+    def _add_gateway_endpoints(self, environment: Environment) -> None:
         stack = cdk.Stack.of(self)
+        # The packages of Amazon Linux, and of its agents:
+        # https://repost.aws/knowledge-center/ec2-al1-al2-update-yum-without-internet
+        buckets = [f"al2023-repos-{stack.region}-de612dc2", f"amazon-ssm-{stack.region}"]
+        if environment.compute == "containers":
+            # The layers of images:
+            # https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
+            buckets = [f"prod-{stack.region}-starport-layer-bucket"]
         tables = self.vpc.add_gateway_endpoint(
             "DynamoDb", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB
         )
@@ -109,16 +116,11 @@ class TieredVpc(Construct):
             iam.PolicyStatement(
                 principals=[iam.AnyPrincipal()],
                 actions=["s3:GetObject"],
-                # The packages of Amazon Linux, and of its agents:
-                # https://repost.aws/knowledge-center/ec2-al1-al2-update-yum-without-internet
                 resources=[
                     stack.format_arn(
                         service="s3", region="", account="", resource=bucket, resource_name="*"
                     )
-                    for bucket in (
-                        f"al2023-repos-{stack.region}-de612dc2",
-                        f"amazon-ssm-{stack.region}",
-                    )
+                    for bucket in buckets
                 ],
             )
         )

@@ -16,6 +16,7 @@ once:
 """
 
 import asyncio
+import functools
 import importlib
 import inspect
 import threading
@@ -49,9 +50,18 @@ class Half:
         """The package that has this half's modules."""
         return "interlock.aio" if self.awaitable else "interlock"
 
-    def client(self, answer: Answer, environment: Environment | None = None) -> Any:
-        """Return what to pass as `client=`, so that each call is answered by a function."""
-        return BlockingDriver(_Answering(answer), environment=environment)
+    def client(
+        self,
+        answer: Answer,
+        environment: Environment | None = None,
+        sleep: Callable[[float], None] | None = None,
+    ) -> Any:
+        """Return what to pass as `client=`, so that each call is answered by a function.
+
+        `sleep` lets pauses pass, which take their time by default.
+        """
+        pauses = {} if sleep is None else {"sleep": sleep}
+        return BlockingDriver(_Answering(answer), environment=environment, **pauses)
 
     def function(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function of the test as this half's clients take one."""
@@ -85,10 +95,23 @@ class AwaitableHalf(Half):
         self._thread.join()
         self._loop.close()
 
-    def client(self, answer: Answer, environment: Environment | None = None) -> Any:
-        return AwaitableDriver(_AnsweringSoon(answer), environment=environment)
+    def client(
+        self,
+        answer: Answer,
+        environment: Environment | None = None,
+        sleep: Callable[[float], None] | None = None,
+    ) -> Any:
+        transport = _AnsweringSoon(answer)
+        if sleep is None:
+            return AwaitableDriver(transport, environment=environment)
+
+        async def pause(seconds: float) -> None:
+            sleep(seconds)
+
+        return AwaitableDriver(transport, environment=environment, sleep=pause)
 
     def function(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
         async def coroutine(*args: Any, **kwargs: Any) -> Any:
             wrapped = [self.wrap(argument) for argument in args]
             # On another thread, as the test's function waits for what it calls.
@@ -202,6 +225,5 @@ class _Answering:
 
 class _AnsweringSoon(_Answering):
     async def send(self, call: Call, _timeout: float | None) -> Any:  # type: ignore[override]
-        reply = self._answer(call.operation, call.params)
-        await asyncio.sleep(0)
-        return reply
+        # On another thread: what answers may itself use a client of this half, as a rival would.
+        return await asyncio.to_thread(self._answer, call.operation, call.params)

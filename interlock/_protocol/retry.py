@@ -166,13 +166,16 @@ class RetryBudget:
     `deadline` is on the monotonic clock (infinity: none), and so is `silence`: seconds without any
     answer after which a caller learns of it however long it would wait, if there were
     `silent_failures` of them. `grace` is how long calls are tried again although the deadline has
-    passed. `most` bounds the failures, `first` and `longest` the pauses; all times in seconds.
+    passed. `most` bounds the failures, `first` and `longest` the pauses; after a conflict they
+    begin with the time that the call took, and `conflict` at least (None: `first`). All times are
+    in seconds.
     """
 
     target: Target
     deadline: float = float("inf")
     first: float = FIRST_PAUSE
     longest: float = LONGEST_PAUSE
+    conflict: float | None = None
     most: int | None = None
     silence: float = float("inf")
     silent_failures: int = 8
@@ -243,7 +246,7 @@ class RetryBudget:
             # A rival is in the way for about as long as a call takes. To wait longer for each
             # conflict before would let those who begin now overtake for ever.
             self.conflicts += 1
-            first = max(took, first) if took else first
+            first = max(took, first if self.conflict is None else self.conflict)
         elif isinstance(fault, Refused) and fault.throttled:
             # The rate is one of all calls together, so every time counts.
             self.throttles += 1

@@ -22,11 +22,14 @@ _BINARY = (bytes, bytearray, memoryview)
 def to_attribute(value: Any, path: str = "value") -> Attribute:  # noqa: PLR0911 - one return a type
     """Return the typed form of a value: `3` becomes `{"N": "3"}`.
 
-    Takes None, bool, int, Decimal, str, bytes, and lists, tuples, sets and string-keyed mappings
-    of these. Equal numbers come out alike (`Decimal("1.0")` as `"1"`), so that typed values can be
-    compared. Raises `InvalidValue` that names the place by `path`, for a float too: binary
-    fractions do not survive the store's decimal numbers.
+    Takes None, bool, int, Decimal, str, bytes (boto3's `Binary` too), and lists, tuples, sets and
+    string-keyed mappings of these. Equal numbers come out alike (`Decimal("1.0")` as `"1"`), so
+    that typed values can be compared. Raises `InvalidValue` that names the place by `path`, for a
+    float too: binary fractions do not survive the store's decimal numbers.
     """
+    binary = binary_of(value)
+    if binary is not None:
+        return {"B": binary}
     match value:
         case None:
             return {"NULL": True}
@@ -36,8 +39,6 @@ def to_attribute(value: Any, path: str = "value") -> Attribute:  # noqa: PLR0911
             return {"N": number_text(value, path)}
         case str():
             return {"S": _text(value, path)}
-        case bytes() | bytearray() | memoryview():
-            return {"B": bytes(value)}
         case Mapping():
             return {"M": to_item(value, path)}
         case list() | tuple():
@@ -74,6 +75,16 @@ def from_attribute(attribute: Mapping[str, Any]) -> Any:  # noqa: PLR0911 - one 
         case "BS":
             return {bytes(member) for member in value}
     raise InvalidValue("attribute", f"DynamoDB has no type {kind!r}")
+
+
+def binary_of(value: Any) -> bytes | None:
+    """Return the bytes of a binary value, None for a value of another kind."""
+    if isinstance(value, _BINARY):
+        return bytes(value)
+    # boto3's resources return binaries in a class of their own, which is not imported for this.
+    if type(value).__module__ == "boto3.dynamodb.types" and type(value).__name__ == "Binary":
+        return bytes(value.value)
+    return None
 
 
 def to_item(values: Mapping[str, Any], path: str = "item") -> Item:
@@ -127,6 +138,7 @@ def _set(value: AbstractSet[Any], path: str) -> Attribute:
         return {"SS": sorted(_text(member, path) for member in value)}
     if all(isinstance(m, int | Decimal) and not isinstance(m, bool) for m in value):
         return {"NS": sorted(number_text(member, path) for member in value)}
-    if all(isinstance(member, _BINARY) for member in value):
-        return {"BS": sorted(bytes(member) for member in value)}
+    binaries = [binary_of(member) for member in value]
+    if all(binary is not None for binary in binaries):
+        return {"BS": sorted(binary for binary in binaries if binary is not None)}
     raise InvalidValue(path, "a set holds only strings, only numbers or only bytes")

@@ -12,9 +12,10 @@ from interlock.constructs.icoordination_table import ICoordinationTable
 
 
 class LeaderElectedService(Construct):
-    """Lets the instances of an Auto Scaling group elect a leader among them.
+    """Lets the members of a group elect a leader among them.
 
-    Each may campaign for one lock, `election`, and for no other: the name that they give to
+    `group` is what they have their rights from: an Auto Scaling group, or the role of tasks. Each
+    may campaign for one lock, `election`, and for no other: the name that they give to
     `LeaderElection`. `state` names prefixes of the application's own items ("history#") that they
     read and write in the same table, so that the leader can change them under the lock's guard.
 
@@ -24,7 +25,7 @@ class LeaderElectedService(Construct):
     """
 
     grant: iam.Grant
-    """What the group's role was given."""
+    """What the group was given."""
 
     def __init__(
         self,
@@ -32,7 +33,7 @@ class LeaderElectedService(Construct):
         construct_id: str,
         *,
         table: ICoordinationTable,
-        group: autoscaling.IAutoScalingGroup,
+        group: autoscaling.IAutoScalingGroup | iam.IRole,
         election: str,
         state: Sequence[str] = (),
     ) -> None:

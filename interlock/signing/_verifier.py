@@ -45,9 +45,11 @@ class Verifier:
     none; `iat` and `nbf` may always lie one second ahead, for clocks that differ). `token_type` is
     the header's `typ` that a token must have, where given.
 
+    Tokens of a `DelegatedSigner` are accepted if a key of the set vouches for theirs, for as long
+    as `delegation` at most (default one hour; zero accepts none).
+
     The JWKS is fetched again after `lifetime` (default 10 minutes), and for an unknown `kid` at
-    most once in `cooldown` (default 30 seconds), whatever asks. Tokens of a `DelegatedSigner` are
-    accepted if a key of the set vouches for them. A failed fetch leaves the cached
+    most once in `cooldown` (default 30 seconds), whatever asks. A failed fetch leaves the cached
     keys in use, and only the caller that fetches waits for it. `fetch` is a function that
     gets a URL and returns its body (default: within 2 seconds in all); it may raise anything. Safe
     to share.
@@ -63,6 +65,7 @@ class Verifier:
         audience: str | None = None,
         leeway: timedelta = timedelta(0),
         token_type: str | None = None,
+        delegation: timedelta = timedelta(hours=1),
         lifetime: timedelta = timedelta(minutes=10),
         cooldown: timedelta = timedelta(seconds=30),
         fetch: Callable[[str], bytes] = fetch_url,
@@ -71,6 +74,7 @@ class Verifier:
     ) -> None:
         self._algorithms = allowed(algorithms)
         self._token_type = token_type
+        self._delegation = delegation.total_seconds()
         self._rules = ClaimRules(required, issuer, audience, leeway.total_seconds())
         self._driver = Driver(KeySource(keys, fetch), environment=Environment(monotonic=monotonic))
         self._cache = KeyCache(lifetime=lifetime.total_seconds(), cooldown=cooldown.total_seconds())
@@ -91,7 +95,7 @@ class Verifier:
         if parsed.extension != EXTENSION:
             keys = self._keys(parsed.kid)
             return check_token(parsed, keys, self._algorithms, self._rules, self._wall_clock())
-        certificate = read_certificate(parsed)
+        certificate = read_certificate(parsed, self._delegation)
         trusted = self._keys(certificate.token.kid)
         keys, now = delegated_keys(certificate, trusted, self._algorithms), self._wall_clock()
         claims = check_token(parsed, keys, self._algorithms, self._rules, now)

@@ -38,7 +38,7 @@ def sent():
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
     """
     driver = StoreDriver(Store(Table("accounts", "id"), Table("coordination")))
-    everything(TransactionClient("coordination", driver=driver))
+    everything(TransactionClient("coordination", client=driver))
     actions = set()
     for call in driver.sent:
         if call.operation.startswith("Transact"):

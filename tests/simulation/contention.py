@@ -1,11 +1,12 @@
 """Transactions on a few items, interleaved by a seed, over a network that loses and keeps calls.
 
 Each step lets one task make one request. A TransactWriteItems occupies its items in one step and
-commits in a later one; a call that is lost may also arrive long after its sender gave it up.
+writes them in later ones, one by one; a call that is lost may also arrive long after its sender
+gave it up, and others write beside the library.
 """
 
 import random
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,11 +24,13 @@ from interlock._protocol.transactions.attempt import Attempt
 from interlock._protocol.transactions.idempotency import Committed as Result
 from interlock._protocol.transactions.idempotency import Once
 from interlock._protocol.transactions.items import UNVERSIONED
+from interlock._protocol.transactions.run import TransactionRun
 from interlock._protocol.transactions.settings import Settings
-from interlock._protocol.transactions.work import Work
 from interlock.errors import InterlockError, OutcomeUnknown
 from interlock.testing._store.store import Store
 from interlock.testing._store.tables import Change, Table
+from interlock.testing._store.transactions import Prepared
+from tests.simulation.outsiders import interfere
 from tests.simulation.serializability import Committed, anomalies
 
 TABLE, RECORDS = "accounts", "coordination"
@@ -37,13 +40,34 @@ SETTINGS = Settings(RECORDS, attempts=40, timeout=60.0)
 
 @dataclass(frozen=True)
 class Faults:
-    """The probability of each fault, for each call."""
+    """The probability of each fault, for each call.
+
+    `twice` is that of a copy that the client below the library sends unseen, as botocore does,
+    `lie` that of an answer which is none to the call, carried out or not, and `stale` that of an
+    eventually consistent read of what was before. `outside` is that of a write beside the library
+    before each step: with `rude`, of any kind, else only as docs/transactions.md asks for it. A
+    transaction lets a step pass between the writes of its items with the probability `linger`.
+    """
 
     lose_request: float = 0.05
     lose_reply: float = 0.08
     late: float = 0.04
     refuse: float = 0.05
     crash: float = 0.01
+    twice: float = 0.0
+    lie: float = 0.0
+    stale: float = 0.0
+    outside: float = 0.0
+    rude: bool = False
+    linger: float = 0.0
+
+
+@dataclass
+class Flight:
+    """A prepared TransactWriteItems whose items are being written, and the attempt it is of."""
+
+    attempt: str
+    prepared: Prepared
 
 
 @dataclass
@@ -54,6 +78,8 @@ class Task:
     fault: Fault | None = None
     wakes: float = 0.0
     finish: Callable[[], Any] | None = None
+    flight: Flight | None = None
+    resent: bool = False
     over: bool = False
     last: Attempt | None = None
     error: Exception | None = None
@@ -74,6 +100,12 @@ class Footprint:
     writes: set[str] = field(default_factory=set)
     deletes: set[str] = field(default_factory=set)
     absent: set[str] = field(default_factory=set)
+    together: bool = False
+
+    @property
+    def early(self) -> bool:
+        """Whether it read one item by itself, and no more: docs/transactions.md, Isolation."""
+        return len(self.reads) == 1 and not (self.writes or self.deletes or self.together)
 
 
 class Contention:
@@ -81,12 +113,19 @@ class Contention:
         self.rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
         self.faults = faults
         self.now = 1_000_000.0
-        self.store = Store(Table(TABLE), Table(RECORDS), clock=lambda: self.now)
+        self.store = Store(
+            Table(TABLE),
+            Table(RECORDS),
+            clock=lambda: self.now,
+            stale=lambda: self.rng.random() < faults.stale,
+        )
         self.store.on_change(self._changed)
         self.versions: dict[str, list[str]] = {}
         self.actor = ""
         self.tasks: list[Task] = []
         self.late: list[tuple[str, Call]] = []
+        self.flights: list[Flight] = []
+        self.outsiders = 0
         self.steps: list[str] = []
         self.prints: dict[str, Footprint] = {}
         self.history: list[Committed] = []
@@ -100,13 +139,22 @@ class Contention:
 
     def read(self, attempt: Attempt, key: str) -> Operation[int]:
         item = yield from attempt.get(TABLE, {"pk": key})
+        return self._saw(attempt, key, item)
+
+    def read_together(self, attempt: Attempt, keys: Sequence[str]) -> Operation[int]:
+        """Read items at one instant, and return their sum."""
+        items = yield from attempt.get_many([(TABLE, {"pk": key}) for key in keys])
+        self.prints.setdefault(attempt.id, Footprint()).together = True
+        return sum(self._saw(attempt, key, item) for key, item in zip(keys, items, strict=True))
+
+    def _saw(self, attempt: Attempt, key: str, item: dict[str, Any] | None) -> int:
         mark = self.prints.setdefault(attempt.id, Footprint())
         if key not in mark.writes | mark.deletes:
             # What was read need not be the latest: a second run starts from what the first found.
-            image = attempt.entry(TABLE, {"pk": key}).image
+            snapshot = attempt.entry(TABLE, {"pk": key}).snapshot
             writer = self.absences.get((_owner(attempt.id), key))
-            if image is not None and image.writers:
-                writer = image.writers[0] if image.writers[0] != UNVERSIONED else None
+            if snapshot is not None and snapshot.writers:
+                writer = snapshot.writers[0] if snapshot.writers[0] != UNVERSIONED else None
             mark.reads.setdefault(key, writer)
             if item is None:
                 mark.absent.add(key)
@@ -127,20 +175,21 @@ class Contention:
 
     def start(self, body: Callable[[Attempt], Operation[Any]], *, once: Once | None = None) -> Task:
         def program() -> Operation[Any]:
-            work = Work(SETTINGS, once)
+            run = TransactionRun(SETTINGS, once)
             began = self.now
             while True:
-                attempt = yield from work.begin()
+                attempt = yield from run.begin()
                 if isinstance(attempt, Result):
                     return attempt.value
                 task.last = attempt
                 value = yield from body(attempt)
-                result = yield from work.commit(attempt, value)
+                result = yield from run.commit(attempt, value)
                 if result is not None:
                     if not result.replayed:
                         self._commit(attempt, (began, self.now))
                     return result.value
-                self.settled.add(attempt.id)
+                if once is None:  # of attempts with a key only one commits, whichever it is
+                    self.settled.add(attempt.id)
 
         task = Task(f"task {len(self.tasks)}", program())
         self.tasks.append(task)
@@ -148,8 +197,7 @@ class Contention:
 
     def run(self, invariant: Callable[["Contention"], bool] = lambda _: True) -> None:
         for _ in range(200_000):
-            if self.late and self.rng.random() < 0.05:
-                self._deliver(*self.late.pop(self.rng.randrange(len(self.late))))
+            self._happen()
             live = [task for task in self.tasks if not task.over]
             if not live:
                 break
@@ -163,8 +211,39 @@ class Contention:
         else:
             raise AssertionError("no end in sight: livelock")
         for name, call in self.late:
+            self._land()
             self._deliver(name, call)
             assert invariant(self), self.timeline()
+        self._land()
+        assert invariant(self), self.timeline()
+
+    def _happen(self) -> None:
+        """Let something happen that no task waits for."""
+        if self.late and self.rng.random() < 0.05:
+            self._deliver(*self.late.pop(self.rng.randrange(len(self.late))))
+        if self.flights and self.rng.random() < 0.3:
+            flight = self.rng.choice(self.flights)
+            if self._write_on(flight):
+                flight.prepared.commit()
+                self.flights.remove(flight)
+        if self.faults.outside and self.rng.random() < self.faults.outside:
+            interfere(self)
+
+    def _land(self) -> None:
+        """Let everything be written that is prepared."""
+        for flight in self.flights:
+            while not self._write_on(flight):
+                pass
+            flight.prepared.commit()
+        self.flights.clear()
+
+    def _write_on(self, flight: Flight) -> bool:
+        """Write one of the items that are left; return whether none was."""
+        if not flight.prepared.left:
+            return True
+        self.actor = flight.attempt
+        flight.prepared.write_one(self.rng.randrange(flight.prepared.left))
+        return False
 
     def problems(self) -> list[str]:
         """Return what is wrong with the whole run."""
@@ -179,14 +258,21 @@ class Contention:
                 reads = self.prints[name].reads
                 self.history.append(Committed(name, reads, self.writes(name)))
         found += [f"{name} was given up, yet written" for name in self.settled & written]
-        return found + list(anomalies(self.history, self.versions))
+        if not self.faults.rude:
+            return found + list(anomalies(self.history, self.versions))
+        names = {txn.name: txn for txn in self.history}
+        effects = [(name, key) for name, txn in names.items() for key in txn.writes]
+        counts = [(n, k, self.versions.get(k, []).count(n)) for n, k in effects]
+        return found + [f"{n} wrote {k} {count} times" for n, k, count in counts if count != 1]
 
     def timeline(self) -> str:
         return "\n".join(self.steps)
 
     def _commit(self, attempt: Attempt, seconds: tuple[float, float]) -> None:
-        reads = self.prints.get(attempt.id, Footprint()).reads
-        self.history.append(Committed(attempt.id, reads, self.writes(attempt.id), seconds))
+        mark = self.prints.get(attempt.id, Footprint())
+        writes = self.writes(attempt.id)
+        early = mark.early and not attempt.recalled
+        self.history.append(Committed(attempt.id, mark.reads, writes, seconds, early))
 
     def _changed(self, change: Change) -> None:
         if change.place.table == TABLE:
@@ -195,9 +281,8 @@ class Contention:
             self.versions.setdefault(change.place.key[0], []).append(name)
 
     def _step(self, task: Task) -> None:
-        if task.finish is not None:
-            finish, task.finish = task.finish, None
-            task.reply, task.fault = self._answer(task, finish)
+        if task.flight is not None or task.finish is not None:
+            self._go_on(task)
             return
         try:
             if task.fault is not None:
@@ -225,8 +310,22 @@ class Contention:
                 task.ids += 1
                 task.reply = f"{task.name.replace(' ', '')}-{task.ids}"
 
+    def _go_on(self, task: Task) -> None:
+        """Write the next item of what the task has under way, or answer it when all are."""
+        if task.flight is not None:
+            if self.rng.random() < self.faults.linger or not self._write_on(task.flight):
+                return
+            task.finish, task.flight = task.flight.prepared.commit, None
+        assert task.finish is not None
+        finish, task.finish = task.finish, None
+        task.reply, task.fault = self._answer(task, finish)
+
     def _call(self, task: Task, call: Call) -> None:
         faults, dice = self.faults, self.rng.random()
+        if call.operation not in READS and self.rng.random() < faults.twice:
+            self._note(task, call, "sends a copy of")
+            task.resent = True
+            self.late.append((task.attempt, call))
         if self.rng.random() < faults.crash:
             self.steps.append(f"{self.now:.3f} {task.name} crashes at {call.operation}")
             task.over = True
@@ -237,6 +336,7 @@ class Contention:
             (faults.lose_request, self._lose),
             (faults.late, self._delay),
             (faults.refuse, self._refuse),
+            (faults.lie, self._lie),
         ):
             if dice < share:
                 what(task, call)
@@ -245,11 +345,9 @@ class Contention:
         if call.operation == "TransactWriteItems":
             self._note(task, call, "prepares")
             try:
-                prepared = self.store.begin(call.params)
+                task.flight = Flight(task.attempt, self._begin(task.attempt, call))
             except Refused as refusal:
                 task.finish = _raiser(refusal)
-            else:
-                task.finish = lambda: self._as(task.attempt, call, prepared.commit)
             return
         self._note(task, call, "calls")
         task.reply, task.fault = self._answer(task, lambda: self._perform(task.attempt, call))
@@ -259,12 +357,17 @@ class Contention:
         try:
             reply = act()
         except Refused as refusal:
-            fault = refusal
+            fault, refusal.resent = refusal, task.resent
+        task.resent = False
         self.steps.append(f"{self.now:.3f} {task.name} <- {fault or 'ok'}")
         if self.rng.random() < self.faults.lose_reply:
             self.steps[-1] += " (reply lost)"
             return None, NoReply("reply lost")
         return reply, fault
+
+    def _begin(self, name: str, call: Call) -> Prepared:
+        prepared: Prepared = self._as(name, call, lambda: self.store.begin(call.params))
+        return prepared
 
     def _perform(self, name: str, call: Call) -> Any:
         return self._as(name, call, lambda: self.store.perform(call.operation, call.params))
@@ -293,7 +396,10 @@ class Contention:
             return  # nobody waits for the answer any more
         self.steps.append(f"{self.now:.3f} a late {call.operation} of {name} arrives")
         try:
-            self._perform(name, call)
+            if call.operation == "TransactWriteItems":
+                self.flights.append(Flight(name, self._begin(name, call)))
+            else:
+                self._perform(name, call)
         except Refused as refusal:
             self.steps[-1] += f": {refusal}"
 
@@ -311,9 +417,19 @@ class Contention:
         if call.operation.startswith("Transact"):
             code = self.rng.choice(["ThrottlingError", "TransactionConflict"])
             reasons = (CancellationReason(code),)
-            task.fault = Refused("TransactionCanceledException", reasons=reasons)
+            fault = Refused("TransactionCanceledException", reasons=reasons)
         else:
-            task.fault = Refused("ProvisionedThroughputExceededException")
+            fault = Refused("ProvisionedThroughputExceededException")
+        task.fault, fault.resent, task.resent = fault, task.resent, False
+
+    def _lie(self, task: Task, call: Call) -> None:
+        self._note(task, call, "gets no answer to")
+        if self.rng.random() < 0.3:
+            self._deliver(task.attempt, call)
+        other = {"pk": {"S": "other"}, "n": {"N": "7"}, "_version": {"S": "other"}}
+        lies: list[Any] = [{}, "<html>", {"Item": other}, {"Attributes": other}]
+        lies += [{"Responses": [{"Item": other}] * n} for n in (1, 2, 3)]
+        task.reply = self.rng.choice(lies)
 
     def _note(self, task: Task, call: Call, what: str) -> None:
         self.steps.append(f"{self.now:.3f} {task.name} {what} {call.operation} {dict(call.params)}")

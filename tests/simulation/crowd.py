@@ -12,8 +12,8 @@ from interlock._protocol.requests import Operation
 from interlock._protocol.transactions.attempt import Attempt
 from interlock._protocol.transactions.idempotency import Committed
 from interlock._protocol.transactions.reporting import TransactionReport
+from interlock._protocol.transactions.run import TransactionRun
 from interlock._protocol.transactions.settings import Settings
-from interlock._protocol.transactions.work import Work
 from interlock.testing._store.tables import Table
 from interlock.testing._store.throttling import PartitionLimit
 from tests.simulation.faults import Faults
@@ -75,13 +75,13 @@ def crowd(seed: int, *, workers: int, accounts: int, seconds: float) -> Outcome:
 
 
 def _transfer(settings: Settings, source: str, target: str) -> Operation[TransactionReport]:
-    work = Work(settings, None)
+    run = TransactionRun(settings, None)
     while True:
-        attempt = yield from work.begin()
+        attempt = yield from run.begin()
         assert not isinstance(attempt, Committed), "there is no idempotency key"
         yield from _move(attempt, source, target)
-        if (yield from work.commit(attempt, None)) is not None:
-            return (yield from work.report())
+        if (yield from run.commit(attempt, None)) is not None:
+            return (yield from run.report())
 
 
 def _move(attempt: Attempt, source: str, target: str) -> Operation[None]:

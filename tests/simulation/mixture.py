@@ -12,9 +12,12 @@ KEYS = "wxyz"
 
 
 class Mixture:
-    """Some transactions, of which each reads and writes a few of four items, one of them absent."""
+    """Some transactions, of which each reads and writes a few of four items, one of them absent.
 
-    def __init__(self, seed: int, faults: Faults | None = None) -> None:
+    So many `readers` beside them read one item each, one after another.
+    """
+
+    def __init__(self, seed: int, faults: Faults | None = None, *, readers: int = 0) -> None:
         self.seed = seed
         self.world = Contention(seed, faults or Faults())
         for key in KEYS[:3]:
@@ -23,6 +26,9 @@ class Mixture:
         self.world.versions.clear()
         for _ in range(self.world.rng.choice([3, 6, 10])):
             self.world.start(any_transaction(self.world))
+        for number in range(readers):
+            task = self.world.start(single_read(self.world))
+            task.wakes = self.world.now + 0.02 * number
 
     def run(self) -> None:
         """Run to the end; raise `Violation` if there is no serial order that real time allows."""
@@ -40,11 +46,17 @@ def any_transaction(world: Contention) -> Callable[[Attempt], Operation[None]]:
     targets = [*reads, rng.choice(KEYS)]
     writes = set(rng.sample(targets, rng.randint(0 if reads else 1, min(2, len(set(targets))))))
     kinds = {key: rng.choice(["put", "update", "update", "add", "delete"]) for key in writes}
+    at_once, fickle, runs = rng.random() < 0.2, rng.random() < 0.2, []
 
     def body(attempt: Attempt) -> Operation[None]:
         total = 0
-        for key in reads:
+        if at_once:
+            total += yield from world.read_together(attempt, reads)
+        for key in [] if at_once else reads:
             total += yield from world.read(attempt, key)
+        runs.append(attempt.id)
+        if fickle and len(runs) > 1:
+            return  # what it reads now is not what it would change
         for key, kind in kinds.items():
             mark = world.deleted if kind == "delete" else world.wrote
             mark(attempt, key)
@@ -59,5 +71,15 @@ def any_transaction(world: Contention) -> Callable[[Attempt], Operation[None]]:
                     attempt.update(TABLE, {"pk": key}, **changes, condition=None)
                 case "delete":
                     attempt.delete(TABLE, {"pk": key}, None)
+
+    return body
+
+
+def single_read(world: Contention) -> Callable[[Attempt], Operation[None]]:
+    """A transaction that is one read of one item."""
+    key = world.rng.choice(KEYS)
+
+    def body(attempt: Attempt) -> Operation[None]:
+        yield from world.read(attempt, key)
 
     return body

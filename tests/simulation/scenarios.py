@@ -6,6 +6,7 @@ from typing import Protocol
 
 from tests.simulation.contention import Faults as Disturbed
 from tests.simulation.faults import CALM, STORM, Faults
+from tests.simulation.keyed import Duplicates
 from tests.simulation.locking import SETTINGS, Plan, contend
 from tests.simulation.mixture import Mixture
 
@@ -59,7 +60,19 @@ SCENARIOS: dict[str, Callable[[int], Scenario]] = {
     "lock-idle": lambda seed: contend(seed, faults=SLEEPY, plan=IDLE),
     "lock-trusted-clocks": lambda seed: contend(seed, faults=TRUSTED, plan=TRUSTING),
     "transactions": Mixture,
+    "transactions-stale-reads": lambda seed: Mixture(seed, Disturbed(stale=0.5), readers=15),
     "transactions-crashes": lambda seed: Mixture(seed, Disturbed(crash=0.1)),
-    "transactions-late": lambda seed: Mixture(seed, Disturbed(crash=0.0, late=0.3)),
+    "transactions-late": lambda seed: Mixture(seed, Disturbed(crash=0.0, late=0.5, refuse=0.0)),
     "transactions-lost-replies": lambda seed: Mixture(seed, Disturbed(lose_reply=0.3)),
+    "transactions-readers": lambda seed: Mixture(seed, Disturbed(linger=0.9), readers=15),
+    "transactions-copies": lambda seed: Mixture(seed, Disturbed(twice=0.3, late=0.1)),
+    "transactions-outsiders": lambda seed: Mixture(seed, Disturbed(outside=0.1, late=0.1)),
+    "transactions-throttled-copies": lambda seed: Mixture(seed, Disturbed(twice=0.3, refuse=0.9)),
+    "transactions-lies": lambda seed: Mixture(seed, Disturbed(lie=0.2)),
+    "transactions-keyed": Duplicates,
+    "transactions-keyed-versions": lambda seed: Duplicates(seed, earlier=0.5),
+    "transactions-keyed-operations": lambda seed: Duplicates(seed, two=True),
+    "transactions-rude-outsiders": lambda seed: Mixture(
+        seed, Disturbed(lose_reply=0.3, late=0.1, outside=0.2, rude=True)
+    ),
 }

@@ -16,13 +16,15 @@ class Committed:
     """A committed transaction: the writer of each item as it was read, and what it wrote.
 
     The writer None is the initial state. `seconds` (start, end) may be given to check that the
-    order also agrees with real time (strict serializability).
+    order also agrees with real time (strict serializability). A transaction that is `early` may
+    come before others that ended before it began, unless they wrote what it read.
     """
 
     name: str
     reads: Mapping[str, str | None] = field(default_factory=dict)
     writes: frozenset[str] = frozenset()
     seconds: tuple[float, float] | None = None
+    early: bool = False
 
 
 def anomalies(history: Sequence[Committed], versions: Mapping[str, Sequence[str]]) -> Iterator[str]:
@@ -60,7 +62,7 @@ def _edges(
     timed = [(txn, txn.seconds) for txn in history if txn.seconds is not None]
     for first, (_, ended) in timed:
         for second, (began, _) in timed:
-            if ended < began:
+            if ended < began and (not second.early or first.writes & second.reads.keys()):
                 yield first.name, second.name
 
 

@@ -21,7 +21,7 @@ class OnTheSimulatedStore(Machine):
     def __init__(self) -> None:
         tables = Table(FLAT), Table(SORTED, sort_key="sk", sort_type="N"), Table("coordination")
         self.driver = StoreDriver(Store(*tables))
-        super().__init__(TransactionClient("coordination", driver=self.driver))
+        super().__init__(TransactionClient("coordination", client=self.driver))
 
     @contextmanager
     def trouble(self, kind, rival):

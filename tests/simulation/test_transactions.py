@@ -2,8 +2,7 @@
 
 import pytest
 
-from interlock._protocol.transactions.idempotency import PREFIX, Once
-from tests.simulation.contention import RECORDS, TABLE, Contention, Faults
+from tests.simulation.contention import TABLE, Contention, Faults, Footprint
 from tests.simulation.mixture import KEYS, Mixture
 from tests.simulation.mutation import mutated
 from tests.simulation.scenarios import SCENARIOS
@@ -48,17 +47,6 @@ def transfer(world, source, target, amount):
     return body
 
 
-def deposit(world, amount):
-    def body(attempt):
-        world.wrote(attempt, "w")
-        changes = {"values": {}, "add": {"n": amount}, "remove": ()}
-        attempt.update(TABLE, {"pk": "w"}, **changes, condition=None)
-        return attempt.id
-        yield  # a generator, as every body is, though it asks for nothing
-
-    return body
-
-
 def balance(world):
     return sum(int(item["n"]["N"]) for item in world.store.items(TABLE))
 
@@ -78,25 +66,34 @@ def test_transfers_conserve_the_sum_at_every_step(seeds):
         for _ in range(6):
             source, target = world.rng.sample(KEYS, 2)
             world.start(transfer(world, source, target, world.rng.randint(1, 60)))
-        world.run(lambda world: balance(world) == 400)
+        # While a commit is writing its items, they are not to be read together.
+        world.run(lambda world: bool(world.store.contents.held) or balance(world) == 400)
         verify(world)
 
 
-@pytest.mark.parametrize("seeds", seeds(300, 1600))
-def test_duplicates_of_a_keyed_transaction_happen_once_and_agree(seeds):
-    for seed in seeds:
-        world = Contention(seed, Faults(crash=0.03))
-        open_accounts(world)
-        once = Once.of(RECORDS, "order-42", {"amount": 7}, 3600.0)
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        "transactions-copies",
+        "transactions-lies",
+        "transactions-outsiders",
+        "transactions-readers",
+        "transactions-rude-outsiders",
+        "transactions-keyed",
+        "transactions-keyed-operations",
+        "transactions-keyed-versions",
+    ],
+)
+@pytest.mark.parametrize("seeds", seeds(150, 1600))
+def test_nothing_goes_wrong_in(scenario, seeds):
+    search(scenario, seeds)
 
-        tasks = [world.start(deposit(world, 7), once=once) for _ in range(5)]
-        world.run()
-        verify(world)
-        done = {task.result for task in tasks if task.result is not None}
-        record = world.store.item(RECORDS, PREFIX + "order-42")
-        assert balance(world) == (400 if record is None else 407), world.timeline()
-        recorded = set() if record is None else {record["attempt"]["S"]}
-        assert done <= recorded, world.timeline()
+
+def test_single_reads_do_not_keep_to_real_time(monkeypatch):
+    """A commit shows itself item by item to them, so docs/transactions.md excepts them."""
+    monkeypatch.setattr(Footprint, "early", False)
+    with pytest.raises(AssertionError, match="no serial order"):
+        search("transactions-readers", range(500))
 
 
 def test_sixteen_workers_on_four_accounts_all_complete_without_faults():

@@ -1,27 +1,34 @@
 """Ways to get transactions wrong, each of which the simulator has to notice."""
 
-from interlock._protocol.transactions import attempt, commit
+from interlock._protocol.transactions import (
+    actions,
+    commit,
+    idempotency,
+    reads,
+    sending,
+)
 from tests.simulation.mistakes import Mistake
 
 NO_ORDER = "no serial order"
-TWICE = "2 times"
-ONLY = "    entry = actions[0].entry\n"
+TWICE = "[2-9] times"
 GIVEN_UP = "was given up, yet written"
+SINGLE = "    entry = actions[0].entry\n    return entry is not None and "
+REPLACED = "    entry = action.entry\n    return entry is not None and "
 
 TRANSACTION_MISTAKES = (
     Mistake(
         "reads are not validated",
         "transactions",
-        attempt,
-        "        expression.require_unchanged(address, image)\n",
+        actions,
+        "        expression.require_unchanged(address, snapshot)\n",
         "        pass\n",
         NO_ORDER,
     ),
     Mistake(
         "what is read and not written is not validated",
         "transactions",
-        attempt,
-        "entry.image is None and entry.write is None",
+        actions,
+        "entry.snapshot is None and entry.write is None",
         "entry.write is None",
         NO_ORDER,
     ),
@@ -34,20 +41,44 @@ TRANSACTION_MISTAKES = (
         NO_ORDER,
     ),
     Mistake(
+        "eventually consistent reads",
+        "transactions-stale-reads",
+        reads,
+        '"ConsistentRead": True',
+        '"ConsistentRead": False',
+        NO_ORDER,
+    ),
+    Mistake(
         "no token",
         "transactions-lost-replies",
         commit,
-        '{"TransactItems": items, "ClientRequestToken": attempt.id}',
-        '{"TransactItems": items}',
-        TWICE,
+        '"ClientRequestToken": attempt.id, **CAPACITY',
+        "**CAPACITY",
+        f"{TWICE}|{GIVEN_UP}",
     ),
     Mistake(
         "a blind write of one item is a plain write",
         "transactions-lost-replies",
         commit,
-        f"{ONLY}    return entry is not None and entry.image is not None and entry",
-        f"{ONLY}    return entry.image is None or entry",
+        f"{SINGLE}entry.snapshot is not None and entry.snapshot.unique",
+        f"{SINGLE}(entry.snapshot is None or entry.snapshot.unique)",
         TWICE,
+    ),
+    Mistake(
+        "an item without a version is written by a plain write",
+        "transactions-rude-outsiders",
+        commit,
+        f"{SINGLE}entry.snapshot is not None and entry.snapshot.unique",
+        f"{SINGLE}entry.snapshot is not None and entry.snapshot.item is not None",
+        f"{TWICE}|{GIVEN_UP}",
+    ),
+    Mistake(
+        "given up in doubt for the lack of a version, which may come back",
+        "transactions-rude-outsiders",
+        commit,
+        f"{REPLACED}entry.snapshot is not None and entry.snapshot.unique",
+        f"{REPLACED}entry.snapshot is not None and entry.snapshot.item is not None",
+        f"{TWICE}|{GIVEN_UP}",
     ),
     Mistake(
         "the own id in a refusal is not recognised",
@@ -59,18 +90,58 @@ TRANSACTION_MISTAKES = (
     ),
     Mistake(
         "a lost reply is forgotten",
-        "transactions-crashes",
-        commit,
-        "self.in_doubt, fault = True, lost",
-        "self.in_doubt, fault = False, lost",
+        "transactions-late",
+        sending,
+        "self.in_doubt = True\n            return lost",
+        "return lost",
         f"{GIVEN_UP}|failed with",
+    ),
+    Mistake(
+        "a copy that the client below has sent is forgotten",
+        "transactions-throttled-copies",
+        sending,
+        "refusal.resent or refusal.code == _IN_PROGRESS",
+        "refusal.code == _IN_PROGRESS",
+        f"{GIVEN_UP}|failed with",
+    ),
+    Mistake(
+        "an answer is believed whatever it says",
+        "transactions-lies",
+        sending,
+        "if self._answers(reply):",
+        "if reply is not None:",
+        "0 times",
     ),
     Mistake(
         "given up in doubt for an absence that may come back",
         "transactions-late",
         commit,
-        "if sending.in_doubt and not any(_replaced(action) for action in stale):",
-        "if sending.in_doubt and not stale:",
+        "if request.in_doubt and not keyed and not any(_replaced(action) for action in stale):",
+        "if request.in_doubt and not keyed and not stale:",
         GIVEN_UP,
+    ),
+    Mistake(
+        "a record that replaces one that counts",
+        "transactions-keyed",
+        idempotency,
+        "OR {until} <= {past}",
+        "OR {expires} >= {past}",
+        TWICE,
+    ),
+    Mistake(
+        "no record beside the new one for processes of the earlier version",
+        "transactions-keyed-versions",
+        idempotency,
+        "if self.unscoped is None or occupied:",
+        "if attempt_id:",
+        TWICE,
+    ),
+    Mistake(
+        "the record of another operation is taken for the own",
+        "transactions-keyed-operations",
+        idempotency,
+        'if operation is not None and operation != {"S": self.operation}:',
+        "if operation is None:",
+        "has several results|has not happened",
     ),
 )

@@ -7,7 +7,8 @@
     world.run()                    # raises Violation with a timeline
 
 A call passes through three events: it is sent, applied by the store, and its reply delivered. In
-between, any other event may happen. A TransactWriteItems is applied in two: prepared, committed.
+between, any other event may happen. A TransactWriteItems is applied in several: it is prepared,
+then writes its items one by one, in any order.
 """
 
 import heapq
@@ -21,6 +22,7 @@ from interlock._protocol.requests import Call, CallOnce, Operation
 from interlock.testing._store.store import Store
 from interlock.testing._store.tables import Table
 from interlock.testing._store.throttling import PartitionLimit
+from interlock.testing._store.transactions import Prepared
 from tests.simulation.faults import CALM, READ_TIMEOUT, Fate, Faults
 from tests.simulation.process import Process, Task
 from tests.simulation.timeline import Timeline
@@ -186,22 +188,33 @@ class World:
             if call.operation == "TransactWriteItems":
                 prepared = self.store.begin(call.params)
                 self.timeline.add(self.now, task.process.name, "   prepared")
-                done = self.now + self._latency()
-                self.at(done, self._commit, task, prepared.commit, token, instead)
+                self._write_on(task, prepared, token, instead)
                 return
             reply = self.store.perform(call.operation, call.params)
         except Refused as refusal:
             fault = refusal
         self._answer(task, token, reply, fault, instead)
 
-    def _commit(
-        self,
-        task: Task,
-        commit: Callable[[], Any],
-        token: int | None,
-        instead: Fault | None,
+    def _write_on(
+        self, task: Task, prepared: Prepared, token: int | None, instead: Fault | None
     ) -> None:
-        self._answer(task, token, commit(), None, instead)
+        """Have the next item of a prepared transaction written, or answer when all are."""
+        later = self.now + self._latency()
+        if prepared.left > 1:
+            self.at(later, self._write_one, task, prepared, token, instead)
+        else:
+            self.at(later, self._commit, task, prepared, token, instead)
+
+    def _write_one(
+        self, task: Task, prepared: Prepared, token: int | None, instead: Fault | None
+    ) -> None:
+        prepared.write_one(self.rng.randrange(prepared.left))
+        self._write_on(task, prepared, token, instead)
+
+    def _commit(
+        self, task: Task, prepared: Prepared, token: int | None, instead: Fault | None
+    ) -> None:
+        self._answer(task, token, prepared.commit(), None, instead)
 
     def _answer(
         self, task: Task, token: int | None, reply: Any, fault: Fault | None, instead: Fault | None

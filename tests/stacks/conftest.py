@@ -46,9 +46,9 @@ def context(environment: str) -> dict[str, Any]:
     return {**settings, "env": environment, "aws:cdk:bundling-stacks": []}
 
 
-def synthesize(environment: str, outdir: Path) -> Synthesized:
-    """Synthesize an environment."""
-    app = cdk.App(context=context(environment), outdir=str(outdir))
+def synthesize(environment: str, outdir: Path, **given: Any) -> Synthesized:
+    """Synthesize an environment, with more context if given."""
+    app = cdk.App(context=context(environment) | given, outdir=str(outdir))
     Application(app)
     assembly = app.synth()
     return Synthesized(
@@ -73,10 +73,10 @@ def synthesized_once(tmp_path_factory: pytest.TempPathFactory):
     """Synthesizes an environment, without the built-in validation: two thirds of the time."""
 
     @cache
-    def once(environment: str) -> Synthesized:
+    def once(environment: str, **given: Any) -> Synthesized:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("CDK_VALIDATION", "false")
-            return synthesize(environment, tmp_path_factory.mktemp(environment))
+            return synthesize(environment, tmp_path_factory.mktemp(environment), **given)
 
     return once
 

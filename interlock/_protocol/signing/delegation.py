@@ -91,10 +91,11 @@ def check_scope(token_types: Collection[str], lifetime: float) -> tuple[str, ...
     return tuple(token_types)
 
 
-def read_certificate(token: Token) -> Certificate:
+def read_certificate(token: Token, longest: float) -> Certificate:
     """Return the certificate in a delegated token's header; nothing in it is proven yet.
 
-    Raises MalformedToken, ClaimRejected or ClaimMissing.
+    It may last `longest` seconds, and an hour in any case. Raises MalformedToken, ClaimRejected or
+    ClaimMissing.
     """
     text = token.header[EXTENSION]
     certificate = read_token(text)
@@ -109,8 +110,9 @@ def read_certificate(token: Token) -> Certificate:
     if not isinstance(scope, str) or not scope or not isinstance(issuer, str | None):
         raise ClaimRejected("scope", "of the delegation is no list of token types")
     begins, ends = _seconds(claims, "iat"), _seconds(claims, "exp")
-    if not begins < ends <= begins + LONGEST:
-        raise ClaimRejected("exp", f"of the delegation is not within {LONGEST:g} s of its iat")
+    longest = min(longest, LONGEST)
+    if not begins < ends <= begins + longest:
+        raise ClaimRejected("exp", f"of the delegation is not within {longest:g} s of its iat")
     return Certificate(certificate, claims, jwk, frozenset(scope.split(" ")), issuer, begins, ends)
 
 

@@ -5,23 +5,25 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from interlock._protocol.requests import Operation
-from interlock._protocol.transactions.expressions import Expression
-from interlock._protocol.transactions.guards import Guard
-from interlock._protocol.transactions.items import Address, Image
+from interlock._protocol.retry import RetryBudget
+from interlock._protocol.transactions.actions import (
+    Action,
+    Entry,
+    Guard,
+    guard_action,
+    item_action,
+)
+from interlock._protocol.transactions.items import Address, ItemSnapshot
 from interlock._protocol.transactions.reads import read_many, read_one
-from interlock._protocol.transactions.sending import Patience
 from interlock._protocol.transactions.settings import Settings
 from interlock._protocol.transactions.writes import (
     Delete,
     Put,
-    Update,
     Write,
     merged,
-    size,
     typed,
     update_of,
 )
-from interlock._protocol.values import from_item
 from interlock.errors import TransactionClosed
 
 if TYPE_CHECKING:
@@ -29,39 +31,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class CachedReads:
     """Items that the attempt before this one has seen last, which need not be read again.
 
-    Where they are out of date by now, the commit tells, as with any read.
+    Where they are out of date by now, the commit is refused, as with any read.
     """
 
     items: Mapping[Address, Mapping[str, Any] | None]
     at_one_instant: bool = False
 
 
-NOTHING_KNOWN = Known({})
-
-
-@dataclass(slots=True)
-class Entry:
-    """All that an attempt knows of one item and wants of it, in the order of first use."""
-
-    address: Address
-    image: Image | None = None
-    write: Write | None = None
-    condition: "ConditionBase | None" = None
-
-
-@dataclass(slots=True)
-class Action:
-    """One action of a commit: the request, and what a refusal of it is about."""
-
-    kind: str
-    params: Mapping[str, Any]
-    table: str
-    key: Mapping[str, Any]
-    entry: Entry | None = None
-    bytes: int = 0
+NOTHING_CACHED = CachedReads({})
 
 
 @dataclass(slots=True)
@@ -73,8 +53,8 @@ class Attempt:
 
     id: str
     settings: Settings
-    patience: Patience
-    known: Known = NOTHING_KNOWN
+    budget: RetryBudget
+    cached: CachedReads = NOTHING_CACHED
     entries: dict[Address, Entry] = field(default_factory=dict)
     guards: list[Guard] = field(default_factory=list)
     instants: int = 0
@@ -91,13 +71,13 @@ class Attempt:
     def get(self, table: str, key: Mapping[str, Any]) -> Operation[dict[str, Any] | None]:
         """Read an item, the transaction's own writes included."""
         entry = self.entry(table, key)
-        if entry.image is None and not isinstance(entry.write, Put | Delete):
-            if entry.address in self.known.items:
+        if entry.snapshot is None and not isinstance(entry.write, Put | Delete):
+            if entry.address in self.cached.items:
                 item = self._recall(entry.address)
             else:
-                item = yield from read_one(self.patience, entry.address)
+                item = yield from read_one(self.budget, entry.address)
                 self.instants += 1
-            entry.image = self._image(item)
+            entry.snapshot = self._image(item)
         return self._seen(entry)
 
     def get_many(
@@ -108,12 +88,12 @@ class Attempt:
         unread = {
             entry.address: entry
             for entry in entries
-            if entry.image is None and not isinstance(entry.write, Put | Delete)
+            if entry.snapshot is None and not isinstance(entry.write, Put | Delete)
         }
         if unread:
-            items = yield from read_many(self.patience, list(unread))
+            items = yield from read_many(self.budget, list(unread))
             for entry, item in zip(unread.values(), items, strict=True):
-                entry.image = self._image(item)
+                entry.snapshot = self._image(item)
             self.instants += 1
         return [self._seen(entry) for entry in entries]
 
@@ -161,10 +141,10 @@ class Attempt:
 
     def actions(self) -> list[Action]:
         """Return the actions of the commit, in the order in which the items were first used."""
-        return [
-            *(_action(entry, self) for entry in self.entries.values() if _matters(entry)),
-            *(_guard(guard) for guard in self.guards),
-        ]
+        name = self.settings.version_attribute
+        items = (item_action(entry, self.id, name) for entry in self.entries.values())
+        guards = (guard_action(guard.guard()) for guard in self.guards)
+        return [*filter(None, items), *guards]
 
     @property
     def wants(self) -> bool:
@@ -174,19 +154,19 @@ class Attempt:
 
     def read_set(self) -> list[Entry]:
         """Return the entries that were read from the store."""
-        return [entry for entry in self.entries.values() if entry.image is not None]
+        return [entry for entry in self.entries.values() if entry.snapshot is not None]
 
     def _recall(self, address: Address) -> Mapping[str, Any] | None:
-        if not (self.recalled and self.known.at_one_instant):
+        if not (self.recalled and self.cached.at_one_instant):
             self.instants += 1
         self.recalled = True
-        return self.known.items[address]
+        return self.cached.items[address]
 
-    def _image(self, item: Mapping[str, Any] | None) -> Image:
-        return Image(None if item is None else dict(item), self.settings.version_attribute)
+    def _image(self, item: Mapping[str, Any] | None) -> ItemSnapshot:
+        return ItemSnapshot(None if item is None else dict(item), self.settings.version_attribute)
 
     def _seen(self, entry: Entry) -> dict[str, Any] | None:
-        item = entry.image.item if entry.image else None
+        item = entry.snapshot.item if entry.snapshot else None
         if entry.write is not None:
             item = entry.write.apply(item, entry.address)
         return self._image(item).native
@@ -199,39 +179,3 @@ class Attempt:
 
     def _demand(self, entry: Entry, condition: "ConditionBase") -> None:
         entry.condition = condition if entry.condition is None else entry.condition & condition
-
-
-def _matters(entry: Entry) -> bool:
-    return not (entry.image is None and entry.write is None and entry.condition is None)
-
-
-def _action(entry: Entry, attempt: Attempt) -> Action:
-    """Return the action that writes an item, or only checks it, if it is as it was read."""
-    address, image, name = entry.address, entry.image, attempt.settings.version_attribute
-    version = attempt.id if image is None else image.successor(attempt.id)
-    expression = Expression()
-    if image is not None:
-        expression.require_unchanged(address, image)
-    if entry.condition is not None:
-        expression.require(entry.condition)
-    target: dict[str, Any] = {"Key": address.key}
-    match entry.write:
-        case Put(item):
-            stored = {**item, name: {"S": version}}
-            kind, target, weight = "Put", {"Item": stored}, size(stored)
-        case Update() as update:
-            text = expression.update(update, name, version)
-            kind, target["UpdateExpression"] = "Update", text
-            weight = size(update.apply(image.item if image else None, address) or {})
-        case Delete():
-            kind, weight = "Delete", 0
-        case None:
-            kind, weight = "ConditionCheck", 0
-    params = {"TableName": address.table, **target, **expression.params()}
-    return Action(kind, params, address.table, address.native_key, entry, weight)
-
-
-def _guard(guard: Guard) -> Action:
-    params = dict(guard.guard()["ConditionCheck"])
-    key = from_item(params["Key"])
-    return Action("ConditionCheck", params, params["TableName"], key)

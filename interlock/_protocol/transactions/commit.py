@@ -1,10 +1,10 @@
 """The commit of one attempt: what is sent, and what the answer says.
 
 An attempt is sent again unchanged, under the same token, as long as nothing speaks against it
-(a conflict in flight, throttling, a lost reply). It is given up only when an item that it read has
-another version: that version never comes back, so no copy of the request that is still under way
-can do harm any more. Where that proof is missing and a reply was lost, the answer is
-`OutcomeUnknown`, never a guess.
+(a conflict in flight, throttling, a lost reply). It is given up only when no copy that is still
+under way can do harm any more: an item that it read has another version, which never comes back;
+its lock is lost; or its idempotency key is used, or will be by the attempt that follows. Where that
+proof is missing and a reply was lost, the answer is `OutcomeUnknown`, never a guess.
 """
 
 import enum
@@ -12,26 +12,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from interlock._protocol.faults import CancellationReason, Fault, NoReply, Refused
+from interlock._protocol.faults import CancellationReason
 from interlock._protocol.locks.item import loss_of
 from interlock._protocol.locks.record import guarded
-from interlock._protocol.requests import Operation, call, monotonic, wall_clock
-from interlock._protocol.transactions.attempt import NOTHING_KNOWN, Action, Attempt, Known
-from interlock._protocol.transactions.items import Address, Image, native
+from interlock._protocol.requests import Operation
+from interlock._protocol.transactions.actions import Action
+from interlock._protocol.transactions.attempt import NOTHING_CACHED, Attempt, CachedReads
+from interlock._protocol.transactions.items import Address, ItemSnapshot, native
 from interlock._protocol.transactions.reads import read_many
-from interlock._protocol.transactions.sending import CONDITION_FAILED, may_pass, rejected
+from interlock._protocol.transactions.replies import CAPACITY, answers_transaction, answers_write
+from interlock._protocol.transactions.sending import (
+    CONDITION_FAILED,
+    REJECTED,
+    CommitRequest,
+)
 from interlock._protocol.transactions.settings import (
     MAX_ACTIONS,
     MAX_ITEM_BYTES,
     MAX_TRANSACTION_BYTES,
-    TOKEN_WINDOW,
 )
 from interlock.errors import (
     ConditionFailed,
     GuardFailed,
-    InterlockError,
     ItemTooLarge,
     OutcomeUnknown,
+    TransactionConflict,
     TransactionTooLarge,
 )
 
@@ -50,36 +55,34 @@ class Answer:
 
     verdict: Verdict
     record: Mapping[str, Any] | None = None
-    known: Known = NOTHING_KNOWN
+    cached: CachedReads = NOTHING_CACHED
 
 
-def commit(attempt: Attempt, record: Action | None) -> Operation[Answer]:
-    """Commit the attempt in one call, together with the idempotency record if there is one."""
-    if not attempt.wants and record is None:
-        known = yield from changes(attempt)
-        return Answer(Verdict.DONE) if known is None else Answer(Verdict.STALE, known=known)
-    actions = attempt.actions()
-    if record is not None:
-        actions.append(record)
+def commit(attempt: Attempt, records: Sequence[Action] = ()) -> Operation[Answer]:
+    """Commit the attempt in one call, together with its idempotency record if there is one."""
+    if not attempt.wants and not records:
+        cached = yield from changes(attempt)
+        return Answer(Verdict.DONE) if cached is None else Answer(Verdict.STALE, cached=cached)
+    actions = [*attempt.actions(), *records]
     _fit(actions)
     if _single(actions):
         return (yield from _write_one(attempt, actions[0]))
-    return (yield from _write_all(attempt, actions, record))
+    return (yield from _write_all(attempt, actions))
 
 
-def changes(attempt: Attempt) -> Operation[Known | None]:
+def changes(attempt: Attempt) -> Operation[CachedReads | None]:
     """Return None if all reads of the attempt were true at one instant, else what is by now."""
     if attempt.instants <= 1:
         return None
     read_set = attempt.read_set()
     addresses = [entry.address for entry in read_set]
-    items = yield from read_many(attempt.patience, addresses)
+    items = yield from read_many(attempt.budget, addresses)
     if all(
-        entry.image is not None and entry.image.same_as(item)
+        entry.snapshot is not None and entry.snapshot.same_as(item)
         for entry, item in zip(read_set, items, strict=True)
     ):
         return None
-    return Known(dict(zip(addresses, items, strict=True)), at_one_instant=True)
+    return CachedReads(dict(zip(addresses, items, strict=True)), at_one_instant=True)
 
 
 def _fit(actions: Sequence[Action]) -> None:
@@ -99,50 +102,65 @@ def _fit(actions: Sequence[Action]) -> None:
 def _single(actions: Sequence[Action]) -> bool:
     """Whether one conditional write does what a transaction would, exactly once.
 
-    Only for an item that was read and was there, and that stays: its version tells a lost reply
-    from a refusal. A blind write has no version to compare, an item that was absent can be absent
-    again, and a deletion leaves nothing that could tell; those keep the token of a transaction.
+    Only for an item that was read with a version, and that stays: the version distinguishes a lost
+    reply from a refusal. A blind write has none to compare; absence, or the lack of a version, can
+    come back by the hand of others; and a deletion leaves nothing to look at. Those keep the token
+    of a transaction.
     """
     if len(actions) != 1 or actions[0].kind not in {"Put", "Update"}:
         return False
     entry = actions[0].entry
-    return entry is not None and entry.image is not None and entry.image.item is not None
+    return entry is not None and entry.snapshot is not None and entry.snapshot.unique
 
 
 def _write_one(attempt: Attempt, action: Action) -> Operation[Answer]:
-    sending = _Sending(attempt, [action])
-    refusal = yield from sending.send(f"{action.kind}Item", action.params)
+    name = attempt.settings.version_attribute
+    read = (action.entry.snapshot if action.entry else None) or ItemSnapshot(None, name)
+    # What a put replaces is what was read; an update returns what it has written.
+    returned, version = "ALL_OLD", read.version
+    if action.kind == "Update":
+        returned, version = "UPDATED_NEW", {"S": read.successor(attempt.id)}
+    request = CommitRequest(
+        attempt.budget,
+        f"{action.kind}Item",
+        {**action.params, "ReturnValues": returned},
+        [action.table],
+        lambda reply: answers_write(reply, name, version),
+    )
+    refusal = yield from request.send()
     if refusal is None:
         return Answer(Verdict.DONE)
     if not refusal.condition_failed:
-        raise sending.failure(attempt.patience.error(refusal, [action.table])) from refusal
-    image = action.entry.image if action.entry else None
-    assert image is not None  # noqa: S101 - `_single` saw to it; this tells the type checker
-    found = Image(_item(refusal.item), attempt.settings.version_attribute)
+        raise request.error(refusal) from refusal
+    found = ItemSnapshot(_item(refusal.item), name)
     if attempt.id in found.writers:
         return Answer(Verdict.DONE)
-    if image.same_as(found.item):
-        raise sending.failure(_condition_failed(0, action, refusal.item, attempt)) from refusal
-    # Writers are listed newest first and without a gap. If the one that we read is among them,
-    # then so is whoever came after it, and that was not us.
-    certain = image.writers[0] in found.writers
-    if not certain and sending.in_doubt:
+    if read.same_as(found.item):
+        # The caller's condition. It may hold for a copy that lands later.
+        raise request.settled(_condition_failed(0, action, refusal.item, attempt)) from refusal
+    # Writers are listed newest first and without a gap. If the one that was read is among them,
+    # then so is its successor, and that was not this attempt: no copy can meet its version again.
+    certain = read.writers[0] in found.writers
+    if not certain and request.in_doubt:
         raise OutcomeUnknown(
             f"{action.table} {action.key}: the reply to a write was lost, and the item has been "
-            f"written too often since to tell; use an idempotency_key where this matters"
+            f"written too often since to say; use an idempotency_key where this matters"
         ) from refusal
     reason = CancellationReason(CONDITION_FAILED, item=refusal.item)
-    return Answer(Verdict.STALE, known=_found([action], [reason]))
+    return Answer(Verdict.STALE, cached=_found([action], [reason]))
 
 
-def _write_all(
-    attempt: Attempt, actions: Sequence[Action], record: Action | None
-) -> Operation[Answer]:
-    sending = _Sending(attempt, actions)
+def _write_all(attempt: Attempt, actions: Sequence[Action]) -> Operation[Answer]:
+    tables = [action.table for action in actions]
     items = [{action.kind: action.params} for action in actions]
-    refusal = yield from sending.send(
-        "TransactWriteItems", {"TransactItems": items, "ClientRequestToken": attempt.id}
+    request = CommitRequest(
+        attempt.budget,
+        "TransactWriteItems",
+        {"TransactItems": items, "ClientRequestToken": attempt.id, **CAPACITY},
+        tables,
+        lambda reply: answers_transaction(reply, tables),
     )
+    refusal = yield from request.send()
     if refusal is None:
         return Answer(Verdict.DONE)
     failed = [
@@ -153,106 +171,61 @@ def _write_all(
     if any(_written_by(attempt, action, reason) for _, action, reason in failed):
         return Answer(Verdict.DONE)
     for _, action, reason in failed:
-        if action is record:
+        if action.is_record:
+            # It stays for longer than a copy can be under way, and refuses that too.
             return Answer(Verdict.RECORDED, reason.item)
     for index, action, reason in failed:
         if _lock_of(action) is not None:
-            # The lock is lost for good: no copy that is still under way can commit either.
+            # Lost for good: its fence never returns, so no copy can commit, and by the token none
+            # has.
             raise _condition_failed(index, action, reason.item, attempt) from refusal
     stale = [action for _, action, reason in failed if _stale(action, reason)]
     if stale:
-        if sending.in_doubt and not any(_replaced(action) for action in stale):
-            raise sending.failure(attempt.patience.conflict()) from refusal
-        return Answer(Verdict.STALE, known=_found(actions, refusal.reasons))
-    error = attempt.patience.error(refusal, [action.table for action in actions])
-    if failed and not rejected(refusal):
+        # Only one of the attempts with a key commits, so a copy of this one can do no harm.
+        keyed = any(action.is_record for action in actions)
+        if request.in_doubt and not keyed and not any(_replaced(action) for action in stale):
+            conflict = TransactionConflict(attempt.budget.attempts)
+            raise request.settled(conflict) from refusal
+        return Answer(Verdict.STALE, cached=_found(actions, refusal.reasons))
+    error = request.error(refusal)
+    if failed and not {reason.code for reason in refusal.reasons} & REJECTED:
         index, action, reason = failed[0]
-        error = _condition_failed(index, action, reason.item, attempt)
-    raise sending.failure(error) from refusal
+        error = request.settled(_condition_failed(index, action, reason.item, attempt))
+    raise error from refusal
 
 
-class _Sending:
-    """Sends one request until it is answered for good, and knows whether a reply was lost."""
-
-    def __init__(self, attempt: Attempt, actions: Sequence[Action]) -> None:
-        self.in_doubt = False
-        self._patience = attempt.patience
-        self._tables = [action.table for action in actions]
-
-    def send(self, operation: str, params: Mapping[str, Any]) -> Operation[Refused | None]:
-        """Return None when it is done, or the refusal that sending it again would not change."""
-        begun = yield from _clocks()
-        streak = 0
-        while True:
-            sent = yield from monotonic()
-            try:
-                yield from call(operation, **params)
-            except Refused as refusal:
-                self.in_doubt |= refusal.resent
-                if not may_pass(refusal):
-                    return refusal
-                fault: Fault = refusal
-            except NoReply as lost:
-                self.in_doubt, fault = True, lost
-            except Fault as problem:
-                fault = problem
-            else:
-                return None
-            seconds = (yield from monotonic()) - sent
-            try:
-                yield from self._patience.after(fault, self._tables, streak=streak, seconds=seconds)
-            except InterlockError as error:
-                raise self.failure(error) from fault
-            streak += 1
-            # Either clock may stand still while a machine sleeps; together they do not.
-            now = yield from _clocks()
-            if self.in_doubt and max(now[0] - begun[0], now[1] - begun[1]) > TOKEN_WINDOW:
-                raise self.failure(self._patience.error(fault, self._tables)) from fault
-
-    def failure(self, error: InterlockError) -> InterlockError:
-        """Return the error, or what it comes to when a lost reply leaves the outcome open."""
-        if not self.in_doubt:
-            return error
-        unknown = OutcomeUnknown(f"a reply to the commit was lost; later attempts met: {error}")
-        unknown.__cause__ = error
-        return unknown
-
-
-def _clocks() -> Operation[tuple[float, float]]:
-    return (yield from monotonic()), (yield from wall_clock())
-
-
-def _found(actions: Sequence[Action], reasons: Sequence[CancellationReason]) -> Known:
+def _found(actions: Sequence[Action], reasons: Sequence[CancellationReason]) -> CachedReads:
     """Return what a refusal shows of the items that were read, and those it found unchanged.
 
     An item that it does not show need not be absent: it has to be read.
     """
     found: dict[Address, Mapping[str, Any]] = {}
     for action, reason in zip(actions, reasons, strict=False):
-        if action.entry is None or action.entry.image is None:
+        if action.entry is None or action.entry.snapshot is None:
             continue
-        item = {CONDITION_FAILED: reason.item, "None": action.entry.image.item}.get(reason.code)
-        if item:
+        item = {CONDITION_FAILED: reason.item, "None": action.entry.snapshot.item}.get(reason.code)
+        if item and action.entry.address.is_of(item):
             found[action.entry.address] = item
-    return Known(found)
+    return CachedReads(found)
 
 
 def _stale(action: Action, reason: CancellationReason) -> bool:
-    image = action.entry.image if action.entry else None
-    return image is not None and not image.same_as(reason.item)
+    snapshot = action.entry.snapshot if action.entry else None
+    return snapshot is not None and not snapshot.same_as(reason.item)
 
 
 def _replaced(action: Action) -> bool:
-    """Whether the version that the attempt depends on is gone for ever (absence may come back)."""
+    """Whether the version that the attempt depends on is gone for ever."""
     entry = action.entry
-    return entry is not None and entry.image is not None and entry.image.item is not None
+    return entry is not None and entry.snapshot is not None and entry.snapshot.unique
 
 
 def _written_by(attempt: Attempt, action: Action, reason: CancellationReason) -> bool:
     """Whether the item that refuses was written by this very attempt, so that all of it was."""
     if action.entry is None or action.entry.write is None:
         return False
-    return attempt.id in Image(_item(reason.item), attempt.settings.version_attribute).writers
+    found = ItemSnapshot(_item(reason.item), attempt.settings.version_attribute)
+    return attempt.id in found.writers
 
 
 def _item(item: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -261,7 +234,7 @@ def _item(item: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 def _lock_of(action: Action) -> tuple[str, int] | None:
     """Return the name and the fence of the lock that the action guards by, if it does."""
-    return guarded(action.params) if action.kind == "ConditionCheck" else None
+    return guarded(action.params) if action.guards else None
 
 
 def _condition_failed(

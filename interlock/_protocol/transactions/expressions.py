@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from interlock._protocol.transactions.items import Address, Image
+from interlock._protocol.transactions.items import Address, ItemSnapshot
 from interlock._protocol.transactions.writes import Update
 from interlock._protocol.values import Attribute, to_attribute
 
@@ -47,17 +47,17 @@ class Expression:
         for placeholder, value in built.attribute_value_placeholders.items():
             self._values[placeholder] = to_attribute(value, "condition")
 
-    def require_unchanged(self, address: Address, image: Image) -> None:
+    def require_unchanged(self, address: Address, snapshot: ItemSnapshot) -> None:
         """Demand that the item is the one that was read, as far as versions tell."""
-        if image.version is not None:
-            version = self.name(image.version_attribute)
-            self._conditions.append(f"{version} = {self.value(image.version)}")
+        if snapshot.version is not None:
+            version = self.name(snapshot.version_attribute)
+            self._conditions.append(f"{version} = {self.value(snapshot.version)}")
             return
         key = self.name(address.key_name)
-        if image.item is None:
+        if snapshot.item is None:
             self._conditions.append(f"attribute_not_exists({key})")
             return
-        version = self.name(image.version_attribute)
+        version = self.name(snapshot.version_attribute)
         self._conditions += [f"attribute_exists({key})", f"attribute_not_exists({version})"]
 
     def require_text(self, condition: str) -> None:

@@ -1,27 +1,46 @@
 """The record that makes a transaction happen once: written by the commit that it is about.
 
+| attribute | meaning |
+|---|---|
+| `pk` S | `once#<operation>#<key>` |
+| `format` N | the version of this layout, 2; a newer one is refused |
+| `operation` S | what the key belongs to |
+| `attempt` S | the attempt that was committed |
+| `fingerprint` S | a SHA-256 of the payload |
+| `result` | what the function returned |
+| `expires` N | epoch seconds, for TTL; until then the key counts, |
+| `until` N | or only until then, where that is sooner than a copy of a request may arrive |
+
 There is no "in progress" record, so none can be left behind, expire under its owner or be taken
 over. Of two concurrent duplicates one commits; the other is refused by the record and returns the
 result that it finds there.
+
+Before keys belonged to operations the record was `once#<key>`, without `format` and `operation`.
+Such a record still counts, for any operation, and one is written beside the new one for processes
+of that version, unless another operation has it; `unscoped=False` ends both.
 """
 
-import hashlib
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from interlock._protocol.requests import Operation, wall_clock
-from interlock._protocol.transactions.attempt import Action
+from interlock._protocol.retry import RetryBudget
+from interlock._protocol.transactions.actions import Action
 from interlock._protocol.transactions.expressions import Expression
+from interlock._protocol.transactions.fingerprint import fingerprint, unscoped_fingerprint
 from interlock._protocol.transactions.items import Address
 from interlock._protocol.transactions.reads import read_one
-from interlock._protocol.transactions.sending import Patience
 from interlock._protocol.transactions.writes import size
 from interlock._protocol.values import Item, from_attribute, to_attribute
-from interlock.errors import IdempotencyMismatch, InvalidValue
+from interlock.errors import CorruptRecord, IdempotencyMismatch, InvalidValue
 
 PREFIX = "once#"
+FORMAT = 2
 MAX_KEY_BYTES = 1024
+# A copy of a request is accepted as long as its signature is valid, five minutes by clocks that may
+# differ by as many; a record that refuses it has to be there for longer.
+LONGEST_FLIGHT = 15 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,69 +52,147 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class Findings:
+    """What there is of a key: the result, and whether another operation has the unscoped record."""
+
+    committed: Committed | None = None
+    occupied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Once:
-    """An idempotency key, the fingerprint of its payload, and how long it is kept (seconds)."""
+    """An idempotency key, what it stands for, and how long it is kept (seconds).
+
+    `unscoped` is the fingerprint in records of the older format, None if there are none any more.
+    """
 
     table: str
     key: str
+    operation: str
     fingerprint: str
     retention: float
+    unscoped: str | None = None
 
     @classmethod
-    def of(cls, table: str, key: str, payload: Any, retention: float) -> "Once":
-        """Check the key and take the payload's fingerprint."""
+    def of(
+        cls,
+        table: str,
+        key: str,
+        payload: Any,
+        retention: float,
+        *,
+        operation: str,
+        code: str | None = None,
+        unscoped: bool = False,
+    ) -> "Once":
+        """Check the key and take the payload's fingerprint.
+
+        `code` is what stands for a function that has no name.
+        """
         if not isinstance(key, str) or not key:
             raise InvalidValue("idempotency_key", "is a string that is not empty")
-        if len(key.encode()) > MAX_KEY_BYTES:
+        try:
+            length = len(key.encode())
+        except UnicodeEncodeError as error:
+            raise InvalidValue("idempotency_key", "holds a lone surrogate, not UTF-8") from error
+        if length > MAX_KEY_BYTES:
             raise InvalidValue("idempotency_key", f"is longer than {MAX_KEY_BYTES} bytes")
         if retention < 1:
             raise InvalidValue("retention", "is less than a second: every call would count")
-        return cls(table, key, fingerprint(payload), retention)
+        parts = () if code is None else (code,)
+        older = unscoped_fingerprint(payload) if unscoped else None
+        return cls(table, key, operation, fingerprint(payload, *parts), retention, older)
 
     @property
     def address(self) -> Address:
         """Where the record is."""
+        return Address.of(self.table, {"pk": f"{PREFIX}{self.operation}#{self.key}"})
+
+    @property
+    def unscoped_address(self) -> Address:
+        """Where the record of the older format is."""
         return Address.of(self.table, {"pk": PREFIX + self.key})
 
-    def find(self, patience: Patience) -> Operation[Committed | None]:
-        """Return the result of the transaction if it has happened before: one round trip."""
-        record = yield from read_one(patience, self.address)
+    def find(self, budget: RetryBudget) -> Operation[Findings]:
+        """Look whether the transaction has happened before."""
+        record = yield from read_one(budget, self.address)
+        if record is None and self.unscoped is not None:
+            record = yield from read_one(budget, self.unscoped_address)
         # DynamoDB deletes what has expired days late; until then it is as good as deleted.
-        if record is None or float(record["expires"]["N"]) <= (yield from wall_clock()):
-            return None
-        return self.replay(dict(record))
+        if record is None or _until(self.table, record) <= (yield from wall_clock()):
+            return Findings()
+        return self.read(record)
 
-    def replay(self, record: Item) -> Committed:
-        """Return the recorded result, if it is of the same payload."""
-        if record["fingerprint"]["S"] != self.fingerprint:
+    def read(self, record: Mapping[str, Any]) -> Findings:
+        """Return what a record says. Raises `IdempotencyMismatch` and `CorruptRecord`."""
+        expected = self.fingerprint
+        if not self.address.is_of(record):
+            operation = record.get("operation")
+            if operation is not None and operation != {"S": self.operation}:
+                return Findings(occupied=True)
+            expected = self.unscoped or ""
+        elif int(_number(self.table, record, "format")) > FORMAT:
+            raise _corrupt(self.table, record, "format", newer=True)
+        if _field(self.table, record, "fingerprint", "S") != expected:
             raise IdempotencyMismatch(self.key)
-        return Committed(from_attribute(record["result"]), replayed=True)
+        if "result" not in record:
+            raise _corrupt(self.table, record, "result")
+        return Findings(Committed(from_attribute(record["result"]), replayed=True))
 
-    def action(self, attempt_id: str, result: Any, now: float) -> Action:
-        """Return the action that records the result, unless a record is there already."""
-        item = {
-            **self.address.key,
+    def actions(
+        self, attempt_id: str, result: Any, now: float, *, occupied: bool
+    ) -> tuple[Action, ...]:
+        """Return the actions that record the result, unless a record is there already."""
+        item: Item = {
+            "operation": {"S": self.operation},
             "attempt": {"S": attempt_id},
             "fingerprint": {"S": self.fingerprint},
             "result": to_attribute(result, "result"),
-            "expires": {"N": str(int(now + self.retention))},
+            "expires": {"N": str(int(now + max(self.retention, LONGEST_FLIGHT)))},
         }
-        expression = Expression()
-        expires = expression.name("expires")
-        expression.require_text(
-            f"attribute_not_exists({expression.name('pk')})"
-            f" OR {expires} <= {expression.value({'N': str(int(now))})}"
-        )
-        params = {"TableName": self.table, "Item": item, **expression.params()}
-        return Action("Put", params, self.table, self.address.native_key, bytes=size(item))
+        if self.retention < LONGEST_FLIGHT:
+            item["until"] = {"N": str(int(now + self.retention))}
+        scoped = _put(self.address, {**item, "format": {"N": str(FORMAT)}}, now)
+        if self.unscoped is None or occupied:
+            return (scoped,)
+        older = {**item, "fingerprint": {"S": self.unscoped}}
+        return scoped, _put(self.unscoped_address, older, now)
 
 
-def fingerprint(payload: Any) -> str:
-    """Return a SHA-256 that is the same for equal payloads, whatever their order of keys."""
+def _put(address: Address, attributes: Item, now: float) -> Action:
+    """Put a record where there is none that counts."""
+    item = {**address.key, **attributes}
+    expression = Expression()
+    pk, until, expires = (expression.name(name) for name in ("pk", "until", "expires"))
+    past = expression.value({"N": str(int(now))})
+    expression.require_text(
+        f"attribute_not_exists({pk}) OR {until} <= {past}"
+        f" OR (attribute_not_exists({until}) AND {expires} <= {past})"
+    )
+    params = {"TableName": address.table, "Item": item, **expression.params()}
+    return Action(
+        "Put", params, address.table, address.native_key, bytes=size(item), is_record=True
+    )
 
-    def binary(value: bytes) -> dict[str, str]:
-        return {"hex": value.hex()}
 
-    typed = to_attribute(payload, "payload")
-    text = json.dumps(typed, sort_keys=True, separators=(",", ":"), default=binary)
-    return hashlib.sha256(text.encode()).hexdigest()
+def _until(table: str, record: Mapping[str, Any]) -> float:
+    return _number(table, record, "until" if "until" in record else "expires")
+
+
+def _number(table: str, record: Mapping[str, Any], name: str) -> float:
+    return float(_field(table, record, name, "N"))
+
+
+def _field(table: str, record: Mapping[str, Any], name: str, kind: str) -> Any:
+    attribute = record.get(name)
+    value = attribute.get(kind) if isinstance(attribute, Mapping) else None
+    if not isinstance(value, str):
+        raise _corrupt(table, record, name)
+    return value
+
+
+def _corrupt(
+    table: str, record: Mapping[str, Any], name: str, *, newer: bool = False
+) -> CorruptRecord:
+    key = record.get("pk", {}).get("S", "")
+    return CorruptRecord(table, key, name, record.get(name), newer=newer)

@@ -3,11 +3,12 @@
 The version attribute holds the ids of the last attempts that wrote the item, newest first. An id
 is never used twice, so a version that was replaced never comes back, not even for an item that was
 deleted and made again: comparing versions cannot be fooled as comparing counters can. The older
-ids are there for whoever lost the reply to its write and finds a successor's version in its place.
+ids are there for an attempt that lost the reply to its write and finds a successor's version.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from interlock._protocol.values import Item, from_item, to_item
@@ -15,6 +16,7 @@ from interlock.errors import InvalidValue
 
 HISTORY = 5
 UNVERSIONED = "-"
+_LONGEST_ID = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,18 @@ class Address:
         """One of the key's attributes: where it exists, the item does."""
         return self._key[0][0]
 
+    def is_of(self, item: Any) -> bool:
+        """Whether an item of the store is the one at this address."""
+        return isinstance(item, Mapping) and all(
+            _same(kind, value, item.get(name)) for name, kind, value in self._key
+        )
+
     def __str__(self) -> str:
         return f"{self.table} {self.native_key}"
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
+class ItemSnapshot:
     """An item as a strongly consistent read showed it; `item` is None where there was none."""
 
     item: Item | None
@@ -69,11 +77,24 @@ class Image:
         return None if self.item is None else self.item.get(self.version_attribute)
 
     @property
+    def unique(self) -> bool:
+        """Whether the version never comes back once it is replaced.
+
+        Absence comes back, and so does the lack of a version, by the hand of an outsider who puts
+        the whole item; what no attempt can have written proves nothing either.
+        """
+        return self.writers not in {(), (UNVERSIONED,)}
+
+    @property
     def writers(self) -> tuple[str, ...]:
         """The last attempts that wrote the item, newest first."""
         if self.item is None:
             return ()
-        return tuple((self.version or {}).get("S", UNVERSIONED).split(" "))
+        version = self.version
+        text = version.get("S") if isinstance(version, Mapping) else None
+        ids = text.split(" ") if isinstance(text, str) else []
+        well_formed = len(ids) <= HISTORY and all(0 < len(i) <= _LONGEST_ID for i in ids)
+        return tuple(ids) if ids and well_formed else (UNVERSIONED,)
 
     @property
     def native(self) -> dict[str, Any] | None:
@@ -81,7 +102,7 @@ class Image:
         return None if self.item is None else native(self.item, self.version_attribute)
 
     def same_as(self, other: Mapping[str, Any] | None) -> bool:
-        """Whether `other` is the item that was read, as far as versions tell."""
+        """Whether `other` is the item that was read, as far as versions say."""
         if self.item is None or other is None:
             return self.item is other
         return bool(self.version == other.get(self.version_attribute))
@@ -94,3 +115,10 @@ class Image:
 def native(item: Mapping[str, Any], version_attribute: str) -> dict[str, Any]:
     """Return an item as the caller sees it."""
     return from_item({k: v for k, v in item.items() if k != version_attribute})
+
+
+def _same(kind: str, value: Any, attribute: Any) -> bool:
+    other = attribute.get(kind) if isinstance(attribute, Mapping) else None
+    if other is None:
+        return False
+    return bool(Decimal(other) == Decimal(value) if kind == "N" else other == value)

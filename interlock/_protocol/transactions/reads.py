@@ -1,25 +1,33 @@
 """Strongly consistent reads: of one item, and of many at one instant."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from interlock._protocol.faults import Fault
-from interlock._protocol.requests import Operation, call, monotonic
+from interlock._protocol.faults import Fault, NoReply
+from interlock._protocol.requests import Call, Operation, monotonic
+from interlock._protocol.retry import RetryBudget
 from interlock._protocol.transactions.items import Address
-from interlock._protocol.transactions.sending import Patience
-from interlock._protocol.transactions.settings import MAX_ACTIONS
+from interlock._protocol.transactions.replies import (
+    CAPACITY,
+    NO_ANSWER,
+    answers_get,
+    answers_get_many,
+)
+from interlock._protocol.transactions.settings import MAX_ACTIONS, target
 from interlock.errors import TransactionTooLarge
 
 
-def read_one(patience: Patience, address: Address) -> Operation[Mapping[str, Any] | None]:
+def read_one(budget: RetryBudget, address: Address) -> Operation[Mapping[str, Any] | None]:
     """Return the typed item, or None."""
-    params = {"TableName": address.table, "Key": address.key, "ConsistentRead": True}
-    reply = yield from _ask(patience, "GetItem", params, (address.table,))
+    params = {"TableName": address.table, "Key": address.key, "ConsistentRead": True, **CAPACITY}
+    reply = yield from _ask(
+        budget, "GetItem", params, [address.table], lambda reply: answers_get(reply, address)
+    )
     return reply.get("Item")
 
 
 def read_many(
-    patience: Patience, addresses: Sequence[Address]
+    budget: RetryBudget, addresses: Sequence[Address]
 ) -> Operation[list[Mapping[str, Any] | None]]:
     """Return the typed items as they all were at one instant."""
     if len(addresses) > MAX_ACTIONS:
@@ -29,32 +37,43 @@ def read_many(
     if not addresses:
         return []
     gets = [{"Get": {"TableName": address.table, "Key": address.key}} for address in addresses]
-    tables = [address.table for address in addresses]
-    reply = yield from _ask(patience, "TransactGetItems", {"TransactItems": gets}, tables)
+    reply = yield from _ask(
+        budget,
+        "TransactGetItems",
+        {"TransactItems": gets},
+        [address.table for address in addresses],
+        lambda reply: answers_get_many(reply, addresses),
+    )
     return [response.get("Item") for response in reply["Responses"]]
 
 
 def snapshot(
-    patience: Patience, targets: Sequence[tuple[str, Mapping[str, Any]]]
+    budget: RetryBudget, targets: Sequence[tuple[str, Mapping[str, Any]]]
 ) -> Operation[list[Mapping[str, Any] | None]]:
     """Return the typed items at one instant, for a target named twice too."""
-    yield from patience.start()
     addresses = [Address.of(table, key) for table, key in targets]
     distinct = list(dict.fromkeys(addresses))
-    items = dict(zip(distinct, (yield from read_many(patience, distinct)), strict=True))
+    items = dict(zip(distinct, (yield from read_many(budget, distinct)), strict=True))
     return [items[address] for address in addresses]
 
 
 def _ask(
-    patience: Patience, operation: str, params: Mapping[str, Any], tables: Sequence[str]
+    budget: RetryBudget,
+    operation: str,
+    params: Mapping[str, Any],
+    tables: Sequence[str],
+    answers: Callable[[Any], bool],
 ) -> Operation[Mapping[str, Any]]:
     """Make a call that changes nothing, until it is answered."""
-    streak = 0
     while True:
         began = yield from monotonic()
         try:
-            return (yield from call(operation, **params))
+            reply: Mapping[str, Any] = yield Call(operation, params, budget.deadline)
+            if not answers(reply):
+                raise NoReply(NO_ANSWER)
         except Fault as fault:
-            seconds = (yield from monotonic()) - began
-            yield from patience.after(fault, tables, streak=streak, seconds=seconds)
-            streak += 1
+            took = (yield from monotonic()) - began
+            yield from budget.after(fault, target=target(tables), took=took)
+        else:
+            budget.answered()
+            return reply

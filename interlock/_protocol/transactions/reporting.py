@@ -28,7 +28,7 @@ class TransactionReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Audience:
+class Observers:
     """Those who are told of every transaction of a client, however it ended.
 
     Nothing that they raise reaches the caller, whose transaction has been committed or not.
@@ -39,11 +39,11 @@ class Audience:
     on_finish: Callable[[TransactionReport], None] | None
 
     @property
-    def listens(self) -> bool:
+    def enabled(self) -> bool:
         """Whether there is anybody."""
         return self.metrics is not None or self.on_finish is not None
 
-    def tell(self, report: TransactionReport) -> None:
+    def notify(self, report: TransactionReport) -> None:
         """Tell them all."""
         try:
             if self.metrics is not None:

@@ -1,109 +1,93 @@
-"""How long a transaction keeps trying, and what it is told when it may not go on."""
+"""The request of a commit, sent until it is answered for good.
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+While an answer is missing, a copy of the request may have been carried out, or may yet be, as long
+as its signature is valid. Whatever is reported then has to stay true when that copy lands: either
+something makes it impossible for good, which only the caller of `send` can find out from the
+refusal that it returns, or the answer is `OutcomeUnknown`.
+"""
 
-from interlock._protocol.faults import Fault, Refused
-from interlock._protocol.requests import Operation, monotonic, sleep
-from interlock._protocol.retrying import failure, jittered
-from interlock._protocol.transactions.settings import Settings
-from interlock.errors import (
-    InterlockError,
-    ItemTooLarge,
-    RequestRefused,
-    ServiceUnavailable,
-    Throttled,
-    TransactionConflict,
-)
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-_TOO_LARGE = "size has exceeded"
+from interlock._protocol.faults import Fault, NoReply, Refused
+from interlock._protocol.requests import Call, Operation, monotonic, wall_clock
+from interlock._protocol.retry import RetryBudget, may_pass, meaning
+from interlock._protocol.transactions.replies import NO_ANSWER
+from interlock._protocol.transactions.settings import TOKEN_WINDOW, target
+from interlock.errors import InterlockError, OutcomeUnknown
+
 CONDITION_FAILED = "ConditionalCheckFailed"
-_REJECTED = frozenset({"ValidationError", "ItemCollectionSizeLimitExceeded"})
+REJECTED = frozenset({"ValidationError", "ItemCollectionSizeLimitExceeded"})  # for good
+_IN_PROGRESS = "TransactionInProgressException"
 
 
-def rejected(refusal: Refused) -> bool:
-    """Whether an action of a transaction can never succeed, whatever else was in the way."""
-    return any(reason.code in _REJECTED for reason in refusal.reasons)
+class CommitRequest:
+    """One request, the same each time that it is sent, and whether an answer to it is missing."""
+
+    def __init__(
+        self,
+        budget: RetryBudget,
+        operation: str,
+        params: Mapping[str, Any],
+        tables: Sequence[str],
+        answers: Callable[[Any], bool],
+    ) -> None:
+        self.in_doubt = False
+        self._budget = budget
+        self._call = Call(operation, params, budget.deadline)
+        self._target = target(tables)
+        self._answers = answers
+
+    def send(self) -> Operation[Refused | None]:
+        """Return None when it is done, or the refusal that sending it again would not change."""
+        begun = yield from _clocks()
+        while True:
+            sent = yield from monotonic()
+            fault = yield from self._once()
+            if fault is None:
+                self._budget.answered()
+                return None
+            if isinstance(fault, Refused) and not may_pass(fault):
+                return fault
+            took = (yield from monotonic()) - sent
+            yield from self._budget.after(
+                fault, ambiguous=self.in_doubt, target=self._target, took=took
+            )
+            # Either clock may stand still while a machine sleeps; together they do not.
+            now = yield from _clocks()
+            if self.in_doubt and max(now[0] - begun[0], now[1] - begun[1]) > TOKEN_WINDOW:
+                raise self.error(fault) from fault
+
+    def error(self, fault: Fault) -> InterlockError:
+        """Return what a fault means to the caller, with regard to the answers that are missing."""
+        attempts = self._budget.attempts
+        return meaning(fault, self._target, ambiguous=self.in_doubt, attempts=attempts)
+
+    def settled(self, error: InterlockError) -> InterlockError:
+        """Return the error, or what it comes to when a missing answer leaves the outcome open."""
+        if not self.in_doubt:
+            return error
+        unknown = OutcomeUnknown(f"a reply to the commit was lost; later attempts met: {error}")
+        unknown.__cause__ = error
+        return unknown
+
+    def _once(self) -> Operation[Fault | None]:
+        try:
+            reply = yield self._call
+        except Refused as refusal:
+            # Only this attempt knows its token: what is in progress is a copy of its own.
+            self.in_doubt |= refusal.resent or refusal.code == _IN_PROGRESS
+            return refusal
+        except NoReply as lost:
+            self.in_doubt = True
+            return lost
+        except Fault as problem:
+            return problem
+        if self._answers(reply):
+            return None
+        self.in_doubt = True
+        return NoReply(NO_ANSWER)
 
 
-def may_pass(refusal: Refused) -> bool:
-    """Whether the same call, sent again, may succeed: nothing but conflicts and throttling."""
-    if rejected(refusal) or any(reason.code == CONDITION_FAILED for reason in refusal.reasons):
-        return False
-    return refusal.conflicted or refusal.throttled
-
-
-@dataclass(slots=True)
-class Patience:
-    """The failures and the time that all attempts of one transaction may spend together."""
-
-    settings: Settings
-    deadline: float = float("inf")
-    failures: int = 0
-    conflicts: int = 0
-    throttles: int = 0
-
-    def start(self) -> Operation[None]:
-        """Let the clock run from here."""
-        self.deadline = (yield from monotonic()) + self.settings.timeout
-
-    def after(
-        self, fault: Fault, tables: Iterable[str], *, streak: int, seconds: float
-    ) -> Operation[None]:
-        """Wait before the same call is made again, or raise what its failure means.
-
-        `streak` counts the failures in a row before this one, `seconds` is how long the call took.
-        """
-        error = self.error(fault, tables)
-        settings = self.settings
-        match error:
-            case TransactionConflict():
-                # Whoever was in the way is so for about as long as a call takes. To wait longer
-                # for each conflict before would let those who begin now overtake for ever.
-                first, doublings = max(seconds, settings.shortest_call), streak
-            case Throttled():
-                # The rate is one of all calls together, so every time counts.
-                first, doublings = settings.first_pause, self.throttles
-            case ServiceUnavailable():
-                first, doublings = settings.first_pause, streak
-            case _:
-                raise error from fault
-        pause = yield from jittered(doublings, first, settings.longest_pause)
-        yield from self._pause(pause, error, fault)
-
-    def stale(self) -> Operation[None]:
-        """Let the function run again at once, or raise `TransactionConflict`.
-
-        Somebody else has committed, so there is progress without a pause.
-        """
-        yield from self._pause(0.0, self.conflict())
-
-    def _pause(
-        self, seconds: float, error: InterlockError, cause: Exception | None = None
-    ) -> Operation[None]:
-        self.failures += 1
-        out_of_time = (yield from monotonic()) + seconds >= self.deadline
-        if self.failures >= self.settings.attempts or out_of_time:
-            raise error from cause
-        if seconds:
-            yield from sleep(seconds)
-
-    def conflict(self) -> TransactionConflict:
-        """Count a conflict, and return the error in case that it was the last."""
-        self.conflicts += 1
-        return TransactionConflict(self.failures + 1)
-
-    def error(self, fault: Fault, tables: Iterable[str]) -> InterlockError:
-        """Return what a fault means to the caller, and count it."""
-        if isinstance(fault, Refused):
-            if fault.conflicted and not rejected(fault):
-                return self.conflict()
-            if fault.throttled and not rejected(fault):
-                self.throttles += 1
-                return Throttled(f"DynamoDB throttled {self.failures + 1} calls: {fault}")
-            messages = [fault.message, *(reason.message or "" for reason in fault.reasons)]
-            if any(_TOO_LARGE in message.lower() for message in messages):
-                return ItemTooLarge(str(fault))
-            if fault.reasons:
-                return RequestRefused(fault.code, "; ".join(filter(None, messages)))
-        return failure(fault, tables, "grant_transactions")
+def _clocks() -> Operation[tuple[float, float]]:
+    return (yield from monotonic()), (yield from wall_clock())

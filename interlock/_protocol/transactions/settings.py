@@ -1,8 +1,10 @@
 """What a transaction client was told once, and every transaction obeys."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from interlock._protocol.retry import RetryBudget, Target
 from interlock.errors import InvalidValue
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
@@ -39,3 +41,18 @@ class Settings:
         if not version_attribute:
             raise InvalidValue("version_attribute", "is empty")
         return cls(table, version_attribute, attempts, timeout.total_seconds())
+
+    def budget(self) -> RetryBudget:
+        """Return what all attempts of one transaction may spend together."""
+        return RetryBudget(
+            target((self.table,)),
+            first=self.first_pause,
+            longest=self.longest_pause,
+            conflict=self.shortest_call,
+            most=self.attempts,
+        )
+
+
+def target(tables: Iterable[str]) -> Target:
+    """Return what a call on these tables asks, for the texts of its errors."""
+    return Target(tuple(dict.fromkeys(tables)), "CoordinationTable.grant_transactions")

@@ -1,9 +1,10 @@
 """A DynamoDB in memory that is correct for the calls used, and can be compared to a real one.
 
 It answers as the service does, with typed values in and out, and refuses with the service's error
-codes. Time is what its `clock` says. A write is one indivisible step; a TransactWriteItems is two
-(`begin` and `commit`), between which its items are occupied: whoever meets them gets a conflict,
-as in the service. `perform` does both steps at once.
+codes. Time is what its `clock` says. A write is one indivisible step; a TransactWriteItems is
+prepared (`begin`), and then writes its items one by one, each of which is occupied until then:
+another write, or a transaction, that meets it gets a conflict, as in the service. `perform` takes
+all these steps at once.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -138,9 +139,10 @@ class Store:
         if self.limit is not None:
             units = _units(item, _READ_UNIT) * (1 if consistent else 0.5)
             self.limit.admit_read(place, units, self.clock())
-        if item is None:
-            return {}
-        return {"Item": project(item, projection.paths) if projection else dict(item)}
+        reply = _consumed(params, table.name, _units(item, _READ_UNIT))
+        if item is not None:
+            reply["Item"] = project(item, projection.paths) if projection else dict(item)
+        return reply
 
     def _write(self, kind: str, params: Mapping[str, Any]) -> dict[str, Any]:
         write = parse_write(self.contents, kind, params)
@@ -162,7 +164,7 @@ class Store:
             )
         if after is not None or before is not None:
             self.contents.write(place, after, self.clock())
-        return reply
+        return reply | _consumed(params, place.table, max(_units(before, _KB), _units(after, _KB)))
 
     def _transact_get(self, params: Mapping[str, Any]) -> dict[str, Any]:
         return read_together(self.contents, params)
@@ -172,6 +174,12 @@ class Store:
 
     def _query(self, params: Mapping[str, Any]) -> dict[str, Any]:
         return self._reader.query(params)
+
+
+def _consumed(params: Mapping[str, Any], table: str, units: float) -> dict[str, Any]:
+    if params.get("ReturnConsumedCapacity", "NONE") == "NONE":
+        return {}
+    return {"ConsumedCapacity": {"TableName": table, "CapacityUnits": float(units)}}
 
 
 def _units(item: Item | None, unit: int) -> int:

@@ -1,9 +1,14 @@
-"""TransactWriteItems in its two steps, its idempotency tokens, and TransactGetItems.
+"""TransactWriteItems in its steps, its idempotency tokens, and TransactGetItems.
+
+The conditions are judged together, and from then on the items are occupied. Each is then written
+and let go on its own: a reader of single items may see one as it is after the transaction and then
+another as it was before, which AWS excludes for TransactGetItems alone.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
 """
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,7 +43,7 @@ class TransactionLog:
 
 @dataclass(slots=True)
 class Prepared:
-    """A transaction whose conditions hold and whose items are occupied until it commits."""
+    """A transaction whose conditions hold, and whose items are occupied until each is written."""
 
     contents: Contents
     log: TransactionLog
@@ -46,22 +51,29 @@ class Prepared:
     token: str | None
     request: Any
     results: list[tuple[Place, Item | None, bool]]
+    reply: dict[str, Any]
     replayed: bool = False
 
+    @property
+    def left(self) -> int:
+        """How many items are still occupied."""
+        return len(self.results)
+
+    def write_one(self, index: int = 0) -> None:
+        """Write one of the items that are left, and let go of it."""
+        place, after, changes = self.results.pop(index)
+        del self.contents.held[place]
+        if changes and (after is not None or place in self.contents.items):
+            self.contents.write(place, after, self.clock())
+
     def commit(self) -> dict[str, Any]:
-        """Write everything, at one instant, and return the reply."""
-        if self.replayed:
-            return {}
-        for place, _, _ in self.results:
-            del self.contents.held[place]
-        now = self.clock()
-        if self.token is not None:
+        """Write what is left, and return the reply."""
+        while self.left:
+            self.write_one()
+        if self.token is not None and not self.replayed:
             self.log.in_flight.pop(self.token, None)
-            self.log.committed[self.token] = (now, self.request)
-        for place, after, changes in self.results:
-            if changes and (after is not None or place in self.contents.items):
-                self.contents.write(place, after, now)
-        return {}
+            self.log.committed[self.token] = (self.clock(), self.request)
+        return self.reply
 
 
 def prepare(
@@ -74,9 +86,10 @@ def prepare(
     writes = _actions(contents, params)
     token = params.get("ClientRequestToken")
     request = _frozen(params["TransactItems"]) if token is not None else None
+    reply = consumed(params, [write.place.table for write in writes])
     if token is not None and (known := _replay(log, token, request, clock())):
         if known == "committed":
-            return Prepared(contents, log, clock, token, request, [], replayed=True)
+            return Prepared(contents, log, clock, token, request, [], reply, replayed=True)
         raise Refused(
             "TransactionInProgressException",
             "The transaction with the given request token is already in progress.",
@@ -91,7 +104,7 @@ def prepare(
         raise _cancelled(reasons)
     if sum(item_size(after) for _, after, _ in results if after is not None) > MAX_BYTES:
         raise invalid("Collection size of items in transaction exceeded 4 MB")
-    prepared = Prepared(contents, log, clock, token, request, results)
+    prepared = Prepared(contents, log, clock, token, request, results, reply)
     for write in writes:
         contents.held[write.place] = prepared
     if token is not None:
@@ -129,7 +142,17 @@ def read_together(contents: Contents, params: Mapping[str, Any]) -> dict[str, An
             )
     if any(reason.code != "None" for reason in reasons):
         raise _cancelled(reasons)
-    return {"Responses": responses}
+    tables = [place.table for place in places]
+    return {"Responses": responses, **consumed(params, tables)}
+
+
+def consumed(params: Mapping[str, Any], tables: Sequence[str]) -> dict[str, Any]:
+    """Return what a transaction's reply says of the tables that it used, if it was asked to."""
+    if params.get("ReturnConsumedCapacity", "NONE") == "NONE":
+        return {}
+    units = Counter(tables)
+    capacity = [{"TableName": name, "CapacityUnits": 2.0 * units[name]} for name in units]
+    return {"ConsumedCapacity": capacity}
 
 
 def _replay(log: TransactionLog, token: str, request: Any, now: float) -> str | None:

@@ -6,6 +6,7 @@ driver.script = [lose_reply, None, throttle]    # what the next calls meet; None
 import itertools
 from contextlib import suppress
 
+from interlock._drivers.blocking.driver import Driver as BlockingDriver
 from interlock._protocol.faults import Fault, NoReply, NotSent, Refused
 from interlock._protocol.requests import Call, Draw, Monotonic, NewId, Sleep, WallClock
 from interlock.testing._store.store import Store
@@ -17,8 +18,8 @@ READ_TIMEOUT = 2.0
 _numbers = itertools.count(1)
 
 
-class Driver:
-    """Runs operations as `Boto3Driver` does. Several may share a store: each is a process."""
+class Driver(BlockingDriver):
+    """Runs operations as the blocking driver does. Several may share a store: each is a process."""
 
     def __init__(self, store=None):
         self.store = store or Store(Table(TABLE))

@@ -93,7 +93,7 @@ def test_what_is_held_at_the_end_of_the_interpreter_is_given_back():
         def perform(operation, params):
             reply = inner(operation, params)
             if params.get("UpdateExpression", "").startswith("REMOVE"):
-                os.write(1, b"given back " + params["Key"]["pk"]["S"].encode() + b" ")
+                os.write(1, f"given back {params['Key']['pk']['S']}\n".encode())
             return reply
 
         network.perform = perform
@@ -109,7 +109,7 @@ def test_what_is_held_at_the_end_of_the_interpreter_is_given_back():
         check=False,
     )
     assert (done.returncode, done.stderr) == (3, "")
-    assert sorted(done.stdout.split()) == ["back", "back", "given", "given", "lock#a", "lock#b"]
+    assert sorted(done.stdout.splitlines()) == ["given back lock#a", "given back lock#b"]
 
 
 def test_what_happens_to_locks_is_measured(make, network):

@@ -299,6 +299,17 @@ def test_a_token_beyond_its_certificate_is_refused(setup, claims, error):
         setup.verifier().verify(setup.vouched(new_key("ES256"), claims=claims))
 
 
+def test_a_verifier_may_accept_shorter_delegations_or_none(setup):
+    token = setup.sign()  # by a certificate of 15 minutes
+    setup.verifier(delegation=timedelta(minutes=15)).verify(token)
+    for longest in (timedelta(minutes=14), timedelta(0)):
+        with pytest.raises(ClaimRejected, match="exp"):
+            setup.verifier(delegation=longest).verify(token)
+    longer = setup.vouched(new_key("ES256"), certificate={"exp": int(NOW) + 3601})
+    with pytest.raises(ClaimRejected):  # an hour is the most in any case
+        setup.verifier(delegation=timedelta(days=1)).verify(longer)
+
+
 def test_what_a_test_vouches_for_is_accepted_otherwise(setup):
     assert setup.verifier().verify(setup.vouched(new_key("Ed25519")))["n"] == 1
 

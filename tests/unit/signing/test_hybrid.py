@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from interlock._protocol.signing.hybrid import protected, serialized
 from interlock.errors import (
     AlgorithmNotAllowed,
     AlgorithmUnavailable,
@@ -97,6 +98,22 @@ def test_two_signatures_of_one_sort_are_no_hybrid(lib, kms):
     for pair in pairs:
         with pytest.raises(UnsupportedKey):
             Hybrid(lib, kms, *pair).signer.sign({})
+
+
+@pytest.mark.parametrize(
+    "pair", [("ECC_NIST_P256", "RSA_2048"), ("ML_DSA_44", "ML_DSA_65"), ("ML_DSA_44", "RSA_2048")]
+)
+def test_genuine_signatures_of_two_keys_of_one_sort_are_no_hybrid(lib, kms, pair):
+    """As another library may make them, each naming the other."""
+    made = Hybrid(lib, kms, *pair)
+    keys, payload = [signer.key() for signer in made.signers], encode({"n": 1})
+    headers = [protected(key, keys, None) for key in keys]
+    signatures = [
+        signer.sign_bytes(f"{header}.{payload}".encode())
+        for signer, header in zip(made.signers, headers, strict=True)
+    ]
+    with pytest.raises(AlgorithmNotAllowed, match="ML-DSA"):
+        made.verifier.verify(serialized(payload, headers, signatures))
 
 
 @pytest.mark.parametrize(

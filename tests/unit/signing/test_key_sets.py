@@ -1,5 +1,6 @@
 """A key set that is slow, odd or hostile costs a verifier no more than is promised."""
 
+import asyncio
 import http.server
 import json
 import threading
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from interlock._drivers.fetching import fetch
+from interlock.aio.signing import Verifier
 from interlock.errors import (
     AlgorithmNotAllowed,
     BadSignature,
@@ -322,3 +324,38 @@ def test_half_a_surrogate_pair_is_no_text(lib, issuer):
 @pytest.fixture
 def issuer():
     return Issuer()
+
+
+@pytest.mark.parametrize("how", ["fetch", "keys"])
+async def test_a_source_that_blocks_does_not_hold_up_the_loop(issuer, how):
+    """It may be one that was written for the blocking half."""
+    asked, release = threading.Event(), threading.Event()
+
+    def source(*_url):
+        asked.set()
+        assert release.wait(10)
+        return json.dumps(issuer.jwks).encode()
+
+    verifier = (
+        Verifier("https://keys.example/", fetch=source) if how == "fetch" else Verifier(source)
+    )
+    verifying = asyncio.create_task(verifier.verify(issuer.token({"n": 1})))
+    async with asyncio.timeout(10):
+        while not asked.is_set():  # noqa: ASYNC110 - of another thread; this loop goes on meanwhile
+            await asyncio.sleep(0.001)
+    assert not verifying.done()
+    release.set()
+    assert await verifying == {"n": 1}
+
+
+async def test_a_drip_does_not_hold_up_the_loop(issuer, monkeypatch):
+    monkeypatch.setattr("interlock._drivers.fetching.TIMEOUT", 0.3)
+    with serving(drip(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")) as (url, _):
+        verifying = asyncio.create_task(Verifier(url).verify(issuer.token({})))
+        turns = 0
+        while not verifying.done():
+            await asyncio.sleep(0.001)
+            turns += 1
+        assert turns > 20
+        with pytest.raises(KeysUnavailable):
+            await verifying

@@ -4,11 +4,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from interlock._drivers.blocking.opening import open_driver
 from interlock._drivers.clients import CLIENT_CONFIG
 from interlock._drivers.environment import Environment
-from interlock.transactions import TransactionClient
-from tests.unit.transactions.wire import Time, Wire
+from tests.halves import HALVES
+from tests.unit.transactions.wire import OnEither, Time, Wire
 
 
 @pytest.fixture
@@ -38,9 +37,24 @@ def reports():
     return []
 
 
+@pytest.fixture(params=HALVES, ids=lambda half: half.__name__)
+def half(request):
+    with request.param() as half:
+        yield half
+
+
 @pytest.fixture
-def tx(wire, time, reports):
-    driver = open_driver(
-        wire, environment=Environment(monotonic=time.read, wall_clock=time.read), sleep=time.sleep
-    )
-    return TransactionClient("coordination", driver=driver, attempts=8, on_finish=reports.append)
+def client_of(half, wire, time):
+    """Make clients of either half over the same wire, in time that passes on demand."""
+
+    def make(table="coordination", *, draw=lambda: 0.5, **options):
+        clocks = Environment(monotonic=time.read, wall_clock=time.read, draw=draw)
+        driver = half.client(wire.answer, clocks, time.sleep)
+        return OnEither(half, half.transactions.TransactionClient(table, client=driver, **options))
+
+    return make
+
+
+@pytest.fixture
+def tx(client_of, reports):
+    return client_of(attempts=8, on_finish=reports.append)

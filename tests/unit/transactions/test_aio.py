@@ -1,7 +1,6 @@
 """The awaitable client runs the same protocol: over a client that awaits, on the same moto."""
 
 import asyncio
-import json
 
 import boto3
 import pytest
@@ -11,8 +10,7 @@ from moto import mock_aws
 
 from interlock._drivers.awaitable.opening import open_driver as open_awaitable
 from interlock.aio.transactions import TransactionClient
-from interlock.errors import InvalidValue, ServiceUnavailable, TransactionClosed
-from interlock.metrics import EmbeddedMetrics
+from interlock.errors import ServiceUnavailable
 
 A = {"pk": "a"}
 
@@ -65,42 +63,6 @@ async def test_concurrent_tasks_lose_no_update(tx):
     assert await tx.snapshot([("t", A)]) == [{"pk": "a", "n": 6}]
 
 
-async def test_a_replay_returns_the_result(tx, client):
-    async def body(t):
-        t.update("t", A, add={"n": 1})
-        (item,) = await t.get_many([("t", A)])
-        return item["n"]
-
-    assert await tx.run(body, idempotency_key="k") == 1
-    client.sent.clear()
-    assert await tx.run(body, idempotency_key="k") == 1
-    assert client.sent == ["get_item"]
-
-
-async def test_transactions_are_measured(client):
-    lines: list[str] = []
-    tx = TransactionClient("t", client=client, metrics=EmbeddedMetrics(lines.append))
-
-    async def body(t):
-        t.put("t", A, {})
-
-    await tx.run(body)
-    assert json.loads(lines[0])["TransactionAttempts"] == 1
-
-
-async def test_an_error_of_the_function_is_its_callers(tx):
-    kept = []
-
-    async def body(t):
-        kept.append(t)
-        raise KeyError("mine")
-
-    with pytest.raises(KeyError, match="mine"):
-        await tx.run(body)
-    with pytest.raises(TransactionClosed):
-        kept[0].put("t", A, {})
-
-
 async def test_a_store_out_of_reach_is_said_so():
     session = get_session()
     slept = []
@@ -116,12 +78,7 @@ async def test_a_store_out_of_reach_is_said_so():
         aws_secret_access_key="x",
         config=Config(retries={"total_max_attempts": 1}),
     ) as client:
-        tx = TransactionClient("t", driver=open_awaitable(client, sleep=sleep), attempts=3)
+        tx = TransactionClient("t", client=open_awaitable(client, sleep=sleep), attempts=3)
         with pytest.raises(ServiceUnavailable):
             await tx.snapshot([("t", A)])
     assert len(slept) == 2
-
-
-def test_a_client_has_to_be_passed_in():
-    with pytest.raises(InvalidValue, match="client"):
-        TransactionClient("t")

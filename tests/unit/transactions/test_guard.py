@@ -7,7 +7,6 @@ from boto3.dynamodb.conditions import Attr
 
 from interlock.errors import ConditionFailed, GuardFailed, LockLost, LossReason
 from interlock.locks import LockClient
-from interlock.transactions import TransactionClient
 from tests.unit.transactions.wire import A, B, lose_reply, put, stored
 
 # Leaders that vanish are left as they are.
@@ -141,10 +140,10 @@ def test_a_condition_of_the_callers_is_no_loss(tx, lock):
     assert not isinstance(failure.value, LockLost)
 
 
-def test_a_client_of_any_table_can_guard(wire, lock):
+def test_a_client_of_any_table_can_guard(client_of, wire, lock):
     def body(t):
         t.guard(lock)
         t.put("t", A, {})
 
-    TransactionClient("t", client=wire.client).run(body)
+    client_of("t").run(body)
     assert stored(wire, A) is not None

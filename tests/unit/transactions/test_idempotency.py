@@ -15,7 +15,6 @@ from interlock.errors import (
     TransactionClosed,
     TransactionTooLarge,
 )
-from interlock.transactions import TransactionClient
 from tests.unit.transactions.wire import A, lose_reply, lose_request, put, stored, then
 
 
@@ -149,6 +148,6 @@ class TestLimits:
             put(tx, A, pk="b")
 
     @pytest.mark.parametrize("timeout", [timedelta(), timedelta(minutes=6)])
-    def test_a_timeout_stays_within_the_tokens_window(self, wire, timeout):
+    def test_a_timeout_stays_within_the_tokens_window(self, client_of, timeout):
         with pytest.raises(InvalidValue, match="timeout"):
-            TransactionClient("coordination", client=wire, timeout=timeout)
+            client_of(timeout=timeout)

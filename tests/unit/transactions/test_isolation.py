@@ -1,13 +1,16 @@
 """Whatever was read is true at the commit, or the function runs again."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from boto3.dynamodb.conditions import Attr
 
+import interlock.aio
 from interlock.errors import (
     ConditionFailed,
 )
+from interlock.testing import MemoryStore
 from tests.unit.transactions.wire import A, B, put, stored
 
 
@@ -50,15 +53,23 @@ def test_an_error_of_the_function_writes_nothing(tx, wire):
     assert stored(wire, A) is None
 
 
-def test_a_coroutine_function_is_refused_here(tx, wire):
+def test_a_coroutine_function_is_refused_by_the_blocking_half(wire):
     """It would have read and written nothing, and be committed."""
 
     async def body(t):
         t.put("t", A, {})
 
+    tx: Any = interlock.TransactionClient("coordination", client=wire.client)
     with pytest.raises(TypeError, match=r"interlock\.aio"):
         tx.run(body)
-    assert wire.sent == []
+
+
+async def test_a_function_that_is_not_awaited_is_refused_by_the_awaitable_half():
+    """It would hold up the event loop, and its reads would be coroutines."""
+    store = MemoryStore("coordination")
+    tx: Any = interlock.aio.TransactionClient("coordination", client=store.aio_client())
+    with pytest.raises(TypeError, match="async def"):
+        await tx.run(lambda _: None)
 
 
 def test_a_stale_read_runs_the_function_again(tx, wire, reports):
@@ -246,6 +257,23 @@ class TestRunningAgain:
         assert tx.run(body) == (2, 2)
         assert len(runs) == 2
         assert wire.sent == []
+
+    def test_what_a_refusal_has_shown_need_not_be_true_at_one_instant(self, tx, wire):
+        """Each of its items was looked at on its own: if only they are read now, it is verified."""
+        put(tx, A, n=1)
+        put(tx, B, n=1)
+        runs = []
+
+        def body(t):
+            runs.append((t.get("t", A)["n"], t.get("t", B)["n"]))
+            if len(runs) == 1:
+                put(tx, A, n=2)
+                t.update("t", {"pk": "c"}, {"n": 0})
+                wire.sent.clear()
+            return runs[-1]
+
+        assert tx.run(body) == (2, 1)
+        assert wire.methods() == ["transact_write_items", "transact_get_items"]
 
 
 class TestConditions:

@@ -5,11 +5,8 @@ import json
 import pytest
 from boto3.dynamodb.conditions import Attr
 
-from interlock._drivers.blocking.opening import open_driver
-from interlock._drivers.environment import Environment
 from interlock.errors import ConditionFailed, Throttled
 from interlock.metrics import EmbeddedMetrics
-from interlock.transactions import TransactionClient
 from tests.unit.transactions.wire import A, put, refuse, stored
 
 
@@ -19,14 +16,8 @@ def lines():
 
 
 @pytest.fixture
-def tx(wire, time, lines):
-    driver = open_driver(
-        wire,
-        environment=Environment(monotonic=time.read, wall_clock=time.read, draw=lambda: 0.5),
-        sleep=time.sleep,
-    )
-    metrics = EmbeddedMetrics(lines.append, clock=time.read)
-    return TransactionClient("coordination", driver=driver, attempts=3, metrics=metrics)
+def tx(client_of, time, lines):
+    return client_of(attempts=3, metrics=EmbeddedMetrics(lines.append, clock=time.read))
 
 
 def last(lines):
@@ -61,10 +52,10 @@ def test_a_failure_is_measured_too(tx, wire, lines):
     assert last(lines)["TransactionThrottles"] == 3
 
 
-def test_a_listener_that_raises_does_not_fail_what_is_committed(wire):
+def test_a_listener_that_raises_does_not_fail_what_is_committed(client_of, wire):
     def broken(_report):
         raise RuntimeError("no room on the disk")
 
-    tx = TransactionClient("coordination", driver=open_driver(wire), on_finish=broken)
+    tx = client_of(on_finish=broken)
     put(tx, A, n=1)
     assert stored(wire, A)["n"] == {"N": "1"}

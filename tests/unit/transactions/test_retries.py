@@ -7,10 +7,11 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from interlock._drivers.blocking.opening import open_driver
-from interlock._drivers.environment import Environment
 from interlock.errors import (
+    CredentialsRejected,
     OutcomeUnknown,
     RequestRefused,
+    ServiceUnavailable,
     TableNotFound,
     Throttled,
     TransactionConflict,
@@ -80,8 +81,8 @@ class TestRetries:
             monkeypatch.setenv(name, "/nonexistent")
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         client = boto3.Session().client("dynamodb", region_name="us-east-1")
-        tx = TransactionClient("t", driver=open_driver(client, sleep=time.sleep))
-        with pytest.raises(RequestRefused, match="NoCredentialsError"):
+        tx = TransactionClient("t", client=open_driver(client, sleep=time.sleep))
+        with pytest.raises(CredentialsRejected, match="NoCredentialsError"):
             tx.run(lambda t: t.put("t", A, {}))
         assert time.slept == 0
 
@@ -95,18 +96,30 @@ class TestRetries:
             tx.run(lambda t: t.put("t", A, {}))
         assert len(wire.sent) == 8
 
-    def test_patience_ends_by_time(self, wire, time):
-        driver = open_driver(
-            wire,
-            environment=Environment(monotonic=time.read, wall_clock=time.read, draw=lambda: 0.99),
-            sleep=time.sleep,
-        )
-        tx = TransactionClient("coordination", driver=driver, timeout=timedelta(seconds=1))
+    def test_patience_ends_by_time(self, client_of, wire, time):
+        tx = client_of(timeout=timedelta(seconds=1), draw=lambda: 0.99)
         wire.script = [refuse("ThrottlingException")] * 50
         began = time.now
         with pytest.raises(Throttled):
             tx.run(lambda t: t.put("t", A, {}))
         assert time.now - began <= 1
+
+    def test_a_copy_in_progress_leaves_the_outcome_open(self, tx, wire):
+        """Only this attempt has the token, so it is a copy of its own that is being carried out."""
+        wire.script = [refuse("TransactionInProgressException")] * 8
+        with pytest.raises(OutcomeUnknown):
+            tx.run(lambda t: t.put("t", A, {}))
+
+    def test_no_call_is_made_when_the_time_is_over(self, client_of, wire, time):
+        tx = client_of(timeout=timedelta(seconds=1))
+
+        def slow(t):
+            time.now += 2
+            t.put("t", A, {})
+
+        with pytest.raises(ServiceUnavailable, match="time was up"):
+            tx.run(slow)
+        assert wire.sent == []
 
     def test_a_missing_table_is_said_so(self, tx):
         with pytest.raises(TableNotFound):

@@ -1,8 +1,11 @@
-"""A DynamoDB client that loses replies and refuses calls, and a clock that waits for nobody."""
+"""A DynamoDB client that loses replies and refuses calls, and a clock that waits for no test."""
 
+import functools
 from typing import Any
 
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
+
+from interlock._drivers.clients import fault_of, method_name
 
 A, B = {"pk": "a"}, {"pk": "b"}
 
@@ -15,11 +18,13 @@ class Wire:
         self.meta = client.meta
         self.sent = []
         self.script = []
+        self.reads = []
 
     def __getattr__(self, method):
         def send(**params):
             self.sent.append((method, params))
-            act = self.script.pop(0) if self.script and method in WRITES else None
+            script = self.script if method in WRITES else self.reads
+            act = script.pop(0) if script else None
             return (
                 act(lambda: getattr(self.client, method)(**params))
                 if act
@@ -27,6 +32,13 @@ class Wire:
             )
 
         return send
+
+    def answer(self, operation, params):
+        """Answer a call of either half."""
+        try:
+            return getattr(self, method_name(operation))(**params)
+        except (ClientError, BotoCoreError) as error:
+            raise fault_of(error) from error
 
     def methods(self):
         return [method for method, _ in self.sent]
@@ -83,3 +95,28 @@ def put(tx, key, **attributes):
 
 def stored(wire, key, table="t"):
     return wire.client.get_item(TableName=table, Key={"pk": {"S": key["pk"]}}).get("Item")
+
+
+class OnEither:
+    """A transaction client of either half, to which functions of the test are given alike."""
+
+    def __init__(self, half, client):
+        self.half = half
+        self.client = half.wrap(client)
+
+    def run(self, function, **options):
+        return self.client.run(self.half.function(function), **options)
+
+    def transactional(self, *functions, **options):
+        if not functions:
+            return lambda function: self._made(self.client.transactional(**options), function)
+        return self._made(self.client.transactional, *functions)
+
+    def snapshot(self, targets):
+        return self.client.snapshot(targets)
+
+    def _made(self, decorate, function):
+        made = decorate(self.half.function(function))
+        if not self.half.awaitable:
+            return made
+        return functools.wraps(function)(lambda *args, **kw: self.half.call(made, *args, **kw))

@@ -4,32 +4,35 @@ The client's loop is `begin`, the caller's function, `commit`, until something i
 """
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from interlock._protocol.faults import Fault
 from interlock._protocol.requests import Operation, monotonic, new_id, wall_clock
-from interlock._protocol.transactions.attempt import NOTHING_KNOWN, Attempt, Known
-from interlock._protocol.transactions.commit import Verdict, changes, commit
-from interlock._protocol.transactions.idempotency import Committed, Once
+from interlock._protocol.transactions.attempt import NOTHING_CACHED, Attempt, CachedReads
+from interlock._protocol.transactions.commit import Answer, Verdict, changes, commit
+from interlock._protocol.transactions.idempotency import Committed, Findings, Once
 from interlock._protocol.transactions.reporting import TransactionReport
-from interlock._protocol.transactions.sending import Patience
 from interlock._protocol.transactions.settings import Settings
 from interlock._protocol.values import from_attribute, to_attribute
 from interlock.errors import ConditionFailed, InterlockError
 
+if TYPE_CHECKING:
+    from interlock._protocol.transactions.actions import Action
+
 _log = logging.getLogger("interlock")
 
 
-class Work:
+class TransactionRun:
     """The state that outlives an attempt."""
 
     def __init__(self, settings: Settings, once: Once | None) -> None:
         self._settings = settings
         self._once = once
-        self._patience = Patience(settings)
+        self._budget = settings.budget()
         self._attempts = 0
         self._began = 0.0
-        self._known = NOTHING_KNOWN
+        self._cached = NOTHING_CACHED
+        self._findings = Findings()
         self._committed: Committed | None = None
         self._condition_refused = False
 
@@ -37,51 +40,48 @@ class Work:
         """Return a new attempt, or the result if the idempotency key has been used before."""
         if self._attempts == 0:
             self._began = yield from monotonic()
-            yield from self._patience.start()
+            yield from self._budget.start(self._settings.timeout)
             if self._once is not None:
-                self._committed = yield from self._once.find(self._patience)
+                self._findings = yield from self._once.find(self._budget)
+                self._committed = self._findings.committed
                 if self._committed is not None:
                     return self._committed
         self._attempts += 1
-        return Attempt((yield from new_id()), self._settings, self._patience, self._known)
+        return Attempt((yield from new_id()), self._settings, self._budget, self._cached)
 
     def commit(self, attempt: Attempt, result: Any) -> Operation[Committed | None]:
         """Return what was committed, or None when the function has to run again."""
         attempt.closed = True
-        record = None
+        records: tuple[Action, ...] = ()
         if self._once is not None:
             # A replay returns what was stored; the first call returns the same.
             result = from_attribute(to_attribute(result, "result"))
-            record = self._once.action(attempt.id, result, (yield from wall_clock()))
+            now, occupied = (yield from wall_clock()), self._findings.occupied
+            records = self._once.actions(attempt.id, result, now, occupied=occupied)
         try:
-            answer = yield from commit(attempt, record)
+            answer = yield from commit(attempt, records)
         except ConditionFailed:
             self._condition_refused = True
             raise
         if answer.verdict is Verdict.DONE:
             self._committed = Committed(result)
         elif answer.verdict is Verdict.RECORDED and self._once is not None:
-            found = answer.record
-            self._committed = (
-                self._once.replay(dict(found))
-                if found
-                else (yield from self._once.find(self._patience))
-            )
+            yield from self._recorded(self._once, answer)
         if self._committed is None:
-            yield from self._again(attempt, answer.known)
+            yield from self._again(attempt, answer.cached)
         return self._committed
 
     def failed(self, attempt: Attempt) -> Operation[bool]:
-        """Say whether the function, which has raised, has to run again.
+        """Return whether the function, which has raised, has to run again.
 
         It has if what it read was never true at one instant: then its error means nothing.
         """
         attempt.closed = True
         try:
-            known = yield from changes(attempt)
-            if known is None:
+            cached = yield from changes(attempt)
+            if cached is None:
                 return False
-            yield from self._again(attempt, known)
+            yield from self._again(attempt, cached)
         except (InterlockError, Fault):
             # The caller's own error says more than that it could not be looked into.
             _log.debug("reads of a failed transaction could not be verified", exc_info=True)
@@ -92,15 +92,23 @@ class Work:
         """Return what the transaction took."""
         return TransactionReport(
             attempts=self._attempts,
-            conflicts=self._patience.conflicts,
-            throttles=self._patience.throttles,
+            conflicts=self._budget.conflicts,
+            throttles=self._budget.throttles,
             seconds=(yield from monotonic()) - self._began,
             committed=self._committed is not None,
             replayed=self._committed is not None and self._committed.replayed,
             condition_refused=self._condition_refused,
         )
 
-    def _again(self, attempt: Attempt, known: Known) -> Operation[None]:
+    def _recorded(self, once: Once, answer: Answer) -> Operation[None]:
+        """Take the result from the record that refused the commit, if it is of this operation."""
+        if answer.record:
+            self._findings = once.read(answer.record)
+        else:
+            self._findings = yield from once.find(self._budget)
+        self._committed = self._findings.committed
+
+    def _again(self, attempt: Attempt, cached: CachedReads) -> Operation[None]:
         _log.debug("transaction %s met a newer version; running again", attempt.id)
-        self._known = known
-        yield from self._patience.stale()
+        self._cached = cached
+        yield from self._budget.stale()

@@ -1,0 +1,83 @@
+"""What a transaction wants of each item, as actions of one commit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from interlock._protocol.transactions.expressions import Expression
+from interlock._protocol.transactions.items import Address, ItemSnapshot
+from interlock._protocol.transactions.writes import Delete, Put, Update, Write, size
+from interlock._protocol.values import from_item
+
+if TYPE_CHECKING:
+    from boto3.dynamodb.conditions import ConditionBase
+
+
+class Guard(Protocol):
+    """What a commit can demand by a ConditionCheck of its own: a held lock is one."""
+
+    def guard(self) -> Mapping[str, Any]:
+        """Return `{"ConditionCheck": {...}}`, as TransactWriteItems takes it."""
+        ...
+
+
+@dataclass(slots=True)
+class Entry:
+    """All that an attempt knows of one item and wants of it, in the order of first use."""
+
+    address: Address
+    snapshot: ItemSnapshot | None = None
+    write: Write | None = None
+    condition: "ConditionBase | None" = None
+
+
+@dataclass(slots=True)
+class Action:
+    """One action of a commit: the request, and what a refusal of it is about."""
+
+    kind: str
+    params: Mapping[str, Any]
+    table: str
+    key: Mapping[str, Any]
+    entry: Entry | None = None
+    bytes: int = 0
+    guards: bool = False
+    is_record: bool = False
+
+
+def item_action(entry: Entry, attempt_id: str, version_attribute: str) -> Action | None:
+    """Return the action that writes an item, or only checks it, if it is as it was read.
+
+    None for an item of which nothing is wanted.
+    """
+    if entry.snapshot is None and entry.write is None and entry.condition is None:
+        return None
+    address, snapshot, name = entry.address, entry.snapshot, version_attribute
+    version = attempt_id if snapshot is None else snapshot.successor(attempt_id)
+    expression = Expression()
+    if snapshot is not None:
+        expression.require_unchanged(address, snapshot)
+    if entry.condition is not None:
+        expression.require(entry.condition)
+    target: dict[str, Any] = {"Key": address.key}
+    match entry.write:
+        case Put(item):
+            stored = {**item, name: {"S": version}}
+            kind, target, weight = "Put", {"Item": stored}, size(stored)
+        case Update() as update:
+            text = expression.update(update, name, version)
+            kind, target["UpdateExpression"] = "Update", text
+            weight = size(update.apply(snapshot.item if snapshot else None, address) or {})
+        case Delete():
+            kind, weight = "Delete", 0
+        case None:
+            kind, weight = "ConditionCheck", 0
+    params = {"TableName": address.table, **target, **expression.params()}
+    return Action(kind, params, address.table, address.native_key, entry, weight)
+
+
+def guard_action(action: Mapping[str, Any]) -> Action:
+    """Return the action of a guard, given as `{"ConditionCheck": {...}}` or `{"Update": {...}}`."""
+    ((kind, params),) = action.items()
+    key = from_item(params["Key"])
+    return Action(kind, dict(params), params["TableName"], key, guards=True)

@@ -1,0 +1,104 @@
+"""The half of a transaction client that needs no I/O, for both the blocking and the awaitable."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from interlock._protocol.requests import Operation
+from interlock._protocol.transactions.fingerprint import (
+    arguments_of,
+    checked_operation,
+    code_of,
+    operation_of,
+)
+from interlock._protocol.transactions.idempotency import Once
+from interlock._protocol.transactions.items import native
+from interlock._protocol.transactions.reads import snapshot
+from interlock._protocol.transactions.reporting import Observers
+from interlock._protocol.transactions.run import TransactionRun
+from interlock._protocol.transactions.settings import Settings
+from interlock.errors import InvalidValue
+
+
+class TransactionOperations:
+    """What a transaction client does, as operations of a driver."""
+
+    def __init__(self, settings: Settings, observers: Observers, *, unscoped_keys: bool) -> None:
+        self.settings = settings
+        self.observers = observers
+        self._unscoped_keys = unscoped_keys
+
+    def run(self, once: Once | None) -> TransactionRun:
+        """Return a transaction that has not begun."""
+        return TransactionRun(self.settings, once)
+
+    def once(
+        self,
+        function: Callable[..., Any],
+        key: str | None,
+        *,
+        operation: str | None,
+        payload: Any,
+        retention: timedelta,
+    ) -> Once | None:
+        """Return what a key stands for, None if there is no key."""
+        if key is None:
+            return None
+        return Once.of(
+            self.settings.table,
+            key,
+            arguments_of(function) if payload is None else payload,
+            _seconds(retention),
+            operation=operation_of(function) if operation is None else checked_operation(operation),
+            code=code_of(function) if operation is None else None,
+            unscoped=self._unscoped_keys,
+        )
+
+    def snapshot(
+        self, targets: Sequence[tuple[str, Mapping[str, Any]]]
+    ) -> Operation[list[dict[str, Any] | None]]:
+        """Read items as they all are at one instant."""
+        budget = self.settings.budget()
+        yield from budget.start(self.settings.timeout)
+        items = yield from snapshot(budget, targets)
+        name = self.settings.version_attribute
+        return [None if item is None else native(item, name) for item in items]
+
+
+class KeyedFunction:
+    """A function whose calls are transactions, and which of its parameters carries the key.
+
+    `operation` is the name by which its keys are kept apart from those of others.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], parameter: str | None, operation: str | None
+    ) -> None:
+        self.operation = operation
+        if operation is None and parameter is not None:
+            self.operation = operation_of(function)
+        self._signature = inspect.signature(function)
+        self._parameter = parameter
+        names = list(self._signature.parameters)[1:]
+        if parameter is not None and parameter not in names:
+            raise InvalidValue(
+                "idempotency_key", f"{parameter!r} is no parameter of the function: {names}"
+            )
+
+    def key_and_payload(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> tuple[str | None, Any]:
+        """Return the key of a call and its other arguments by name; None for calls without keys."""
+        if self._parameter is None:
+            return None, None
+        bound = self._signature.bind(None, *args, **kwargs)
+        bound.apply_defaults()
+        arguments = {name: bound.arguments[name] for name in list(bound.arguments)[1:]}
+        return arguments.pop(self._parameter), arguments
+
+
+def _seconds(retention: timedelta) -> float:
+    if not isinstance(retention, timedelta):
+        raise InvalidValue("retention", f"{retention!r} is not a timedelta")
+    return retention.total_seconds()

@@ -1,0 +1,116 @@
+"""A payload is only hashed: any plain value has a hash that every process agrees on."""
+
+import datetime as dt
+import enum
+import subprocess
+import sys
+import uuid
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import pytest
+from boto3.dynamodb.types import Binary
+
+from interlock._protocol.transactions.fingerprint import code_of, fingerprint, operation_of
+from interlock.errors import InvalidValue
+
+UTC = dt.UTC
+EAST = dt.timezone(dt.timedelta(hours=2))
+ID = uuid.UUID(int=7)
+NAIVE = dt.datetime(2026, 1, 1)  # noqa: DTZ001 - on purpose
+
+
+class Color(enum.StrEnum):
+    RED = "red"
+
+
+class Level(enum.Enum):
+    HIGH = 3
+
+
+@dataclass
+class Order:
+    number: int
+    price: float
+
+
+ALIKE = [
+    (1, 1.0, Decimal("1.0"), Decimal("1E0"), Decimal(1)),
+    (30.40, Decimal("30.4"), Decimal("30.400")),
+    (0, 0.0, -0.0, Decimal("0E5")),
+    (10**50, Decimal(10**50), 1e50),
+    (b"x", bytearray(b"x"), memoryview(b"x"), Binary(b"x")),
+    ([1, 2], (1, 2)),
+    ({1, 2}, frozenset({2, 1.0})),
+    ({"a": 1, "b": [None]}, {"b": [None], "a": 1.0}),
+    (dt.datetime(2026, 1, 1, 10, tzinfo=EAST), dt.datetime(2026, 1, 1, 8, tzinfo=UTC)),
+    ("red", Color.RED),
+    (3, Level.HIGH),
+    ({"number": 1, "price": 2.5}, Order(1, 2.5)),
+]
+DIFFERENT = [
+    None, True, False, 0, 1, 2, -1, 0.1, float("inf"), float("nan"), "", "1", "\ud800", b"", b"1",
+    [], [1], [[1]], [1, 1], set(), {1}, {}, {"a": 1}, {"a": None}, {1: "a"}, {"1": "a"},
+    NAIVE, NAIVE.replace(tzinfo=UTC), dt.date(2026, 1, 1),
+    dt.time(1), dt.timedelta(1), ID, str(ID), ID.hex,
+    {frozenset({1}): (ID, dt.date(2026, 1, 1))},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("values", ALIKE, ids=lambda values: type(values[-1]).__name__)
+def test_equal_values_are_alike(values):
+    assert len({fingerprint(value) for value in values}) == 1
+
+
+def test_different_values_differ():
+    assert len({fingerprint(value) for value in DIFFERENT}) == len(DIFFERENT)
+
+
+def test_another_process_agrees():
+    """Though it hashes strings otherwise, and so orders sets otherwise."""
+    value = "{'a': {'x', 'y', 'z', 1.5}, 'b': {frozenset({'p', 'q'})}}"
+    program = (
+        "from interlock._protocol.transactions.fingerprint import fingerprint\n"
+        f"print(fingerprint({value}))"
+    )
+    ours = fingerprint({"a": {"x", "y", "z", 1.5}, "b": {frozenset({"p", "q"})}})
+    for seed in ("1", "2"):
+        told = subprocess.run(
+            [sys.executable, "-c", program],
+            env={"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert told.stdout.strip() == ours
+
+
+@pytest.mark.parametrize(
+    "value",
+    [object(), {"a": [object()]}, {"a": Order}, {object(): 1}],
+    ids=["object", "inside", "class", "key"],
+)
+def test_what_has_no_such_hash_is_refused(value):
+    with pytest.raises(InvalidValue, match="payload"):
+        fingerprint(value)
+
+
+def test_what_contains_itself_is_refused():
+    value: list[Any] = []
+    value.append(value)
+    with pytest.raises(InvalidValue, match="contains itself"):
+        fingerprint(value)
+
+
+def test_an_operation_is_the_module_and_the_qualified_name():
+    assert operation_of(fingerprint) == "interlock._protocol.transactions.fingerprint.fingerprint"
+    assert operation_of(partial(partial(fingerprint), 1)) == operation_of(fingerprint)
+
+
+def test_the_code_of_a_lambda_is_what_it_does():
+    first, same = (lambda t: t.get("a"), lambda t: t.get("a"))
+    assert code_of(first) == code_of(same) != code_of(lambda t: t.get("b"))
+    assert code_of(lambda t: [x + 2 for x in t]) != code_of(lambda t: [x + 1 for x in t])
+    assert code_of(fingerprint) is None
