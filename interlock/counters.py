@@ -115,23 +115,37 @@ class Counter:
         """The counter's name."""
         return self._handle.name
 
-    def increment(self, by: int = 1, *, idempotency_key: str | None = None) -> CounterChange:
+    def increment(
+        self,
+        by: int = 1,
+        *,
+        idempotency_key: str | None = None,
+        expected: CounterState | None = None,
+    ) -> CounterChange:
         """Add `by` (1 to 10^38 - 1) in one conditional write.
 
         With a key it happens exactly once, however often and from wherever it is called while the
         key is remembered; later calls return the first one's result. Without a key a lost answer
-        raises `OutcomeUnknown`: it was added once, or not at all.
+        raises `OutcomeUnknown`: it was added once, or not at all. With `expected`, which `inspect`
+        returned before, it is added only if the counter is still so, else `CounterChanged` is
+        raised; that costs a read and a transaction over all shards.
 
         Raises `CounterLimitExceeded` (only if, at one instant, the whole counter had no room),
         `CounterMismatch`, `IdempotencyMismatch`, `InvalidValue`, `Throttled`, `ServiceUnavailable`.
         """
         amount = checked_amount(by)
-        return self._driver.run(self._core.add(self._handle, amount, idempotency_key))
+        return self._driver.run(self._core.add(self._handle, amount, idempotency_key, expected))
 
-    def decrement(self, by: int = 1, *, idempotency_key: str | None = None) -> CounterChange:
+    def decrement(
+        self,
+        by: int = 1,
+        *,
+        idempotency_key: str | None = None,
+        expected: CounterState | None = None,
+    ) -> CounterChange:
         """Take `by` away; otherwise as `increment`, except that a key tells the two apart."""
         amount = -checked_amount(by)
-        return self._driver.run(self._core.add(self._handle, amount, idempotency_key))
+        return self._driver.run(self._core.add(self._handle, amount, idempotency_key, expected))
 
     def get(self, *, consistent: bool = True) -> int:
         """Return the value: of one instant, or at half the price of about a second ago.
@@ -144,30 +158,43 @@ class Counter:
         """Return value, bounds and shards as stored; None if there is no such counter."""
         return self._driver.run(self._core.inspect(self._handle))
 
+    def create(self) -> bool:
+        """Make the counter as it was declared; return False, and change nothing, if there is one.
+
+        What was not declared is without bound, or one shard.
+        """
+        return self._driver.run(self._core.create(self._handle))
+
     def configure(
         self,
         *,
         floor: int | Unchanged | None = KEEP,
         ceiling: int | Unchanged | None = KEEP,
         shards: int | Unchanged = KEEP,
+        expected: CounterState | None = None,
     ) -> bool:
         """Make the counter, or change it while it is in use; return whether it was made.
 
         What is left out stays as it is; None takes a bound away. Nothing that was counted is lost.
-        Raises `CounterLimitExceeded` if the value is outside the new bounds.
+        With `expected`, which `inspect` returned before, it is changed only if it is still so.
+        Raises `CounterLimitExceeded` if the value is outside the new bounds, `CounterChanged`.
         """
-        return self._driver.run(self._core.configure(self._handle, floor, ceiling, shards))
+        return self._driver.run(
+            self._core.configure(self._handle, floor, ceiling, shards, expected)
+        )
 
-    def reset(self, to: int | None = None) -> int:
+    def reset(self, to: int | None = None, *, expected: CounterState | None = None) -> int:
         """Set the value (default: to where the counter starts) and return it.
 
-        Raises `CounterLimitExceeded` if it is outside the bounds.
+        With `expected`, which `inspect` returned before, it is set only if the counter is still so.
+        Raises `CounterLimitExceeded` if it is outside the bounds, `CounterChanged`.
         """
-        return self._driver.run(self._core.reset(self._handle, to))
+        return self._driver.run(self._core.reset(self._handle, to, expected))
 
-    def delete(self) -> bool:
+    def delete(self, *, expected: CounterState | None = None) -> bool:
         """Delete the counter; return False if there was none.
 
-        Idempotency keys are remembered beyond it.
+        With `expected`, which `inspect` returned before, it is deleted only if it is still so, else
+        `CounterChanged` is raised. Idempotency keys are remembered beyond it.
         """
-        return self._driver.run(self._core.delete(self._handle))
+        return self._driver.run(self._core.delete(self._handle, expected))

@@ -221,6 +221,14 @@ class CounterMismatch(InterlockError):
         self.stored = stored
 
 
+class CounterChanged(InterlockError):
+    """The counter is not as it was expected to be, or gone; nothing was written."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"counter {name!r} has changed since it was read")
+        self.name = name
+
+
 class CounterNotFound(InterlockError):
     """There is no such counter; nothing was written."""
 

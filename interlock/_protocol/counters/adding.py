@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from interlock._protocol.counters import expecting
 from interlock._protocol.counters.configuring import create
 from interlock._protocol.counters.escrow import (
     addition,
@@ -14,7 +15,7 @@ from interlock._protocol.counters.escrow import (
     updates,
 )
 from interlock._protocol.counters.layout import Handle, bounds_of, integer, number
-from interlock._protocol.counters.reading import snapshot
+from interlock._protocol.counters.reading import CounterState, snapshot
 from interlock._protocol.counters.sending import Kind, Patience, send
 from interlock._protocol.faults import Refused
 from interlock._protocol.requests import Operation, draw, new_id, wall_clock
@@ -43,6 +44,21 @@ class Once:
 
     key: str
     remembered: float
+
+
+def add_expecting(
+    handle: Handle, amount: int, once: Once | None, patience: Patience, expected: CounterState
+) -> Operation[CounterChange]:
+    """Add an amount while the counter is as expected, else raise `CounterChanged`.
+
+    What was done under the same key counts first: it is what made the counter another.
+    """
+    while True:
+        if once is not None and (found := (yield from _lookup(handle, once, amount, patience))):
+            return found
+        change = yield from _borrow(handle, amount, once, patience, expected)
+        if change is not None:
+            return change
 
 
 def add(
@@ -177,10 +193,15 @@ def _recorded(
 
 
 def _borrow(
-    handle: Handle, amount: int, once: Once | None, patience: Patience
+    handle: Handle,
+    amount: int,
+    once: Once | None,
+    patience: Patience,
+    expected: CounterState | None = None,
 ) -> Operation[CounterChange | None]:
     """Add with the escrow of all shards; None if another writer was faster."""
     seen = yield from snapshot(handle, patience)
+    expecting.check(handle, expected, seen)
     if seen is None:
         return None
     handle.check(seen.header)
@@ -192,7 +213,10 @@ def _borrow(
         raise CounterLimitExceeded(seen.value, seen.bounds.floor, seen.bounds.ceiling)
     value = integer(seen.items[index], "value") + amount
     change = CounterChange(value, amount, _shard(handle, index))
-    params: dict[str, Any] = {"TransactItems": updates(writes)}
+    actions = updates(writes)
+    if expected is not None:
+        actions = expecting.unchanged(actions, handle, seen)
+    params: dict[str, Any] = {"TransactItems": actions}
     if once is None:
         kind = Kind.TOKEN
         params["ClientRequestToken"] = yield from new_id()

@@ -69,12 +69,17 @@ class Core:
         """Start an operation's time."""
         return patience(self.timeout)
 
-    def add(self, handle: Handle, amount: int, key: str | None) -> Operation[CounterChange]:
+    def add(
+        self, handle: Handle, amount: int, key: str | None, expected: CounterState | None = None
+    ) -> Operation[CounterChange]:
         """Add a signed amount."""
         once = self.once(key)
 
         def operation() -> Operation[CounterChange]:
-            return (yield from adding.add(handle, amount, once, (yield from self.patience())))
+            time = yield from self.patience()
+            if expected is not None:
+                return (yield from adding.add_expecting(handle, amount, once, time, expected))
+            return (yield from adding.add(handle, amount, once, time))
 
         return operation()
 
@@ -87,12 +92,17 @@ class Core:
         """Read value and configuration."""
         return (yield from reading.state(handle, (yield from self.patience())))
 
+    def create(self, handle: Handle) -> Operation[bool]:
+        """Make the counter as it was declared."""
+        return (yield from configuring.create(handle, (yield from self.patience())))
+
     def configure(
         self,
         handle: Handle,
         floor: int | Unchanged | None,
         ceiling: int | Unchanged | None,
         shards: int | Unchanged,
+        expected: CounterState | None = None,
     ) -> Operation[bool]:
         """Make or change the counter."""
         for path, limit in (("floor", floor), ("ceiling", ceiling)):
@@ -115,21 +125,23 @@ class Core:
             count = kept.shards if kept else handle.declared_shards or 1
             return (
                 yield from configuring.configure(
-                    handle, bounds, count if isinstance(shards, Keep) else shards, time
+                    handle, bounds, count if isinstance(shards, Keep) else shards, time, expected
                 )
             )
 
         return operation()
 
-    def reset(self, handle: Handle, to: int | None) -> Operation[int]:
+    def reset(
+        self, handle: Handle, to: int | None, expected: CounterState | None = None
+    ) -> Operation[int]:
         """Set the value."""
         if to is not None:
             checked_integer(to, "to")
-        return (yield from configuring.reset(handle, to, (yield from self.patience())))
+        return (yield from configuring.reset(handle, to, (yield from self.patience()), expected))
 
-    def delete(self, handle: Handle) -> Operation[bool]:
+    def delete(self, handle: Handle, expected: CounterState | None = None) -> Operation[bool]:
         """Delete the counter."""
-        return (yield from configuring.delete(handle, (yield from self.patience())))
+        return (yield from configuring.delete(handle, (yield from self.patience()), expected))
 
     def transfer(
         self, source: str, target: str, amount: int, key: str | None

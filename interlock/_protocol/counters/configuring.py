@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from interlock._protocol.counters import expecting
 from interlock._protocol.counters.escrow import Write, updates
 from interlock._protocol.counters.layout import (
     Bounds,
@@ -15,7 +16,7 @@ from interlock._protocol.counters.layout import (
     number,
     shares,
 )
-from interlock._protocol.counters.reading import snapshot
+from interlock._protocol.counters.reading import CounterState, snapshot
 from interlock._protocol.counters.sending import Kind, Patience, send
 from interlock._protocol.faults import Refused
 from interlock._protocol.requests import Operation, new_id
@@ -32,7 +33,13 @@ def create(handle: Handle, patience: Patience) -> Operation[bool]:
     return made
 
 
-def configure(handle: Handle, bounds: Bounds, shards: int, patience: Patience) -> Operation[bool]:
+def configure(
+    handle: Handle,
+    bounds: Bounds,
+    shards: int,
+    patience: Patience,
+    expected: CounterState | None = None,
+) -> Operation[bool]:
     """Give the counter these bounds and this many shards; True if that made it.
 
     Bounds move by differences of the escrow, and only those items are touched that give or get
@@ -41,6 +48,7 @@ def configure(handle: Handle, bounds: Bounds, shards: int, patience: Patience) -
     """
     while True:
         seen = yield from snapshot(handle, patience)
+        expecting.check(handle, expected, seen)
         if seen is None:
             if (yield from _create(handle, bounds, shards, patience)):
                 return True
@@ -52,38 +60,53 @@ def configure(handle: Handle, bounds: Bounds, shards: int, patience: Patience) -
         elif seen.bounds == bounds and seen.shards == shards:
             return False
         else:
-            done = yield from _commit(_moving(handle, seen, bounds, shards), patience)
+            actions = _moving(handle, seen, bounds, shards)
+            if expected is not None:
+                actions = expecting.unchanged(actions, handle, seen)
+            done = yield from _commit(actions, patience)
+            if done is None:
+                expected = None  # what is left is to fold the shards that this has closed
         handle.forget()
         if done is not None:
             yield from patience.pause(done)
 
 
-def reset(handle: Handle, to: int | None, patience: Patience) -> Operation[int]:
+def reset(
+    handle: Handle, to: int | None, patience: Patience, expected: CounterState | None = None
+) -> Operation[int]:
     """Set the counter's value (None: to where it starts) and return it."""
     while True:
         seen = yield from snapshot(handle, patience)
+        expecting.check(handle, expected, seen)
         if seen is None:
             value = handle.bounds.start if to is None else to
             if not handle.bounds.hold(value):
-                raise CounterLimitExceeded(value, handle.bounds.floor, handle.bounds.ceiling)
+                start = handle.bounds.start
+                raise CounterLimitExceeded(start, handle.bounds.floor, handle.bounds.ceiling)
             shards = handle.declared_shards or 1
             if (yield from _create(handle, handle.bounds, shards, patience, value)):
                 return value
             continue
         value = seen.bounds.start if to is None else to
         if not seen.bounds.hold(value):
-            raise CounterLimitExceeded(value, seen.bounds.floor, seen.bounds.ceiling)
-        refused = yield from _commit(updates(_resetting(handle, seen, value)), patience)
+            raise CounterLimitExceeded(seen.value, seen.bounds.floor, seen.bounds.ceiling)
+        actions = updates(_resetting(handle, seen, value))
+        if expected is not None:
+            actions = expecting.unchanged(actions, handle, seen)
+        refused = yield from _commit(actions, patience)
         handle.forget()
         if refused is None:
             return value
         yield from patience.pause(refused)
 
 
-def delete(handle: Handle, patience: Patience) -> Operation[bool]:
+def delete(
+    handle: Handle, patience: Patience, expected: CounterState | None = None
+) -> Operation[bool]:
     """Delete the counter; False if there was none. Idempotency records stay until they expire."""
     while True:
         seen = yield from snapshot(handle, patience)
+        expecting.check(handle, expected, seen)
         if seen is None:
             return False
         head, *rest = (
@@ -94,7 +117,10 @@ def delete(handle: Handle, patience: Patience) -> Operation[bool]:
             "ConditionExpression": "revision = :revision",
             "ExpressionAttributeValues": {":revision": seen.header["revision"]},
         }
-        refused = yield from _commit([head, *rest], patience)
+        actions = [head, *rest]
+        if expected is not None:
+            actions = expecting.unchanged(actions, handle, seen)
+        refused = yield from _commit(actions, patience)
         handle.forget()
         if refused is None:
             return True
