@@ -6,9 +6,9 @@ import pytest
 
 from interlock import CounterClient
 from interlock.errors import CounterChanged, CounterLimitExceeded, IdempotencyMismatch
+from interlock.testing._store.store import Store
+from interlock.testing._store.tables import Table
 from tests.halves import HALVES, Half
-from tests.simulation.store import Store
-from tests.simulation.tables import Table
 
 
 @pytest.fixture
