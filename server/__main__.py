@@ -14,6 +14,7 @@ from server.claims import Claims
 from server.group import Group
 from server.history import History
 from server.leader import Leader
+from server.protocol import Protocol
 from server.reading import Reading
 from server.sampling import Sampling
 from server.settings import Settings, SettingsError
@@ -82,9 +83,8 @@ def configuration(settings: Settings, app: Starlette) -> uvicorn.Config:
     """Return how uvicorn serves `app`."""
     return uvicorn.Config(
         app,
-        # Pure Python and strict: it parses what anybody sends. The service waits far more than
-        # it parses.
-        http="h11",
+        # On h11, which is pure Python and strict. The service waits far more than it parses.
+        http=Protocol,
         host=settings.host,
         port=settings.port,
         log_config=None,

@@ -1,4 +1,4 @@
-"""What is refused before any view sees it: too many requests, and framing that is ambiguous."""
+"""Refuses, before any view sees them, too many requests and framing that is ambiguous."""
 
 import math
 
@@ -6,7 +6,6 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.limits import RateLimit, caller_of
-from server.logs import request_id
 from server.problems import problem
 
 _METERED = ("/api/", "/service/", "/events", "/readyz")
@@ -15,7 +14,7 @@ _METERED = ("/api/", "/service/", "/events", "/readyz")
 class Admission:
     """Pure ASGI, so that streams pass through unbuffered.
 
-    Metered is whatever costs a call of the API or the table. The client's files and the load
+    Metered is what costs a call of the API or the table. The client's files and the load
     balancer's health checks are free.
     """
 
@@ -36,7 +35,6 @@ class Admission:
                     400,
                     "the request has both Content-Length and Transfer-Encoding",
                     headers={"connection": "close"},
-                    request_id=request_id.get(),
                 )
             elif scope["path"].startswith(_METERED):
                 wait = self._rate.wait(caller_of(scope, self._proxies))
@@ -45,6 +43,5 @@ class Admission:
                         429,
                         "too many requests from this caller",
                         headers={"retry-after": str(max(1, math.ceil(wait)))},
-                        request_id=request_id.get(),
                     )
         await answer(scope, receive, send)

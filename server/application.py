@@ -25,8 +25,9 @@ from server.reading import Reading
 from server.settings import Settings
 from server.upstream import Upstream
 
+_NOT_FOUND = 404
 WEB = Path(__file__).parent / "web"
-_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+_METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
 
 
 class WebClient(StaticFiles):
@@ -97,8 +98,11 @@ def create_application(
     return application
 
 
-async def _refused(_: Request, error: Exception) -> Response:
+async def _refused(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 404)
-    headers = getattr(error, "headers", None)
-    words = {404: "there is nothing at this address", 405: "this address does not take that method"}
-    return problem(status, words[status], headers=headers)
+    if status == _NOT_FOUND:
+        return problem(status, "there is nothing at this address")
+    if request.method not in _METHODS:
+        return problem(501, f"the method {request.method} is not known here")
+    headers = getattr(error, "headers", None) or {"allow": "GET, HEAD"}  # the client's files
+    return problem(status, f"{request.method} is not possible here", headers=headers)

@@ -1,4 +1,4 @@
-"""What is around every request: its id, its line in the log, and the answer's security headers."""
+"""Around every request: its id, its line in the log, and the answer's security headers."""
 
 import logging
 import re
@@ -72,7 +72,7 @@ class RequestContext:
             _log.exception("request failed")
             if status:
                 raise
-            failure = problem(500, "the service failed; its log says why", request_id=identifier)
+            failure = problem(500, "the service failed; its log says why")
             await failure(scope, receive, answer)
         finally:
             _log.log(

@@ -85,10 +85,14 @@ class Events:
         caller = caller_of(request.scope, self._proxies)
         if len(self._listeners) >= STREAMS or self._callers[caller] >= STREAMS_A_CALLER:
             return problem(503, "too many streams are open", headers={"retry-after": "5"})
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        if request.method == "HEAD":
+            # A stream has no end, and without a body nothing would show that its client left.
+            answer = Response(media_type="text/event-stream", headers=headers)
+            del answer.headers["content-length"]
+            return answer
         return StreamingResponse(
-            self._stream(caller, request),
-            media_type="text/event-stream",
-            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+            self._stream(caller, request), media_type="text/event-stream", headers=headers
         )
 
     async def _stream(self, caller: str, request: Request) -> AsyncIterator[str]:

@@ -19,8 +19,10 @@ from server.problems import MEDIA_TYPE, problem
 from server.sigv4 import CredentialsMissing
 from server.upstream import Reply, Upstream, UpstreamFailed
 
-_GIVEN = ("accept", "content-type", "idempotency-key", "if-match", "if-none-match")
+_LISTS = ("accept", "if-match", "if-none-match")
+_SINGLE = ("content-encoding", "content-type", "idempotency-key")
 _RETURNED = (
+    "allow",
     "cache-control",
     "content-type",
     "etag",
@@ -31,7 +33,7 @@ _RETURNED = (
 )
 _PREFIX = b"/api/"
 _PLAIN = "!#$&'()*+,/:;=?@[]|"  # beside letters and digits, what may stand in a header as it is
-_READS = frozenset({"GET", "HEAD"})
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _ERROR = 400
 _log = logging.getLogger("server.forwarding")
 
@@ -67,7 +69,7 @@ class Forwarding:
             return self._problem(413, f"the body has over {self._max_body} bytes")
         except TimeoutError:
             return self._problem(408, f"the body did not come within {self._patience:g} s")
-        headers = {name: v for name in _GIVEN if (v := request.headers.get(name)) is not None}
+        headers = _given(request)
         headers["x-request-id"] = request_id.get() or ""
         person = person_of(request.scope)
         if person is not None:
@@ -85,7 +87,7 @@ class Forwarding:
             return self._failed(request, error)
         if request.method not in _READS and reply.status < _ERROR:
             self._changed()
-        return _answer(reply)
+        return _answer(request, reply)
 
     def _refuse(self, request: Request) -> Response | None:
         # Of the request line itself: request.url is made from the Host header, which can be
@@ -94,10 +96,12 @@ class Forwarding:
             return self._problem(404, "there is nothing at this address")
         if any(unquote(part) in {".", ".."} for part in request.scope["path"].split("/")):
             return self._problem(400, "the path holds a dot segment")
-        for name in _GIVEN:
-            # httpx would refuse to send it, and SigV4 knows ASCII only.
-            if not request.headers.get(name, "").isascii():
-                return self._problem(400, f"the header {name} is not ASCII")
+        for name in (*_LISTS, *_SINGLE):
+            lines = request.headers.getlist(name)
+            if not all(line.isascii() for line in lines):  # SigV4 knows ASCII only
+                return self._problem(400, f"the header {name} is not ASCII", field=name)
+            if name in _SINGLE and len(lines) > 1:
+                return self._problem(400, f"{name} was sent {len(lines)} times", field=name)
         if request.method not in _READS and from_another_site(request):
             # The role signs for whoever reaches this port, also for a page that a browser
             # happens to show: without this, any web site could write through a visitor.
@@ -110,9 +114,17 @@ class Forwarding:
             detail += "; the change may have happened: repeat it with the same Idempotency-Key"
         return self._problem(error.status, detail)
 
-    def _problem(self, status: int, detail: str, *, retry: float | None = None) -> Response:
+    def _problem(
+        self, status: int, detail: str, *, retry: float | None = None, **members: str
+    ) -> Response:
         headers = {"retry-after": str(max(1, math.ceil(retry)))} if retry is not None else None
-        return problem(status, detail, headers=headers, request_id=request_id.get())
+        return problem(status, detail, headers=headers, **members)
+
+
+def _given(request: Request) -> dict[str, str]:
+    """Return the headers that go on; the lines of a list become one (RFC 9110, 5.3)."""
+    found = {name: request.headers.getlist(name) for name in (*_LISTS, *_SINGLE)}
+    return {name: ", ".join(lines) for name, lines in found.items() if lines}
 
 
 def _target(request: Request) -> bytes:
@@ -122,17 +134,20 @@ def _target(request: Request) -> bytes:
     return path + (b"?" + query if query else b"")
 
 
-def _answer(reply: Reply) -> Response:
+def _answer(request: Request, reply: Reply) -> Response:
     headers = {name: v for name in _RETURNED if (v := reply.headers.get(name)) is not None}
     headers["x-upstream-attempts"] = str(reply.attempts)
     headers.setdefault("cache-control", "no-store")
     if upstream_id := reply.headers.get("x-amzn-requestid"):
         headers["x-upstream-request-id"] = upstream_id
     if reply.status < _ERROR or reply.headers.get("content-type", "").startswith(MEDIA_TYPE):
-        return Response(reply.body, reply.status, headers)
+        response = Response(reply.body, reply.status, headers)
+        if request.method == "HEAD":
+            del response.headers["content-length"]  # it would be the length of nothing
+        return response
     # API Gateway's own refusals ({"message": ...}) and a load balancer's pages, as problems.
     headers.pop("content-type", None)
-    return problem(reply.status, _words_of(reply), headers=headers, request_id=request_id.get())
+    return problem(reply.status, _words_of(reply), headers=headers)
 
 
 def _words_of(reply: Reply) -> str:

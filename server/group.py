@@ -123,26 +123,27 @@ class Group:
         """Answer with the group."""
         try:
             return JSONResponse(await self.cluster(), headers={"cache-control": "no-store"})
-        except Exception as error:  # noqa: BLE001 - every failure of the table is the caller's 503
+        except Exception as error:  # noqa: BLE001 - every failure of the table is a 503
             _log.exception("the group could not be read")
-            return problem(503, f"the table cannot be read: {type(error).__name__}")
+            return _unreadable(error)
 
     async def answer_history(self, request: Request) -> Response:
         """Answer with a counter's samples of the last `minutes` (1 to 60, 10 by default)."""
         if not self._history:
-            return problem(503, "no history is kept: the service runs without a table")
+            return problem(404, "no history is kept: the service runs without a table")
         text = request.query_params.get("minutes", "10")
         if not text.isdecimal() or not 1 <= int(text) <= 60:  # noqa: PLR2004 - stated above
-            return problem(400, f"minutes is {text!r}; give a whole number from 1 to 60")
+            detail = f"minutes is {text!r}; give a whole number from 1 to 60"
+            return problem(400, detail, field="minutes")
         try:
             samples = await self._history.read(
                 request.path_params["name"],
                 since=self._clock() - int(text) * 60,
                 until=self._clock(),
             )
-        except Exception as error:  # noqa: BLE001 - every failure of the table is the caller's 503
+        except Exception as error:  # noqa: BLE001 - every failure of the table is a 503
             _log.exception("the history could not be read")
-            return problem(503, f"the table cannot be read: {type(error).__name__}")
+            return _unreadable(error)
         return JSONResponse({"samples": samples}, headers={"cache-control": "no-store"})
 
     async def _keep_reporting(self, store: Store) -> None:
@@ -192,6 +193,11 @@ class Group:
             UpdateExpression=f"{verb} members :who",
             ExpressionAttributeValues={":who": {"SS": members}},
         )
+
+
+def _unreadable(error: Exception) -> Response:
+    detail = f"the table cannot be read: {type(error).__name__}"
+    return problem(503, detail, headers={"retry-after": "5"})
 
 
 def _age(record: Mapping[str, Any], now: float) -> float:

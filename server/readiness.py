@@ -36,7 +36,7 @@ class Readiness:
                 self._lack = await self._look()
                 self._until = self._clock() + HOLDS
         if self._lack is not None:
-            return problem(503, f"not ready: {self._lack}")
+            return problem(503, f"not ready: {self._lack}", headers={"retry-after": "1"})
         return PlainTextResponse("ready", headers={"cache-control": "no-store"})
 
     async def _look(self) -> str | None:

@@ -27,14 +27,13 @@ class Store:
         from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # noqa: PLC0415
         from aiobotocore.session import get_session  # type: ignore[import-untyped]  # noqa: PLC0415
 
+        from interlock import client_config  # noqa: PLC0415
+
         self._client = await self._stack.enter_async_context(
             get_session().create_client(
                 "dynamodb",
                 region_name=self._region,
-                # Shorter than a lease, and without repetitions of botocore's own.
-                config=AioConfig(
-                    connect_timeout=1.0, read_timeout=2.0, retries={"total_max_attempts": 1}
-                ),
+                config=AioConfig().merge(client_config()),
             )
         )
 

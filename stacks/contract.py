@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +29,27 @@ class Contract:
         self._document = json.loads(document.read_text(encoding="utf-8"))
 
     def routes(self) -> Iterator[Route]:
-        """Yield the routes in the document's order."""
+        """Yield the routes in the document's order, and those that answer all the rest.
+
+        HEAD goes with each GET. Any other method, and any other path, also reaches the function,
+        which says what there is: API Gateway itself answers both as if they were not signed.
+        """
         for path, item in self._document["paths"].items():
-            for method in (key for key in item if key in _METHODS):
-                operation = item[method]
-                yield Route(
+            operations = {key: item[key] for key in item if key in _METHODS}
+            for method, operation in operations.items():
+                route = Route(
                     method=method.upper(),
                     path=_greedy(path, operation),
                     model=_model_of(operation),
-                    public=operation.get("security") == [],
+                    public=_is_public(operation),
                 )
+                yield route
+                if method == "get":
+                    yield replace(route, method="HEAD")
+            public = all(_is_public(operation) for operation in operations.values())
+            yield Route(method="ANY", path=route.path, model=None, public=public)
+        for path in ("/", "/{proxy+}"):
+            yield Route(method="ANY", path=path, model=None, public=False)
 
     def model(self, name: str) -> dict[str, Any]:
         """Return a schema as JSON Schema draft 4, which is what API Gateway validates by."""
@@ -65,6 +76,10 @@ def _greedy(path: str, operation: dict[str, Any]) -> str:
         if parameter.get("x-greedy"):
             path = path.replace(f"{{{parameter['name']}}}", f"{{{parameter['name']}+}}")
     return path
+
+
+def _is_public(operation: dict[str, Any]) -> bool:
+    return operation.get("security") == []
 
 
 def _model_of(operation: dict[str, Any]) -> str | None:

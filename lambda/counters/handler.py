@@ -5,10 +5,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_REST
-from dispatch import dispatch
+from dispatch import dispatch, operation_of
 from locks import Locks
-from request import route_of
-from routes import ROUTES, Services
+from routes import Services
 from snapshot import hook
 from telemetry import logger, metrics, record, tracer
 
@@ -17,11 +16,9 @@ from interlock import CounterClient
 if TYPE_CHECKING:
     from receipts import Receipts
 
-origin = os.environ.get("INTERLOCK_ALLOWED_ORIGIN")
-
 
 def receipts(key_arns: str | None) -> "Receipts | None":
-    """Return who signs changes with the first of these KMS keys; None without one.
+    """Return the signer of changes, by the first of these KMS keys; None without one.
 
     The ARNs are parted by commas. Without them nothing is imported for signing. Where
     INTERLOCK_DELEGATION_MINUTES is set, a key of this process signs for as long.
@@ -46,11 +43,10 @@ hook(services)
 
 
 @logger.inject_lambda_context(correlation_id_path=API_GATEWAY_REST)
-@tracer.capture_lambda_handler(capture_response=False)  # what counters hold is nobody's to trace
+@tracer.capture_lambda_handler(capture_response=False)  # traces do not show what counters hold
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one request of API Gateway (proxy integration)."""
-    reply = dispatch(services, event, context.aws_request_id, origin=origin)
-    route = ROUTES.get(route_of(event))
-    record(route.__name__ if route else "unknown", reply["statusCode"])
+    reply = dispatch(services, event, context.aws_request_id)
+    record(operation_of(event), reply["statusCode"])
     return reply

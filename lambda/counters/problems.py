@@ -8,7 +8,13 @@ from typing import Any
 from interlock import errors
 
 TYPES = "urn:interlock:problem:"
+REQUESTS = "urn:interlock:request:"
 MEDIA_TYPE = "application/problem+json"
+# As RFC 9110 has them; Python before 3.13 has the words of RFC 2616.
+_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
+_RETRY = {"Retry-After": "1"}
+_FIELDS = {"source": "from", "target": "to", "idempotency_key": "Idempotency-Key"}
+"""What the library's arguments are called in a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +54,18 @@ class Problem(Exception):
         """Return the problem as a reply; `instance` is the request's id, as the log has it."""
         body = {
             "type": TYPES + self.kind,
-            "title": self.kind.replace("-", " ").capitalize(),
+            "title": _PHRASES.get(self.status.value, self.status.phrase),
             "status": self.status.value,
             "detail": self.detail,
-            "instance": f"urn:uuid:{request_id}",
+            "instance": REQUESTS + request_id,
             **self.members,
         }
         return Reply(self.status, body, self.headers, MEDIA_TYPE)
 
 
-def problem_of(error: errors.InterlockError) -> Problem:  # noqa: PLR0911 - one return a problem
+def problem_of(  # noqa: C901, PLR0911 - one case and return a problem
+    error: errors.InterlockError,
+) -> Problem:
     """Say what an error of the library is over HTTP."""
     match error:
         case errors.CounterLimitExceeded():
@@ -71,6 +79,8 @@ def problem_of(error: errors.InterlockError) -> Problem:  # noqa: PLR0911 - one 
             return Problem(HTTPStatus.CONFLICT, "limit-exceeded", str(error), **bounds)
         case errors.CounterNotFound():
             return Problem(HTTPStatus.NOT_FOUND, "counter-not-found", str(error))
+        case errors.CounterChanged():
+            return Problem(HTTPStatus.PRECONDITION_FAILED, "precondition-failed", str(error))
         case errors.IdempotencyMismatch():
             return Problem(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -81,18 +91,19 @@ def problem_of(error: errors.InterlockError) -> Problem:  # noqa: PLR0911 - one 
         case errors.InvalidCounterName():
             return invalid("name", str(error))
         case errors.InvalidValue():
-            return invalid(error.path, str(error))
+            path = _FIELDS.get(error.path, error.path)
+            return invalid(path, str(error).removeprefix(f"{error.path}: "))
         case errors.Throttled():
-            headers = {"Retry-After": "1"}
-            return Problem(HTTPStatus.TOO_MANY_REQUESTS, "throttled", str(error), headers=headers)
+            status = HTTPStatus.TOO_MANY_REQUESTS
+            return Problem(status, "throttled", str(error), headers=_RETRY)
         case errors.OutcomeUnknown():
             detail = f"{error}; read the counter, and send an Idempotency-Key to repeat safely"
+            # Without Retry-After: a client that has no key must look before it repeats.
             return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "outcome-unknown", detail)
         case errors.ServiceUnavailable():
-            headers = {"Retry-After": "1"}
             detail = "the store cannot be reached; nothing was written"
             status = HTTPStatus.SERVICE_UNAVAILABLE
-            return Problem(status, "unavailable", detail, headers=headers)
+            return Problem(status, "unavailable", detail, headers=_RETRY)
     return internal()
 
 
@@ -102,6 +113,6 @@ def invalid(path: str, detail: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST)
 
 
 def internal() -> Problem:
-    """Return the problem that tells nothing but where to look."""
-    detail = "the log tells more, under the request's id"
+    """Return the problem that says nothing but where to look."""
+    detail = "the log says why, under the request's id"
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", detail)

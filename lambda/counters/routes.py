@@ -8,19 +8,22 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from conditions import expected, failed, wants_new
 from problems import Problem, Reply
 from request import MAX_SHARDS, Request, integer, named, optional
 
-from interlock import CounterClient
+from interlock import CounterClient, CounterState
 from interlock.errors import AlgorithmUnavailable, InterlockError, InvalidToken
 
 if TYPE_CHECKING:
     from locks import Locks
     from receipts import Receipts
 
-    from interlock import CounterChange, CounterState
+    from interlock import Counter, CounterChange
 
 logger = logging.getLogger("counters")
+_NO_STATE = CounterState("", 0, None, None, 0)
+"""Of no counter: each has a shard."""
 OK, CREATED, GONE = HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT
 
 
@@ -33,73 +36,105 @@ class Services:
     receipts: "Receipts | None" = None
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A function that serves requests, and the query's parameters that it knows."""
+
+    serve: Callable[[Services, Request], Reply]
+    query: tuple[str, ...] = ()
+
+
 def get_counter(services: Services, request: Request) -> Reply:
     """GET /counters/{name}."""
-    state = services.counters.counter(request.name).inspect()
-    if state is None:
-        raise _absent(request.name)
-    return Reply(OK, _described(state))
+    return _described(_existing(services, request))
 
 
 def put_counter(services: Services, request: Request) -> Reply:
-    """PUT /counters/{name}: what is left out is without bound, or one shard."""
+    """PUT /counters/{name}: make it; with If-Match, give the one that is there this configuration.
+
+    What is left out is without bound, or one shard. Repeated as it was, it is answered as before; a
+    counter that is there with another configuration is left as it is.
+    """
     body = request.body("floor", "ceiling", "shards")
-    counter = services.counters.counter(request.name)
-    made = counter.configure(
-        floor=optional(body, "floor"),
-        ceiling=optional(body, "ceiling"),
-        shards=integer(body.get("shards", 1), "shards", 1, MAX_SHARDS),
-    )
-    state = counter.inspect()
-    if state is None:  # somebody has deleted it since
-        raise _absent(request.name)
-    headers = {"Location": f"/counters/{request.name}"} if made else {}
-    return Reply(CREATED if made else OK, _described(state), headers)
+    floor, ceiling = optional(body, "floor"), optional(body, "ceiling")
+    shards = integer(body.get("shards", 1), "shards", 1, MAX_SHARDS)
+    counter = services.counters.counter(request.name, floor=floor, ceiling=ceiling, shards=shards)
+    state = _expected(services, request)
+    if state is not None:
+        known = services.counters.counter(request.name)
+        known.configure(floor=floor, ceiling=ceiling, shards=shards, expected=state)
+        return _described(_existing(services, request))
+    if counter.create():
+        return Reply(
+            CREATED,
+            asdict(_existing(services, request)),
+            {"Location": f"/counters/{request.name}"},
+        )
+    if wants_new(request):
+        raise failed("If-None-Match", "there is such a counter")
+    state = _existing(services, request)
+    if (state.floor, state.ceiling, state.shards) != (floor, ceiling, shards):
+        stored = f"floor {state.floor}, ceiling {state.ceiling}, shards {state.shards}"
+        detail = f"there is a counter {request.name!r} with {stored}; PATCH changes it"
+        raise Problem(HTTPStatus.CONFLICT, "counter-exists", detail)
+    return _described(state)
+
+
+def configure_counter(services: Services, request: Request) -> Reply:
+    """PATCH /counters/{name}: what is left out stays as it is; null takes a bound away."""
+    body = request.body("floor", "ceiling", "shards")
+    changes: dict[str, Any] = {
+        bound: optional(body, bound) for bound in ("floor", "ceiling") if bound in body
+    }
+    if "shards" in body:
+        changes["shards"] = integer(body["shards"], "shards", 1, MAX_SHARDS)
+    state = _expected(services, request)
+    if state is None:
+        _existing(services, request)
+    services.counters.counter(request.name).configure(expected=state, **changes)
+    return _described(_existing(services, request))
 
 
 def delete_counter(services: Services, request: Request) -> Reply:
     """DELETE /counters/{name}."""
-    if not services.counters.counter(request.name).delete():
+    state = _expected(services, request)
+    if not services.counters.counter(request.name).delete(expected=state):
         raise _absent(request.name)
     return Reply(GONE)
 
 
 def list_counters(services: Services, request: Request) -> Reply:
     """GET /counters."""
-    request.only("prefix", "after", "limit")
     states, after = services.counters.states(
         prefix=request.optional_name("prefix") or "",
         limit=request.limit(),
         after=request.optional_name("after"),
     )
-    page = {"counters": [_described(state) for state in states]}
+    page = {"counters": [asdict(state) for state in states]}
     return Reply(OK, page if after is None else {**page, "next": after})
 
 
 def increment_counter(services: Services, request: Request) -> Reply:
     """POST /counters/{name}/increment."""
-    counter, amount, key = _change(services, request)
-    return _changed(services, request, counter.increment(amount, idempotency_key=key))
+    return _change(services, request, lambda counter: counter.increment)
 
 
 def decrement_counter(services: Services, request: Request) -> Reply:
     """POST /counters/{name}/decrement."""
-    counter, amount, key = _change(services, request)
-    return _changed(services, request, counter.decrement(amount, idempotency_key=key))
+    return _change(services, request, lambda counter: counter.decrement)
 
 
 def reset_counter(services: Services, request: Request) -> Reply:
     """POST /counters/{name}/reset."""
     to = optional(request.body("to"), "to")
-    counter = services.counters.counter(request.name)
-    if counter.inspect() is None:
-        raise _absent(request.name)
-    told: dict[str, Any] = {"name": request.name, "value": counter.reset(to)}
+    state = _expected(services, request)
+    if state is None:
+        _existing(services, request)
+    value = services.counters.counter(request.name).reset(to, expected=state)
+    done: dict[str, Any] = {"name": request.name, "value": value}
     if services.receipts is not None:
-        told["receipt"] = _receipt(
-            services.receipts, request, request.name, told["value"], amount=None
-        )
-    return Reply(OK, told)
+        done["receipt"] = _receipt(services.receipts, request, request.name, value, amount=None)
+    return Reply(OK, done)
 
 
 def create_transfer(services: Services, request: Request) -> Reply:
@@ -109,12 +144,14 @@ def create_transfer(services: Services, request: Request) -> Reply:
     source, target = named(body["from"], "from"), named(body["to"], "to")
     amount = integer(body["amount"], "amount", 1)
     key = request.idempotency_key
+    if request.header("If-Match") is not None:
+        raise failed("If-Match", "a transfer is of two counters, and has no ETag")
     done = services.counters.transfer(source, target, amount, idempotency_key=key)
     return Reply(
         OK,
         {
-            "from": _told(services, request, source, done.source),
-            "to": _told(services, request, target, done.target),
+            "from": _done(services, request, source, done.source),
+            "to": _done(services, request, target, done.target),
             "amount": amount,
             "replayed": done.replayed,
         },
@@ -125,7 +162,7 @@ def get_lock(services: Services, request: Request) -> Reply:
     """GET /locks/{name}: what its holder has stored with it is not shown."""
     record = services.locks.inspect(request.lock_name)
     if record is None:
-        detail = f"nobody ever held a lock {request.lock_name!r}"
+        detail = f"the lock {request.lock_name!r} was never held"
         raise Problem(HTTPStatus.NOT_FOUND, "lock-not-found", detail)
     return Reply(
         OK,
@@ -147,14 +184,14 @@ def get_openapi(services: Services, request: Request) -> Reply:  # noqa: ARG001 
 
 def get_jwks(services: Services, request: Request) -> Reply:  # noqa: ARG001 - a route's signature
     """GET /.well-known/jwks.json."""
-    return Reply(OK, _receipts(services).key_set, {"Cache-Control": "public, max-age=300"})
+    return Reply(OK, _signing(services).key_set, {"Cache-Control": "public, max-age=300"})
 
 
 def verify_receipt(services: Services, request: Request) -> Reply:
     """POST /receipts/verify."""
     text = request.body("receipt", needed=("receipt",))["receipt"]
     try:
-        receipt = _receipts(services).verify(text)
+        receipt = _signing(services).verify(text)
     except (AlgorithmUnavailable, InvalidToken) as error:
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -166,7 +203,7 @@ def verify_receipt(services: Services, request: Request) -> Reply:
     return Reply(OK, {**asdict(receipt), "time": receipt.time.isoformat()})
 
 
-def _receipts(services: Services) -> "Receipts":
+def _signing(services: Services) -> "Receipts":
     if services.receipts is None:
         detail = "this deployment has no signing key, so there are no receipts"
         raise Problem(HTTPStatus.NOT_FOUND, "no-signing-key", detail)
@@ -180,21 +217,29 @@ def _document() -> Any:
     return json.loads(Path(__file__).with_name("openapi.json").read_text("utf-8"))
 
 
-def _change(services: Services, request: Request) -> tuple[Any, int, str | None]:
+def _change(
+    services: Services, request: Request, verb: "Callable[[Counter], Callable[..., CounterChange]]"
+) -> Reply:
     amount = integer(request.body("amount", needed=("amount",))["amount"], "amount", 1)
-    return services.counters.counter(request.name), amount, request.idempotency_key
+    counter, key = services.counters.counter(request.name), request.idempotency_key
+    try:
+        state = _expected(services, request)
+        if wants_new(request) and not counter.create():
+            raise failed("If-None-Match", "there is such a counter")
+    except Problem as problem:
+        if key is None or problem.status is not HTTPStatus.PRECONDITION_FAILED:
+            raise
+        state = _NO_STATE  # what was done under the key is answered; nothing else is done
+    change = verb(counter)(amount, idempotency_key=key, expected=state)
+    return Reply(OK, _done(services, request, request.name, change))
 
 
-def _changed(services: Services, request: Request, change: "CounterChange") -> Reply:
-    return Reply(OK, _told(services, request, request.name, change))
-
-
-def _told(
+def _done(
     services: Services, request: Request, name: str, change: "CounterChange"
 ) -> dict[str, Any]:
-    told: dict[str, Any] = {"name": name, **asdict(change)}
+    done: dict[str, Any] = {"name": name, **asdict(change)}
     if services.receipts is not None:
-        told["receipt"] = _receipt(
+        done["receipt"] = _receipt(
             services.receipts,
             request,
             name,
@@ -205,7 +250,7 @@ def _told(
             replayed=change.replayed,
             idempotency_key=request.idempotency_key,
         )
-    return told
+    return done
 
 
 def _receipt(
@@ -234,25 +279,39 @@ def _receipt(
         return None
 
 
-def _described(state: "CounterState") -> dict[str, Any]:
-    return asdict(state)
+def _described(state: CounterState) -> Reply:
+    return Reply(OK, asdict(state))
+
+
+def _existing(services: Services, request: Request) -> CounterState:
+    """Return the counter that the path names; raise the problem of one that is not there."""
+    state = services.counters.counter(request.name).inspect()
+    if state is None:
+        raise _absent(request.name)
+    return state
+
+
+def _expected(services: Services, request: Request) -> CounterState | None:
+    """Return the state that the write's condition is about; None without one."""
+    return expected(request, services.counters.counter(request.name).inspect, _described)
 
 
 def _absent(name: str) -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, "counter-not-found", f"there is no counter {name!r}")
 
 
-ROUTES: dict[tuple[str, str], Callable[[Services, Request], Reply]] = {
-    ("GET", "/counters"): list_counters,
-    ("GET", "/counters/{name}"): get_counter,
-    ("PUT", "/counters/{name}"): put_counter,
-    ("DELETE", "/counters/{name}"): delete_counter,
-    ("POST", "/counters/{name}/increment"): increment_counter,
-    ("POST", "/counters/{name}/decrement"): decrement_counter,
-    ("POST", "/counters/{name}/reset"): reset_counter,
-    ("POST", "/transfers"): create_transfer,
-    ("GET", "/locks/{name}"): get_lock,
-    ("GET", "/.well-known/jwks.json"): get_jwks,
-    ("POST", "/receipts/verify"): verify_receipt,
-    ("GET", "/openapi.json"): get_openapi,
+ROUTES: dict[tuple[str, str], Route] = {
+    ("GET", "/counters"): Route(list_counters, ("prefix", "after", "limit")),
+    ("GET", "/counters/{name}"): Route(get_counter),
+    ("PUT", "/counters/{name}"): Route(put_counter),
+    ("PATCH", "/counters/{name}"): Route(configure_counter),
+    ("DELETE", "/counters/{name}"): Route(delete_counter),
+    ("POST", "/counters/{name}/increment"): Route(increment_counter),
+    ("POST", "/counters/{name}/decrement"): Route(decrement_counter),
+    ("POST", "/counters/{name}/reset"): Route(reset_counter),
+    ("POST", "/transfers"): Route(create_transfer),
+    ("GET", "/locks/{name}"): Route(get_lock),
+    ("GET", "/.well-known/jwks.json"): Route(get_jwks),
+    ("POST", "/receipts/verify"): Route(verify_receipt),
+    ("GET", "/openapi.json"): Route(get_openapi),
 }

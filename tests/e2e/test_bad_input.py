@@ -45,7 +45,8 @@ def problem_of(answer: Answer, status: int) -> dict[str, Any]:
     assert answer.status == status, answer.content
     assert answer.headers.get("Content-Type", answer.headers.get("content-type")) == MEDIA_TYPE
     problem: dict[str, Any] = answer.json()
-    assert problem.keys() >= {"type", "title", "status", "detail"}, problem
+    assert problem.keys() >= {"type", "title", "status", "detail", "instance"}, problem
+    assert problem["instance"].startswith("urn:interlock:request:")
     assert problem["status"] == status
     return problem
 
@@ -141,20 +142,41 @@ def test_longest_name_is_taken(send):
 
 def test_name_with_a_slash_is_no_route(send, unchanged):
     """The slash arrives encoded; the emulator's router takes it for a part of the path."""
-    answer = send("POST", f"{unchanged}%2Fb/increment", {"amount": 1})
-    problem = problem_of(answer, 403)
-    assert "no such route" in problem["detail"]
+    problem_of(send("POST", f"{unchanged}%2Fb/increment", {"amount": 1}), 404)
+
+
+def test_unknown_route_is_refused(send, unchanged):
+    problem = problem_of(send("POST", f"{unchanged}/multiply", {"amount": 2}), 404)
+    assert problem["type"] == "urn:interlock:problem:no-such-route"
 
 
 @pytest.mark.parametrize(
-    ("method", "tail"),
-    [("POST", "/multiply"), ("POST", ""), ("PATCH", ""), ("GET", "/increment")],
+    ("method", "tail", "allowed"),
+    [
+        ("POST", "", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"),
+        ("GET", "/increment", "OPTIONS, POST"),
+        ("DELETE", "/reset", "OPTIONS, POST"),
+    ],
 )
-def test_unknown_route_is_refused(send, unchanged, method, tail):
-    """With API Gateway's own status: it tells unknown and unsigned apart for nobody."""
-    body = {"amount": 2} if method != "GET" else None
-    problem = problem_of(send(method, f"{unchanged}{tail}", body), 403)
-    assert "no such route" in problem["detail"]
+def test_unknown_method_is_refused_with_those_there_are(send, unchanged, method, tail, allowed):
+    answer = send(method, f"{unchanged}{tail}")
+    problem_of(answer, 405)
+    assert answer.headers.get("Allow", answer.headers.get("allow")) == allowed
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "text/json"])
+def test_another_content_type_is_refused(send, unchanged, kind):
+    answer = send("POST", f"{unchanged}/increment", {"amount": 1}, Content_Type=kind)
+    assert problem_of(answer, 415)["field"] == "Content-Type"
+
+
+def test_a_member_that_comes_twice_is_refused(send, unchanged):
+    answer = send("POST", f"{unchanged}/increment", b'{"amount": 1, "amount": 2}')
+    assert problem_of(answer, 400)["field"] == "amount"
+
+
+def test_a_parameter_that_comes_twice_is_refused(send):
+    assert problem_of(send("GET", "/counters?limit=1&limit=2"), 400)["field"] == "limit"
 
 
 def test_unsigned_request_is_refused(deployed, unchanged):

@@ -16,7 +16,7 @@ def test_a_counter_lives_from_put_to_delete(signed, prefix):
     path = f"/counters/{prefix}"
     made = signed("PUT", path, {"floor": 0, "ceiling": 9, "shards": 2})
     assert (made.status, made.headers["Location"]) == (201, path)
-    assert signed("PUT", path, {"floor": 0, "ceiling": 8, "shards": 1}).status == 200
+    assert signed("PATCH", path, {"ceiling": 8, "shards": 1}).status == 200
     assert signed("POST", f"{path}/increment", {"amount": 4}).json()["value"] == 4
     assert signed("POST", f"{path}/decrement", {"amount": 1}).json()["value"] == 3
     assert signed("POST", f"{path}/reset", {"to": 7}).json()["value"] == 7
@@ -49,6 +49,28 @@ def test_a_read_is_304_until_something_changes(signed, counter):
     assert signed("GET", counter, If_None_Match=tag).status == 304
     signed("POST", f"{counter}/increment", {"amount": 1})
     assert signed("GET", counter, If_None_Match=tag).status == 200
+
+
+def test_a_write_is_conditional_on_the_etag_that_was_read(signed, counter):
+    tag = signed("GET", counter).headers["ETag"]
+    one = {"amount": 1}
+    assert signed("POST", f"{counter}/increment", one, If_Match=tag).status == 200
+    assert signed("POST", f"{counter}/increment", one, If_Match=tag).status == 412
+    assert signed("PUT", counter, {"floor": 0, "ceiling": 10}, If_None_Match="*").status == 412
+    assert signed("GET", counter).json()["value"] == 6
+
+
+@pytest.mark.parametrize("path", ["/counters", "/openapi.json", "/.well-known/jwks.json"])
+def test_head_says_what_get_would(signed, path):
+    got, asked = signed("GET", path), signed("HEAD", path)
+    assert (asked.status, asked.content) == (200, b"")
+    assert asked.headers["ETag"] == got.headers["ETag"]
+
+
+def test_options_says_what_a_path_takes(signed, counter):
+    asked = signed("OPTIONS", counter)
+    allowed = "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"
+    assert (asked.status, asked.headers["Allow"]) == (204, allowed)
 
 
 def test_a_transfer_moves_both_or_neither(signed, prefix):

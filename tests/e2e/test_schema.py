@@ -15,7 +15,7 @@ from local.emulator import REGION
 DOCUMENT = Path(__file__).parents[2] / "lambda" / "counters" / "openapi.json"
 
 LEFT_OUT = [
-    # API Gateway answers 403 where there is no such method, as it does for an unsigned request.
+    # HEAD is not in the document, and is answered as GET.
     unsupported_method,
     # The document cannot say that a transfer needs two counters, that a receipt is genuine, or
     # that an idempotency key has not been used for something else.

@@ -1,6 +1,7 @@
 """What each environment promises, whatever the templates look like."""
 
 import json
+from http import HTTPStatus
 
 import pytest
 
@@ -74,11 +75,17 @@ def test_refusals_of_the_gateway_are_problem_details(synthesized):
     responses = synthesized.of_type("AWS::ApiGateway::GatewayResponse")
     assert {"DEFAULT_4XX", "DEFAULT_5XX"} <= {r["ResponseType"] for r in responses.values()}
     for response in responses.values():
-        (header,) = response["ResponseParameters"].values()
-        assert header == "'application/problem+json'"
+        headers = response["ResponseParameters"]
+        assert headers["gatewayresponse.header.Content-Type"] == "'application/problem+json'"
         text = response["ResponseTemplates"]["application/json"]
         shape = json.loads(text.replace("$context.error.messageString", '"why"'))
-        assert shape.keys() >= {"type", "title", "detail", "instance"}
+        status = int(response["StatusCode"])
+        phrase = {413: "Content Too Large"}.get(status, HTTPStatus(status).phrase)
+        assert (shape["type"], shape["status"]) == ("about:blank", status)
+        assert shape["title"] == phrase
+        assert shape["instance"] == "urn:interlock:request:$context.requestId"
+        assert shape["detail"]
+        assert ("gatewayresponse.header.Retry-After" in headers) == (status == 429)
 
 
 def test_instances_want_imdsv2_and_encrypted_disks_and_have_no_key(synthesized):

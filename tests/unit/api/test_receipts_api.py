@@ -61,7 +61,7 @@ def send(monkeypatch, kms, keys, delegation):
             "resource": resource,
             "pathParameters": {"name": name} if name else None,
             "body": None if body is None else json.dumps(body),
-            "headers": headers,
+            "headers": {"Content-Type": "application/json", **(headers or {})},
         }
         reply = dispatch(app, event, "request")
         return reply["statusCode"], reply["headers"], json.loads(reply["body"] or "null")

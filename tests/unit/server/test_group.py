@@ -124,6 +124,7 @@ async def test_a_table_that_is_away_neither_ends_the_group_nor_hides_that_it_is(
         reply = await one.answer_cluster(None)
         assert reply.status_code == 503
         assert b"EndpointConnectionError" in reply.body
+        assert reply.headers["retry-after"] == "5"
 
 
 async def test_alone_without_a_table(settings):
@@ -145,4 +146,4 @@ async def test_minutes_out_of_range_are_refused(service, join, minutes):
 async def test_history_needs_a_table(service):
     client = await service(lambda _: httpx.Response(200, json={}))
     reply = await client.get("/service/history/a")
-    assert (reply.status_code, reply.headers["content-type"]) == (503, "application/problem+json")
+    assert (reply.status_code, reply.headers["content-type"]) == (404, "application/problem+json")

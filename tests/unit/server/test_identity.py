@@ -492,6 +492,7 @@ def test_groups_that_give_no_role_are_refused_at_the_start(groups, words):
 DECIDED = {
     "get_counter": Role.VIEWER,
     "put_counter": Role.ADMINISTRATOR,
+    "configure_counter": Role.ADMINISTRATOR,
     "delete_counter": Role.ADMINISTRATOR,
     "list_counters": Role.VIEWER,
     "increment_counter": Role.OPERATOR,

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import json
 
 import httpx
 import pytest
 
+from server import protocol
 from server.limits import caller_of
 from tests.unit.server.conftest import until
 
@@ -140,6 +142,124 @@ async def test_a_body_that_trickles_is_given_up(wire):
         "PUT /api/counters/a HTTP/1.1", HOST, "Content-Length: 100", CLOSE, body=b"{"
     )
     assert (status, api.seen) == (408, [])
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET /healthz HTT", b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: "]
+)
+async def test_a_head_that_does_not_come_in_time_ends_the_connection(wire, monkeypatch, sent):
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.1)
+    running = await wire(Api())
+    reader, writer = await running.connect()
+    writer.write(sent)
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+    if sent:
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 408 ")
+        assert json.loads(body)["title"] == "Request Timeout"
+    else:
+        assert answer == b""
+
+
+async def test_a_second_head_on_a_connection_has_to_come_in_time_too(wire, monkeypatch):
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.1)
+    running = await wire(Api())
+    reader, writer = await running.connect()
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET /hea")
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"HTTP/1.1 408 " in answer
+
+
+async def test_a_slow_answer_is_no_slow_head(wire, monkeypatch):
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.05)
+
+    async def slow(_):
+        await asyncio.sleep(0.2)
+        return httpx.Response(200, json={"counters": []})
+
+    status, _, _ = await (await wire(slow)).say("GET /api/counters HTTP/1.1", HOST, CLOSE)
+    assert status == 200
+
+
+async def test_what_is_no_http_is_refused_as_a_problem(wire):
+    status, headers, body = await (await wire(Api())).say("GET /healthz HTTP/1.1", "no colon")
+    assert (status, headers["content-type"]) == (400, "application/problem+json")
+    assert json.loads(body)["status"] == 400
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/app.js", "/healthz", "/readyz", "/events", "/service/cluster", "/api/counters"]
+)
+async def test_head_ends_and_the_connection_goes_on(wire, path):
+    """A load balancer reuses a connection: what was left on it would be another's answer."""
+    running = await wire(Api())
+    reader, writer = await running.connect()
+    async with asyncio.timeout(10):
+        for method in ("HEAD", "GET"):
+            target = path if method == "HEAD" else "/healthz"
+            writer.write(f"{method} {target} HTTP/1.1\r\n{HOST}\r\n\r\n".encode())
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 ")
+        assert await reader.readexactly(2) == b"ok"
+    writer.close()
+    assert not running.server.config.app.state.events.listening
+
+
+async def test_a_hundred_heads_lock_nobody_out_of_the_stream(wire):
+    running = await wire(Api())
+    for _ in range(110):
+        await running.say("HEAD /events HTTP/1.1", HOST, CLOSE)
+    reader, writer = await running.connect()
+    writer.write(f"GET /events HTTP/1.1\r\n{HOST}\r\n\r\n".encode())
+    async with asyncio.timeout(10):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+
+
+@pytest.mark.parametrize("header", ["Idempotency-Key", "Content-Type"])
+async def test_a_header_of_one_value_that_comes_twice_is_refused(wire, header):
+    api = Api()
+    status, _, body = await (await wire(api)).say(
+        "POST /api/counters/a/increment HTTP/1.1", HOST, CLOSE, f"{header}: a", f"{header}: b"
+    )
+    assert (status, api.seen, json.loads(body)["field"]) == (400, [], header.lower())
+
+
+async def test_the_lines_of_a_list_go_on_as_one(wire):
+    api = Api()
+    lines = ('If-None-Match: "a"', 'If-None-Match: W/"b", "c"')
+    await (await wire(api)).say("GET /api/counters/a HTTP/1.1", HOST, CLOSE, *lines)
+    assert api.seen[0].headers["if-none-match"] == '"a", W/"b", "c"'
+
+
+@pytest.mark.parametrize("method", ["BREW", "TRACE", "PROPFIND"])
+@pytest.mark.parametrize("path", ["/api/counters", "/healthz", "/"])
+async def test_a_method_that_nothing_knows_is_501(wire, method, path):
+    api = Api()
+    status, headers, _ = await (await wire(api)).say(f"{method} {path} HTTP/1.1", HOST, CLOSE)
+    assert (status, headers["content-type"], api.seen) == (501, "application/problem+json", [])
+
+
+@pytest.mark.parametrize("path", ["/", "/app.js", "/healthz", "/events", "/service/cluster"])
+async def test_a_method_that_an_address_does_not_take_is_405_with_those_it_does(wire, path):
+    status, headers, _ = await (await wire(Api())).say(f"DELETE {path} HTTP/1.1", HOST, CLOSE)
+    assert status == 405
+    assert {each.strip() for each in headers["allow"].split(",")} == {"GET", "HEAD"}
+
+
+async def test_what_the_api_takes_is_said_by_the_api(wire):
+    def api(request):
+        assert request.method == "OPTIONS"
+        return httpx.Response(204, headers={"allow": "GET, HEAD, OPTIONS"})
+
+    running = await wire(api)
+    status, headers, _ = await running.say("OPTIONS /api/counters HTTP/1.1", HOST, CLOSE)
+    assert (status, headers["allow"]) == (204, "GET, HEAD, OPTIONS")
 
 
 async def test_a_caller_that_leaves_in_the_middle_is_no_error(wire, caplog):

@@ -1,0 +1,88 @@
+"""uvicorn's HTTP/1.1, with a limit on how long a request's head may take."""
+
+import asyncio
+import json
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from server.problems import MEDIA_TYPE, content
+
+HEAD_TIMEOUT = 10.0
+"""Seconds from a connection's, or a request's, first byte to the end of its head.
+
+A client that sends a byte now and then holds a connection, and so a file descriptor, otherwise for
+as long as it likes.
+"""
+
+
+class Protocol(H11Protocol):
+    """Closes connections whose request does not begin in time; refuses in problem details."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start to wait for the first head."""
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._stop_expecting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; a head that has begun has to end in time."""
+        super().data_received(data)
+        self._look_for_head()
+
+    def on_response_complete(self) -> None:
+        """Go on with what came meanwhile, which may be the beginning of a head."""
+        super().on_response_complete()
+        if self.conn.trailing_data[0]:
+            self._look_for_head()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP request, and close the connection."""
+        self._refuse(400, msg)
+
+    def _look_for_head(self) -> None:
+        if self.conn.their_state is not h11.IDLE:
+            self._stop_expecting()
+        elif self._deadline is None and not self.transport.is_closing():
+            self._expect_head()
+
+    def _expect_head(self) -> None:
+        self._stop_expecting()
+        self._deadline = self.loop.call_later(HEAD_TIMEOUT, self._give_up)
+
+    def _stop_expecting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _give_up(self) -> None:
+        self._deadline = None
+        if self.conn.trailing_data[0]:
+            self._refuse(408, f"the request's head did not come within {HEAD_TIMEOUT:g} s")
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: int, detail: str) -> None:
+        body = json.dumps(content(status, detail)).encode()
+        head = h11.Response(
+            status_code=status,
+            headers=[
+                (b"content-type", MEDIA_TYPE.encode()),
+                (b"content-length", str(len(body)).encode()),
+                (b"connection", b"close"),
+            ],
+        )
+        for event in (head, h11.Data(data=body), h11.EndOfMessage()):
+            output = self.conn.send(event)
+            if output:
+                self.transport.write(output)
+        self.transport.close()
