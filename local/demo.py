@@ -159,6 +159,10 @@ def _introduce(running: Application, progress: Progress) -> None:
   Programs     curl -X POST {signed} -H 'x-api-key: {running.api_key}' \\
                  -H 'content-type: application/json' -d '{{"amount": 1}}' \\
                  {running.api_url}/counters/{COUNTER}/increment
+  Command      export INTERLOCK_API_URL={running.api_url} \
+                 INTERLOCK_API_KEY={running.api_key} \
+                 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION={REGION}
+               .venv/bin/interlock counter get {COUNTER}
   Logs         {running.fleet.logs}
 
   Left out, as the emulator does not know it:

@@ -1,13 +1,21 @@
 """The command signs its requests, prints what people or programs read, and explains failures."""
 
+import base64
 import json
+import os
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from click.testing import CliRunner
 
+from interlock import Signer
 from interlock.cli import main
+from interlock.receipts import ReceiptIssuer
+from interlock.signing import jwks
+from tests.unit.signing.kms import LocalKms
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -24,7 +32,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(payload)
 
-    do_GET = do_PUT = do_POST = do_DELETE = answer  # noqa: N815 - http.server's names
+    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815 - http.server's names
 
     def log_message(self, *_):
         pass
@@ -92,7 +100,13 @@ def test_the_key_of_a_usage_plan_is_sent_and_signed(run, server, monkeypatch):
             ["counter", "create", "a", "--ceiling", "9"],
             ("PUT", "/v1/counters/a", {"floor": None, "ceiling": 9, "shards": 1}),
             STATE,
-            "a: 7 (floor None, ceiling 9, shards 1)",
+            "a: 7 (floor none, ceiling 9, shards 1)",
+        ),
+        (
+            ["counter", "configure", "a", "--ceiling", "none", "--shards", "2"],
+            ("PATCH", "/v1/counters/a", {"ceiling": None, "shards": 2}),
+            STATE,
+            "a: 7 (floor none, ceiling 9, shards 1)",
         ),
         (
             ["counter", "delete", "a/b"],
@@ -120,7 +134,7 @@ def test_the_key_of_a_usage_plan_is_sent_and_signed(run, server, monkeypatch):
             "l: held by vm/1 since 2026-01-02T03:04:05+00:00, lease 20 s, fencing token 7",
         ),
         (
-            ["receipt", "verify", "x.y.z"],
+            ["receipt", "verify", "--remote", "x.y.z"],
             ("POST", "/v1/receipts/verify", {"receipt": "x.y.z"}),
             {"value": 7},
             "value: 7",
@@ -136,6 +150,10 @@ def test_a_command_is_one_signed_request(run, server, case):
     assert "/eu-west-1/execute-api/aws4_request" in headers["Authorization"]
     assert (method, path, json.loads(payload) if payload else None) == expected
     assert json.loads(run("--json", *arguments).output) == answer
+    server.answers = [(200, answer)] * 2
+    for place in (1, len(arguments)):  # after the group, and at the very end
+        anywhere = [*arguments[:place], "--json", *arguments[place:]]
+        assert json.loads(run(*anywhere).output) == answer
 
 
 def test_a_key_is_sent_as_a_header(run, server):
@@ -153,7 +171,7 @@ def test_all_pages_of_a_list_are_read(run, server):
 
 def test_a_receipt_can_come_from_standard_input(run, server):
     server.answers = [(200, {})]
-    run("receipt", "verify", input="x.y.z\n")
+    run("receipt", "verify", "--remote", input="x.y.z\n")
     assert json.loads(server.seen[0][3]) == {"receipt": "x.y.z"}
 
 
@@ -183,6 +201,7 @@ def test_an_api_that_is_not_there_is_told(run, monkeypatch):
         (["counter", "increment", "a", "0"], "0 is not in the range"),
         (["counter", "increment", "a", "x"], "not a valid integer"),
         (["counter", "frob"], "No such command"),
+        (["counter", "configure", "a", "--floor", "x"], "neither an integer nor"),
         (["--url", "ftp://x", "counter", "get", "a"], "not an http(s) URL"),
     ],
 )
@@ -196,3 +215,131 @@ def test_a_missing_url_says_where_it_comes_from(run, monkeypatch):
     monkeypatch.delenv("INTERLOCK_API_URL")
     result = run("counter", "get", "a")
     assert (result.exit_code, "ApiUrl" in result.output) == (2, True)
+
+
+def test_create_refuses_a_counter_that_exists(run, server):
+    problem = {"detail": "there is such a counter", "status": 412}
+    server.answers = [(412, problem)]
+    result = run("counter", "create", "a")
+    assert (result.exit_code, "there is such a counter" in result.output) == (1, True)
+    assert server.seen[0][2]["If-None-Match"] == "*"
+
+
+def test_configure_wants_something_to_change(run, server):
+    assert run("counter", "configure", "a").exit_code == 2
+    assert not server.seen
+
+
+@pytest.fixture
+def command(server, tmp_path):
+    """Run the command as a process of its own, in a given environment."""
+
+    def start(*arguments, stdout=subprocess.PIPE, **environment):
+        given = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_REGION": "eu-west-1",
+            "INTERLOCK_API_URL": f"http://127.0.0.1:{server.server_address[1]}/v1",
+            **environment,
+        }
+        return subprocess.run(
+            [sys.executable, "-c", "from interlock.cli import main; main()", *arguments],
+            env={name: value for name, value in given.items() if value is not None},
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return start
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"AWS_PROFILE": "nope"}, "nope"),
+        ({"AWS_ACCESS_KEY_ID": None, "AWS_EC2_METADATA_DISABLED": "true"}, "no AWS credentials"),
+        ({"AWS_REGION": None}, "no region"),
+        ({"AWS_CONFIG_FILE": "/dev/null", "AWS_REGION": None}, "no region"),
+    ],
+)
+def test_an_environment_that_does_not_do_is_said_without_a_traceback(command, environment, words):
+    done = command("counter", "get", "a", **environment)
+    assert (done.returncode, words in done.stderr) == (2, True), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_is_said(command, server):
+    server.answers = [(200, STATE)]
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        done = command("counter", "get", "a", stdout=full)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "interlock: cannot write: No space left on device\n",
+    )
+
+
+def test_a_pipe_that_was_closed_ends_well(command, server):
+    server.answers = [(200, {"counters": [{"name": f"c{i}", "value": i} for i in range(20_000)]})]
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = command("counter", "list", stdout=writing)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_nothing_heavy_is_imported_before_it_is_needed():
+    heavy = ("boto3", "botocore", "cryptography", "asyncio")
+    script = f"import sys, interlock.cli; print([m for m in sys.modules if m in {heavy}])"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "[]\n"
+
+
+class TestReceipts:
+    """`receipt verify` checks the signature itself, with the key set."""
+
+    @pytest.fixture
+    def kms(self):
+        return LocalKms()
+
+    @pytest.fixture
+    def token(self, kms):
+        key = kms.create()
+        issuer = ReceiptIssuer(Signer(key, client=kms), issuer="interlock-test")
+        self.keys = dict(jwks([key], client=kms))
+        return issuer.issue("a", value=7, amount=2)
+
+    def test_by_the_published_keys(self, run, server, token):
+        server.answers = [(200, self.keys)]
+        result = run("receipt", "verify", token, "--json")
+        assert (result.exit_code, json.loads(result.output)["value"]) == (0, 7)
+        assert [path for _, path, _, _ in server.seen] == ["/v1/.well-known/jwks.json"]
+
+    def test_by_a_file_and_without_the_api(self, run, server, token, tmp_path, monkeypatch):
+        monkeypatch.delenv("INTERLOCK_API_URL")
+        path = tmp_path / "keys.json"
+        path.write_text(json.dumps(self.keys))
+        assert run("receipt", "verify", token, "--keys", str(path)).exit_code == 0
+        other = run("receipt", "verify", token, "--keys", str(path), "--issuer", "somewhere-else")
+        assert other.exit_code == 1
+        assert not server.seen
+
+    def test_a_forged_one_is_refused(self, run, server, token):
+        head, _, signature = token.split(".")
+        claims = b'{"iss":"interlock-test","iat":1,"counter":"a","value":8}'
+        payload = base64.urlsafe_b64encode(claims).decode().rstrip("=")
+        server.answers = [(200, self.keys)] * 2
+        result = run("receipt", "verify", f"{head}.{payload}.{signature}")
+        assert (result.exit_code, "refused" in result.output) == (1, True)
+        assert run("receipt", "verify", "x").exit_code == 1
+
+    def test_a_file_that_is_not_there_is_said(self, run, token):
+        result = run("receipt", "verify", token, "--keys", "/nowhere.json")
+        assert (result.exit_code, "/nowhere.json" in result.output) == (2, True)
