@@ -49,10 +49,19 @@ def written(page: str, document: dict[str, Any]) -> str:
     for name, rows in (("routes", routes(document)), ("statuses", statuses(document))):
         pattern = re.escape(_BETWEEN.format(name, "@")).replace("@", ".*?")
         table = _BETWEEN.format(name, "\n" + "\n".join(rows) + "\n\n")
-        page, count = re.subn(pattern, lambda _, t=table: t, page, flags=re.DOTALL)
-        if count != 1:
-            raise ValueError(f"the page has {count} places for {name}")
+        before, found, after = _parted(pattern, page)
+        if not found:
+            raise ValueError(f"the page has no place for {name}")
+        page = before + table + after
     return page
+
+
+def _parted(pattern: str, page: str) -> tuple[str, bool, str]:
+    """Return what is before and after the first match, and whether there is one."""
+    match = re.search(pattern, page, flags=re.DOTALL)
+    if match is None:
+        return page, False, ""
+    return page[: match.start()], True, page[match.end() :]
 
 
 def main() -> int:
