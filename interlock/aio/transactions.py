@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 from interlock._drivers.awaitable.driver import Driver
 from interlock._drivers.awaitable.functions import result_of
 from interlock._drivers.awaitable.opening import open_driver
-from interlock._protocol.transactions.actions import Guard
+from interlock._protocol.transactions.actions import Guard, Releasable
 from interlock._protocol.transactions.attempt import Attempt
 from interlock._protocol.transactions.client import KeyedFunction, TransactionOperations
 from interlock._protocol.transactions.idempotency import Committed
@@ -24,7 +24,7 @@ from interlock.metrics import Metrics
 if TYPE_CHECKING:
     from boto3.dynamodb.conditions import ConditionBase
 
-__all__ = ["Guard", "Transaction", "TransactionClient", "TransactionReport"]
+__all__ = ["Guard", "Releasable", "Transaction", "TransactionClient", "TransactionReport"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -110,6 +110,15 @@ class Transaction:
         `GuardFailed` is a `LockLost`. For a guard that is not a lock it is a `ConditionFailed`.
         """
         self._attempt.guard(lock)
+
+    def release(self, lock: Releasable) -> None:
+        """Give the lock back with the commit, which goes through only if it is still held.
+
+        In the place of `guard` and of `lock.release()`: one round trip less. If nothing is
+        committed, the lock is held as before. Where the outcome is unknown it counts as given back,
+        and ends with its lease if it was not. Raises as `guard` does, from `run`.
+        """
+        self._attempt.release(lock)
 
 
 class TransactionClient:
@@ -267,4 +276,7 @@ class TransactionClient:
             if await self._driver.run(run.failed(attempt)):
                 return None
             raise
-        return await self._driver.run(run.commit(attempt, result))
+        try:
+            return await self._driver.run(run.commit(attempt, result))
+        finally:
+            run.settle(attempt)

@@ -105,8 +105,11 @@ class Lock:
         """Return the Update by which a transaction gives the lock back when it commits.
 
         `{"Update": {...}}` in low-level form, refused unless the lock is still held, as `guard()`
-        is, which it replaces. When the transaction has committed, call `released()`.
+        is, which it replaces; `Transaction.release(lock)` adds it to a transaction of this library.
+        When the transaction has committed, or may have, call `released()`, else `kept()`: until
+        then no heartbeat that is refused is taken for a loss, as the commit may be the cause.
         """
+        self._grant.in_commit = True
         wall = self._held.wall_clock()
         return record.release_action(
             self._held.table, self._grant.name, self._grant.fence, wall=wall
@@ -115,6 +118,10 @@ class Lock:
     def released(self) -> None:
         """Note that a transaction with `release_action()` has committed; no heartbeat follows."""
         self._held.released(self._grant)
+
+    def kept(self) -> None:
+        """Note that no transaction with `release_action()` has committed or will."""
+        self._grant.in_commit = False
 
     def release(self) -> bool:
         """Give the lock back; return False if it is certain that it had been lost before.

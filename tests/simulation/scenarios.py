@@ -9,6 +9,7 @@ from tests.simulation.faults import CALM, STORM, Faults
 from tests.simulation.keyed import Duplicates
 from tests.simulation.locking import SETTINGS, Plan, contend
 from tests.simulation.mixture import Mixture
+from tests.simulation.released import Releasing
 
 DAY = 86400.0
 PERMITS = Plan(processes=5, rounds=2, permits=2)
@@ -68,6 +69,10 @@ SCENARIOS: dict[str, Callable[[int], Scenario]] = {
     "transactions-copies": lambda seed: Mixture(seed, Disturbed(twice=0.3, late=0.1)),
     "transactions-outsiders": lambda seed: Mixture(seed, Disturbed(outside=0.1, late=0.1)),
     "transactions-throttled-copies": lambda seed: Mixture(seed, Disturbed(twice=0.3, refuse=0.9)),
+    "transactions-releases": lambda seed: Releasing(seed, STORM),
+    "transactions-releases-lost-replies": lambda seed: Releasing(
+        seed, Faults(lost_reply=0.3, late=0.1, twice=0.1, throttled=0.1, pause=0.05)
+    ),
     "transactions-lies": lambda seed: Mixture(seed, Disturbed(lie=0.2)),
     "transactions-keyed": Duplicates,
     "transactions-keyed-versions": lambda seed: Duplicates(seed, earlier=0.5),

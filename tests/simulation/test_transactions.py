@@ -78,6 +78,8 @@ def test_transfers_conserve_the_sum_at_every_step(seeds):
         "transactions-lies",
         "transactions-outsiders",
         "transactions-readers",
+        "transactions-releases",
+        "transactions-releases-lost-replies",
         "transactions-rude-outsiders",
         "transactions-keyed",
         "transactions-keyed-operations",

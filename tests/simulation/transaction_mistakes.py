@@ -1,10 +1,12 @@
 """Ways to get transactions wrong, each of which the simulator has to notice."""
 
+from interlock._protocol.locks import lease, record
 from interlock._protocol.transactions import (
     actions,
     commit,
     idempotency,
     reads,
+    run,
     sending,
 )
 from tests.simulation.mistakes import Mistake
@@ -143,5 +145,38 @@ TRANSACTION_MISTAKES = (
         'if operation is not None and operation != {"S": self.operation}:',
         "if operation is None:",
         "has several results|has not happened",
+    ),
+    Mistake(
+        "a commit that gives back a lock that is another's by now",
+        "transactions-releases",
+        record,
+        '"ConditionExpression": _HELD,\n            "ExpressionAttributeNames": _NAMES,',
+        '"ConditionExpression": "fence >= :fence AND attribute_exists(version)",\n'
+        '            "ExpressionAttributeNames": _NAMES,',
+        "a stale holder wrote|its lock is not free",
+    ),
+    Mistake(
+        "a lock that the commit gives back counts as lost",
+        "transactions-releases-lost-replies",
+        lease,
+        "    if grant.in_commit:\n",
+        "    if grant.in_commit and not grant.fence:\n",
+        "counts as lost",
+    ),
+    Mistake(
+        "a lock that may have been given back is renewed",
+        "transactions-releases-lost-replies",
+        run,
+        "attempt.committing = isinstance(error, OutcomeUnknown)",
+        "attempt.committing = False",
+        "is still renewed",
+    ),
+    Mistake(
+        "a refused commit counts as a release",
+        "transactions-releases",
+        run,
+        "attempt.committing, self._condition_refused = False, True",
+        "attempt.committing, self._condition_refused = True, True",
+        "counts as given back though",
     ),
 )

@@ -19,7 +19,7 @@ class Grant:
 
     `until` is when the lease is over, `due` when the next heartbeat is to be sent,
     `unconfirmed` the versions of heartbeats that may have been carried out, with the time before
-    each was sent.
+    each was sent, `in_commit` whether a transaction under way may release it.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Grant:
     closed: bool = False
     loss: LossReason | None = None
     loss_reported: bool = False
+    in_commit: bool = False
 
     @property
     def over(self) -> bool:

@@ -51,7 +51,7 @@ def renew(settings: Settings, grant: Grant) -> Operation[None]:
         yield from _sent(settings, grant, version, own, wall, sent)
     except Fault as fault:
         if isinstance(fault, Refused) and fault.condition_failed:
-            _judge(grant, fault)
+            _judge(grant, fault, sent)
             return
         if isinstance(fault, NotSent) or (isinstance(fault, Refused) and not fault.resent):
             grant.discard(version)
@@ -170,14 +170,17 @@ def _sent(  # noqa: PLR0917 - each is read once
         raise NoReply("the answer does not show the heartbeat that was sent")
 
 
-def _judge(grant: Grant, refusal: Refused) -> None:
-    """Interpret a refused heartbeat."""
+def _judge(grant: Grant, refusal: Refused, sent: float) -> None:
+    """Interpret the refusal of a heartbeat that was sent then."""
     held = version_of(refusal.item)
-    for version, sent in grant.unconfirmed:
+    for version, earlier in grant.unconfirmed:
         if version == held:
-            grant.renewed(version, sent)
+            grant.renewed(version, earlier)
             return
-    if not grant.over:
+    if grant.in_commit:
+        # A transaction may have given it back, whose answer decides; until then the lease does.
+        grant.due = min(sent + grant.heartbeat_interval, grant.until)
+    elif not grant.over:
         grant.problem = None
         grant.loss = loss_of(refusal.item, grant.fence)
 

@@ -21,6 +21,22 @@ class Guard(Protocol):
         ...
 
 
+class Releasable(Guard, Protocol):
+    """What a commit can give back, as it can a held lock."""
+
+    def release_action(self) -> Mapping[str, Any]:
+        """Return `{"Update": {...}}`, refused where `guard` would be; the commit is sent next."""
+        ...
+
+    def released(self) -> None:
+        """Note that the commit has given it back, or may have: it is not renewed any more."""
+        ...
+
+    def kept(self) -> None:
+        """Note that the commit has not given it back, and never will."""
+        ...
+
+
 @dataclass(slots=True)
 class Entry:
     """All that an attempt knows of one item and wants of it, in the order of first use."""

@@ -10,6 +10,7 @@ from interlock._protocol.transactions.actions import (
     Action,
     Entry,
     Guard,
+    Releasable,
     guard_action,
     item_action,
 )
@@ -57,9 +58,11 @@ class Attempt:
     cached: CachedReads = NOTHING_CACHED
     entries: dict[Address, Entry] = field(default_factory=dict)
     guards: list[Guard] = field(default_factory=list)
+    releases: list[Releasable] = field(default_factory=list)
     instants: int = 0
     recalled: bool = False
     closed: bool = False
+    committing: bool = False
 
     def entry(self, table: str, key: Mapping[str, Any]) -> Entry:
         """Return what is known of an item."""
@@ -139,18 +142,30 @@ class Attempt:
         if not any(known is guard for known in self.guards):
             self.guards.append(guard)
 
+    def release(self, lock: Releasable) -> None:
+        """Give a lock back with the commit; once is enough."""
+        if self.closed:
+            raise TransactionClosed
+        if not any(known is lock for known in self.releases):
+            self.releases.append(lock)
+
     def actions(self) -> list[Action]:
         """Return the actions of the commit, in the order in which the items were first used."""
+        self.committing = True
         name = self.settings.version_attribute
         items = (item_action(entry, self.id, name) for entry in self.entries.values())
-        guards = (guard_action(guard.guard()) for guard in self.guards)
+        guards = [guard_action(lock.release_action()) for lock in self.releases]
+        # An item takes one action, and to give a lock back demands what guarding it does.
+        for action in (guard_action(guard.guard()) for guard in self.guards):
+            if not any((action.table, action.key) == (a.table, a.key) for a in guards):
+                guards.append(action)
         return [*filter(None, items), *guards]
 
     @property
     def wants(self) -> bool:
         """Whether there is anything to write or to demand, rather than reads alone."""
         demands = (e.write is not None or e.condition is not None for e in self.entries.values())
-        return bool(self.guards) or any(demands)
+        return bool(self.guards or self.releases) or any(demands)
 
     def read_set(self) -> list[Entry]:
         """Return the entries that were read from the store."""

@@ -4,20 +4,19 @@ The client's loop is `begin`, the caller's function, `commit`, until something i
 """
 
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from interlock._protocol.faults import Fault
 from interlock._protocol.requests import Operation, monotonic, new_id, wall_clock
+from interlock._protocol.transactions.actions import Action
 from interlock._protocol.transactions.attempt import NOTHING_CACHED, Attempt, CachedReads
 from interlock._protocol.transactions.commit import Answer, Verdict, changes, commit
 from interlock._protocol.transactions.idempotency import Committed, Findings, Once
 from interlock._protocol.transactions.reporting import TransactionReport
 from interlock._protocol.transactions.settings import Settings
 from interlock._protocol.values import from_attribute, to_attribute
-from interlock.errors import ConditionFailed, InterlockError
-
-if TYPE_CHECKING:
-    from interlock._protocol.transactions.actions import Action
+from interlock.errors import ConditionFailed, InterlockError, OutcomeUnknown
 
 _log = logging.getLogger("interlock")
 
@@ -30,6 +29,7 @@ class TransactionRun:
         self._once = once
         self._budget = settings.budget()
         self._attempts = 0
+        self._own: list[str] = []
         self._began = 0.0
         self._cached = NOTHING_CACHED
         self._findings = Findings()
@@ -47,7 +47,8 @@ class TransactionRun:
                 if self._committed is not None:
                     return self._committed
         self._attempts += 1
-        return Attempt((yield from new_id()), self._settings, self._budget, self._cached)
+        self._own.append((yield from new_id()))
+        return Attempt(self._own[-1], self._settings, self._budget, self._cached)
 
     def commit(self, attempt: Attempt, result: Any) -> Operation[Committed | None]:
         """Return what was committed, or None when the function has to run again."""
@@ -58,15 +59,14 @@ class TransactionRun:
             result = from_attribute(to_attribute(result, "result"))
             now, occupied = (yield from wall_clock()), self._findings.occupied
             records = self._once.actions(attempt.id, result, now, occupied=occupied)
-        try:
-            answer = yield from commit(attempt, records)
-        except ConditionFailed:
-            self._condition_refused = True
-            raise
+        answer = yield from self._sent(attempt, records)
         if answer.verdict is Verdict.DONE:
             self._committed = Committed(result)
         elif answer.verdict is Verdict.RECORDED and self._once is not None:
             yield from self._recorded(self._once, answer)
+            # By an earlier attempt of this run, whose answer was lost, its locks are free too.
+            record = answer.record or {}
+            attempt.committing = record.get("attempt", {}).get("S") in self._own
         if self._committed is None:
             yield from self._again(attempt, answer.cached)
         return self._committed
@@ -99,6 +99,31 @@ class TransactionRun:
             replayed=self._committed is not None and self._committed.replayed,
             condition_refused=self._condition_refused,
         )
+
+    def settle(self, attempt: Attempt) -> None:
+        """Count locks as given back if the commit that gives them back may be carried out yet.
+
+        Called after `commit`, also if that was interrupted or cancelled.
+        """
+        for lock in attempt.releases:
+            if attempt.committing:
+                lock.released()
+            else:
+                lock.kept()
+        attempt.committing = False
+
+    def _sent(self, attempt: Attempt, records: Sequence[Action]) -> Operation[Answer]:
+        """Commit, and note whether nothing of it can be carried out any more."""
+        try:
+            answer = yield from commit(attempt, records)
+            attempt.committing = answer.verdict is Verdict.DONE
+        except ConditionFailed:
+            attempt.committing, self._condition_refused = False, True
+            raise
+        except InterlockError as error:
+            attempt.committing = isinstance(error, OutcomeUnknown)
+            raise
+        return answer
 
     def _recorded(self, once: Once, answer: Answer) -> Operation[None]:
         """Take the result from the record that refused the commit, if it is of this operation."""

@@ -8,6 +8,7 @@ import pytest
 
 from interlock.errors import LossReason
 from interlock.locks import LeaderElection, LockClient
+from interlock.transactions import TransactionClient
 from tests.unit.transactions.wire import put
 
 ROOT = Path(__file__).parents[3]
@@ -46,12 +47,34 @@ def test_the_transfer_moves_five(tx, document):
     assert balances(tx) == [95, 105]
 
 
+@pytest.mark.usefixtures("tables")
+def test_the_refund_happens_once(tx, wire):
+    (example,) = (code for code in blocks("docs/transactions.md") if "def refund(" in code)
+    names = {"transactions": TransactionClient("coordination", client=wire.client)}
+    exec(compile(example, "docs/transactions.md", "exec"), names)  # noqa: S102 - our own documents
+    assert tx.snapshot([("orders", {"pk": "order-42"})]) == [{"pk": "order-42", "refunded": 5}]
+
+
 def test_the_guarded_commit_is_made_under_its_lock(tables, tx):
     (example,) = (code for code in blocks("docs/transactions.md") if "tx.guard(lock)" in code)
     with LockClient("coordination", client=tables, heartbeat=timedelta(seconds=5)) as locks:
         names = {"locks": locks, "transactions": tx, "slow_work": lambda: 7}
         exec(compile(example, "docs/transactions.md", "exec"), names)  # noqa: S102 - our own
     assert tx.snapshot([("reports", {"pk": "2024"})]) == [{"pk": "2024", "rows": 7}]
+
+
+def test_the_commit_gives_its_lock_back(tables, tx):
+    (example,) = (code for code in blocks("docs/transactions.md") if "tx.release(lock)" in code)
+    with LockClient("coordination", client=tables, heartbeat=timedelta(seconds=5)) as locks:
+        names = {
+            "locks": locks,
+            "transactions": TransactionClient("coordination", client=tables),
+        }
+        exec(compile(example, "docs/transactions.md", "exec"), names)  # noqa: S102 - our own
+        record = locks.inspect("invoices/2024")
+    assert record is not None
+    assert not record.held
+    assert tx.snapshot([("reports", {"pk": "invoices-2024"})])[0]["closed"] is True
 
 
 def test_an_elected_leader_writes_and_resigns(tables, tx):
