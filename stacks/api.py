@@ -61,6 +61,8 @@ class ApiStack(InterlockStack):
         cdk.CfnOutput(self, "ApiUrl", value=self.api.rest_api.url)
         cdk.CfnOutput(self, "ApiId", value=self.api.rest_api.rest_api_id)
         cdk.CfnOutput(self, "StageName", value=self.api.stage.stage_name)
+        cdk.CfnOutput(self, "ReadPolicyArn", value=self.api.read_policy.managed_policy_arn)
+        cdk.CfnOutput(self, "ChangePolicyArn", value=self.api.change_policy.managed_policy_arn)
         cdk.CfnOutput(self, "ServiceKeyId", value=self.api.service_key.key_id)
 
     def _code_signing(self) -> lambda_.ICodeSigningConfig | None:

@@ -8,6 +8,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from stacks.acknowledgements import HIPAA, NIST, PCI, acknowledge
+from stacks.callers import CHANGES, EVERYTHING, READS, CallerPolicy
 from stacks.config import Environment
 from stacks.contract import Contract
 from stacks.refusals import add_refusals
@@ -19,7 +20,8 @@ class CountersApi(Construct):
     """A REST API with IAM authorization, request validation, throttling and a usage plan.
 
     `alias` of the function answers all routes of the document. `service_key` makes the service
-    known to the usage plan, `invoke_policy` lets a role call every route.
+    known to the usage plan, `invoke_policy` lets a role call every route,
+    `read_policy` those that change nothing, `change_policy` those that change values too.
     """
 
     def __init__(
@@ -36,7 +38,16 @@ class CountersApi(Construct):
         self._add_routes(alias)
         add_refusals(self.rest_api)
         self.service_key = self._add_usage_plan(environment)
-        self.invoke_policy = self._add_invoke_policy()
+        self.invoke_policy, self.read_policy, self.change_policy = (
+            CallerPolicy(
+                self, name, api=self.rest_api, routes=routes, description=f"Interlock: {words}"
+            )
+            for name, routes, words in (
+                ("Invoke", EVERYTHING, "call the API"),
+                ("Read", READS, "read counters"),
+                ("Change", CHANGES, "read counters and change their values"),
+            )
+        )
 
     def grant_read_service_key(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a role read the value of the service's key, and of no other."""
@@ -151,36 +162,6 @@ class CountersApi(Construct):
             raise TypeError(f"model {name} has no CfnModel")
         cfn_model.schema = contract.model(name)
         return model
-
-    def _add_invoke_policy(self) -> iam.ManagedPolicy:
-        """Make the policy of those who may call the API: every route of its one stage."""
-        api, stage = self.rest_api, self.rest_api.deployment_stage
-        policy = iam.ManagedPolicy(
-            self,
-            "Invoke",
-            description="Interlock: call the API",
-            statements=[
-                iam.PolicyStatement(
-                    actions=["execute-api:Invoke"],
-                    resources=[api.arn_for_execute_api("*", "/*", stage.stage_name)],
-                )
-            ],
-        )
-        stack = cdk.Stack.of(self)
-        ids = [self._logical_id(construct) for construct in (api, stage)]
-        acknowledge(
-            policy,
-            f"IAM5[Resource::arn:aws:execute-api:{stack.region}:{stack.account}:"
-            f"<{ids[0]}>/<{ids[1]}>/*/*]",
-            "every route of this API's one stage, and no other API's",
-        )
-        return policy
-
-    def _logical_id(self, construct: Construct) -> str:
-        resource = construct.node.default_child
-        if not isinstance(resource, cdk.CfnElement):
-            raise TypeError(f"{construct.node.path} is no single resource")
-        return cdk.Stack.of(self).get_logical_id(resource)
 
     def _add_usage_plan(self, environment: Environment) -> apigateway.IApiKey:
         """Give the service a share of the API's rate, and a key by which it is known.
