@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 ENV ?= dev
+APPROVAL ?= broadening
 INSTANCES ?= 2
 COMPUTE ?= instances
 SEEDS ?= 20000
@@ -86,7 +87,7 @@ diff: install  ## Compare ENV with what is deployed
 	$(CDK) diff --all -c env=$(ENV)
 
 deploy: install  ## Deploy ENV
-	$(CDK) deploy --all -c env=$(ENV)
+	$(CDK) deploy --all -c env=$(ENV) --require-approval $(APPROVAL)
 
 destroy: install  ## Delete the stacks of ENV
 	$(CDK) destroy --all -c env=$(ENV)
