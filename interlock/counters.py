@@ -11,16 +11,16 @@ from typing import Any
 
 from interlock._drivers.blocking.driver import Driver
 from interlock._drivers.blocking.opening import open_driver
-from interlock._protocol.counters.adding import CounterChange
 from interlock._protocol.counters.client import (
     KEEP,
     REMEMBERED,
     TIMEOUT,
-    Core,
+    CounterOperations,
     Unchanged,
     checked_amount,
 )
 from interlock._protocol.counters.layout import Handle
+from interlock._protocol.counters.ledger import CounterChange
 from interlock._protocol.counters.reading import CounterState
 from interlock._protocol.counters.transferring import Transfer
 
@@ -43,7 +43,7 @@ class CounterClient:
         timeout: timedelta = TIMEOUT,
         remember_keys_for: timedelta = REMEMBERED,
     ) -> None:
-        self._core = Core(table, timeout, remember_keys_for)
+        self._operations = CounterOperations(table, timeout, remember_keys_for)
         self._driver = open_driver(client)
 
     def counter(
@@ -61,7 +61,8 @@ class CounterClient:
         not exist starts without bounds, with one shard, at 0 or the bound nearest to 0. Bounds are
         inclusive. Raises `InvalidCounterName` and `InvalidValue`.
         """
-        return Counter(self._core, self._driver, self._core.handle(name, floor, ceiling, shards))
+        handle = self._operations.handle(name, floor, ceiling, shards)
+        return Counter(self._operations, self._driver, handle)
 
     def transfer(
         self, source: str, target: str, amount: int, *, idempotency_key: str | None = None
@@ -70,7 +71,7 @@ class CounterClient:
 
         Raises `CounterNotFound`, `CounterLimitExceeded`, `IdempotencyMismatch`, `OutcomeUnknown`.
         """
-        return self._driver.run(self._core.transfer(source, target, amount, idempotency_key))
+        return self._driver.run(self._operations.transfer(source, target, amount, idempotency_key))
 
     def page(
         self, *, prefix: str = "", limit: int = 100, after: str | None = None
@@ -79,7 +80,7 @@ class CounterClient:
 
         The second is None at the end. A counter appears within about a second of its creation.
         """
-        return self._driver.run(self._core.page(prefix, limit, after))
+        return self._driver.run(self._operations.page(prefix, limit, after))
 
     def states(
         self, *, prefix: str = "", limit: int = 100, after: str | None = None
@@ -89,7 +90,7 @@ class CounterClient:
         The second is None at the end. Each value is exact, as of an instant of its own. Costs a
         query and one batch of reads, and one more read for each counter with several shards.
         """
-        return self._driver.run(self._core.states(prefix, limit, after))
+        return self._driver.run(self._operations.states(prefix, limit, after))
 
     def names(self, *, prefix: str = "") -> Iterator[str]:
         """Iterate over the names of all counters, in order, reading a page at a time."""
@@ -105,8 +106,8 @@ class CounterClient:
 class Counter:
     """One counter. Made by `CounterClient.counter`."""
 
-    def __init__(self, core: Core, driver: Driver, handle: Handle) -> None:
-        self._core = core
+    def __init__(self, operations: CounterOperations, driver: Driver, handle: Handle) -> None:
+        self._operations = operations
         self._driver = driver
         self._handle = handle
 
@@ -134,7 +135,9 @@ class Counter:
         `CounterMismatch`, `IdempotencyMismatch`, `InvalidValue`, `Throttled`, `ServiceUnavailable`.
         """
         amount = checked_amount(by)
-        return self._driver.run(self._core.add(self._handle, amount, idempotency_key, expected))
+        return self._driver.run(
+            self._operations.add(self._handle, amount, idempotency_key, expected)
+        )
 
     def decrement(
         self,
@@ -145,25 +148,27 @@ class Counter:
     ) -> CounterChange:
         """Take `by` away; otherwise as `increment`, except that a key tells the two apart."""
         amount = -checked_amount(by)
-        return self._driver.run(self._core.add(self._handle, amount, idempotency_key, expected))
+        return self._driver.run(
+            self._operations.add(self._handle, amount, idempotency_key, expected)
+        )
 
     def get(self, *, consistent: bool = True) -> int:
         """Return the value: of one instant, or at half the price of about a second ago.
 
         A counter that does not exist has the value at which it would start.
         """
-        return self._driver.run(self._core.get(self._handle, consistent=consistent))
+        return self._driver.run(self._operations.get(self._handle, consistent=consistent))
 
     def inspect(self) -> CounterState | None:
         """Return value, bounds and shards as stored; None if there is no such counter."""
-        return self._driver.run(self._core.inspect(self._handle))
+        return self._driver.run(self._operations.inspect(self._handle))
 
     def create(self) -> bool:
         """Make the counter as it was declared; return False, and change nothing, if there is one.
 
         What was not declared is without bound, or one shard.
         """
-        return self._driver.run(self._core.create(self._handle))
+        return self._driver.run(self._operations.create(self._handle))
 
     def configure(
         self,
@@ -180,7 +185,7 @@ class Counter:
         Raises `CounterLimitExceeded` if the value is outside the new bounds, `CounterChanged`.
         """
         return self._driver.run(
-            self._core.configure(self._handle, floor, ceiling, shards, expected)
+            self._operations.configure(self._handle, floor, ceiling, shards, expected)
         )
 
     def reset(self, to: int | None = None, *, expected: CounterState | None = None) -> int:
@@ -189,7 +194,7 @@ class Counter:
         With `expected`, which `inspect` returned before, it is set only if the counter is still so.
         Raises `CounterLimitExceeded` if it is outside the bounds, `CounterChanged`.
         """
-        return self._driver.run(self._core.reset(self._handle, to, expected))
+        return self._driver.run(self._operations.reset(self._handle, to, expected))
 
     def delete(self, *, expected: CounterState | None = None) -> bool:
         """Delete the counter; return False if there was none.
@@ -197,4 +202,4 @@ class Counter:
         With `expected`, which `inspect` returned before, it is deleted only if it is still so, else
         `CounterChanged` is raised. Idempotency keys are remembered beyond it.
         """
-        return self._driver.run(self._core.delete(self._handle, expected))
+        return self._driver.run(self._operations.delete(self._handle, expected))

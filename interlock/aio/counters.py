@@ -10,16 +10,16 @@ from typing import Any
 
 from interlock._drivers.awaitable.driver import Driver
 from interlock._drivers.awaitable.opening import open_driver
-from interlock._protocol.counters.adding import CounterChange
 from interlock._protocol.counters.client import (
     KEEP,
     REMEMBERED,
     TIMEOUT,
-    Core,
+    CounterOperations,
     Unchanged,
     checked_amount,
 )
 from interlock._protocol.counters.layout import Handle
+from interlock._protocol.counters.ledger import CounterChange
 from interlock._protocol.counters.reading import CounterState
 from interlock._protocol.counters.transferring import Transfer
 
@@ -42,7 +42,7 @@ class CounterClient:
         timeout: timedelta = TIMEOUT,
         remember_keys_for: timedelta = REMEMBERED,
     ) -> None:
-        self._core = Core(table, timeout, remember_keys_for)
+        self._operations = CounterOperations(table, timeout, remember_keys_for)
         self._driver = open_driver(client)
 
     def counter(
@@ -60,7 +60,8 @@ class CounterClient:
         not exist starts without bounds, with one shard, at 0 or the bound nearest to 0. Bounds are
         inclusive. Raises `InvalidCounterName` and `InvalidValue`.
         """
-        return Counter(self._core, self._driver, self._core.handle(name, floor, ceiling, shards))
+        handle = self._operations.handle(name, floor, ceiling, shards)
+        return Counter(self._operations, self._driver, handle)
 
     async def transfer(
         self, source: str, target: str, amount: int, *, idempotency_key: str | None = None
@@ -69,7 +70,9 @@ class CounterClient:
 
         Raises `CounterNotFound`, `CounterLimitExceeded`, `IdempotencyMismatch`, `OutcomeUnknown`.
         """
-        return await self._driver.run(self._core.transfer(source, target, amount, idempotency_key))
+        return await self._driver.run(
+            self._operations.transfer(source, target, amount, idempotency_key)
+        )
 
     async def page(
         self, *, prefix: str = "", limit: int = 100, after: str | None = None
@@ -78,7 +81,7 @@ class CounterClient:
 
         The second is None at the end. A counter appears within about a second of its creation.
         """
-        return await self._driver.run(self._core.page(prefix, limit, after))
+        return await self._driver.run(self._operations.page(prefix, limit, after))
 
     async def states(
         self, *, prefix: str = "", limit: int = 100, after: str | None = None
@@ -88,7 +91,7 @@ class CounterClient:
         The second is None at the end. Each value is exact, as of an instant of its own. Costs a
         query and one batch of reads, and one more read for each counter with several shards.
         """
-        return await self._driver.run(self._core.states(prefix, limit, after))
+        return await self._driver.run(self._operations.states(prefix, limit, after))
 
     async def names(self, *, prefix: str = "") -> AsyncIterator[str]:
         """Iterate over the names of all counters, in order, reading a page at a time."""
@@ -104,8 +107,8 @@ class CounterClient:
 class Counter:
     """One counter. Made by `CounterClient.counter`."""
 
-    def __init__(self, core: Core, driver: Driver, handle: Handle) -> None:
-        self._core = core
+    def __init__(self, operations: CounterOperations, driver: Driver, handle: Handle) -> None:
+        self._operations = operations
         self._driver = driver
         self._handle = handle
 
@@ -134,7 +137,7 @@ class Counter:
         """
         amount = checked_amount(by)
         return await self._driver.run(
-            self._core.add(self._handle, amount, idempotency_key, expected)
+            self._operations.add(self._handle, amount, idempotency_key, expected)
         )
 
     async def decrement(
@@ -147,7 +150,7 @@ class Counter:
         """Take `by` away; otherwise as `increment`, except that a key tells the two apart."""
         amount = -checked_amount(by)
         return await self._driver.run(
-            self._core.add(self._handle, amount, idempotency_key, expected)
+            self._operations.add(self._handle, amount, idempotency_key, expected)
         )
 
     async def get(self, *, consistent: bool = True) -> int:
@@ -155,18 +158,18 @@ class Counter:
 
         A counter that does not exist has the value at which it would start.
         """
-        return await self._driver.run(self._core.get(self._handle, consistent=consistent))
+        return await self._driver.run(self._operations.get(self._handle, consistent=consistent))
 
     async def inspect(self) -> CounterState | None:
         """Return value, bounds and shards as stored; None if there is no such counter."""
-        return await self._driver.run(self._core.inspect(self._handle))
+        return await self._driver.run(self._operations.inspect(self._handle))
 
     async def create(self) -> bool:
         """Make the counter as it was declared; return False, and change nothing, if there is one.
 
         What was not declared is without bound, or one shard.
         """
-        return await self._driver.run(self._core.create(self._handle))
+        return await self._driver.run(self._operations.create(self._handle))
 
     async def configure(
         self,
@@ -183,7 +186,7 @@ class Counter:
         Raises `CounterLimitExceeded` if the value is outside the new bounds, `CounterChanged`.
         """
         return await self._driver.run(
-            self._core.configure(self._handle, floor, ceiling, shards, expected)
+            self._operations.configure(self._handle, floor, ceiling, shards, expected)
         )
 
     async def reset(self, to: int | None = None, *, expected: CounterState | None = None) -> int:
@@ -192,7 +195,7 @@ class Counter:
         With `expected`, which `inspect` returned before, it is set only if the counter is still so.
         Raises `CounterLimitExceeded` if it is outside the bounds, `CounterChanged`.
         """
-        return await self._driver.run(self._core.reset(self._handle, to, expected))
+        return await self._driver.run(self._operations.reset(self._handle, to, expected))
 
     async def delete(self, *, expected: CounterState | None = None) -> bool:
         """Delete the counter; return False if there was none.
@@ -200,4 +203,4 @@ class Counter:
         With `expected`, which `inspect` returned before, it is deleted only if it is still so, else
         `CounterChanged` is raised. Idempotency keys are remembered beyond it.
         """
-        return await self._driver.run(self._core.delete(self._handle, expected))
+        return await self._driver.run(self._operations.delete(self._handle, expected))

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 
 from aws_cdk import Token
 
+from interlock._protocol.counters.bounds import checked_name as checked_counter
 from interlock._protocol.counters.layout import PREFIX as COUNTERS
-from interlock._protocol.counters.layout import checked_name as checked_counter
 from interlock._protocol.locks.settings import PREFIX as LOCKS
 from interlock._protocol.locks.settings import checked_name as checked_lock
 from interlock._protocol.texts import texts

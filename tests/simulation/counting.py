@@ -5,23 +5,53 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from interlock._protocol.counters import adding, configuring, reading
-from interlock._protocol.counters.adding import Once
-from interlock._protocol.counters.layout import Bounds, Handle, bounds_of, integer
-from interlock._protocol.counters.sending import patience
+from interlock._protocol.counters import adding, configuring, keyed, ledger, reading
+from interlock._protocol.counters.bounds import Bounds
+from interlock._protocol.counters.layout import Handle, bounds_of, integer, target_of
+from interlock._protocol.counters.ledger import Once
 from interlock._protocol.requests import Operation
+from interlock._protocol.retry import RetryBudget
 from interlock.errors import (
     CounterLimitExceeded,
     OutcomeUnknown,
     ServiceUnavailable,
     Throttled,
+    TransactionConflict,
 )
 from tests.simulation.faults import Faults
 from tests.simulation.linearizability import Observed
 from tests.simulation.world import World
 
 NAME = "n"
-GIVEN_UP = (OutcomeUnknown, ServiceUnavailable, Throttled)
+TABLE = "coordination"
+NOTHING_WRITTEN = (ServiceUnavailable, Throttled, TransactionConflict)
+GIVEN_UP = (OutcomeUnknown, *NOTHING_WRITTEN)
+
+
+def budget(seconds: float) -> Operation[RetryBudget]:
+    """Start the time of an operation."""
+    budget = RetryBudget(target_of(TABLE))
+    yield from budget.start(seconds)
+    return budget
+
+
+def used_keys(items: list[Any], name: str = NAME) -> dict[str, ledger.Entry]:
+    """Return what ledgers and records hold of a counter's keys; a key may be in both, alike."""
+    found: dict[str, ledger.Entry] = {}
+    prefix = f"counter#{name}#once#"
+    for item in items:
+        pk = item["pk"]["S"]
+        if pk.startswith(prefix) and "target" not in item:
+            key = pk.removeprefix(prefix)
+            entries = [ledger.recorded(item, Once(key, 0.0))]
+        elif pk.startswith((f"counter#{name}#", f"counter#{name}")) and "#once#" not in pk:
+            entries = ledger.entries(item)
+            assert len(entries) == integer(item, "kept"), "entries are miscounted"
+        else:
+            continue
+        for entry in entries:
+            assert found.setdefault(entry.key, entry) == entry, f"{entry.key} is kept twice"
+    return found
 
 
 @dataclass
@@ -31,7 +61,9 @@ class Books:
     acknowledged: int = 0
     open: dict[object, tuple[float, int]] = field(default_factory=dict)
     """Calls without a key that have no answer, because it was lost or the caller was killed."""
-    keyed: dict[str, int] = field(default_factory=dict)
+    keyed: list[str] = field(default_factory=list)
+    denied: list[str] = field(default_factory=list)
+    """The keys of all calls, and of those of which it was reported that nothing was written."""
     results: dict[str, set[tuple[int, int | None]]] = field(default_factory=dict)
     answered: list[Observed[int]] = field(default_factory=list)
 
@@ -52,12 +84,12 @@ class Counting:
 
     def handle(self, shards: int | None = None) -> Handle:
         """Return what a process knows at first."""
-        return Handle("coordination", NAME, self.bounds, shards)
+        return Handle(TABLE, NAME, self.bounds, shards)
 
     def items(self) -> list[Any]:
         """Return the counter's items as they are stored."""
-        stored = self.world.store.items("coordination")
-        return [item for item in stored if "#once#" not in item["pk"]["S"]]
+        stored = self.world.store.items(TABLE)
+        return [item for item in stored if not {"once", "new"} & set(item["pk"]["S"].split("#"))]
 
     def value(self) -> int:
         """Return the counter's value as it is stored."""
@@ -65,8 +97,8 @@ class Counting:
 
     def holds(self) -> None:
         """Demand that value and escrow add up to the bounds, and that no escrow is overdrawn."""
-        if not self._dirty:
-            return
+        if not self._dirty or self.world.store.contents.held:
+            return  # a transaction is being written, item by item
         self._dirty = False
         items = self.items()
         if not items:
@@ -75,7 +107,7 @@ class Counting:
         assert len(items) == integer(header, "span"), "a shard is missing, or left over"
         bounds = bounds_of(header)
         value, up, down = (sum(integer(i, side) for i in items) for side in ("value", "up", "down"))
-        assert bounds.hold(value), f"{value} is outside {bounds}"
+        assert bounds.contains(value), f"{value} is outside {bounds}"
         assert value + up == bounds.most, "escrow upwards does not add up to the ceiling"
         assert value - down == bounds.least, "escrow downwards does not add up to the floor"
         assert all(integer(i, side) >= 0 for i in items for side in ("up", "down")), "overdrawn"
@@ -98,17 +130,21 @@ class Counting:
             if key is None:
                 self.books.open[call] = (since, amount)
             else:
-                self.books.keyed[key] = amount
+                self.books.keyed.append(key)
             try:
-                change = yield from adding.add(handle, amount, once, (yield from patience(20.0)))
+                time = yield from budget(20.0)
+                if once is None:
+                    change = yield from adding.add(handle, amount, time)
+                else:
+                    change = yield from keyed.add_once(handle, amount, once, time)
             except CounterLimitExceeded as full:
                 self.demand_short(since, amount)
-                self.books.open.pop(call, None)
+                self._given_up(call, key)
                 self._observe(since, self._refused(amount, full.value))
             except OutcomeUnknown:
                 pass  # it stays open
-            except GIVEN_UP:
-                self.books.open.pop(call, None)
+            except NOTHING_WRITTEN:
+                self._given_up(call, key)
             else:
                 self.books.open.pop(call, None)
                 assert change.amount == amount
@@ -125,35 +161,44 @@ class Counting:
         for _ in range(times):
             since = self.world.now
             try:
-                value = yield from reading.value(handle, (yield from patience(20.0)))
+                value = yield from reading.value(handle, (yield from budget(20.0)))
             except GIVEN_UP:
                 continue
             self._observe(since, _read(value))
 
     def configurer(self, plans: list[tuple[Bounds, int]]) -> Operation[None]:
         """Give the counter one layout after the other."""
-        handle = Handle("coordination", NAME)
+        handle = Handle(TABLE, NAME)
         for bounds, shards in plans:
             try:
-                yield from configuring.configure(
-                    handle, bounds, shards, (yield from patience(30.0))
-                )
+                yield from configuring.configure(handle, bounds, shards, (yield from budget(30.0)))
             except (*GIVEN_UP, CounterLimitExceeded):
                 continue
 
+    def _given_up(self, call: object, key: str | None) -> None:
+        self.books.open.pop(call, None)
+        if key is not None:
+            self.books.denied.append(key)
+
     def settle(self) -> None:
-        """After the run: every acknowledged amount counts, and each key once with one result."""
-        committed = {
-            item["pk"]["S"].partition("#once#")[2]
-            for item in self.world.store.items("coordination")
-            if "#once#" in item["pk"]["S"]
-        }
-        assert set(self.books.results) <= committed, "an acknowledged key left no record"
-        assert all(len(told) == 1 for told in self.books.results.values()), "one key, two results"
-        sure = self.books.acknowledged + sum(self.books.keyed[key] for key in committed)
+        """After the run, and when the last copy has arrived: all that was reported is true.
+
+        Every acknowledged amount counts, each key once with one result, and no key counts that only
+        calls have used of which it was reported that nothing was written.
+        """
+        self.world.drain()
+        committed = used_keys(list(self.world.store.items(TABLE)))
+        books = self.books
+        assert set(books.results) <= set(committed), "an acknowledged key is not remembered"
+        for key, told in books.results.items():
+            assert told == {(committed[key].value, committed[key].shard)}, f"{key}: two results"
+        denied = [key for key in books.denied if books.keyed.count(key) == 1]
+        late = [key for key in denied if key in committed]
+        assert not late, f"{late} counted, of which it was reported that nothing was written"
+        sure = books.acknowledged + sum(entry.amount for entry in committed.values())
         rest = self.value() - self.bounds.start - sure
-        low = sum(amount for _, amount in self.books.open.values() if amount < 0)
-        high = sum(amount for _, amount in self.books.open.values() if amount > 0)
+        low = sum(amount for _, amount in books.open.values() if amount < 0)
+        high = sum(amount for _, amount in books.open.values() if amount > 0)
         assert low <= rest <= high, f"{rest} was counted beyond what was told"
 
     def _changed(self, _: object) -> None:
@@ -171,14 +216,14 @@ class Counting:
         self.books.answered.append(Observed(since, self.world.now, step))
 
     def _unanswered(self, amount: int) -> Callable[[int], list[int]]:
-        return lambda n: [n + amount] if self.bounds.hold(n + amount) else []
+        return lambda n: [n + amount] if self.bounds.contains(n + amount) else []
 
     @staticmethod
     def _added(amount: int, value: int) -> Callable[[int], list[int]]:
         return lambda n: [value] if n + amount == value else []
 
     def _refused(self, amount: int, value: int) -> Callable[[int], list[int]]:
-        return lambda n: [n] if n == value and not self.bounds.hold(n + amount) else []
+        return lambda n: [n] if n == value and not self.bounds.contains(n + amount) else []
 
 
 def _read(value: int) -> Callable[[int], list[int]]:

@@ -22,6 +22,7 @@ class Fate(Enum):
     THROTTLED = "throttled"
     ERROR_BEFORE = "answered 500, not carried out"
     ERROR_AFTER = "answered 500, carried out"
+    AGAIN = "reply lost, and carried out again much later"
 
 
 _FATES = (
@@ -33,6 +34,7 @@ _FATES = (
     Fate.THROTTLED,
     Fate.ERROR_BEFORE,
     Fate.ERROR_AFTER,
+    Fate.AGAIN,
     Fate.FINE,
 )
 
@@ -42,6 +44,7 @@ class Faults:
     """How often each fault happens; the default is none.
 
     The fates of requests are probabilities a request; `pause` and `kill` a step of a process.
+    `lateness` is how long after its caller has given up a copy may arrive.
     `drift` is by how much a monotonic clock's rate is off at most, `sweeps` the mean time between
     two visits of TTL, of which each deletes some of what has expired. Times are seconds. No fault
     happens from `until` on, so that progress can be demanded; drift and TTL, which are no faults,
@@ -56,6 +59,8 @@ class Faults:
     throttled: float = 0.0
     error_before: float = 0.0
     error_after: float = 0.0
+    again: float = 0.0
+    lateness: float = 30.0
     pause: float = 0.0
     longest_pause: float = 60.0
     kill: float = 0.0
@@ -78,6 +83,7 @@ class Faults:
             self.throttled,
             self.error_before,
             self.error_after,
+            self.again,
         )
         object.__setattr__(self, "_bounds", tuple(accumulate(of_requests)))
 
@@ -106,3 +112,5 @@ STORM = Faults(
     sweeps=10.0,
 )
 """Everything at once, at rates at which work still gets done."""
+DELAYED = Faults(late=0.2, again=0.1, lost_reply=0.05, lateness=300.0)
+"""A network that keeps requests for minutes, and delivers them when all has been said."""

@@ -5,13 +5,18 @@ from dataclasses import replace
 from typing import Protocol
 
 from tests.simulation.contention import Faults as Disturbed
-from tests.simulation.faults import CALM, STORM, Faults
+from tests.simulation.faults import CALM, DELAYED, STORM, Faults
 from tests.simulation.keyed import Duplicates
 from tests.simulation.locking import SETTINGS, Plan, contend
 from tests.simulation.mixture import Mixture
+from tests.simulation.registers import FOLDING, LAID_OUT, NARROWED, TIGHT, Registers
 from tests.simulation.released import Releasing
 
 DAY = 86400.0
+# Processes that stand still between what they see and what they write, and others that die there.
+PAUSING = Faults(pause=0.15, longest_pause=8.0, kill=0.02, most_kills=2)
+# Networks on which time is up before all is known.
+CUT_OFF = Faults(lost_request=0.4, late=0.2)
 PERMITS = Plan(processes=5, rounds=2, permits=2)
 HANDED = Plan(processes=2, rounds=2, handed=0.7, heirs=2)
 # Clocks that run as differently as they may, on a network so fast, with polls so frequent, and for
@@ -44,6 +49,16 @@ class Scenario(Protocol):
 
 
 SCENARIOS: dict[str, Callable[[int], Scenario]] = {
+    "counters": Registers,
+    "counters-storm": lambda seed: Registers(seed, STORM),
+    "counters-delayed": lambda seed: Registers(seed, DELAYED),
+    "counters-tight": lambda seed: Registers(seed, plan=TIGHT),
+    "counters-tight-delayed": lambda seed: Registers(seed, DELAYED, TIGHT),
+    "counters-tight-cut-off": lambda seed: Registers(seed, CUT_OFF, TIGHT),
+    "counters-laid-out": lambda seed: Registers(seed, PAUSING, LAID_OUT),
+    "counters-laid-out-delayed": lambda seed: Registers(seed, DELAYED, LAID_OUT),
+    "counters-folding": lambda seed: Registers(seed, PAUSING, FOLDING),
+    "counters-narrowed-delayed": lambda seed: Registers(seed, DELAYED, NARROWED),
     "lock-calm": lambda seed: contend(seed, faults=CALM),
     "lock-storm": lambda seed: contend(seed, faults=STORM),
     "lock-lost-replies": lambda seed: contend(

@@ -3,9 +3,10 @@
 import pytest
 
 from interlock._protocol.counters import adding, configuring
-from interlock._protocol.counters.layout import Bounds, Handle, integer
-from interlock._protocol.counters.sending import patience
+from interlock._protocol.counters.bounds import Bounds
+from interlock._protocol.counters.layout import Handle, integer
 from interlock.testing._store.throttling import PartitionLimit
+from tests.simulation.counting import budget
 from tests.simulation.world import World
 
 SECONDS = 2.0
@@ -14,11 +15,11 @@ WRITERS = 40  # a shard; each has one call in flight, of 10 ms or so
 
 def writer(handle, end, world):
     while world.now < end:
-        yield from adding.add(handle, 1, None, (yield from patience(60.0)))
+        yield from adding.add(handle, 1, (yield from budget(60.0)))
 
 
 def prepare(handle, bounds, shards):
-    return (yield from configuring.configure(handle, bounds, shards, (yield from patience(60.0))))
+    return (yield from configuring.configure(handle, bounds, shards, (yield from budget(60.0))))
 
 
 @pytest.mark.parametrize("bounds", [Bounds(), Bounds(0, 10**9)], ids=["unbounded", "bounded"])

@@ -2,10 +2,13 @@
 
 import pytest
 
-from interlock._protocol.counters.layout import Bounds
+from interlock._protocol.counters.bounds import Bounds
+from tests.simulation.counter_mistakes import COUNTER_MISTAKES
 from tests.simulation.counting import Counting
-from tests.simulation.faults import CALM, STORM
+from tests.simulation.faults import CALM, DELAYED, STORM
 from tests.simulation.linearizability import linearizable
+from tests.simulation.mutation import mutated
+from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.seeds import seeds
 
 LAYOUTS = [
@@ -35,7 +38,7 @@ def run(seed, faults, bounds, shards, *, keyed=False):
 
 @pytest.mark.parametrize(("bounds", "shards"), LAYOUTS)
 @pytest.mark.parametrize("keyed", [False, True])
-@pytest.mark.parametrize("faults", [CALM, STORM], ids=["calm", "storm"])
+@pytest.mark.parametrize("faults", [CALM, STORM, DELAYED], ids=["calm", "storm", "delayed"])
 @pytest.mark.parametrize("seeds", seeds(30, 200))
 def test_sums_and_bounds_hold(bounds, shards, keyed, faults, seeds):
     for seed in seeds:
@@ -43,7 +46,7 @@ def test_sums_and_bounds_hold(bounds, shards, keyed, faults, seeds):
 
 
 @pytest.mark.parametrize("bounds", [Bounds(), Bounds(-2, 4)])
-@pytest.mark.parametrize("faults", [CALM, STORM], ids=["calm", "storm"])
+@pytest.mark.parametrize("faults", [CALM, STORM, DELAYED], ids=["calm", "storm", "delayed"])
 @pytest.mark.parametrize("seeds", seeds(30, 200))
 def test_one_shard_is_linearizable(bounds, faults, seeds):
     for seed in seeds:
@@ -53,7 +56,7 @@ def test_one_shard_is_linearizable(bounds, faults, seeds):
         )
 
 
-@pytest.mark.parametrize("faults", [CALM, STORM], ids=["calm", "storm"])
+@pytest.mark.parametrize("faults", [CALM, STORM, DELAYED], ids=["calm", "storm", "delayed"])
 @pytest.mark.parametrize("seeds", seeds(30, 200))
 def test_layouts_change_while_in_use(faults, seeds):
     for seed in seeds:
@@ -69,3 +72,20 @@ def test_layouts_change_while_in_use(faults, seeds):
         counting.world.process("configurer").start(counting.configurer(plans))
         counting.world.run()
         counting.settle()
+
+
+def search(scenario, seeds):
+    for seed in seeds:
+        SCENARIOS[scenario](seed).run()
+
+
+@pytest.mark.parametrize("seeds", seeds(40, 400))
+@pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name.startswith("counters")])
+def test_all_calls_together_do_what_they_do_to_integers_one_at_a_time(scenario, seeds):
+    search(scenario, seeds)
+
+
+@pytest.mark.parametrize("mistake", COUNTER_MISTAKES, ids=lambda mistake: mistake.name)
+def test_a_mistake_is_found_within_500_seeds(mistake):
+    with mutated(*mistake.edit), pytest.raises(AssertionError, match=mistake.says):
+        search(mistake.scenario, range(500))

@@ -112,6 +112,21 @@ class World:
             for process in self.processes:
                 process.bury()
 
+    def drain(self) -> None:
+        """After the run, let every copy that is still on its way arrive; no process learns of it.
+
+        Raises `Violation` if an invariant breaks.
+        """
+        end = self.now + self.faults.lateness + 2 * READ_TIMEOUT
+        try:
+            while self._agenda and self._agenda[0][0] <= end:
+                self.now, _, action, args = heapq.heappop(self._agenda)
+                action(*args)
+                for check in self._invariants:
+                    check()
+        except AssertionError as error:
+            raise Violation(self.report(str(error) or repr(error))) from error
+
     def report(self, problem: str) -> str:
         """Return what is wrong and the timeline that led there."""
         names = [process.name for process in self.processes]
@@ -137,10 +152,11 @@ class World:
 
     # The network.
 
-    def send(self, task: Task, call: Call) -> None:
+    def send(self, task: Task, call: Call) -> None:  # noqa: C901 - one case a fate
         """Let a call leave a process; what becomes of it is drawn now."""
-        fate = self._fate(call)
         process, clock = task.process, self.now
+        in_time = call.deadline is None or process.monotonic() < call.deadline
+        fate = self._fate(call) if in_time else Fate.NOT_SENT
         self.timeline.add(clock, process.name, f"-> {call.operation}", call.params)
         if fate is not Fate.FINE:
             self.timeline.add(clock, process.name, "   !", fate.value)
@@ -158,7 +174,7 @@ class World:
                 self.at(there, task.deliver, token, None, NoReply("InternalServerError"))
             case Fate.LATE:
                 self.at(gives_up, task.deliver, token, None, NoReply("read timeout"))
-                late = gives_up + self.rng.random() * 30.0
+                late = gives_up + self.rng.random() * self.faults.lateness
                 self.at(late, self._apply, task, call, None, None)
             case Fate.LOST_REPLY:
                 self.at(gives_up, task.deliver, token, None, NoReply("read timeout"))
@@ -171,6 +187,10 @@ class World:
                 again = there + self.rng.random() * READ_TIMEOUT
                 task.resent = token
                 self.at(again, self._apply, task, call, token, None)
+            case Fate.AGAIN if not isinstance(call, CallOnce):
+                self.at(gives_up, task.deliver, token, None, NoReply("read timeout"))
+                for copy in (there, gives_up + self.rng.random() * self.faults.lateness):
+                    self.at(copy, self._apply, task, call, None, None)
             case _:
                 self.at(there, self._apply, task, call, token, None)
 

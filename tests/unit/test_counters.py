@@ -5,6 +5,7 @@ import pytest
 from moto import mock_aws
 
 from interlock import CounterClient
+from interlock._protocol.counters.ledger import SWEPT_AT
 from interlock.errors import (
     CounterLimitExceeded,
     CounterMismatch,
@@ -129,18 +130,35 @@ def test_a_key_counts_once_and_its_result_is_replayed(counters, store, shards):
         counter.increment(1, idempotency_key="b")
 
 
-def test_a_replay_from_a_client_that_knows_the_counter_is_one_call(counters, calls):
+def test_a_key_is_a_read_of_its_record_and_one_write(counters, calls):
     counter = counters.counter("orders")
     counter.increment(idempotency_key="a")
+    calls.clear()
+    counter.increment(idempotency_key="b")
+    assert [call.decode().rpartition(".")[2] for call in calls] == ["GetItem", "UpdateItem"]
+    calls.clear()
+    assert counter.increment(idempotency_key="a").replayed
+    assert len(calls) == 2
+    for number in range(SWEPT_AT):
+        counter.increment(idempotency_key=f"c{number}")
     calls.clear()
     assert counter.increment(idempotency_key="a").replayed
     assert len(calls) == 1
 
 
-def test_a_key_is_stored_until_its_time(counters, store):
-    counters.counter("orders").increment(idempotency_key="a")
-    item = store.get_item(TableName="t", Key={"pk": {"S": "counter#orders#once#a"}})["Item"]
-    assert 0 < int(item["expires"]["N"]) < 10**11  # seconds, as DynamoDB's TTL wants them
+def test_keys_move_to_records_that_live_as_long_as_they_are_remembered(counters, store):
+    counter = counters.counter("orders")
+    keys = [f"{number} of \u00fc" for number in range(SWEPT_AT)]
+    for key in keys:
+        counter.increment(3, idempotency_key=key)
+    for number, key in enumerate(keys):
+        pk = {"S": f"counter#orders#once#{key}"}
+        item = store.get_item(TableName="t", Key={"pk": pk})["Item"]
+        assert 0 < int(item["expires"]["N"]) < 10**11  # seconds, as DynamoDB's TTL wants them
+        assert (item["amount"], item["value"]) == ({"N": "3"}, {"N": str(3 * (number + 1))})
+    header = store.get_item(TableName="t", Key={"pk": {"S": "counter#orders"}})["Item"]
+    assert not [name for name in header if "#" in name]
+    assert header["kept"] == {"N": "0"}
 
 
 @pytest.mark.parametrize(("old", "new"), [(1, 4), (4, 1), (3, 5), (5, 3), (1, 24), (24, 1)])

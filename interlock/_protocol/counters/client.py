@@ -2,25 +2,30 @@
 
 from datetime import timedelta
 from enum import Enum
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal
 
-from interlock._protocol.counters import adding, configuring, listing, reading, transferring
-from interlock._protocol.counters.adding import CounterChange, Once
-from interlock._protocol.counters.layout import (
-    MAX_SHARDS,
+from interlock._protocol.counters import (
+    adding,
+    configuring,
+    keyed,
+    listing,
+    reading,
+    transferring,
+)
+from interlock._protocol.counters.bounds import (
     Bounds,
-    Handle,
     checked_integer,
     checked_key,
     checked_name,
 )
+from interlock._protocol.counters.layout import MAX_SHARDS, Handle, target_of
+from interlock._protocol.counters.ledger import CounterChange, Once
 from interlock._protocol.counters.reading import CounterState
-from interlock._protocol.counters.sending import Patience, patience
 from interlock._protocol.counters.transferring import Transfer
 from interlock._protocol.requests import Operation
+from interlock._protocol.retry import RetryBudget
 from interlock.errors import InvalidValue
 
-T = TypeVar("T")
 REMEMBERED = timedelta(days=1)
 TIMEOUT = timedelta(seconds=5)
 MAX_HANDLES = 10_000
@@ -38,8 +43,8 @@ KEEP: Final = Keep.KEEP
 Unchanged = Literal[Keep.KEEP]
 
 
-class Core:
-    """A client's settings, and what it has seen of counters."""
+class CounterOperations:
+    """A client's settings, and what it has learned of counters."""
 
     def __init__(self, table: str, timeout: timedelta, remembered: timedelta) -> None:
         for path, duration in (("timeout", timeout), ("remember_keys_for", remembered)):
@@ -65,9 +70,11 @@ class Core:
         checked_key(key)
         return None if key is None else Once(key, self.remembered)
 
-    def patience(self) -> Operation[Patience]:
+    def budget(self) -> Operation[RetryBudget]:
         """Start an operation's time."""
-        return patience(self.timeout)
+        budget = RetryBudget(target_of(self.table))
+        yield from budget.start(self.timeout)
+        return budget
 
     def add(
         self, handle: Handle, amount: int, key: str | None, expected: CounterState | None = None
@@ -76,25 +83,27 @@ class Core:
         once = self.once(key)
 
         def operation() -> Operation[CounterChange]:
-            time = yield from self.patience()
+            budget = yield from self.budget()
+            if once is not None:
+                return (yield from keyed.add_once(handle, amount, once, budget, expected))
             if expected is not None:
-                return (yield from adding.add_expecting(handle, amount, once, time, expected))
-            return (yield from adding.add(handle, amount, once, time))
+                return (yield from adding.add_expecting(handle, amount, budget, expected))
+            return (yield from adding.add(handle, amount, budget))
 
         return operation()
 
     def get(self, handle: Handle, *, consistent: bool) -> Operation[int]:
         """Read the value."""
         read = reading.value if consistent else reading.estimate
-        return (yield from read(handle, (yield from self.patience())))
+        return (yield from read(handle, (yield from self.budget())))
 
     def inspect(self, handle: Handle) -> Operation[CounterState | None]:
         """Read value and configuration."""
-        return (yield from reading.state(handle, (yield from self.patience())))
+        return (yield from reading.state(handle, (yield from self.budget())))
 
     def create(self, handle: Handle) -> Operation[bool]:
         """Make the counter as it was declared."""
-        return (yield from configuring.create(handle, (yield from self.patience())))
+        return (yield from configuring.create(handle, (yield from self.budget())))
 
     def configure(
         self,
@@ -112,10 +121,10 @@ class Core:
             checked_shards(shards)
 
         def operation() -> Operation[bool]:
-            time = yield from self.patience()
+            budget = yield from self.budget()
             kept = None
             if KEEP in (floor, ceiling, shards):
-                kept = yield from reading.state(handle, time)
+                kept = yield from reading.state(handle, budget)
             declared = handle.bounds
             old = Bounds(kept.floor, kept.ceiling) if kept else declared
             bounds = Bounds(
@@ -125,7 +134,7 @@ class Core:
             count = kept.shards if kept else handle.declared_shards or 1
             return (
                 yield from configuring.configure(
-                    handle, bounds, count if isinstance(shards, Keep) else shards, time, expected
+                    handle, bounds, count if isinstance(shards, Keep) else shards, budget, expected
                 )
             )
 
@@ -137,11 +146,11 @@ class Core:
         """Set the value."""
         if to is not None:
             checked_integer(to, "to")
-        return (yield from configuring.reset(handle, to, (yield from self.patience()), expected))
+        return (yield from configuring.reset(handle, to, (yield from self.budget()), expected))
 
     def delete(self, handle: Handle, expected: CounterState | None = None) -> Operation[bool]:
         """Delete the counter."""
-        return (yield from configuring.delete(handle, (yield from self.patience()), expected))
+        return (yield from configuring.delete(handle, (yield from self.budget()), expected))
 
     def transfer(
         self, source: str, target: str, amount: int, key: str | None
@@ -149,24 +158,24 @@ class Core:
         """Move an amount between counters."""
         taken, given = (self.handle(name, None, None, None) for name in (source, target))
         checked_amount(amount)
-        once, time = self.once(key), (yield from self.patience())
-        return (yield from transferring.transfer(taken, given, amount, once, time))
+        once, budget = self.once(key), (yield from self.budget())
+        return (yield from transferring.transfer(taken, given, amount, once, budget))
 
     def page(
         self, prefix: str, limit: int, after: str | None
     ) -> Operation[tuple[list[str], str | None]]:
         """List names."""
         checked_limit(limit, MAX_PAGE)
-        time = yield from self.patience()
-        return (yield from listing.page(self.table, prefix, limit, after, time))
+        budget = yield from self.budget()
+        return (yield from listing.page(self.table, prefix, limit, after, budget))
 
     def states(
         self, prefix: str, limit: int, after: str | None
     ) -> Operation[tuple[list[CounterState], str | None]]:
         """List counters with their values."""
         checked_limit(limit, MAX_STATES)
-        time = yield from self.patience()
-        return (yield from listing.states(self.table, prefix, limit, after, time))
+        budget = yield from self.budget()
+        return (yield from listing.states(self.table, prefix, limit, after, budget))
 
 
 def checked_amount(amount: int) -> int:

@@ -1,9 +1,10 @@
 """The writes of a counter's items, each with the condition that makes it safe on its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from interlock._protocol.counters import ledger
 from interlock._protocol.counters.layout import (
     LISTING,
     Handle,
@@ -12,9 +13,10 @@ from interlock._protocol.counters.layout import (
     limits,
     number,
 )
+from interlock._protocol.counters.ledger import Once
 from interlock._protocol.values import Item
 
-_NAMES = {"#value": "value", "#floor": "floor"}
+_NAMES = {"#value": "value", "#floor": "floor", "#format": "format"}
 _ADDED = ("#value = #value + :amount", "up = up - :amount", "down = down + :amount")
 
 
@@ -25,60 +27,71 @@ class Write:
     table: str
     key: Item
     sets: list[str] = field(default_factory=list)
-    demands: list[str] = field(default_factory=list)
+    conditions: list[str] = field(default_factory=list)
     values: Item = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    removed: list[str] = field(default_factory=list)
 
     def params(self) -> dict[str, Any]:
         """Return the parameters that UpdateItem and a transaction's Update have in common."""
-        text = "SET " + ", ".join(self.sets)
-        condition = " AND ".join(self.demands)
+        text = f"SET {', '.join(self.sets)}" if self.sets else ""
+        removal, removed = ledger.removal(self.removed)
+        condition = " AND ".join(self.conditions)
         used = {k: v for k, v in _NAMES.items() if k in text or k in condition}
+        names = {**used, **self.names, **removed}
         return {
             "TableName": self.table,
             "Key": self.key,
-            "UpdateExpression": text,
+            "UpdateExpression": (text + removal).strip(),
             "ConditionExpression": condition,
-            "ExpressionAttributeValues": self.values,
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-            **({"ExpressionAttributeNames": used} if used else {}),
+            **({"ExpressionAttributeValues": self.values} if self.values else {}),
+            **({"ExpressionAttributeNames": names} if names else {}),
         }
 
 
-def side(amount: int) -> str:
+def headroom(amount: int) -> str:
     """Return the escrow that an amount is taken from."""
     return "up" if amount > 0 else "down"
 
 
-def addition(handle: Handle, index: int, amount: int) -> Write:
-    """Add to one shard what its own escrow covers.
-
-    While nothing is known of the counter, the write also compares it with its declaration; and
-    makes it, unless it is to have several shards, so that the first increment takes one round trip
-    like any other.
-    """
-    write = Write(handle.table, handle.key(index))
+def covered(handle: Handle, index: int, amount: int) -> Write:
+    """Add to one shard what its own escrow covers."""
+    write = Write(handle.table, handle.key(index), [*_ADDED])
     write.values = {":amount": number(amount)}
     needed = ":amount"
     if amount < 0:
         needed = ":needed"
         write.values[needed] = number(-amount)
-    covered = f"{side(amount)} >= {needed}"
+    write.conditions = [f"{headroom(amount)} >= {needed}"]
+    return write
+
+
+def addition(handle: Handle, index: int, amount: int, revision: int) -> Write:
+    """Add to one shard what its own escrow covers.
+
+    While nothing is known of the counter, the write also compares it with its declaration; and
+    makes it (with this revision), unless it is to have several shards, so that the first increment
+    takes one round trip like any other.
+    """
     if index or handle.shards is not None:
-        write.sets = [*_ADDED]
-        write.demands = [f"{covered} AND attribute_not_exists(closed)" if index else covered]
+        write = covered(handle, index, amount)
+        if index:
+            write.conditions.append("attribute_not_exists(closed)")
         return write
+    write = covered(handle, 0, amount)
+    (condition,) = write.conditions
     for name, limit in limits(handle.bounds).items():
         attribute = "#floor" if name == "floor" else name
         write.values[f":{name}"] = limit
-        covered += f" AND {attribute} = :{name}"
+        condition += f" AND {attribute} = :{name}"
     if handle.declared_shards is not None:
         write.values[":one"] = number(handle.declared_shards)
-        covered += " AND shards = :one"
+        condition += " AND shards = :one"
     bounds = handle.bounds
     several = (handle.declared_shards or 1) > 1
-    if several or not bounds.hold(bounds.start + amount):
-        write.sets = [*_ADDED]
-        write.demands = [covered]
+    if several or not bounds.contains(bounds.start + amount):
+        write.conditions = [condition]
         return write
     write.sets = [
         "#value = if_not_exists(#value, :start) + :amount",
@@ -86,29 +99,37 @@ def addition(handle: Handle, index: int, amount: int) -> Write:
         "down = if_not_exists(down, :down) + :amount",
         "shards = if_not_exists(shards, :one)",
         "span = if_not_exists(span, :one)",
-        "revision = if_not_exists(revision, :zero)",
+        "revision = if_not_exists(revision, :revision)",
         "listing = if_not_exists(listing, :listing)",
         *(f"{'#floor' if n == 'floor' else n} = :{n}" for n in limits(bounds)),
     ]
-    write.demands = [f"(attribute_not_exists(pk) OR ({covered}))"]
+    write.conditions = [f"(attribute_not_exists(pk) OR ({condition}))"]
     write.values |= {
         ":start": number(bounds.start),
         ":up": number(bounds.most - bounds.start),
         ":down": number(bounds.start - bounds.least),
         ":one": number(1),
-        ":zero": number(0),
+        ":revision": number(revision),
         ":listing": {"S": LISTING},
     }
     return write
 
 
-def at_value(write: Write, seen: int | None) -> Write:
-    """Demand also that the shard's value is what was seen (None: that it is not there)."""
-    if seen is None:
-        write.demands.append("attribute_not_exists(pk)")
-    else:
-        write.demands.append("#value = :seen")
-        write.values[":seen"] = number(seen)
+def keyed(write: Write, once: Once, era: str, call: str) -> Write:
+    """Enter a key in the shard's ledger, in the same write (see `ledger`)."""
+    write.sets += [
+        "#done = #value + :amount",
+        "#call = :call",
+        "kept = kept + :entry",
+    ]
+    write.conditions += ["era = :era", "attribute_not_exists(#call)", "kept < :most"]
+    write.names |= {"#done": ledger.DONE + once.digest, "#call": ledger.CALL + once.digest}
+    write.values |= {
+        ":call": {"S": call},
+        ":entry": number(1),
+        ":era": {"S": era},
+        ":most": number(ledger.MOST_KEPT),
+    }
     return write
 
 
@@ -117,10 +138,11 @@ def borrowing(handle: Handle, seen: Snapshot, index: int, amount: int) -> list[W
 
     Returns None where all escrow together does not cover the amount: then the counter was full at
     the instant of the snapshot. A lender gives up to half of what it has, so that the borrower does
-    not have to come back for the next increment.
+    not have to come back for the next increment. The borrower's value is compared only to return
+    the new one; that it may come back is no harm.
     """
-    edge = side(amount)
-    rooms = seen.room(edge)
+    edge = headroom(amount)
+    rooms = seen.headroom(edge)
     needed = abs(amount)
     if sum(rooms) < needed:
         return None
@@ -136,7 +158,7 @@ def borrowing(handle: Handle, seen: Snapshot, index: int, amount: int) -> list[W
         taken += loan
         write = Write(handle.table, handle.key(lender))
         write.sets = [f"{edge} = {edge} - :loan"]
-        write.demands = [f"{edge} >= :loan"]
+        write.conditions = [f"{edge} >= :loan"]
         write.values = {":loan": number(loan)}
         writes.append(write)
     borrower = Write(handle.table, handle.key(index))
@@ -144,32 +166,19 @@ def borrowing(handle: Handle, seen: Snapshot, index: int, amount: int) -> list[W
     change = {"up": -amount, "down": amount}
     change[edge] += taken
     borrower.sets = ["#value = #value + :amount", "up = up + :up", "down = down + :down"]
-    borrower.demands = [f"{edge} >= :own", "attribute_not_exists(closed)"]
+    borrower.conditions = [
+        f"{edge} >= :own",
+        "attribute_not_exists(closed)",
+        "#value = :seen",
+    ]
     borrower.values = {
         ":amount": number(amount),
         ":up": number(change["up"]),
         ":down": number(change["down"]),
         ":own": number(max(0, own)),
+        ":seen": number(integer(seen.items[index], "value")),
     }
-    return [at_value(borrower, integer(seen.items[index], "value")), *writes]
-
-
-def record(
-    handle: Handle, idempotency_key: str, content: Mapping[str, Any], expires: float
-) -> dict[str, Any]:
-    """Return the action that writes an idempotency record, and refuses a second."""
-    return {
-        "Put": {
-            "TableName": handle.table,
-            "Item": {
-                **handle.record_key(idempotency_key),
-                **content,
-                "expires": number(int(expires)),
-            },
-            "ConditionExpression": "attribute_not_exists(pk)",
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
-    }
+    return [borrower, *writes]
 
 
 def updates(writes: Sequence[Write]) -> list[dict[str, Any]]:

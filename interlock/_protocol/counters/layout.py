@@ -5,99 +5,39 @@
 | header, which is also shard 0 | `counter#<name>` | value, up, down, floor, ceiling, shards, span |
 | shard i > 0 | `counter#<name>#<i>` | value, up, down, closed while it is being folded away |
 | idempotency record | `counter#<name>#once#<key>` | what was done, its result, expires |
+| ticket of a creation | `counter#<name>#new#<id>` | expires |
+
+Two attributes are compared, and no value of either ever comes back, in this life of the counter or
+in the next: the header's `revision`, a number that every change of the layout, of the bounds and of
+the value by `reset` replaces by a new one; and the `era` of each shard, under which keyed changes
+are written (`ledger`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
+from interlock._protocol.counters.bounds import Bounds
+from interlock._protocol.requests import Operation, new_id
+from interlock._protocol.retry import Target
 from interlock._protocol.values import Attribute, Item
-from interlock.errors import CounterMismatch, InvalidCounterName, InvalidValue
+from interlock.errors import CounterMismatch
 
 PREFIX = "counter#"
 LISTING = "counter"  # partition of the index `listing`, where only headers are
-LARGEST = (
-    10**38 - 1
-)  # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 MAX_SHARDS = 64  # all items of a counter are read, and configured, in one transaction of 100
-MAX_NAME_BYTES = 512
-MAX_KEY_BYTES = 512
-
-
-def checked_name(name: str) -> str:
-    """Return the name, or raise `InvalidCounterName` with the reason."""
-    if not isinstance(name, str) or not name:
-        raise InvalidCounterName(name, "a name is a string of at least one character")
-    if "#" in name or not name.isprintable():
-        raise InvalidCounterName(name, "'#' and unprintable characters are not allowed")
-    if len(name.encode()) > MAX_NAME_BYTES:
-        raise InvalidCounterName(name, f"longer than {MAX_NAME_BYTES} bytes of UTF-8")
-    return name
-
-
-def checked_integer(value: int, path: str, *, least: int = -LARGEST) -> int:
-    """Return an integer of at most 38 digits, or raise `InvalidValue`."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise InvalidValue(path, f"{value!r} is not an integer")
-    if not least <= value <= LARGEST:
-        raise InvalidValue(path, f"{value} is outside {least} to 10^38 - 1")
-    return value
-
-
-def checked_key(key: str | None) -> str | None:
-    """Return an idempotency key, or raise `InvalidValue`."""
-    if key is None:
-        return None
-    if not isinstance(key, str) or not 0 < len(key.encode()) <= MAX_KEY_BYTES:
-        raise InvalidValue("idempotency_key", f"{key!r} is not a string of 1-{MAX_KEY_BYTES} bytes")
-    return key
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What a counter may hold. A side that is None is limited by the store's 38 digits alone."""
-
-    floor: int | None = None
-    ceiling: int | None = None
-
-    def __post_init__(self) -> None:
-        for path, limit in (("floor", self.floor), ("ceiling", self.ceiling)):
-            if limit is not None:
-                checked_integer(limit, path)
-        if self.least > self.most:
-            raise InvalidValue("floor", f"{self.floor} is over the ceiling {self.ceiling}")
-        if self.most - self.least > LARGEST:
-            raise InvalidValue("ceiling", "ceiling - floor has more than 38 digits")
-
-    @property
-    def least(self) -> int:
-        """The smallest value. `most - least` always fits the 38 digits of one escrow."""
-        if self.floor is not None:
-            return self.floor
-        return -(LARGEST // 2) if self.ceiling is None else max(-LARGEST, self.ceiling - LARGEST)
-
-    @property
-    def most(self) -> int:
-        """The largest value."""
-        if self.ceiling is not None:
-            return self.ceiling
-        return LARGEST // 2 if self.floor is None else min(LARGEST, self.floor + LARGEST)
-
-    @property
-    def start(self) -> int:
-        """The value of a new counter: 0, or the bound that is nearest to it."""
-        return min(max(0, self.least), self.most)
-
-    def hold(self, value: int) -> bool:
-        """Whether the value is within."""
-        return self.least <= value <= self.most
+ESCROW = ("value", "up", "down")
+FORMAT = 2  # of a header; 1, which has no number, knows no eras
+_REVISION_BYTES = 12
 
 
 @dataclass(slots=True)
 class Handle:
-    """A counter as its user declared it, and what has been seen of it since.
+    """A counter as its user declared it, and what has been learned of it since.
 
-    What was seen (`shards`, `values`) only saves round trips: each write holds without it.
+    What was learned only saves round trips: each write holds without it. `eras` are those of the
+    shards; `shared` says that others end them faster than this client writes.
     """
 
     table: str
@@ -105,7 +45,13 @@ class Handle:
     bounds: Bounds = field(default_factory=Bounds)
     declared_shards: int | None = None
     shards: int | None = None
-    values: dict[int, int] = field(default_factory=dict)
+    eras: dict[int, str] = field(default_factory=dict)
+    shared: bool = False
+
+    @property
+    def target(self) -> Target:
+        """What the counter's calls ask, for the texts of errors."""
+        return target_of(self.table)
 
     def key(self, index: int = 0) -> Item:
         """Return the key of a shard; shard 0 is the header."""
@@ -115,6 +61,10 @@ class Handle:
     def record_key(self, idempotency_key: str) -> Item:
         """Return the key of an idempotency record."""
         return {"pk": {"S": f"{PREFIX}{self.name}#once#{idempotency_key}"}}
+
+    def ticket_key(self, identifier: str) -> Item:
+        """Return the key of what a creation of the counter consumes."""
+        return {"pk": {"S": f"{PREFIX}{self.name}#new#{identifier}"}}
 
     def check(self, header: Mapping[str, Any]) -> None:
         """Raise `CounterMismatch` if the counter is not what was declared."""
@@ -127,16 +77,27 @@ class Handle:
             if declared is not None and declared != found:
                 raise CounterMismatch(self.name, what, declared, found)
 
-    def saw(self, index: int, item: Mapping[str, Any]) -> None:
-        """Remember a shard's value, and from the header how many shards there are."""
-        self.values[index] = integer(item, "value")
+    def remember(self, index: int, item: Mapping[str, Any]) -> None:
+        """Keep a shard's era, and from the header how many shards there are."""
         if index == 0:
+            if self.shards != integer(item, "shards"):
+                self.eras.clear()
             self.shards = integer(item, "shards")
+        era = era_of(item)
+        if era is None:
+            self.eras.pop(index, None)
+        else:
+            self.eras[index] = era
 
     def forget(self) -> None:
-        """Drop what was seen: the counter has been laid out anew, or deleted."""
+        """Drop what was learned: the counter has been laid out anew, or deleted."""
         self.shards = None
-        self.values.clear()
+        self.eras.clear()
+
+
+def target_of(table: str) -> Target:
+    """Return what calls about counters in a table ask, for the texts of errors."""
+    return Target((table,), "CoordinationTable.grant_counters")
 
 
 def number(value: int) -> Attribute:
@@ -148,6 +109,31 @@ def integer(item: Mapping[str, Any], name: str) -> int:
     """Return an attribute that is an integer, 0 if it is absent."""
     text: str = item.get(name, {}).get("N", "0")
     return int(text)
+
+
+def era_of(item: Mapping[str, Any]) -> str | None:
+    """Return a shard's era; None if none has begun, and no keyed change can be written."""
+    era: str | None = item.get("era", {}).get("S")
+    return era
+
+
+def new_era(shards: int) -> Operation[str]:
+    """Make an era: it belongs to a number of shards, since that decides where a key's home is."""
+    return f"{shards}.{(yield from new_id())}"
+
+
+def belongs(era: str | None, shards: int | None) -> bool:
+    """Whether an era is one of a layout with so many shards."""
+    return era is not None and era.partition(".")[0] == str(shards)
+
+
+def new_revision() -> Operation[int]:
+    """Make a revision that no counter has had, or will have.
+
+    A number, so that clients of the first version can go on from it.
+    """
+    text = yield from new_id()
+    return int.from_bytes(blake2b(text.encode(), digest_size=_REVISION_BYTES).digest())
 
 
 def bounds_of(header: Mapping[str, Any]) -> Bounds:
@@ -163,7 +149,9 @@ def shares(total: int, parts: int) -> list[int]:
     return [each + (i < rest) for i in range(parts)]
 
 
-def new_items(handle: Handle, bounds: Bounds, shards: int, value: int) -> list[Item]:
+def new_items(
+    handle: Handle, bounds: Bounds, shards: int, value: int, *, revision: int, era: str
+) -> list[Item]:
     """Return the items of a counter: its value in the header, its escrow spread evenly."""
     ups = shares(bounds.most - value, shards)
     downs = shares(value - bounds.least, shards)
@@ -173,14 +161,17 @@ def new_items(handle: Handle, bounds: Bounds, shards: int, value: int) -> list[I
             "value": number(value if i == 0 else 0),
             "up": number(ups[i]),
             "down": number(downs[i]),
+            "era": {"S": era},
+            "kept": number(0),
         }
         for i in range(shards)
     ]
     items[0] |= {
         "shards": number(shards),
         "span": number(shards),
-        "revision": number(0),
+        "revision": number(revision),
         "listing": {"S": LISTING},
+        "format": number(FORMAT),
         **limits(bounds),
     }
     return items
@@ -204,6 +195,11 @@ class Snapshot:
         return self.items[0]
 
     @property
+    def revision(self) -> int:
+        """What the next change of the layout has to find."""
+        return integer(self.header, "revision")
+
+    @property
     def bounds(self) -> Bounds:
         """The counter's bounds."""
         return bounds_of(self.header)
@@ -218,6 +214,17 @@ class Snapshot:
         """The counter's value."""
         return sum(integer(item, "value") for item in self.items)
 
-    def room(self, side: str) -> list[int]:
+    @property
+    def settled(self) -> bool:
+        """Whether keyed changes can be written to each shard, and none is closed."""
+        eras = (belongs(era_of(item), self.shards) for item in self.items)
+        return len(self.items) == self.shards and all(eras)
+
+    def headroom(self, side: str) -> list[int]:
         """Return the escrow of each shard on a side, `up` or `down`."""
         return [integer(item, side) for item in self.items]
+
+
+def total(items: Iterable[Mapping[str, Any]], name: str) -> int:
+    """Return the sum of an attribute over items."""
+    return sum(integer(item, name) for item in items)

@@ -7,14 +7,15 @@ from typing import Any
 
 from interlock._protocol.counters.layout import LISTING, PREFIX, Handle, Snapshot, integer
 from interlock._protocol.counters.reading import CounterState, batch, state, state_of
-from interlock._protocol.counters.sending import Kind, Patience, send
+from interlock._protocol.counters.sending import Kind, send
 from interlock._protocol.requests import Operation
+from interlock._protocol.retry import RetryBudget
 
 INDEX = "listing"
 
 
 def page(
-    table: str, prefix: str, limit: int, after: str | None, patience: Patience
+    table: str, prefix: str, limit: int, after: str | None, budget: RetryBudget
 ) -> Operation[tuple[list[str], str | None]]:
     """Return counters' names in order, and the name to go on after, None at the end.
 
@@ -37,25 +38,25 @@ def page(
         after = None
     if after is not None:
         params["ExclusiveStartKey"] = {"pk": {"S": PREFIX + after}, "listing": {"S": LISTING}}
-    reply = yield from send(Kind.READ, patience, "Query", params)
+    reply = yield from send(Kind.HARMLESS, budget, "Query", params)
     names = [item["pk"]["S"].removeprefix(PREFIX) for item in reply.get("Items", ())]
     last = reply.get("LastEvaluatedKey")
     return names, last["pk"]["S"].removeprefix(PREFIX) if last else None
 
 
 def states(
-    table: str, prefix: str, limit: int, after: str | None, patience: Patience
+    table: str, prefix: str, limit: int, after: str | None, budget: RetryBudget
 ) -> Operation[tuple[list[CounterState], str | None]]:
     """Return counters with their values in order of names, and the name to go on after.
 
     One Query and one BatchGetItem for all headers (`limit` is 100 at most), which are all that a
     counter with one shard has; and one TransactGetItems for each counter with more.
     """
-    names, last = yield from page(table, prefix, limit, after, patience)
+    names, last = yield from page(table, prefix, limit, after, budget)
     handles = [Handle(table, name) for name in names]
     keys = [handle.key() for handle in handles]
     headers = {
-        item["pk"]["S"]: item for item in (yield from batch(table, keys, patience, consistent=True))
+        item["pk"]["S"]: item for item in (yield from batch(table, keys, budget, consistent=True))
     }
     found = []
     for handle in handles:
@@ -66,7 +67,7 @@ def states(
             found.append(state_of(handle.name, Snapshot([header])))
             continue
         handle.shards = integer(header, "span")
-        several = yield from state(handle, patience)
+        several = yield from state(handle, budget)
         if several is not None:
             found.append(several)
     return found, last

@@ -1,17 +1,16 @@
-"""Read a counter as of one instant."""
+"""Read a counter as of one instant, or for less."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from interlock._protocol.counters.layout import (
-    Handle,
-    Snapshot,
-    integer,
-)
-from interlock._protocol.counters.sending import Kind, Patience, send
+from interlock._protocol.counters.checking import sound
+from interlock._protocol.counters.layout import Handle, Snapshot, integer, total
+from interlock._protocol.counters.ledger import Entry, Once, recorded
+from interlock._protocol.counters.sending import Kind, send
 from interlock._protocol.faults import Refused
 from interlock._protocol.requests import Operation
+from interlock._protocol.retry import RetryBudget
 from interlock._protocol.values import Item
 
 
@@ -26,14 +25,14 @@ class CounterState:
     shards: int
 
 
-def snapshot(handle: Handle, patience: Patience) -> Operation[Snapshot | None]:
+def snapshot(handle: Handle, budget: RetryBudget) -> Operation[Snapshot | None]:
     """Read all items of a counter at one instant; None if there is no such counter.
 
     One shard is one GetItem; more are one TransactGetItems.
     """
     span = handle.shards or handle.declared_shards or 1
     while True:
-        items = yield from _items(handle, span, patience)
+        items = yield from _items(handle, span, budget)
         if items[0] is None:
             handle.forget()
             return None
@@ -41,14 +40,16 @@ def snapshot(handle: Handle, patience: Patience) -> Operation[Snapshot | None]:
         if stored == span:
             found = [item for item in items if item is not None]
             for index, item in enumerate(found[: integer(items[0], "shards")]):
-                handle.saw(index, item)
+                handle.remember(index, item)
             return Snapshot(found)
+        # Another layout each time is another writer at work each time.
+        yield from budget.stale()
         span = stored
 
 
-def state(handle: Handle, patience: Patience) -> Operation[CounterState | None]:
+def state(handle: Handle, budget: RetryBudget) -> Operation[CounterState | None]:
     """Read a counter's value and configuration; None if there is no such counter."""
-    seen = yield from snapshot(handle, patience)
+    seen = yield from snapshot(handle, budget)
     return None if seen is None else state_of(handle.name, seen)
 
 
@@ -57,50 +58,66 @@ def state_of(name: str, seen: Snapshot) -> CounterState:
     return CounterState(name, seen.value, seen.bounds.floor, seen.bounds.ceiling, seen.shards)
 
 
-def value(handle: Handle, patience: Patience) -> Operation[int]:
+def value(handle: Handle, budget: RetryBudget) -> Operation[int]:
     """Read a counter's value; that of a counter which does not exist is where it would start."""
-    seen = yield from snapshot(handle, patience)
+    seen = yield from snapshot(handle, budget)
     return handle.bounds.start if seen is None else seen.value
 
 
-def estimate(handle: Handle, patience: Patience) -> Operation[int]:
+def estimate(handle: Handle, budget: RetryBudget) -> Operation[int]:
     """Read a counter's value at half the price: of no single instant, and maybe a second old."""
     span = handle.shards or handle.declared_shards or 1
     while True:
         keys = [handle.key(i) for i in range(span)]
-        items = yield from batch(handle.table, keys, patience)
+        items = yield from batch(handle.table, keys, budget)
         header = next((item for item in items if item["pk"] == handle.key()["pk"]), None)
         if header is None:
             return handle.bounds.start
         if integer(header, "span") <= span:
-            return sum(integer(item, "value") for item in items)
+            return total(items, "value")
+        yield from budget.stale()
         span = integer(header, "span")
 
 
+def shard(handle: Handle, index: int, budget: RetryBudget) -> Operation[Item | None]:
+    """Read one item of a counter as it is."""
+    return (yield from _item(handle.table, handle.key(index), budget))
+
+
+def record(handle: Handle, once: Once, budget: RetryBudget) -> Operation[Entry | None]:
+    """Read the record of a key; None if there is none."""
+    item = yield from _item(handle.table, handle.record_key(once.key), budget)
+    return None if item is None else recorded(item, once)
+
+
 def batch(
-    table: str, keys: Sequence[Item], patience: Patience, *, consistent: bool = False
+    table: str, keys: Sequence[Item], budget: RetryBudget, *, consistent: bool = False
 ) -> Operation[list[Item]]:
     """Read up to 100 items, those that exist, in any order; each as of an instant of its own."""
     items: list[Item] = []
     while keys:
         wanted = {"Keys": keys, "ConsistentRead": consistent}
         params = {"RequestItems": {table: wanted}}
-        reply = yield from send(Kind.READ, patience, "BatchGetItem", params)
-        found = reply.get("Responses", {}).get(table, ())
-        items += found
+        reply = yield from send(Kind.HARMLESS, budget, "BatchGetItem", params)
+        items += (sound(table, item) for item in reply.get("Responses", {}).get(table, ()))
         keys = reply.get("UnprocessedKeys", {}).get(table, {}).get("Keys", ())
-        if keys and not found:  # throttled as a whole
-            yield from patience.pause(Refused("ProvisionedThroughputExceededException"))
+        if keys:  # the store left out what it had no capacity for
+            yield from budget.after(Refused("ProvisionedThroughputExceededException"))
     return items
 
 
+def _item(table: str, key: Item, budget: RetryBudget) -> Operation[Item | None]:
+    params = {"TableName": table, "Key": key, "ConsistentRead": True}
+    reply = yield from send(Kind.HARMLESS, budget, "GetItem", params)
+    return sound(table, reply["Item"]) if "Item" in reply else None
+
+
 def _items(
-    handle: Handle, span: int, patience: Patience
+    handle: Handle, span: int, budget: RetryBudget
 ) -> Operation[list[Mapping[str, Any] | None]]:
     if span == 1:
-        params = {"TableName": handle.table, "Key": handle.key(), "ConsistentRead": True}
-        reply = yield from send(Kind.READ, patience, "GetItem", params)
-        return [reply.get("Item")]
+        return [(yield from _item(handle.table, handle.key(), budget))]
     gets = [{"Get": {"TableName": handle.table, "Key": handle.key(i)}} for i in range(span)]
-    reply = yield from send(Kind.READ, patience, "TransactGetItems", {"TransactItems": gets})
-    return [response.get("Item") for response in reply["Responses"]]
+    reply = yield from send(Kind.HARMLESS, budget, "TransactGetItems", {"TransactItems": gets})
+    found = (response.get("Item") for response in reply["Responses"])
+    return [item and sound(handle.table, item) for item in found]

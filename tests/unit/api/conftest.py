@@ -66,7 +66,15 @@ def aws(monkeypatch):
 
 
 DOCUMENT = json.loads((FOLDER / "openapi.json").read_text())
-OPERATIONS = ("GetItem", "UpdateItem", "TransactGetItems", "TransactWriteItems", "BatchGetItem")
+OPERATIONS = (
+    "GetItem",
+    "PutItem",
+    "UpdateItem",
+    "DeleteItem",
+    "TransactGetItems",
+    "TransactWriteItems",
+    "BatchGetItem",
+)
 
 
 @pytest.fixture

@@ -1,0 +1,80 @@
+"""What a counter may hold, and the checks of what callers pass."""
+
+from dataclasses import dataclass
+
+from interlock.errors import InvalidCounterName, InvalidValue
+
+LARGEST = (
+    10**38 - 1
+)  # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+MAX_NAME_BYTES = 512
+MAX_KEY_BYTES = 512
+
+
+def checked_name(name: str) -> str:
+    """Return the name, or raise `InvalidCounterName` with the reason."""
+    if not isinstance(name, str) or not name:
+        raise InvalidCounterName(name, "a name is a string of at least one character")
+    if "#" in name or not name.isprintable():
+        raise InvalidCounterName(name, "'#' and unprintable characters are not allowed")
+    if len(name.encode()) > MAX_NAME_BYTES:
+        raise InvalidCounterName(name, f"longer than {MAX_NAME_BYTES} bytes of UTF-8")
+    return name
+
+
+def checked_integer(value: int, path: str, *, least: int = -LARGEST) -> int:
+    """Return an integer of at most 38 digits, or raise `InvalidValue`."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidValue(path, f"{value!r} is not an integer")
+    if not least <= value <= LARGEST:
+        raise InvalidValue(path, f"{value} is outside {least} to 10^38 - 1")
+    return value
+
+
+def checked_key(key: str | None) -> str | None:
+    """Return an idempotency key, or raise `InvalidValue`."""
+    if key is None:
+        return None
+    if not isinstance(key, str) or not 0 < len(key.encode()) <= MAX_KEY_BYTES:
+        raise InvalidValue("idempotency_key", f"{key!r} is not a string of 1-{MAX_KEY_BYTES} bytes")
+    return key
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a counter may hold. A side that is None is limited by the store's 38 digits alone."""
+
+    floor: int | None = None
+    ceiling: int | None = None
+
+    def __post_init__(self) -> None:
+        for path, limit in (("floor", self.floor), ("ceiling", self.ceiling)):
+            if limit is not None:
+                checked_integer(limit, path)
+        if self.least > self.most:
+            raise InvalidValue("floor", f"{self.floor} is over the ceiling {self.ceiling}")
+        if self.most - self.least > LARGEST:
+            raise InvalidValue("ceiling", "ceiling - floor has more than 38 digits")
+
+    @property
+    def least(self) -> int:
+        """The smallest value. `most - least` always fits the 38 digits of one escrow."""
+        if self.floor is not None:
+            return self.floor
+        return -(LARGEST // 2) if self.ceiling is None else max(-LARGEST, self.ceiling - LARGEST)
+
+    @property
+    def most(self) -> int:
+        """The largest value."""
+        if self.ceiling is not None:
+            return self.ceiling
+        return LARGEST // 2 if self.floor is None else min(LARGEST, self.floor + LARGEST)
+
+    @property
+    def start(self) -> int:
+        """The value of a new counter: 0, or the bound that is nearest to it."""
+        return min(max(0, self.least), self.most)
+
+    def contains(self, value: int) -> bool:
+        """Whether the value is within."""
+        return self.least <= value <= self.most

@@ -1,0 +1,80 @@
+"""Read an item only after it is found to be one that this library may have written."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from interlock._protocol.counters.bounds import LARGEST
+from interlock._protocol.counters.layout import FORMAT, MAX_SHARDS
+from interlock._protocol.counters.ledger import CALL, DONE, NO_SHARD
+from interlock._protocol.values import Item
+from interlock.errors import CorruptRecord
+
+_ENTRY_PARTS = 4
+
+
+def sound(table: str, item: Item) -> Item:
+    """Return the item, or raise `CorruptRecord` with the first attribute that is not as it must be.
+
+    Of an item under another program's hands, or a person's, the rest is not used either.
+    """
+    for name, least, most in (
+        ("value", -LARGEST, LARGEST),
+        ("up", 0, LARGEST),
+        ("down", 0, LARGEST),
+        ("kept", 0, LARGEST),
+        ("format", 1, LARGEST),
+        ("revision", 0, LARGEST),
+        ("floor", -LARGEST, LARGEST),
+        ("ceiling", -LARGEST, LARGEST),
+        ("shards", 1, MAX_SHARDS),
+        ("span", 1, MAX_SHARDS),
+        ("amount", -LARGEST, LARGEST),
+        ("expires", 0, LARGEST),
+    ):
+        if name in item and not _is_integer(item[name], least, most):
+            raise _corrupt(table, item, name)
+    if int(item.get("format", {}).get("N", FORMAT)) > FORMAT:
+        raise CorruptRecord(table, item["pk"]["S"], "format", item["format"], newer=True)
+    if "span" in item or "shards" in item:
+        _check_header(table, item)
+    if "era" in item and not isinstance(item["era"].get("S"), str):
+        raise _corrupt(table, item, "era")
+    for name in item:
+        if name.startswith(DONE) and not _is_integer(item[name], -LARGEST, LARGEST):
+            raise _corrupt(table, item, name)
+        if name.startswith(CALL) and not _is_entry(item, name):
+            raise _corrupt(table, item, name)
+    return item
+
+
+def _check_header(table: str, item: Item) -> None:
+    shards, span = (int(item.get(name, {}).get("N", "0")) for name in ("shards", "span"))
+    if not 1 <= shards <= span:
+        raise _corrupt(table, item, "span")
+    for name in ("value", "up", "down"):
+        if name not in item:
+            raise _corrupt(table, item, name)
+    floor, ceiling = (item.get(name, {}).get("N") for name in ("floor", "ceiling"))
+    if floor is not None and ceiling is not None and int(floor) > int(ceiling):
+        raise _corrupt(table, item, "floor")
+
+
+def _is_integer(attribute: Mapping[str, Any], least: int, most: int) -> bool:
+    text = attribute.get("N")
+    if not isinstance(text, str) or not text.removeprefix("-").isdecimal():
+        return False
+    return least <= int(text) <= most
+
+
+def _is_entry(item: Item, name: str) -> bool:
+    text = item[name].get("S")
+    parts = text.split(" ", _ENTRY_PARTS - 1) if isinstance(text, str) else []
+    if len(parts) != _ENTRY_PARTS or DONE + name.removeprefix(CALL) not in item:
+        return False
+    amount, expires, shard, _ = parts
+    numbers = [amount.removeprefix("-"), expires, *([] if shard == NO_SHARD else [shard])]
+    return all(part.isdecimal() for part in numbers)
+
+
+def _corrupt(table: str, item: Item, name: str) -> CorruptRecord:
+    return CorruptRecord(table, item["pk"]["S"], name, item.get(name))
