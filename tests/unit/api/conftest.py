@@ -91,17 +91,20 @@ def modules(monkeypatch):
 
 
 class Client:
-    """A boto3 client's calls, over the simulated store; `failure` is raised once instead."""
+    """A boto3 client's calls, over the simulated store; `failure` is raised once, or `always`."""
 
     def __init__(self):
         self.store = Store(Table("t"))
         self.failure = None
+        self.always = False
         for operation in OPERATIONS:
             setattr(self, method_name(operation), self.caller(operation))
 
     def caller(self, operation):
         def call(**params):
-            failure, self.failure = self.failure, None
+            failure = self.failure
+            if not self.always:
+                self.failure = None
             if failure is not None:
                 raise failure
             try:
