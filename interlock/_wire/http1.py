@@ -14,8 +14,9 @@ MAX_HEAD = 64 * 1024
 MAX_BODY = 32 * 1024 * 1024  # DynamoDB's largest reply (BatchGetItem) is 16 MB of items
 
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([2-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?\Z")
-_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*\Z")
+# A header's name and value, and all of them at once, which is how a good head is checked.
+_FIELD = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*"
+_FIELDS = re.compile(rb"(?:\r\n" + _FIELD + rb")*\Z")
 _LENGTH = re.compile(rb"[0-9]{1,12}\Z")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\Z")
 _LONGEST_LINE = 4096  # of a chunk's size with its extensions
@@ -74,13 +75,14 @@ class ResponseReader:
             if not b"HTTP/1.".startswith(self._buffer[:7]):
                 raise NotUnderstood("the answer is not HTTP/1.1")
             return False
-        line, *fields = bytes(self._buffer[:end]).split(b"\r\n")
+        head = bytes(self._buffer[:end])
         del self._buffer[: end + 4]
+        line, break_, rest = head.partition(b"\r\n")
         status = _STATUS.match(line)
         if status is None:
             raise NotUnderstood(f"the status line is {line[:80]!r}")
         self._status = int(status[2])
-        self._headers = headers = _parsed(fields)
+        self._headers = headers = _parsed(break_ + rest)
         connection = headers.get("connection", "").lower()
         self._reusable = status[1] == b"1" and "close" not in connection
         self._length = _length(self._status, headers)
@@ -119,18 +121,19 @@ class ResponseReader:
         return Response(self._status, headers, body, self._reusable)
 
 
-def _parsed(fields: list[bytes]) -> dict[str, str]:
+def _parsed(fields: bytes) -> dict[str, str]:
+    """Return the headers by lower-case name; each line of `fields` begins with a line break."""
+    if not _FIELDS.match(fields):
+        raise NotUnderstood(f"the headers are {fields[:200]!r}")
     headers: dict[str, str] = {}
-    for field in fields:
-        name, colon, value = field.partition(b":")
-        if not colon or not _NAME.match(name) or not _VALUE.match(value):
-            raise NotUnderstood(f"a header is {field[:80]!r}")
-        key, text = name.decode("ascii").lower(), value.strip().decode("latin-1")
+    for field in fields.decode("latin-1").split("\r\n")[1:]:
+        name, _, text = field.partition(":")
+        key, value = name.lower(), text.strip("\t ")
         if key in headers:
             if key in ("content-length", "transfer-encoding"):
                 raise NotUnderstood(f"{key} is given twice")
-            text = f"{headers[key]}, {text}"
-        headers[key] = text
+            value = f"{headers[key]}, {value}"
+        headers[key] = value
     return headers
 
 
