@@ -13,7 +13,6 @@ from interlock.errors import InvalidValue
 
 CONNECT_TIMEOUT = 1.0
 READ_TIMEOUT = 2.0
-OWN_TIMEOUT = CONNECT_TIMEOUT + READ_TIMEOUT  # seconds that a call of the default client may take
 
 # botocore waits 60 s for a connection and 60 s for an answer, which is longer than a lease, and
 # repeats calls unseen. Operations bring their own retries, which know what may be repeated.
