@@ -152,3 +152,38 @@ class Authority:
             names = [x509.IPAddress(ipaddress.ip_address(address))]
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return builder.sign(self._key, hashes.SHA256())
+
+
+@contextlib.contextmanager
+def relay(target: tuple[str, int], tls: ssl.SSLContext) -> Iterator[str]:
+    """Give the URL of an encrypted front of a plain server."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    opened: list[socket.socket] = [listening]
+
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_RDWR)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                accepted, _ = listening.accept()
+                front = tls.wrap_socket(accepted, server_side=True)
+                back = socket.create_connection(target)
+                opened.extend((front, back))
+                for pair in ((front, back), (back, front)):
+                    threading.Thread(target=pump, args=pair, daemon=True).start()
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield f"https://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        for one in opened:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+        thread.join(10)
