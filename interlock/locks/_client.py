@@ -14,6 +14,7 @@ from interlock._drivers.owner import default_owner
 from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.settings import Invocation, Settings
 from interlock._protocol.locks.state import LockRecord
+from interlock._wire.limits import CALL_TIMEOUT
 from interlock.errors import LockTimeout
 from interlock.locks._election import LeaderElection
 from interlock.locks._held import HeldLocks
@@ -63,7 +64,7 @@ class LockClient:
             heartbeat=heartbeat,
             poll=poll,
             max_clock_skew=max_clock_skew,
-            call_timeout=_longest_call(client),
+            call_timeout=CALL_TIMEOUT if client is None else 0.0,
         )
         driver = open_driver(client, environment=Environment(monotonic=lease_clock()))
         _warn_of_timeouts(client, settings.lease)
@@ -193,17 +194,8 @@ class LockClient:
         return lock
 
 
-def _longest_call(client: Any) -> float:
-    """Return how long a call may hang in seconds, where that is the library's own choice."""
-    if client is not None:
-        return 0.0
-    from interlock._drivers.clients import OWN_TIMEOUT  # noqa: PLC0415 - imports botocore
-
-    return OWN_TIMEOUT
-
-
 def _warn_of_timeouts(client: Any, lease: float) -> None:
     if client is not None:
-        from interlock._drivers.clients import warn_of_timeouts  # noqa: PLC0415 - likewise
+        from interlock._drivers.clients import warn_of_timeouts  # noqa: PLC0415 - imports botocore
 
         warn_of_timeouts(client, lease)
