@@ -8,6 +8,7 @@ import pytest
 
 from interlock._protocol.faults import Fault, NoReply, NotSent, Refused
 from interlock._protocol.requests import Call, CallOnce
+from interlock._wire import shapes
 from interlock._wire.limits import CALL_TIMEOUT
 from tests.simulation.seeds import seeds
 from tests.wire.scripted import FATES, HALVES, REFUSALS, Event, Script, seeded
@@ -101,6 +102,16 @@ def test_each_fate_ends_as_it_should(half, fate):
         for call, expected in calls(rng, script.service, 3):
             check(subject, call, expected, None, idle_ends=False)
             assert script.fate == fate
+
+
+def test_replies_that_are_not_checked_are_noticed(half, monkeypatch):
+    """Without this the tests above would prove nothing."""
+    monkeypatch.setattr(shapes, "checked", lambda _call, reply: reply)
+    script = Script(seeded(1), wrong=1.0, refused=0.0, dies_idle=0.0, fates=("another item",))
+    subject = half(script)
+    (call, expected), *_ = calls(script.rng, script.service, 1)
+    with pytest.raises(AssertionError, match="another item"):
+        check(subject, call, expected, None, idle_ends=False)
 
 
 def test_an_honest_wire_carries_everything_over_one_connection(half):

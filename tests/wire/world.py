@@ -18,14 +18,12 @@ _ANOTHER = "another request's reply"
 class WireWorld(World):
     """A world in which `lies` of the answers are not what the store said, until faults end.
 
-    `told` counts the lies by kind. With `swaps`, answers to other writes are among them, also to
-    writes of the same item.
+    `told` counts the lies by kind. Among them are the answers to other writes of the same item.
     """
 
-    def __init__(self, seed: int, *, lies: float, swaps: bool = True, **options: Any) -> None:
+    def __init__(self, seed: int, *, lies: float, **options: Any) -> None:
         super().__init__(seed, **options)
         self.lies = lies
-        self._kinds = (*LIES, _ANOTHER) if swaps else tuple(LIES)
         self.told: dict[str, int] = {}
         self._calls: dict[Task, Call] = {}
         self._writes: list[tuple[Task, bytes]] = []
@@ -51,7 +49,7 @@ class WireWorld(World):
     def _tampered(self, task: Task, call: Call, honest: bytes) -> bytes:
         if self.now >= self.faults.until or self.rng.random() >= self.lies:
             return honest
-        kind = self.rng.choice(self._kinds)
+        kind = self.rng.choice((*LIES, _ANOTHER))
         others = [told for other, told in self._writes if other is not task]
         if kind == _ANOTHER and not (others and call.operation in ("UpdateItem", "GetItem")):
             return honest
