@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import logging
+import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
@@ -87,8 +88,9 @@ async def awaited(result: Awaitable[T] | T) -> T:
 
 
 def current() -> Any:
-    """Return who is running: the task."""
-    return asyncio.current_task()
+    """Return which task is running, weakly: it may keep what it returned."""
+    task = asyncio.current_task()
+    return None if task is None else weakref.ref(task)
 
 
 def watch_exit(_holder: Any) -> None:

@@ -72,7 +72,8 @@ class Background:
         """Wait until all that was started has ended, or for so many seconds."""
         end = time.monotonic() + seconds
         for thread in self._threads - {threading.current_thread()}:
-            thread.join(max(0.0, end - time.monotonic()))
+            if thread.ident is not None:  # its start may have been interrupted
+                thread.join(max(0.0, end - time.monotonic()))
 
     def _start(self, run: Callable[[], None]) -> threading.Thread | None:
         """Return a thread that runs a function, None if none can be started."""
@@ -119,7 +120,7 @@ def awaited(result: T) -> T:
 
 
 def current() -> Any:
-    """Return who is running: the thread."""
+    """Return which thread is running."""
     return threading.get_ident()
 
 

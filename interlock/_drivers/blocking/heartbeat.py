@@ -67,8 +67,8 @@ class Heartbeat(Generic[T]):
         """Have an item renewed from when it is due. Raises `RuntimeError` if no thread starts."""
         with self._changed:
             if not self._timing:
-                self._timing = True
                 try:
+                    self._timing = True
                     self._start(self._keep_time, "interlock-heartbeat")
                 except BaseException:
                     self._timing = False

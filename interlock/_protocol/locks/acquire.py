@@ -5,7 +5,7 @@ from typing import Protocol, TypeVar
 from interlock._protocol.locks.claim import Claim, ObservedVersions
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.item import LockItem
-from interlock._protocol.locks.settings import AcquireOptions, Settings
+from interlock._protocol.locks.settings import GRACE, AcquireOptions, Settings
 from interlock._protocol.requests import (
     Monotonic,
     Operation,
@@ -53,7 +53,7 @@ class Acquisition:
     def __init__(
         self, settings: Settings, options: AcquireOptions, observed: ObservedVersions
     ) -> None:
-        self._claim = Claim(settings, options, observed, settings.budget())
+        self._claim = Claim(settings, options, observed, settings.budget(grace=GRACE))
         self._looks = 0
         self.granted: list[Grant] = []
 

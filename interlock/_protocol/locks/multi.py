@@ -17,7 +17,7 @@ from interlock._protocol.faults import Fault, NoReply, NotSent, Refused
 from interlock._protocol.locks.claim import ABANDONING, Claim, ObservedVersions
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.item import LockItem, is_of, key_of, shows
-from interlock._protocol.locks.settings import AcquireOptions, Settings
+from interlock._protocol.locks.settings import GRACE, AcquireOptions, Settings
 from interlock._protocol.requests import Call, Monotonic, NewId, Operation, WallClock, draw
 from interlock.errors import CorruptRecord, InvalidValue
 
@@ -37,7 +37,7 @@ class MultiAcquisition:
         self, settings: Settings, options: Sequence[AcquireOptions], observed: ObservedVersions
     ) -> None:
         self._table = settings.table
-        self._budget = settings.budget()
+        self._budget = settings.budget(grace=GRACE)
         self._claims = [Claim(settings, one, observed, self._budget) for one in options]
         self._seen: dict[int, LockItem] = {}
         self.granted: list[Grant] = []
@@ -177,7 +177,7 @@ class PermitAcquisition:
         self, settings: Settings, options: AcquireOptions, permits: int, observed: ObservedVersions
     ) -> None:
         self._table = settings.table
-        self._budget = settings.budget()
+        self._budget = settings.budget(grace=GRACE)
         self._observed = observed
         self._claims = [
             Claim(

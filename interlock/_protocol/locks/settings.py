@@ -160,9 +160,12 @@ class Settings:
         """What these locks ask, for the texts of errors."""
         return Target((self.table,), "CoordinationTable.grant_locks")
 
-    def budget(self, deadline: float = float("inf")) -> RetryBudget:
-        """Return the budget of one operation until a deadline on the monotonic clock."""
-        return RetryBudget(self.target, deadline, silence=SILENCE, grace=GRACE)
+    def budget(self, deadline: float = float("inf"), *, grace: float = 0.0) -> RetryBudget:
+        """Return the budget of one operation until a deadline on the monotonic clock.
+
+        `grace` is how long calls are tried again although it has passed.
+        """
+        return RetryBudget(self.target, deadline, silence=SILENCE, grace=grace)
 
 
 def seconds(option: str, duration: timedelta) -> float:

@@ -1,0 +1,112 @@
+"""A record that no client of this library has written: one typed error, and nothing granted."""
+
+from datetime import timedelta
+
+import pytest
+
+from interlock.errors import CorruptRecord, LockTimeout
+from tests.unit.locks.scripted import TABLE, lose_request
+
+HELD = {
+    "pk": {"S": "lock#a"},
+    "fence": {"N": "7"},
+    "version": {"S": "v"},
+    "owner": {"S": "o"},
+    "lease_ms": {"N": "1000"},
+    "held_since": {"N": "1700000000000"},
+    "held_until": {"N": "1700000001000"},
+    "expires": {"N": "1800000000"},
+}
+
+
+def poison(process, **attributes):
+    item = {**HELD, **attributes}
+    item = {name: value for name, value in item.items() if value is not None}
+    process.driver.store.perform("PutItem", {"TableName": TABLE, "Item": item})
+
+
+DECIDING = [
+    ("version", {"N": "1"}),
+    ("version", {"S": ""}),
+    ("fence", {"S": "x"}),
+    ("fence", {"N": "9" * 38}),
+    ("fence", {"N": "-5"}),
+    ("fence", {"N": "1.5"}),
+    ("lease_ms", {"N": "1" + "0" * 30}),
+    ("lease_ms", {"N": "-1"}),
+    ("lease_ms", {"N": "0.5"}),
+    ("lease_ms", {"S": "x"}),
+    ("lease_ms", None),
+    ("void_before", {"S": "x"}),
+    ("format", {"N": "2"}),
+]
+
+
+@pytest.mark.parametrize(("attribute", "value"), DECIDING)
+@pytest.mark.parametrize("timeout", [0.0, 30.0])
+def test_nothing_is_decided_by_a_corrupt_record(process, attribute, value, timeout):
+    poison(process, **{attribute: value})
+    with pytest.raises(CorruptRecord) as caught:
+        process.acquire(timeout=timeout)
+    error = caught.value
+    assert (error.table, error.key, error.attribute) == (TABLE, "lock#a", attribute)
+    assert error.value == value
+    assert process.driver.row("a")["version"] == (HELD | {attribute: value})["version"]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [*DECIDING, ("held_since", {"N": "1" + "0" * 20}), ("owner", {"N": "1"})],
+)
+def test_inspecting_a_corrupt_record_says_what_is_wrong(process, attribute, value):
+    poison(process, **{attribute: value})
+    with pytest.raises(CorruptRecord, match=attribute):
+        process.driver.run(process.locks.inspect("a"))
+
+
+@pytest.mark.parametrize("fence", [{"S": "x"}, {"N": "9" * 38}, {"N": "-5"}, {"N": "1.5"}])
+def test_a_free_lock_with_a_corrupt_fence_is_not_granted(process, fence):
+    poison(process, fence=fence, version=None)
+    acquisition = process.acquisition(timeout=0.0)
+    with pytest.raises(CorruptRecord, match="fence"):
+        process.driver.run(acquisition.run())
+    process.driver.run(acquisition.abandon())
+    assert "version" not in process.driver.row("a")
+
+
+def test_a_whole_number_in_another_spelling_is_one(process):
+    poison(process, lease_ms={"N": "1E3"})
+    with pytest.raises(LockTimeout) as caught:
+        process.acquire(timeout=0.0)
+    assert caught.value.holder.lease == timedelta(seconds=1)
+
+
+def test_a_late_copy_of_a_request_does_not_take_a_lock_that_was_given_back(process, other):
+    process.driver.script = [lose_request]
+    grant = process.acquire()
+    late = process.driver.calls[0]
+    assert process.release(grant) is True
+    with pytest.raises(Exception, match="ConditionalCheckFailed"):
+        process.driver.store.perform(*late)
+    assert other.acquire(timeout=0.0).fence == grant.fence + 1
+
+
+def test_a_late_copy_of_a_request_that_was_given_up_does_not_take_the_lock(process, other):
+    held = other.acquire()
+    acquisition = process.acquisition(timeout=0.0)
+    process.driver.script = [lose_request]
+    with pytest.raises(LockTimeout):
+        process.driver.run(acquisition.run())
+    assert process.driver.run(acquisition.abandon()) is True
+    other.release(held)
+    with pytest.raises(Exception, match="ConditionalCheckFailed"):
+        process.driver.store.perform(*process.driver.calls[0])
+    assert process.acquire(timeout=0.0)
+
+
+def test_a_slow_clock_is_not_kept_out_by_the_bound_on_late_requests(process, other):
+    process.driver.script = [lose_request]
+    process.release(process.acquire())
+    other.driver.skew = -3600.0 - other.driver.now
+    assert other.acquire(timeout=0.0)
+    assert other.driver.operations() == ["UpdateItem", "UpdateItem"]
