@@ -10,6 +10,7 @@ from interlock._protocol.values import Item
 from interlock.errors import CorruptRecord
 
 _ENTRY_PARTS = 4
+_MOST_ESCROW = LARGEST + 1  # engines that do not keep all 38 digits round up to this
 
 
 def sound(table: str, item: Item) -> Item:
@@ -19,8 +20,8 @@ def sound(table: str, item: Item) -> Item:
     """
     for name, least, most in (
         ("value", -LARGEST, LARGEST),
-        ("up", 0, LARGEST),
-        ("down", 0, LARGEST),
+        ("up", 0, _MOST_ESCROW),
+        ("down", 0, _MOST_ESCROW),
         ("kept", 0, LARGEST),
         ("format", 1, LARGEST),
         ("revision", 0, LARGEST),
