@@ -73,7 +73,7 @@ class Forwarding:
         headers["x-request-id"] = request_id.get() or ""
         person = person_of(request.scope)
         if person is not None:
-            # For the receipt and the function's log, which take it from this service's key alone.
+            # For the function's log, beside the role that signs: a caller's own is never sent on.
             headers["x-interlock-subject"] = quote(person.subject, safe=_PLAIN)
         try:
             reply = await self._upstream.call(

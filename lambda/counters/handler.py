@@ -3,6 +3,7 @@
 import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_REST
 from dispatch import dispatch, operation_of
@@ -48,5 +49,18 @@ hook(services)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one request of API Gateway (proxy integration)."""
     reply = dispatch(services, event, context.aws_request_id)
-    record(operation_of(event), reply["statusCode"])
+    caller, subject = whose(event)
+    record(operation_of(event), reply["statusCode"], caller=caller, subject=subject)
     return reply
+
+
+def whose(event: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Return the ARN that signed a request, and the subject of the person whom it says it is for.
+
+    The service names its people by `x-interlock-subject`, and drops a header of theirs of that
+    name. Another caller can write there what it likes: its ARN says whose word it is.
+    """
+    identity = (event.get("requestContext") or {}).get("identity") or {}
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    subject = headers.get("x-interlock-subject")
+    return identity.get("userArn"), unquote(subject) if subject else None

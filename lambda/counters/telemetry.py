@@ -16,6 +16,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from interlock.metrics import NAMESPACE
 
 SERVICE = "counters"
+_LONGEST = 1024  # characters of what a caller says of itself
 
 logger = Logger(service=SERVICE)  # configures the logger that the other modules write to
 metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
@@ -43,16 +44,20 @@ def is_traced() -> bool:
 tracer = Tracer(service=SERVICE, patch_modules=("botocore",)) if is_traced() else Untraced()
 
 
-def record(operation: str, status: int) -> None:
+def record(operation: str, status: int, *, caller: str | None, subject: str | None) -> None:
     """Count a request by how it ended, and let its trace be found by that and by its operation.
 
     The operation is no dimension: each would be billed as another metric. In the log it is a field
-    beside them, so that Logs Insights can tell operations apart.
+    beside them, so that Logs Insights can tell operations apart; so are `caller`, the ARN that
+    signed the request, and `subject`, the person for whom the caller says that it asks.
     """
     outcome = outcome_of(status)
     metrics.add_metric(outcome, MetricUnit.Count, 1)
     metrics.add_metadata("operation", operation)
     metrics.add_metadata("status", status)
+    for name, value in (("caller", caller), ("subject", subject)):
+        if value:
+            metrics.add_metadata(name, value[:_LONGEST])
     tracer.put_annotation("operation", operation)
     tracer.put_annotation("outcome", outcome)
 

@@ -53,6 +53,29 @@ def test_a_request_is_counted_where_alarms_look_with_its_operation_beside(aws, c
     assert metrics_in(logged)["RequestsServed"] == ("Interlock", {"service": "counters"})
     (line,) = [line for line in logged if "RequestsServed" in line]
     assert (line["operation"], line["status"]) == ("increment_counter", 200)
+    assert not line.keys() & {"caller", "subject"}
+
+
+def test_the_log_names_who_signed_and_for_whom(aws, capsys):  # noqa: ARG001 - it is the world
+    arn = "arn:aws:sts::111122223333:assumed-role/instances/i-1"
+    event = {
+        **INCREMENT,
+        "headers": {
+            "Idempotency-Key": "k",
+            "Content-Type": "application/json",
+            "X-Interlock-Subject": "auth0|%C3%BC" + "s" * 2000,
+        },
+        "requestContext": {"requestId": "r", "identity": {"userArn": arn}},
+    }
+    importlib.import_module("handler").handler(event, CONTEXT)
+    (line,) = [line for line in lines(capsys) if "RequestsServed" in line]
+    assert line["caller"] == arn
+    assert line["subject"].startswith("auth0|üss")
+    assert len(line["subject"]) == 1024
+    # Of the next request nothing is left.
+    importlib.import_module("handler").handler(INCREMENT, CONTEXT)
+    (line,) = [line for line in lines(capsys) if "RequestsServed" in line]
+    assert not line.keys() & {"caller", "subject"}
 
 
 @pytest.mark.parametrize(
