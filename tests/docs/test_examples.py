@@ -29,5 +29,5 @@ def test_the_first_example_of_the_readme_runs_without_an_account():
 
 
 def test_the_guides_have_examples():
-    without = {"troubleshooting", "without-cdk"}
+    without = {"cli", "troubleshooting", "without-cdk"}
     assert all(blocks(page) for page in PAGES if page.stem not in without)

@@ -19,7 +19,8 @@ from tests.unit.signing.kms import LocalKms, refusal
 class Client:
     def __init__(self):
         store = Store(Table("t"))
-        for operation in ("GetItem", "UpdateItem", "TransactGetItems", "TransactWriteItems"):
+        operations = ("DeleteItem", "GetItem", "PutItem", "UpdateItem")
+        for operation in (*operations, "TransactGetItems", "TransactWriteItems"):
             setattr(self, method_name(operation), self.caller(store, operation))
 
     def caller(self, store, operation):
