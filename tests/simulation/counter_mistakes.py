@@ -126,19 +126,11 @@ COUNTER_MISTAKES = (
         NO_ORDER,
     ),
     Mistake(
-        "nothing was written, while a copy is on its way",
-        CUT_OFF,
-        keyed,
-        "        if change.in_doubt:\n",
-        "        if None:\n",
-        NO_ORDER,
-    ),
-    Mistake(
         "'full' without a look for the twin that took the last of it",
         TIGHT,
         keyed,
-        "        if done := ledger.entry(seen.items[index], once):\n",
-        "        if done := None:\n",
+        "if seen and (done := ledger.entry(seen.items[min(index, len(seen.items) - 1)], once)):\n",
+        "if seen and (done := None):\n",
         NO_ORDER,
     ),
     Mistake(

@@ -34,6 +34,9 @@ class _Middle:
     def random(self) -> float:
         return 0.5
 
+    def randrange(self, stop: int) -> int:
+        return stop // 2
+
 
 @dataclass(slots=True)
 class Search:

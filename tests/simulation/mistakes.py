@@ -172,7 +172,7 @@ MISTAKES = (
         multi,
         "if now >= grant.until:  # it",
         "if False:  # it",
-        "hold 'l#",
+        "hold 'l#|late copy of its request",
     ),
     Mistake(
         "grant that leaves copies of its request on their way",

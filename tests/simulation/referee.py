@@ -21,7 +21,6 @@ class Ledger:
     fence: int = 0
     owner: str = ""
     released: int = 0
-    given: float = 0.0
     exported: set[int] = field(default_factory=set)
     void: dict[str, int] = field(default_factory=dict)
 
@@ -61,12 +60,12 @@ class Referee:
         self.held[grant.name] = (process, grant)
 
     def granted_together(self, process: str, grants: list[Grant]) -> None:
-        """Note that a process was told that it holds several locks, all given at one instant."""
+        """Note that a process was told that it holds several locks, all given by one write."""
         for grant in grants:
             self.granted(process, grant)
-        now = [grant for grant in grants if self._ledger(grant.name).fence == grant.fence]
-        instants = {self._ledger(grant.name).given for grant in now}
-        assert len(instants) <= 1, f"{process} got one lock after the other: {instants}"
+        # By version and not by time: a transaction's items become visible one by one.
+        versions = {grant.version for grant in grants}
+        assert len(versions) == 1, f"{process} got one lock after the other: {versions}"
 
     def done(self, process: str) -> None:
         """Note that a process was told that nothing of its acquisition so far is left anywhere."""
@@ -137,7 +136,6 @@ class Referee:
                 f"{actor} was done with {name!r} when a late copy of its request took it"
             )
             ledger.fence, ledger.owner = fence(after), actor
-            ledger.given = self.world.now
             return
         if not version:
             return
