@@ -99,10 +99,10 @@ def warn_of_timeouts(client: Any, lease: float) -> None:
     connect, read = timeouts(client)
     retries = getattr(getattr(getattr(client, "meta", None), "config", None), "retries", None) or {}
     attempts = retries.get("total_max_attempts") or retries.get("max_attempts", 4) + 1
-    longest = (connect + read) * attempts
+    longest = max(connect, read) * attempts
     if longest >= lease:
         warnings.warn(
-            f"a call of this client may take {longest:g} s ({connect:g} s for a connection and "
+            f"a call of this client may hang for {longest:g} s ({connect:g} s for a connection and "
             f"{read:g} s for an answer, {attempts} attempts), which is longer than the lease of "
             f"{lease:g} s. Make it with config=interlock.client_config()",
             RuntimeWarning,
