@@ -117,7 +117,7 @@ class Claim:
     def call_deadline(self) -> float | None:
         """Until when a call's answer is waited for; None leaves it to the driver."""
         deadline = self.budget.deadline
-        return None if deadline == float("inf") else max(deadline, self._began + GRACE)
+        return None if deadline == float("inf") else deadline + GRACE  # the last look, too
 
     def begin(self, now: float) -> None:
         """Let the time of the caller count from here."""
