@@ -18,12 +18,6 @@ from interlock.errors import GuardFailed, LockLost, LockTimeout, LossReason
 
 SPAWN = multiprocessing.get_context("spawn")
 PROCESSES, ROUNDS = 8, 6
-# Processes that are killed, and replies that are lost, leave locks without a release on purpose.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
-
 LEASE = timedelta(seconds=2.5)
 LONG = timedelta(seconds=30)  # for who must not lose a lock because the machine is busy
 SOON = timedelta(milliseconds=50)
