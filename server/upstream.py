@@ -18,6 +18,7 @@ BACKOFF = 0.1
 MAX_REPLY = 4 * 1024 * 1024
 _REPEATABLE = frozenset({"GET", "HEAD"})
 _PASSING = frozenset({500, 502, 503, 504})
+_SYSTEM = random.SystemRandom()  # no process shares its state, however it came about
 
 
 class UpstreamFailed(Exception):
@@ -55,7 +56,7 @@ class Upstream:
         api_key: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        draw: Callable[[], float] = random.random,
+        draw: Callable[[], float] = _SYSTEM.random,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = httpx.URL(url)

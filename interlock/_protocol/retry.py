@@ -165,10 +165,10 @@ class RetryBudget:
 
     `deadline` is on the monotonic clock (infinity: none), and so is `silence`: seconds without any
     answer after which a caller learns of it however long it would wait, if there were
-    `silent_failures` of them. `grace` is how long calls are tried again although the deadline has
-    passed. `most` bounds the failures, `first` and `longest` the pauses; after a conflict they
-    begin with the time that the call took, and `conflict` at least (None: `first`). All times are
-    in seconds.
+    `silent_failures` of them. `grace` is how long a failed call is tried again although the
+    deadline has passed, or soon will have. `most` bounds the failures, `first` and `longest` the
+    pauses; after a conflict they begin with the time that the call took, and `conflict` at least
+    (None: `first`). All times are in seconds.
     """
 
     target: Target
@@ -223,7 +223,8 @@ class RetryBudget:
         self.failures += 1
         self._streak += 1
         silent = self._streak >= self.silent_failures and now - self._since > self.silence
-        if silent or now + seconds > max(self.deadline, self._since + self.grace):
+        until = min(max(self.deadline, self._since + self.grace), self.deadline + self.grace)
+        if silent or now + seconds > until:
             raise error from fault
         if self.most is not None and self.failures >= self.most:
             raise error from fault

@@ -89,7 +89,7 @@ class Counting:
     def items(self) -> list[Any]:
         """Return the counter's items as they are stored."""
         stored = self.world.store.items(TABLE)
-        return [item for item in stored if not {"once", "new"} & set(item["pk"]["S"].split("#"))]
+        return [item for item in stored if _is_of_a_counter(item["pk"]["S"])]
 
     def value(self) -> int:
         """Return the counter's value as it is stored."""
@@ -97,8 +97,10 @@ class Counting:
 
     def holds(self) -> None:
         """Demand that value and escrow add up to the bounds, and that no escrow is overdrawn."""
-        if not self._dirty or self.world.store.contents.held:
-            return  # a transaction is being written, item by item
+        if not self._dirty or any(
+            _is_of_a_counter(place.key[0]) for place in self.world.store.contents.held
+        ):
+            return  # a transaction is writing the counter's items, one by one
         self._dirty = False
         items = self.items()
         if not items:
@@ -224,6 +226,11 @@ class Counting:
 
     def _refused(self, amount: int, value: int) -> Callable[[int], list[int]]:
         return lambda n: [n] if n == value and not self.bounds.contains(n + amount) else []
+
+
+def _is_of_a_counter(pk: str) -> bool:
+    """Return whether a key is a header's or a shard's, not that of a record beside them."""
+    return not {"once", "new"} & set(pk.split("#"))
 
 
 def _read(value: int) -> Callable[[int], list[int]]:

@@ -24,7 +24,6 @@ class Mistake(NamedTuple):
 
 CONDITION = '"ConditionExpression": _among(own, values),'
 RENEWAL = '            "UpdateExpression": _RENEW,\n            '
-RELEASE = '            "UpdateExpression": _RELEASE,\n            '
 GUARD = '"fence = :fence AND attribute_exists(version)"'
 TWO_HOLDERS = "by its clock|hold 'l'"
 
@@ -50,8 +49,8 @@ MISTAKES = (
         "release without a condition",
         "lock-storm",
         record,
-        RELEASE + CONDITION,
-        RELEASE,
+        "update, condition = _RELEASE, _among(own, values)",
+        "update, condition = _RELEASE, 'attribute_exists(pk)'",
         "the store has it free",
     ),
     Mistake(
@@ -178,8 +177,16 @@ MISTAKES = (
         "grant that leaves copies of its request on their way",
         "lock-lost-replies",
         claim,
-        "if self._bound():\n            yield from self.void(GRACE)",
-        "if False:\n            yield from self.void(GRACE)",
+        "void = self._bound()\n        if void and",
+        "void = 0\n        if void and",
+        "a late copy of its request",
+    ),
+    Mistake(
+        "release that forgets the bound which its grant could not set",
+        "lock-lost-replies",
+        lease,
+        "settings.budget(deadline), False, grant.void_before",
+        "settings.budget(deadline), False, 0",
         "a late copy of its request",
     ),
     Mistake(
@@ -202,7 +209,7 @@ MISTAKES = (
         "bound on late requests that is lowered again",
         "lock-storm",
         record,
-        '"ConditionExpression": "attribute_not_exists(void_before) OR void_before < :void",',
+        '"ConditionExpression": _UNBOUND,',
         "",
         "a late copy of its request",
     ),

@@ -113,11 +113,15 @@ class Claim:
         """Whether an attempt may have been, or may yet be, carried out unseen."""
         return bool(self._unconfirmed) or self._void > 0
 
-    @property
-    def call_deadline(self) -> float | None:
-        """Until when a call's answer is waited for; None leaves it to the driver."""
+    def call_deadline(self, sent: float) -> float | None:
+        """Until when a call that is sent then is waited for; None leaves it to the driver.
+
+        The last look begins when the caller's time is up, and has a moment of its own.
+        """
         deadline = self.budget.deadline
-        return None if deadline == float("inf") else deadline + GRACE  # the last look, too
+        if deadline == float("inf"):
+            return None
+        return min(max(deadline, sent + GRACE), deadline + GRACE)
 
     def begin(self, now: float) -> None:
         """Let the time of the caller count from here."""
@@ -159,8 +163,9 @@ class Claim:
         options, sent = self.options, self._unconfirmed[version]
         self._unconfirmed[version] = Sent(sent.at, _ARRIVED)
         found = parse(self._settings.table, item)
-        if self._bound():
-            yield from self.void(GRACE)
+        void = self._bound()
+        if void and (yield from self.void(GRACE)) is not None:
+            void = 0
         now = yield Monotonic()
         until = lease_end(sent.at, options.lease)
         if now >= until:
@@ -176,6 +181,7 @@ class Claim:
             until,
             min(sent.at + self._heartbeat_interval, until),
             options.owner,
+            void_before=void,
         )
 
     def met(self, item: Mapping[str, Any] | None) -> Operation[LockItem | None]:
@@ -201,7 +207,8 @@ class Claim:
         """Read the record: cheaper than a write that is refused."""
         while True:
             try:
-                reply = yield record.read_call(self._settings.table, self.name, self.call_deadline)
+                deadline = self.call_deadline((yield Monotonic()))
+                reply = yield record.read_call(self._settings.table, self.name, deadline)
                 item = reply.get("Item")
                 if item is not None and not is_of(item, self.name):
                     raise NoReply("the answer is not about this lock")
@@ -253,7 +260,7 @@ class Claim:
         version, wall, sent = (yield NewId()), (yield WallClock()), (yield Monotonic())
         update = self.request(version, wall, sent, seen)
         try:
-            reply = yield record.grant_call(update, self.call_deadline)
+            reply = yield record.grant_call(update, self.call_deadline(sent))
             item = reply.get("Attributes")
             if not (is_of(item, self.name) and shows(item, version)):
                 raise NoReply("the answer does not show the grant that was asked for")

@@ -19,7 +19,9 @@ class Grant:
 
     `until` is when the lease is over, `due` when the next heartbeat is to be sent,
     `unconfirmed` the versions of heartbeats that may have been carried out, with the time before
-    each was sent, `in_commit` whether a transaction under way may release it.
+    each was sent, `in_commit` whether a transaction under way may release it. `void_before`
+    is the bound on this client's earlier requests that could not be set when the lock was granted:
+    its release sets it.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Grant:
     loss: LossReason | None = None
     loss_reported: bool = False
     in_commit: bool = False
+    void_before: int = 0
 
     @property
     def over(self) -> bool:

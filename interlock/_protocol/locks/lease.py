@@ -72,7 +72,7 @@ def release(settings: Settings, grant: Grant, seconds: float = RELEASING) -> Ope
     if grant.loss not in (None, LossReason.LEASE_RAN_OUT, LossReason.REFUSED):
         return False
     deadline = (yield Monotonic()) + seconds
-    budget, in_doubt = settings.budget(deadline), False
+    budget, in_doubt, void = settings.budget(deadline), False, grant.void_before
     while True:
         wall = yield WallClock()
         try:
@@ -81,6 +81,7 @@ def release(settings: Settings, grant: Grant, seconds: float = RELEASING) -> Ope
                 grant.name,
                 wall=wall,
                 own=own,
+                void_before=void,
                 deadline=deadline,
             )
             if not _is_released(reply.get("Attributes"), grant):
@@ -88,6 +89,9 @@ def release(settings: Settings, grant: Grant, seconds: float = RELEASING) -> Ope
         except Refused as refusal:
             in_doubt = in_doubt or refusal.resent
             if refusal.condition_failed:
+                if void and version_of(refusal.item or {}) in own:
+                    void = 0  # another client has set a later bound, which voids ours too
+                    continue
                 return _settled(grant, refusal, in_doubt=in_doubt)
             yield from budget.after(refusal)
         except Fault as fault:

@@ -92,7 +92,7 @@ class MultiAcquisition:
         ]
         params = {"TransactItems": items, "ClientRequestToken": version}
         try:
-            yield Call("TransactWriteItems", params, self._claims[0].call_deadline)
+            yield Call("TransactWriteItems", params, self._claims[0].call_deadline(sent))
         except Refused as refusal:
             if any(shows(reason.item, version) for reason in refusal.reasons):
                 return str(version)  # an earlier copy of this very call was carried out
@@ -142,10 +142,10 @@ class MultiAcquisition:
         gets = [
             {"Get": {"TableName": self._table, "Key": key_of(claim.name)}} for claim in self._claims
         ]
-        call = Call("TransactGetItems", {"TransactItems": gets}, self._claims[0].call_deadline)
         while True:
+            deadline = self._claims[0].call_deadline((yield Monotonic()))
             try:
-                reply = yield call
+                reply = yield Call("TransactGetItems", {"TransactItems": gets}, deadline)
                 answers = reply.get("Responses", [])
                 if len(answers) != len(gets):
                     raise NoReply("the answer is not about these locks")
@@ -281,9 +281,9 @@ class PermitAcquisition:
         found: dict[str, Mapping[str, Any]] = {}
         while keys:
             request = {self._table: {"Keys": keys, "ConsistentRead": True}}
-            call = Call("BatchGetItem", {"RequestItems": request}, self._claims[0].call_deadline)
+            deadline = self._claims[0].call_deadline((yield Monotonic()))
             try:
-                reply = yield call
+                reply = yield Call("BatchGetItem", {"RequestItems": request}, deadline)
                 if "Responses" not in reply:
                     raise NoReply("the answer is not about these permits")
             except Fault as fault:

@@ -37,6 +37,7 @@ _GRANT_DATA = f"{_GRANT}, #data = :data"
 _NAMES = {"#owner": "owner", "#data": "data"}
 _RENEW = "SET version = :version, held_until = :until, expires = :expires"
 _RELEASE = "REMOVE version, lease_ms, held_since, held_until, #owner, #data SET expires = :expires"
+_UNBOUND = "attribute_not_exists(void_before) OR void_before < :void"
 _VOID = "SET void_before = :void, expires = :expires"
 _HELD = "fence = :fence AND attribute_exists(version)"
 _ONE = {"N": "1"}
@@ -139,20 +140,26 @@ def release_call(
     *,
     wall: float,
     own: tuple[str, ...],
+    void_before: int = 0,
     deadline: float | None = None,
 ) -> Call:
     """Return the call that frees a lock and keeps its row, for the sake of `fence`.
 
-    The reply is the free item.
+    It voids the grants that were asked for before a bound, too, if there is one; then it is refused
+    if the record has a later one. The reply is the free item.
     """
     values = {":expires": {"N": str(expiry(wall, 0))}}
+    update, condition = _RELEASE, _among(own, values)
+    if void_before:
+        update, condition = f"{_RELEASE}, void_before = :void", f"{condition} AND ({_UNBOUND})"
+        values[":void"] = {"N": str(void_before)}
     return Call(
         "UpdateItem",
         {
             "TableName": table,
             "Key": {"pk": {"S": PREFIX + name}},
-            "UpdateExpression": _RELEASE,
-            "ConditionExpression": _among(own, values),
+            "UpdateExpression": update,
+            "ConditionExpression": condition,
             "ExpressionAttributeNames": _NAMES,
             "ExpressionAttributeValues": values,
             "ReturnValues": "ALL_NEW",
@@ -177,7 +184,7 @@ def void_call(
             "TableName": table,
             "Key": key_of(name),
             "UpdateExpression": _VOID,
-            "ConditionExpression": "attribute_not_exists(void_before) OR void_before < :void",
+            "ConditionExpression": _UNBOUND,
             "ExpressionAttributeValues": values,
             "ReturnValues": "ALL_NEW",
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",

@@ -93,7 +93,7 @@ def test_a_late_copy_of_a_request_does_not_take_a_lock_that_was_given_back(proce
 
 def test_a_late_copy_of_a_request_that_was_given_up_does_not_take_the_lock(process, other):
     held = other.acquire()
-    acquisition = process.acquisition(timeout=0.0)
+    acquisition = process.acquisition(timeout=5.0)
     process.driver.script = [lose_request]
     with pytest.raises(LockTimeout):
         process.driver.run(acquisition.run())

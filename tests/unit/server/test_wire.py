@@ -211,7 +211,7 @@ async def test_head_ends_and_the_connection_goes_on(wire, path):
 
 
 async def test_a_hundred_heads_lock_nobody_out_of_the_stream(wire):
-    running = await wire(Api())
+    running = await wire(Api(), burst=1000)
     for _ in range(110):
         await running.say("HEAD /events HTTP/1.1", HOST, CLOSE)
     reader, writer = await running.connect()
