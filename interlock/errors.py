@@ -264,6 +264,13 @@ class LockClientClosed(InterlockError):
         super().__init__("this lock client is closed; make a new one")
 
 
+class LockWaitCancelled(InterlockError):
+    """The event that was passed as `cancel=` was set during the wait; nothing is held."""
+
+    def __init__(self) -> None:
+        super().__init__("the wait for a lock was cancelled by the event that it was given")
+
+
 class LockAlreadyHeld(InterlockError):
     """A thread (or task) would wait for a lock that it holds itself; it would wait for ever.
 

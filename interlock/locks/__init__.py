@@ -11,6 +11,7 @@ from interlock.locks._client import LockClient
 from interlock.locks._election import LeaderElection
 from interlock.locks._lock import Lock, LockSet, Loss
 from interlock.locks._semaphore import Semaphore
+from interlock.locks._term import Term
 
 __all__ = [
     "LeaderElection",
@@ -21,7 +22,8 @@ __all__ = [
     "Loss",
     "LossReason",
     "Semaphore",
+    "Term",
 ]
 
-for _public in (LeaderElection, Lock, LockClient, LockSet, Loss, Semaphore):
+for _public in (LeaderElection, Lock, LockClient, LockSet, Loss, Semaphore, Term):
     _public.__module__ = __name__

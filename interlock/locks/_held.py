@@ -2,7 +2,7 @@
 """The locks that a client holds: acquired, renewed, given back, and their losses reported."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -15,13 +15,14 @@ from interlock._drivers.lifecycle import watch_forks
 from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.lease import RELEASING
-from interlock._protocol.locks.settings import seconds
-from interlock.errors import LockClientClosed, RenewalImpossible
+from interlock._protocol.locks.settings import Cancel, seconds
+from interlock.errors import LockClientClosed, LockWaitCancelled, RenewalImpossible
 from interlock.locks._lock import Lock, OnLost
 from interlock.metrics import LockMetrics
 
 _log = logging.getLogger("interlock")
 _CLOSING = 10.0  # seconds that closing takes at most
+_CANCEL_LOOK = 0.05  # seconds between two looks at a caller's event
 
 
 class HeldLocks:
@@ -61,17 +62,25 @@ class HeldLocks:
         self._heartbeat.forked()
         self._make_process()
 
-    def take(self, acquisition: Any, data: Any = None, on_lost: OnLost | None = None) -> list[Lock]:
+    def take(
+        self,
+        acquisition: Any,
+        data: Any = None,
+        on_lost: OnLost | None = None,
+        cancel: Cancel | None = None,
+    ) -> list[Lock]:
         """Run an acquisition and hold what it is granted.
 
         Whatever goes wrong, and if the caller is cancelled or interrupted: what was granted, or
-        may have been, is given back in the background.
+        may have been, is given back in the background. Raises `LockWaitCancelled` once `cancel` is
+        set while nothing was granted.
         """
         if self.closed:
             raise LockClientClosed
+        waiting = self._waiting if cancel is None else self._cancellable(cancel)
         self._acquiring.add(acquisition)
         try:
-            self._waiting.run(acquisition.run())
+            waiting.run(acquisition.run())
             locks = [self.hold(grant, data, on_lost) for grant in acquisition.granted]
         except BaseException:
             for grant in acquisition.granted:
@@ -164,22 +173,60 @@ class HeldLocks:
 
     def wait_for_loss(self, grant: Grant, timeout: timedelta | None) -> bool:
         """Wait until a lock is over, or the time is up; return whether it is lost."""
-        end = float("inf") if timeout is None else self.clock() + seconds("timeout", timeout)
 
         def over() -> bool:
             return grant.closed or grant.expired(self.clock())
 
-        while not over():
+        self.wait_until(over, lambda: grant.until, timeout)
+        return grant.loss is not None
+
+    def wait_until(
+        self,
+        condition: Callable[[], bool],
+        then: Callable[[], float],
+        timeout: timedelta | None,
+    ) -> bool:
+        """Wait until a condition holds, asked at each change and at the time that `then` returns.
+
+        Returns False if the time-out is over before.
+        """
+        end = float("inf") if timeout is None else self.clock() + seconds("timeout", timeout)
+        while not condition():
             now = self.clock()
             if now >= end:
                 return False
-            self._changes.wait(over, min(grant.until, end) - now)
-        return grant.loss is not None
+            self._changes.wait(condition, min(then(), end) - now)
+        return True
+
+    def notify(self) -> None:
+        """Have those who wait ask again."""
+        self._changes.notify()
 
     def _pause(self, pause: float) -> None:
         """Wait between looks at a lock that others hold."""
         if self._changes.wait(lambda: self.closed, pause):
             raise LockClientClosed
+
+    def _cancellable(self, cancel: Cancel) -> Driver:
+        """Return a driver whose pauses end, by an error, when `cancel` is set.
+
+        The event is the caller's and wakes only those who wait for it alone, so it is looked at.
+        """
+
+        def pause(seconds: float) -> None:
+            end = self.clock() + seconds
+            while not cancel.is_set():
+                left = end - self.clock()
+                if left <= 0:
+                    return
+                self._changes.wait(lambda: self.closed or cancel.is_set(), min(left, _CANCEL_LOOK))
+                if self.closed:
+                    raise LockClientClosed
+            raise LockWaitCancelled
+
+        if cancel.is_set():
+            raise LockWaitCancelled
+        return self._driver.pausing(pause)
 
     def _renew(self, grant: Grant) -> None:
         self._driver.run(self.operations.renew(grant))

@@ -38,6 +38,13 @@ class Invocation(Protocol):
         """Return the milliseconds until it is ended."""
 
 
+class Cancel(Protocol):
+    """What tells a waiter to stop: a `threading.Event`, an `asyncio.Event`, or the like."""
+
+    def is_set(self) -> bool:
+        """Return whether to stop waiting."""
+
+
 @dataclass(frozen=True, slots=True)
 class AcquireOptions:
     """One acquisition's request. Times in seconds; `data` is a typed attribute value.

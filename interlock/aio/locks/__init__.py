@@ -9,6 +9,7 @@ from interlock.aio.locks._client import LockClient
 from interlock.aio.locks._election import LeaderElection
 from interlock.aio.locks._lock import Lock, LockSet, Loss
 from interlock.aio.locks._semaphore import Semaphore
+from interlock.aio.locks._term import Term
 from interlock.errors import LossReason
 
 __all__ = [
@@ -20,7 +21,8 @@ __all__ = [
     "Loss",
     "LossReason",
     "Semaphore",
+    "Term",
 ]
 
-for _public in (LeaderElection, Lock, LockClient, LockSet, Loss, Semaphore):
+for _public in (LeaderElection, Lock, LockClient, LockSet, Loss, Semaphore, Term):
     _public.__module__ = __name__

@@ -11,7 +11,7 @@ from interlock._drivers.clocks import lease_clock
 from interlock._drivers.environment import Environment
 from interlock._drivers.owner import default_owner
 from interlock._protocol.locks.client import LockOperations
-from interlock._protocol.locks.settings import Invocation, Settings
+from interlock._protocol.locks.settings import Cancel, Invocation, Settings
 from interlock._protocol.locks.state import LockRecord
 from interlock._wire.limits import CALL_TIMEOUT
 from interlock.aio.locks._election import LeaderElection
@@ -81,6 +81,7 @@ class LockClient:
         data: Any = None,
         invocation: Invocation | None = None,
         on_lost: OnLost | None = None,
+        cancel: Cancel | None = None,
     ) -> Acquiring[Lock]:
         """Acquire a lock, waiting for it up to `timeout` (default: for ever).
 
@@ -93,13 +94,19 @@ class LockClient:
         invocations: the wait and the lease are cut to the time that is left of it, and the owner
         says its request id. A lease that was cut needs no heartbeat.
 
+        `cancel`, an event with `is_set()`, ends the wait of this caller alone within 50 ms, or when
+        a call that is under way has been answered; then `LockWaitCancelled` is raised, and nothing
+        is held.
+
         Raises `LockTimeout` with the holder; `LockAlreadyHeld` instead of letting a thread or task
         wait for itself; `InvalidLockName`, `LeaseTooShort`, `InvalidValue`; `TableNotFound`,
         `AccessDenied`, `RequestRefused`, `CorruptRecord`; `Throttled`, `TransactionConflict` or
         `ServiceUnavailable` when the store has not answered for 15 s or the time is up;
         `LockClientClosed`, `RenewalImpossible`.
         """
-        return acquiring(lambda: self._acquire(name, timeout, lease, data, invocation, on_lost))
+        return acquiring(
+            lambda: self._acquire(name, timeout, lease, data, invocation, on_lost, cancel)
+        )
 
     async def try_acquire(
         self, name: str, *, lease: timedelta | None = None, data: Any = None
@@ -121,6 +128,7 @@ class LockClient:
         timeout: timedelta | None = None,  # noqa: ASYNC109 - judged within the operation
         lease: timedelta | None = None,
         data: Any = None,
+        cancel: Cancel | None = None,
     ) -> LockSet:
         """Acquire up to 100 locks by one transaction: all of them, or none while it waits.
 
@@ -130,7 +138,7 @@ class LockClient:
         acquisition = self._operations.acquire_all(
             names, timeout=timeout, lease=lease, data=data, taker=current()
         )
-        return LockSet(await self._held.take(acquisition, data))
+        return LockSet(await self._held.take(acquisition, data, cancel=cancel))
 
     async def adopt(self, exported: str) -> Lock:
         """Go on holding a lock that another process has let go of by `Lock.export`.
@@ -180,6 +188,7 @@ class LockClient:
         data: Any,
         invocation: Invocation | None,
         on_lost: OnLost | None,
+        cancel: Cancel | None,
     ) -> Lock:
         acquisition = self._operations.acquire(
             name,
@@ -189,7 +198,7 @@ class LockClient:
             invocation=invocation,
             taker=current(),
         )
-        (lock,) = await self._held.take(acquisition, data, on_lost)
+        (lock,) = await self._held.take(acquisition, data, on_lost, cancel)
         return lock
 
 

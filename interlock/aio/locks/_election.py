@@ -1,5 +1,6 @@
 """Elect one leader among processes."""
 
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -7,19 +8,35 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from interlock._drivers.awaitable.background import awaited
 from interlock._drivers.awaitable.changes import Changes
-from interlock._protocol.locks.settings import checked_name, seconds
+from interlock._drivers.awaitable.functions import result_of
+from interlock._protocol.locks.settings import Cancel, checked_name, seconds
 from interlock._protocol.locks.state import LockRecord, LossReason
 from interlock.aio.locks._lock import Lock, OnLost
-from interlock.errors import LockTimeout
+from interlock.aio.locks._term import Lead, Stop, Term, checked_renew_deadline
+from interlock.errors import (
+    InterlockError,
+    LockClientClosed,
+    LockTimeout,
+    LockWaitCancelled,
+    ServiceUnavailable,
+    Throttled,
+    TransactionConflict,
+)
 
 if TYPE_CHECKING:
     from interlock.aio.locks._client import LockClient
 
 OnGain: TypeAlias = Callable[[Lock], Awaitable[None] | None]
 
+_log = logging.getLogger("interlock")
+_PASSING = (ServiceUnavailable, Throttled, TransactionConflict)
+
 
 class LeaderElection:
     """Elects one leader among the clients that campaign under a name, by a lock of that name.
+
+    `run(lead)` leads for good: over and over, until `stop()`. `campaign` and `resign` are the same
+    by hand.
 
     `on_gain(lock)` is called when this client begins to lead, before `campaign` returns;
     `on_loss(lock, reason)` is called once per term: by `resign` for its caller, otherwise on its
@@ -40,7 +57,8 @@ class LeaderElection:
         data: Any = None,
     ) -> None:
         self._locks = locks
-        self._clock = locks._held.clock  # noqa: SLF001 - of the same package
+        self._held = locks._held  # noqa: SLF001 - of the same package
+        self._clock = self._held.clock
         self._name = checked_name(name)
         self._on_gain = on_gain
         self._on_loss = on_loss
@@ -48,6 +66,7 @@ class LeaderElection:
         self._lock: Lock | None = None
         self._turn = deque([True])  # empty while a thread or task campaigns
         self._changes = Changes()
+        self._stop = Stop()
 
     @property
     def lock(self) -> Lock | None:
@@ -60,26 +79,50 @@ class LeaderElection:
         """Whether this client leads at this moment, by its own clock."""
         return self.lock is not None
 
+    async def run(self, lead: Lead, *, renew_deadline: timedelta | None = None) -> None:
+        """Campaign, call `lead(term)`, resign when it returns, campaign again; until `stop()`.
+
+        `lead` leads as long as it does not return: it looks at `term.over`, or waits by
+        `term.wait()`, and returns when the term is over. Another client may lead as soon as the
+        lease is over, whether it has returned or not. `renew_deadline` (default two thirds of the
+        lease; more than a heartbeat, less than the lease) is for how long heartbeats may go
+        unanswered until the term is over: what is left of the lease is the time that `lead` has
+        for its return.
+
+        A store that does not answer is asked again. What `lead` raises ends the term and is raised;
+        so are `AccessDenied`, `TableNotFound`, `RequestRefused`, `CorruptRecord`,
+        `LockClientClosed`, and `InvalidValue` for a `renew_deadline` out of bounds.
+        """
+        deadline = checked_renew_deadline(self._held.operations.settings, renew_deadline)
+        while not self._stop.is_set():
+            try:
+                lock = await self._campaign_until(None, self._stop)
+            except LockWaitCancelled:
+                return
+            except _PASSING as problem:
+                _log.warning("campaigning for %r goes on: %s", self._name, problem)
+            else:
+                await self._lead(lead, Term(self._held, lock, deadline, self._stop))
+            # Those who have waited come first.
+            pause = timedelta(seconds=self._held.operations.settings.poll)
+            await self._held.wait_until(self._is_at_end, lambda: float("inf"), pause)
+
+    def stop(self) -> None:
+        """Have `run` return, for good: the term is over, a campaign is given up.
+
+        Call it from any thread for the blocking client, on its event loop for the awaitable one.
+        """
+        self._stop.set()
+        self._changes.notify()
+        self._held.notify()
+
     async def campaign(self, timeout: timedelta | None = None) -> Lock:  # noqa: ASYNC109
         """Wait until this client leads, and return the lock of its term.
 
         Returns at once while it leads already; of several callers one campaigns for all. Raises
         what `LockClient.acquire` does.
         """
-        began = self._clock()
-        end = float("inf") if timeout is None else began + seconds("timeout", timeout)
-        while (lock := self.lock) is None:
-            try:
-                self._turn.pop()
-            except IndexError:
-                await self._await_turn(began, end)
-                continue
-            try:
-                return await self._campaign(None if timeout is None else end - self._clock())
-            finally:
-                self._turn.append(True)
-                self._changes.notify()
-        return lock
+        return await self._campaign_until(timeout, None)
 
     async def resign(self) -> bool:
         """Give the lead up; return False if this client did not lead any more.
@@ -104,10 +147,46 @@ class LeaderElection:
         """
         return await self._locks.inspect(self._name)
 
-    async def _campaign(self, left: float | None) -> Lock:
+    async def _lead(self, lead: Lead, term: Term) -> None:
+        try:
+            await result_of(lead(term))
+        finally:
+            try:
+                await self.resign()
+            except InterlockError as problem:
+                _log.warning("the lead of %r ends with its lease: %s", self._name, problem)
+
+    def _is_at_end(self) -> bool:
+        if self._held.closed:
+            raise LockClientClosed
+        return self._stop.is_set()
+
+    async def _campaign_until(
+        self,
+        timeout: timedelta | None,  # noqa: ASYNC109 - judged within the operation
+        cancel: Cancel | None,
+    ) -> Lock:
+        began = self._clock()
+        end = float("inf") if timeout is None else began + seconds("timeout", timeout)
+        while (lock := self.lock) is None:
+            try:
+                self._turn.pop()
+            except IndexError:
+                await self._await_turn(began, end, cancel)
+                continue
+            try:
+                return await self._campaign(
+                    None if timeout is None else end - self._clock(), cancel
+                )
+            finally:
+                self._turn.append(True)
+                self._changes.notify()
+        return lock
+
+    async def _campaign(self, left: float | None, cancel: Cancel | None) -> Lock:
         timeout = None if left is None else timedelta(seconds=max(0.0, left))
         lock = await self._locks.acquire(
-            self._name, timeout=timeout, data=self._data, on_lost=self._lost
+            self._name, timeout=timeout, data=self._data, on_lost=self._lost, cancel=cancel
         )
         self._lock = lock
         if self._on_gain is not None:
@@ -118,11 +197,14 @@ class LeaderElection:
                 raise
         return lock
 
-    async def _await_turn(self, began: float, end: float) -> None:
+    async def _await_turn(self, began: float, end: float, cancel: Cancel | None) -> None:
         """Wait until another caller has campaigned, for this one too or in vain."""
         await self._changes.wait(
-            lambda: bool(self._turn) or self.leading, max(0.0, end - self._clock())
+            lambda: bool(self._turn) or self.leading or (cancel is not None and cancel.is_set()),
+            max(0.0, end - self._clock()),
         )
+        if cancel is not None and cancel.is_set():
+            raise LockWaitCancelled
         if self._clock() >= end and not self.leading:
             waited = timedelta(seconds=self._clock() - began)
             free = LockRecord(self._name, held=False, fencing_token=0)

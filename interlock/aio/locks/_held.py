@@ -1,7 +1,7 @@
 """The locks that a client holds: acquired, renewed, given back, and their losses reported."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -15,13 +15,14 @@ from interlock._protocol.locks.acquire import Acquiring
 from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.lease import RELEASING
-from interlock._protocol.locks.settings import seconds
+from interlock._protocol.locks.settings import Cancel, seconds
 from interlock.aio.locks._lock import Lock, OnLost
-from interlock.errors import LockClientClosed, RenewalImpossible
+from interlock.errors import LockClientClosed, LockWaitCancelled, RenewalImpossible
 from interlock.metrics import LockMetrics
 
 _log = logging.getLogger("interlock")
 _CLOSING = 10.0  # seconds that closing takes at most
+_CANCEL_LOOK = 0.05  # seconds between two looks at a caller's event
 
 
 class HeldLocks:
@@ -62,18 +63,24 @@ class HeldLocks:
         self._make_process()
 
     async def take(
-        self, acquisition: Acquiring[Any], data: Any = None, on_lost: OnLost | None = None
+        self,
+        acquisition: Acquiring[Any],
+        data: Any = None,
+        on_lost: OnLost | None = None,
+        cancel: Cancel | None = None,
     ) -> list[Lock]:
         """Run an acquisition and hold what it is granted.
 
         Whatever goes wrong, and if the caller is cancelled or interrupted: what was granted, or
-        may have been, is given back in the background.
+        may have been, is given back in the background. Raises `LockWaitCancelled` once `cancel` is
+        set while nothing was granted.
         """
         if self.closed:
             raise LockClientClosed
+        waiting = self._waiting if cancel is None else self._cancellable(cancel)
         self._acquiring.add(acquisition)
         try:
-            await self._waiting.run(acquisition.run())
+            await waiting.run(acquisition.run())
             locks = [self.hold(grant, data, on_lost) for grant in acquisition.granted]
         except BaseException:
             for grant in acquisition.granted:
@@ -166,22 +173,62 @@ class HeldLocks:
 
     async def wait_for_loss(self, grant: Grant, timeout: timedelta | None) -> bool:  # noqa: ASYNC109
         """Wait until a lock is over, or the time is up; return whether it is lost."""
-        end = float("inf") if timeout is None else self.clock() + seconds("timeout", timeout)
 
         def over() -> bool:
             return grant.closed or grant.expired(self.clock())
 
-        while not over():
+        await self.wait_until(over, lambda: grant.until, timeout)
+        return grant.loss is not None
+
+    async def wait_until(
+        self,
+        condition: Callable[[], bool],
+        then: Callable[[], float],
+        timeout: timedelta | None,  # noqa: ASYNC109 - as blocking
+    ) -> bool:
+        """Wait until a condition holds, asked at each change and at the time that `then` returns.
+
+        Returns False if the time-out is over before.
+        """
+        end = float("inf") if timeout is None else self.clock() + seconds("timeout", timeout)
+        while not condition():
             now = self.clock()
             if now >= end:
                 return False
-            await self._changes.wait(over, min(grant.until, end) - now)
-        return grant.loss is not None
+            await self._changes.wait(condition, min(then(), end) - now)
+        return True
+
+    def notify(self) -> None:
+        """Have those who wait ask again."""
+        self._changes.notify()
 
     async def _pause(self, pause: float) -> None:
         """Wait between looks at a lock that others hold."""
         if await self._changes.wait(lambda: self.closed, pause):
             raise LockClientClosed
+
+    def _cancellable(self, cancel: Cancel) -> Driver:
+        """Return a driver whose pauses end, by an error, when `cancel` is set.
+
+        The event is the caller's and wakes only those who wait for it alone, so it is looked at.
+        """
+
+        async def pause(seconds: float) -> None:
+            end = self.clock() + seconds
+            while not cancel.is_set():
+                left = end - self.clock()
+                if left <= 0:
+                    return
+                await self._changes.wait(
+                    lambda: self.closed or cancel.is_set(), min(left, _CANCEL_LOOK)
+                )
+                if self.closed:
+                    raise LockClientClosed
+            raise LockWaitCancelled
+
+        if cancel.is_set():
+            raise LockWaitCancelled
+        return self._driver.pausing(pause)
 
     async def _renew(self, grant: Grant) -> None:
         await self._driver.run(self.operations.renew(grant))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from interlock._drivers.awaitable.acquiring import Acquiring, acquiring
 from interlock._protocol.locks.multi import checked_permits
-from interlock._protocol.locks.settings import checked_name
+from interlock._protocol.locks.settings import Cancel, checked_name
 from interlock.aio.locks._lock import Lock
 from interlock.errors import LockTimeout
 
@@ -42,13 +42,14 @@ class Semaphore:
         timeout: timedelta | None = None,
         lease: timedelta | None = None,
         data: Any = None,
+        cancel: Cancel | None = None,
     ) -> Acquiring[Lock]:
         """Acquire a permit, waiting for one up to `timeout` (default: for ever).
 
         One round trip while most are free. A permit whose record is corrupt is left alone. Raises
         what `LockClient.acquire` does; the holder that `LockTimeout` names is one of them.
         """
-        return acquiring(lambda: self._acquire(timeout, lease, data))
+        return acquiring(lambda: self._acquire(timeout, lease, data, cancel))
 
     async def try_acquire(self, *, lease: timedelta | None = None, data: Any = None) -> Lock | None:
         """Acquire a permit if one is free, else return None; it never waits for a holder."""
@@ -62,9 +63,10 @@ class Semaphore:
         timeout: timedelta | None,  # noqa: ASYNC109 - judged within the operation
         lease: timedelta | None,
         data: Any,
+        cancel: Cancel | None,
     ) -> Lock:
         acquisition = self._held.operations.permit(
             self._name, self._permits, timeout=timeout, lease=lease, data=data
         )
-        (lock,) = await self._held.take(acquisition, data)
+        (lock,) = await self._held.take(acquisition, data, cancel=cancel)
         return lock
