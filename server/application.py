@@ -8,10 +8,10 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import Route
 
 from server.admission import Admission
+from server.assets import Assets
 from server.claims import Claims
 from server.context import RequestContext
 from server.events import Events
@@ -28,16 +28,6 @@ from server.upstream import Upstream
 _NOT_FOUND = 404
 WEB = Path(__file__).parent / "web"
 _METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
-
-
-class WebClient(StaticFiles):
-    """The client's files; browsers ask each time whether they changed (ETag), and cache."""
-
-    async def get_response(self, path: str, scope: object) -> Response:
-        """Answer with the file, or a problem for one that is not there."""
-        response = await super().get_response(path, scope)  # type: ignore[arg-type]
-        response.headers["cache-control"] = "no-cache"
-        return response
 
 
 def create_application(
@@ -82,7 +72,7 @@ def create_application(
             Route("/service/history/{name}", group.answer_history),
             Route("/events", events.answer),
             Route("/api/{path:path}", forwarding.answer, methods=_METHODS),
-            Mount("/", WebClient(directory=WEB, html=True)),
+            Route("/{path:path}", Assets(WEB).answer),
         ],
         middleware=[
             Middleware(RequestContext, instance=settings.instance_id),
@@ -104,5 +94,6 @@ async def _refused(request: Request, error: Exception) -> Response:
         return problem(status, "there is nothing at this address")
     if request.method not in _METHODS:
         return problem(501, f"the method {request.method} is not known here")
-    headers = getattr(error, "headers", None) or {"allow": "GET, HEAD"}  # the client's files
-    return problem(status, f"{request.method} is not possible here", headers=headers)
+    possible = getattr(error, "headers", None) or {}
+    allowed = ", ".join(sorted(possible.get("Allow", "").split(", ")))  # they come in any order
+    return problem(status, f"{request.method} is not possible here", headers={"allow": allowed})

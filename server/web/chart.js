@@ -1,6 +1,5 @@
 // A counter's recorded history, drawn by uPlot: gaps where nobody recorded, a mark where another
 // instance began to lead.
-import uPlot from "./vendor/uplot.js";
 import { el, number, signed } from "./dom.js";
 import { history } from "./api.js";
 
@@ -8,6 +7,21 @@ const REFRESH = 2000;
 const HEIGHT = 240;
 const SPAN = 60; // seconds that are shown at least
 const GAP = 3; // ticks without a sample that make a gap
+
+// The library and its style, which only a chart needs: fetched once, when the first is drawn.
+let library = null;
+
+function load() {
+  library ??= Promise.all([import("./vendor/uplot.js"), styled("vendor/uplot.css")]).then(([module]) => module.default)
+    .catch((error) => { library = null; throw error; });
+  return library;
+}
+
+function styled(href) {
+  return new Promise((resolve, reject) => {
+    document.head.append(el("link", { rel: "stylesheet", href, onload: resolve, onerror: () => reject(new Error(href)) }));
+  });
+}
 
 function colours() {
   const style = getComputedStyle(document.documentElement);
@@ -73,7 +87,7 @@ export function chart(name) {
   const blank = el("p", { className: "quiet blank", role: "status" }, "Loading the history…");
   const node = el("div", {}, el("div", { className: "chart-head" }, el("h2", {}, "History"), told), frame, blank);
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  let plot = null, samples = [], gone = false;
+  let plot = null, samples = [], gone = false, uPlot = null;
 
   function draw() {
     const { accent, soft, line, gold, card } = colours();
@@ -111,7 +125,8 @@ export function chart(name) {
     if (gone) return;
     if (document.visibilityState === "visible") {
       try {
-        ({ samples } = await history(name));
+        [uPlot, { samples }] = await Promise.all([load(), history(name)]);
+        if (gone) return;
         if (samples.length) show();
         else blank.textContent = "No sample yet: the leader takes one every few seconds.";
       } catch (error) {

@@ -78,7 +78,8 @@ function receiptsOf(name) {
 export function view(name) {
   const gauge = dial();
   const transfer = transferring(name);
-  const content = el("div", {},
+  // Laid out, and not seen before its value is there: it would jump.
+  const content = el("div", { className: "waiting" },
     el("div", { className: "two" },
       el("section", { className: "card hero", ariaLabel: "Value" }, gauge.node, stepping(name, gauge)),
       el("div", { className: "stack" }, transfer.node, receiptsOf(name))),
@@ -95,6 +96,7 @@ export function view(name) {
   return { node, update({ counters, problem, connection }) {
     const counter = counters?.find((candidate) => candidate.name === name);
     if (counter) {
+      content.className = "";
       only();
       gauge.update(counter);
       transfer.update(counters);

@@ -40,7 +40,6 @@ function facts() {
     el("dl", {}, names.map((name, i) => el("div", {}, el("dt", {}, name), values[i]))),
     el("a", { href: "#/cluster" }, "See who leads, and why"));
   return { node, update({ cluster }) {
-    node.hidden = !cluster;
     if (!cluster) return;
     const answering = cluster.instances.filter((instance) => !instance.silent).length;
     const told = [number(answering), cluster.leader?.id ?? (cluster.lease ? "being elected" : "none"), cluster.fence ? String(cluster.fence) : "–"];
@@ -71,10 +70,13 @@ export function view() {
   const grid = el("ul", { className: "grid" });
   const shelf = el("div", {}, el("p", { className: "quiet", role: "status" }, "Loading the counters…"), bones());
   const cards = new Map();
+  // Not before it is known how tall the list above it is: it would jump down.
+  const making = newCounter();
+  making.hidden = true;
   const node = el("div", {},
     el("h1", {}, "Every click counts, exactly once."),
     el("p", { className: "lead" }, "Many machines change these numbers at the same time. No bound is ever crossed, no retry counts twice, and each change earns a signed receipt that your browser can check."),
-    group.node, shelf, newCounter());
+    group.node, shelf, making);
 
   function lay(counters) {
     for (const [name, made] of cards) {
@@ -92,6 +94,7 @@ export function view() {
 
   return { node, update(now) {
     group.update(now);
+    making.hidden &&= !now.counters;
     if (now.counters?.length) lay(now.counters);
     else if (now.counters) {
       shelf.replaceChildren(state("", "No counter yet", "Make the first one: a name, and bounds if it has any. It is there for everybody at once.", EMPTY,
