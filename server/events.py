@@ -14,6 +14,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from server.awaiting import Question
 from server.group import Group
 from server.limits import caller_of
 from server.problems import problem
@@ -27,7 +28,9 @@ STREAMS = 500
 """Streams of one instance: each holds a connection, and so a file descriptor."""
 STREAMS_A_CALLER = 100
 """An office behind one address has many people, one attacker many connections."""
-BEAT = 3.0
+SLOW = 1.5
+"""Seconds after which the API's answer is missed: with `LOOK_EVERY`, pages know it within 3 s."""
+BEAT = 1.0
 """Seconds of quiet after which a client is told that this instance is still there.
 
 An instance that is paused keeps its connections: only its silence gives it away.
@@ -47,12 +50,12 @@ class Events:
         self._instance = settings.instance_id
         self._proxies = settings.proxies
         self._callers: Counter[str] = Counter()
-        self._reading = reading
-        self._group = group
         self._listeners: set[asyncio.Queue[str | None]] = set()
         self._wake = asyncio.Event()
         self._state: str | None = None
         self._closed = False
+        self._counters = Question(reading.counters, self.look)
+        self._cluster = Question(group.cluster)
 
     @property
     def listening(self) -> int:
@@ -79,6 +82,8 @@ class Events:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+            await self._counters.close()
+            await self._cluster.close()
 
     async def answer(self, request: Request) -> Response:
         """Open one stream; the first event on it is the state of now."""
@@ -144,17 +149,31 @@ class Events:
                     _replace(queue, state)
 
     async def _now(self) -> dict[str, Any]:
+        cluster, (counters, reason) = await asyncio.gather(self._group_now(), self._counters_now())
+        return {
+            "instance": self._instance,
+            "cluster": cluster,
+            "counters": counters,
+            "problem": reason,
+        }
+
+    async def _group_now(self) -> dict[str, Any] | None:
         try:
-            cluster = await self._group.cluster()
+            return await self._cluster.answer(SLOW)
+        except TimeoutError:
+            _log.warning("the table has not answered", extra={"fields": {"seconds": SLOW}})
         except Exception:  # noqa: BLE001 - the counters do not need the table's answer
             _log.exception("the group could not be read")
-            cluster = None
-        seen = {"instance": self._instance, "cluster": cluster}
+        return None
+
+    async def _counters_now(self) -> tuple[list[dict[str, Any]] | None, str | None]:
+        """Return the counters, or None and why they cannot be read."""
         try:
-            counters = await self._reading.counters()
+            return await self._counters.answer(SLOW), None
+        except TimeoutError:
+            return None, f"the API has not answered for {SLOW:g} s"
         except (UpstreamFailed, CredentialsMissing) as error:
-            return {**seen, "counters": None, "problem": str(error)}
-        return {**seen, "counters": counters, "problem": None}
+            return None, str(error)
 
 
 def _replace(queue: "asyncio.Queue[str | None]", state: str | None) -> None:

@@ -6,6 +6,7 @@ reading the group is two reads of known keys and never a scan.
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -15,15 +16,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from interlock.aio.locks import LockRecord
-from server.history import History
+from server.history import MINUTE, History, stride
 from server.leader import Leader
 from server.problems import problem
 from server.settings import Settings
 from server.store import Store, text_of
+from server.thinning import thinned, width
 
 ROSTER = "service#roster"
 REMEMBERED = 300.0
 """Seconds for which an instance that fell silent is still shown."""
+SAMPLES = 600
+"""Of a counter's history in one answer, about: a chart is hardly more points wide."""
 
 _log = logging.getLogger("server.group")
 
@@ -128,23 +132,35 @@ class Group:
             return _unreadable(error)
 
     async def answer_history(self, request: Request) -> Response:
-        """Answer with a counter's samples of the last `minutes` (1 to 60, 10 by default)."""
+        """Answer with a counter's samples of the last `minutes`: 1 to all that is kept, or 10.
+
+        Of a long time there are about `SAMPLES`, `every` seconds apart at most two; `kept` is for
+        how many seconds samples are kept.
+        """
         if not self._history:
             return problem(404, "no history is kept: the service runs without a table")
         text = request.query_params.get("minutes", "10")
-        if not text.isdecimal() or not 1 <= int(text) <= 60:  # noqa: PLR2004 - stated above
-            detail = f"minutes is {text!r}; give a whole number from 1 to 60"
+        kept = self._settings.keep_history
+        most = math.ceil(kept / MINUTE)
+        # As many digits are more than any history; int() refuses to read thousands of them.
+        if not (text.isascii() and text.isdecimal() and len(text) < 9 and 1 <= int(text) <= most):  # noqa: PLR2004
+            detail = f"minutes is {text[:20]!r}; give a whole number from 1 to {most}"
             return problem(400, detail, field="minutes")
+        span = int(text) * MINUTE
         try:
+            now = self._clock()
             samples = await self._history.read(
-                request.path_params["name"],
-                since=self._clock() - int(text) * 60,
-                until=self._clock(),
+                request.path_params["name"], since=now - span, until=now
             )
         except Exception as error:  # noqa: BLE001 - every failure of the table is a 503
             _log.exception("the history could not be read")
             return _unreadable(error)
-        return JSONResponse({"samples": samples}, headers={"cache-control": "no-store"})
+        every = int(self._settings.sample_every)
+        if len(samples) > SAMPLES:
+            every = max(width(span, SAMPLES), stride(span) * MINUTE if stride(span) > 1 else 1)
+            samples = thinned(samples, every)
+        told = {"samples": samples, "every": every, "kept": int(kept)}
+        return JSONResponse(told, headers={"cache-control": "no-store"})
 
     async def _keep_reporting(self, store: Store) -> None:
         while True:

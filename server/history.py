@@ -7,6 +7,7 @@ that the one before it has written, and it writes only what is absent: each tick
 sample.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from interlock.aio.transactions import Transaction
 
 MINUTE = 60
+MOST_MINUTES = 1440
+"""Items that one reading asks for: of a longer time, it takes every second, third, ... minute."""
 _ACTIONS = 99  # of DynamoDB's 100 in a transaction; one is the guard
 
 
@@ -58,9 +61,11 @@ class History:
     async def read(self, name: str, *, since: float, until: float) -> list[list[int | str]]:
         """Return `[tick, value, fence]` in order, from `since` to `until` (epoch seconds).
 
-        The value is decimal text: a counter has up to 38 digits, a browser's numbers 15.
+        The value is decimal text: a counter has up to 38 digits, a browser's numbers 15. Of a
+        time that is longer than `MOST_MINUTES`, whole minutes are left out, evenly.
         """
-        keys = [_key(name, minute) for minute in range(_minute(int(since)), int(until) + 1, MINUTE)]
+        minutes = range(_minute(int(since)), int(until) + 1, MINUTE * stride(until - since))
+        keys = [_key(name, minute) for minute in minutes]
         found = await self._store.get(keys)
         samples: list[list[int | str]] = []
         for key in keys:
@@ -76,6 +81,11 @@ class History:
         for name, value in values:
             sample = {f"t{tick}": [value, lock.fencing_token], "expires": expires}
             tx.update(self._store.table, {"pk": _key(name, minute)}, sample)
+
+
+def stride(span: float) -> int:
+    """Return of how many minutes one is read, of `span` seconds."""
+    return max(1, math.ceil(span / MINUTE / MOST_MINUTES))
 
 
 def _samples(item: Mapping[str, Any]) -> Sequence[list[int | str]]:

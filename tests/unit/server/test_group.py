@@ -2,13 +2,14 @@
 
 import asyncio
 import dataclasses
+from itertools import pairwise
 from typing import Any
 
 import httpx
 import pytest
 
 from interlock.aio.locks import LockClient
-from server.group import REMEMBERED, ROSTER, Group
+from server.group import REMEMBERED, ROSTER, SAMPLES, Group
 from server.leader import LEADER, STANDBY
 from tests.unit.server.conftest import until
 
@@ -135,12 +136,42 @@ async def test_alone_without_a_table(settings):
     assert "lease" not in seen
 
 
-@pytest.mark.parametrize("minutes", ["0", "61", "-1", "x", "1.5", "\N{SUPERSCRIPT TWO}"])
+OUT_OF_RANGE = ["0", "1441", "-1", "x", "1.5", "\N{SUPERSCRIPT TWO}", "9" * 5000]
+
+
+@pytest.mark.parametrize("minutes", OUT_OF_RANGE)
 async def test_minutes_out_of_range_are_refused(service, join, minutes):
     client = await service(lambda _: httpx.Response(200, json={}), group=join("i-1"))
     reply = await client.get("/service/history/a", params={"minutes": minutes})
     assert reply.status_code == 400
-    assert "1 to 60" in reply.json()["detail"]
+    assert "1 to 1440" in reply.json()["detail"]
+
+
+def fill(table, name, seconds, value):
+    """Put a sample each 2 s into the table, as leaders of that time would have left them."""
+    last = int(NOW)
+    for minute in range((last - seconds) // 60 * 60, last, 60):
+        samples = {
+            f"t{tick}": {"L": [{"N": str(value(last - tick))}, {"N": "7"}]}
+            for tick in range(minute, min(minute + 60, last + 1), 2)
+        }
+        table.put(f"history#{name}#{minute}", **samples)
+
+
+@pytest.mark.parametrize(("minutes", "every"), [(10, 2), (60, 12), (1440, 288)])
+async def test_a_long_time_is_told_in_few_samples_that_keep_its_peaks(
+    service, join, table, minutes, every
+):
+    fill(table, "a", minutes * 60, lambda ago: 900 if ago == 300 else ago % 5)
+    client = await service(lambda _: httpx.Response(200, json={}), group=join("i-1"))
+    told = (await client.get("/service/history/a", params={"minutes": str(minutes)})).json()
+    ticks = [tick for tick, _, _ in told["samples"]]
+    assert (told["every"], told["kept"]) == (every, 86400)
+    assert len(ticks) <= SAMPLES + 4
+    assert ticks == sorted(set(ticks))
+    assert max(after - before for before, after in pairwise(ticks)) <= 2 * every
+    assert [int(NOW) - 300, "900", 7] in told["samples"]
+    assert (ticks[0], ticks[-1]) == (int(NOW) - minutes * 60, int(NOW))
 
 
 async def test_history_needs_a_table(service):

@@ -77,3 +77,11 @@ async def test_samples_end_by_ttl_after_the_time_they_are_kept(table, grant):
     await history.record(TICK, {"a": 1}, await grant())
     minute = TICK - TICK % 60
     assert table.item(f"history#a#{minute}")["expires"] == {"N": str(minute + 60 + 3600)}
+
+
+async def test_of_a_time_longer_than_a_reading_may_cost_whole_minutes_are_left_out(table):
+    for minute in range(0, 3 * 1440 * 60, 60):
+        table.put(f"history#a#{minute}", **{f"t{minute}": {"L": [{"N": "1"}, {"N": "7"}]}})
+    read = await samples(History(table, 3 * 86400), "a", since=0, until=3 * 86400 - 1)
+    assert [tick for tick, _, _ in read] == list(range(0, 3 * 86400, 180))
+    assert table.calls.count("BatchGetItem") <= 1440 / 100 + 1
