@@ -5,7 +5,7 @@ import json
 import time
 from pathlib import Path
 
-from interlock import LockClient
+from interlock import LockClient, client_config
 from local import STATE
 from local.application import Application, application
 from local.emulator import PREFERRED_PORT, REGION
@@ -159,10 +159,12 @@ def _introduce(running: Application, progress: Progress) -> None:
   Programs     curl -X POST {signed} -H 'x-api-key: {running.api_key}' \\
                  -H 'content-type: application/json' -d '{{"amount": 1}}' \\
                  {running.api_url}/counters/{COUNTER}/increment
-  Command      export INTERLOCK_API_URL={running.api_url} \
-                 INTERLOCK_API_KEY={running.api_key} \
-                 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION={REGION}
+  Command      export INTERLOCK_API_URL={running.api_url}
+               export INTERLOCK_API_KEY={running.api_key}
+               export AWS_ENDPOINT_URL={running.emulator.endpoint}
+               export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION={REGION}
                .venv/bin/interlock counter get {COUNTER}
+  Table        {running.deployment.outputs["TableName"]}
   Logs         {running.fleet.logs}
 
   Left out, as the emulator does not know it:
@@ -214,7 +216,8 @@ def _show_leader(running: Application, progress: Progress, *, but_not: str = "")
 
 def _leader(running: Application) -> Instance | None:
     """Return who leads, as the table says; None while the election goes on."""
-    table, client = running.deployment.outputs["TableName"], running.emulator.client("dynamodb")
+    table = running.deployment.outputs["TableName"]
+    client = running.emulator.client("dynamodb", config=client_config())
     with LockClient(table, client=client) as locks:
         record = locks.inspect(LEADER)
     if record is None or not record.held:

@@ -47,8 +47,8 @@ class Emulator:
         """Environment variables for programs that are to use it instead of AWS."""
         return client_environment(self.endpoint)
 
-    def client(self, service: str) -> Any:
-        """Return a boto3 client of a service that it emulates."""
+    def client(self, service: str, **settings: Any) -> Any:
+        """Return a boto3 client of a service that it emulates, with boto3's other settings."""
         make: Any = boto3.client  # typed by overloads of literal names
         return make(
             service,
@@ -56,6 +56,7 @@ class Emulator:
             region_name=REGION,
             aws_access_key_id="test",
             aws_secret_access_key="test",
+            **settings,
         )
 
 

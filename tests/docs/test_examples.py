@@ -21,10 +21,11 @@ def test_the_examples_of_a_page_run_one_after_the_other(page):
         exec(compile(block, f"{page.name}, example {number}", "exec"), names)  # noqa: S102 - ours
 
 
-def test_the_first_example_of_the_readme_runs_without_an_account():
-    first, *_ = blocks(ROOT / "README.md")
+@pytest.mark.parametrize("page", ["README.md", "docs/zh/readme.md"])
+def test_the_first_example_of_the_readme_runs_without_an_account(page):
+    first, *_ = blocks(ROOT / page)
     names: dict[str, Any] = {"__name__": "readme"}
-    exec(compile(first, "README.md", "exec"), names)  # noqa: S102 - ours
+    exec(compile(first, page, "exec"), names)  # noqa: S102 - ours
     assert names["store"].get("orders", {"id": "42"})["state"] == "shipped"
 
 

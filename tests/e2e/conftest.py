@@ -19,6 +19,8 @@ HERE = Path(__file__).parent
 INSTANCES = 2
 
 
+# First, or xdist reads the groups before when it is told to run this folder alone.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:

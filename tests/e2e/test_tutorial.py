@@ -1,0 +1,67 @@
+"""What docs/tutorial.md has its readers run, against the deployed application."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.emulator import client_environment
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "docs" / "tutorial.md", ROOT / "docs" / "zh" / "tutorial.md"]
+
+
+def blocks(page):
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def run(deployed):
+    """Run a program as in a terminal with the demo's exports, and return its lines."""
+    environment = client_environment(deployed.emulator.endpoint, os.environ)
+    environment["TABLE"] = deployed.deployment.outputs["TableName"]
+
+    def run(program):
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    return run
+
+
+def indented(program, depth):
+    return program.strip().replace("\n", "\n" + " " * depth)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=["english", "chinese"])
+def test_the_tutorials_programs_run_and_show_what_it_says(page, run, deployed):
+    stacks, subnets, grant, door, ship = blocks(page)
+    assert any("interlock-local-api" in line for line in run(stacks))
+    assert sum("10.40." in line for line in run("import boto3\n" + subnets)) == 4
+    assert grant.startswith("coordination.attach_to(")  # examples/orders is run by its own test
+    (entered,) = run(door.replace("time.sleep(3)", "pass"))
+    assert "has fence" in entered
+    assert run(door.replace("time.sleep(3)", indented(ship, 4))) != []
+    table = deployed.emulator.client("dynamodb")
+    item = table.get_item(
+        TableName=deployed.deployment.outputs["TableName"], Key={"pk": {"S": "tutorial/order"}}
+    )["Item"]
+    assert item["state"] == {"S": "shipped"}
+    table.delete_item(
+        TableName=deployed.deployment.outputs["TableName"], Key={"pk": {"S": "tutorial/order"}}
+    )
+
+
+def test_both_tutorials_show_the_same_programs():
+    english, chinese = (blocks(page) for page in PAGES)
+    assert english == chinese
