@@ -304,7 +304,8 @@ class CorruptRecord(InterlockError):
     """A record that no client of this library has written; nothing was decided by it.
 
     `table` and `key` say where it is, `attribute` what is wrong with it, and `value` what it has
-    there (typed; None: nothing). Correct or delete the item; while it is so, nothing is granted.
+    there (typed; None: nothing). While it is so, nothing is granted: `LockClient.break_lock` mends
+    a lock's. `newer` says that a newer version of this library wrote it, which is to be left alone.
     """
 
     def __init__(
@@ -313,7 +314,8 @@ class CorruptRecord(InterlockError):
         way_out = (
             "it was written by a newer version of this library: update it here"
             if newer
-            else "something else has written it: delete the item when it is not in use"
+            else "something else has written it: mend a lock by break_lock, or delete the item "
+            "when it is not in use"
         )
         super().__init__(
             f"the record {key!r} in table {table!r} has {attribute}={value!r}, which cannot be "
@@ -323,6 +325,7 @@ class CorruptRecord(InterlockError):
         self.key = key
         self.attribute = attribute
         self.value = value
+        self.newer = newer
 
 
 class LockTimeout(InterlockError):

@@ -5,7 +5,8 @@ The protocol is described in docs/locks.md. `interlock.locks` and `interlock.loc
 blocking and the awaitable half of the same.
 """
 
-from interlock._protocol.locks.state import LockRecord
+from interlock._protocol.locks.listing import LockPage
+from interlock._protocol.locks.state import LockBreak, LockRecord
 from interlock.errors import LossReason
 from interlock.locks._client import LockClient
 from interlock.locks._election import LeaderElection
@@ -16,7 +17,9 @@ from interlock.locks._term import Term
 __all__ = [
     "LeaderElection",
     "Lock",
+    "LockBreak",
     "LockClient",
+    "LockPage",
     "LockRecord",
     "LockSet",
     "Loss",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from interlock._protocol.locks import record
 from interlock._protocol.locks.grant import Grant
-from interlock._protocol.locks.state import LossReason
+from interlock._protocol.locks.state import LockBreak, LossReason
 from interlock.errors import InterlockError
 
 if TYPE_CHECKING:
@@ -62,6 +62,14 @@ class Lock:
     def data(self) -> Any:
         """The payload that was stored with the lock."""
         return self._data
+
+    @property
+    def after_break(self) -> LockBreak | None:
+        """How the grant right before this one was broken (`LockClient.break_lock`), else None.
+
+        Its holder may not know yet, and what it does without a guard may still come.
+        """
+        return self._grant.after_break
 
     @property
     def lease(self) -> timedelta:

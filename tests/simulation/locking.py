@@ -38,7 +38,8 @@ class Plan:
     lock is held, `rest` the longest between two rounds, `freezes` how often a holder stops for
     longer than its lease, `together` how often two locks are taken at once, `handed` how often one
     is exported while it is held, for `heirs` processes that do nothing but adopt what they can.
-    With `permits` each name is a semaphore. All has to be over `within` this.
+    With `permits` each name is a semaphore. `breaks` is how often an operator comes by and breaks
+    a lock, every few seconds. All has to be over `within` this.
     """
 
     settings: Settings = SETTINGS
@@ -53,6 +54,7 @@ class Plan:
     permits: int = 0
     handed: float = 0.0
     heirs: int = 0
+    breaks: int = 0
     within: float = 900.0
 
 
@@ -187,6 +189,19 @@ class User:
                 return
             yield from sleep(0.1 * (yield from draw()))
 
+    def break_locks(self) -> Operation[None]:
+        """Break what is held, a few times."""
+        for _ in range(self.plan.breaks):
+            yield from sleep(8.0 * (yield from draw()))
+            try:
+                record = yield from self.operations.break_lock(
+                    self.dice.choice(self.plan.names), because="it was time"
+                )
+            except GIVEN_UP:
+                continue
+            if record is not None:
+                self.referee.broken(record)
+
     def give_back(self, grant: Grant) -> Operation[None]:
         """Release, and write once more, as a thread does that nobody has told."""
         if grant.closed:
@@ -218,4 +233,8 @@ def enter(world: World, plan: Plan, seed: int = 0) -> list[User]:
     working = [user.start() for user in users[: plan.processes]]
     for heir in users[plan.processes :]:
         heir.wait_for(working)
+    if plan.breaks:
+        dice = random.Random(f"{seed} o")  # noqa: S311 - repeatable on purpose
+        operator = User(world, "o", plan, referee, dice)
+        operator.enter().start(operator.break_locks(), name="break")
     return users

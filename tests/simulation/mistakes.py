@@ -3,7 +3,7 @@
 from types import ModuleType
 from typing import NamedTuple
 
-from interlock._protocol.locks import claim, grant, lease, multi, record
+from interlock._protocol.locks import breaking, claim, grant, lease, multi, record
 
 
 class Mistake(NamedTuple):
@@ -220,5 +220,29 @@ MISTAKES = (
         GUARD,
         '"fence >= :fence AND attribute_exists(version)"',
         "a stale holder wrote",
+    ),
+    Mistake(
+        "break that leaves the fence",
+        "lock-broken",
+        breaking,
+        "known + 1",
+        "known",
+        "a break left the fence",
+    ),
+    Mistake(
+        "break that leaves the lock to its holder",
+        "lock-broken",
+        breaking,
+        '"REMOVE #version, #lease_ms, held_since',
+        '"REMOVE held_since',
+        "a break left 'l' to its holder",
+    ),
+    Mistake(
+        "break of another grant than was seen",
+        "lock-broken",
+        breaking,
+        '"#fence = :fence AND attribute_exists(#version)"',
+        '"(#fence = :fence OR #fence > :fence) AND attribute_exists(#version)"',
+        "ended|the fence of 'l' went from",
     ),
 )

@@ -6,7 +6,8 @@ from typing import Any
 
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.settings import PREFIX
-from interlock.testing._store.tables import Change
+from interlock._protocol.locks.state import LockRecord
+from interlock.testing._store.tables import Change, Place
 from tests.simulation.process import Process
 from tests.simulation.world import EPOCH, World
 
@@ -16,13 +17,19 @@ DATA = "data#"
 
 @dataclass(slots=True)
 class Ledger:
-    """What is known of one lock: the highest fence ever, whose it is, and what became of it."""
+    """What is known of one lock: the highest fence ever, whose it is, and what became of it.
+
+    `broken` are the fences of grants that an operator ended, with the time; `committed` those under
+    which a write was decided at that time, whose item had yet to show it.
+    """
 
     fence: int = 0
     owner: str = ""
     released: int = 0
     exported: set[int] = field(default_factory=set)
     void: dict[str, int] = field(default_factory=dict)
+    broken: dict[int, float] = field(default_factory=dict)
+    committed: set[int] = field(default_factory=set)
 
 
 class Referee:
@@ -37,6 +44,7 @@ class Referee:
         self.refused_writes = 0
         self.exports: list[str] = []
         self.adoptions = 0
+        self.breaks = 0
         self._ledgers: dict[str, Ledger] = {}
         world.store.on_change(self.changed)
         world.invariant(self.believers_hold)
@@ -50,10 +58,13 @@ class Referee:
         self.grants += 1
         ledger = self._ledger(grant.name)
         assert grant.fence <= ledger.fence, f"{process} has a fence that the store never gave"
+        if grant.fence in ledger.broken:
+            return  # it was told late, and another may hold the lock since
         self.held = {
             name: (holder, held)
             for name, (holder, held) in self.held.items()
-            if name != grant.name or self._believes(holder, held)
+            if name != grant.name
+            or (self._believes(holder, held) and held.fence not in ledger.broken)
         }
         other = self.held.get(grant.name)
         assert other is None, f"{process} and {other and other[0]} hold {grant.name!r}"
@@ -82,6 +93,14 @@ class Referee:
         if item is not None and fence(item) == grant.fence:
             assert "version" not in item, "a lock that was given back is held"
 
+    def broken(self, record: LockRecord) -> None:
+        """Note that an operator was told that it has ended a grant."""
+        self.breaks += 1
+        told = record.broken
+        assert told is not None, f"the break of {record.name!r} is not told"
+        broken = self._ledger(record.name).broken
+        assert told.fencing_token in broken, f"the break of {record.name!r} was not carried out"
+
     def exported(self, grant: Grant, text: str) -> None:
         """Note that a process let go of a lock for whoever adopts it first."""
         self._ledger(grant.name).exported.add(grant.fence)
@@ -91,6 +110,11 @@ class Referee:
         """Whoever acts as a holder, by its own clock, is the one that the store has."""
         for name, (process, grant) in self.held.items():
             if not self._believes(process, grant):
+                continue
+            if grant.fence in (broken := self._ledger(name).broken):
+                # It cannot know before its next heartbeat, and must by the end of its lease.
+                late = self.world.now - broken[grant.fence] - grant.lease / 0.999
+                assert late <= 0, f"{process} believes that it holds {name!r}, which was broken"
                 continue
             item = self._item(name)
             assert item is not None, f"{process} holds {name!r}, which the store does not know"
@@ -113,6 +137,9 @@ class Referee:
     def _judge_write(self, name: str, after: Mapping[str, Any] | None) -> None:
         assert after is not None
         item, ledger = self._item(name), self._ledger(name)
+        if fence(after) in ledger.committed:
+            ledger.committed.remove(fence(after))
+            return
         assert item is not None, "a write was committed under a lock that does not exist"
         assert "version" in item, "a write was committed under a free lock"
         assert fence(after) == ledger.fence, (
@@ -125,6 +152,9 @@ class Referee:
             return
         kept = int(after["expires"]["N"]) - EPOCH - self.world.now
         assert 0 < kept < 40 * 86400.0, f"TTL may delete {name!r} in {kept} seconds"
+        if after.get("broken") != (before or {}).get("broken"):
+            self._judge_break(name, before or {}, after)
+            return
         version = after.get("version", {}).get("S", "")
         actor = version.rpartition("-")[0]
         if fence(after) != (0 if before is None else fence(before)):
@@ -146,6 +176,18 @@ class Referee:
             self.adoptions += 1
         assert actor == ledger.owner, f"{actor} renewed the grant of {ledger.owner}"
         assert fence(after) > ledger.released, f"{actor} renewed {name!r}, which was given back"
+
+    def _judge_break(self, name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        ledger, ended = self._ledger(name), int(after["broken"]["M"]["grant"]["N"])
+        assert ended == fence(before), (
+            f"the break of the grant {ended} of {name!r} ended {fence(before)}"
+        )
+        assert fence(after) > ledger.fence, f"a break left the fence of {name!r}"
+        assert "version" not in after, f"a break left {name!r} to its holder"
+        ledger.fence, ledger.owner = fence(after), ""
+        ledger.broken[ended] = self.world.now
+        if Place(self.table, (DATA + name,)) in self.world.store.contents.held:
+            ledger.committed.add(ended)
 
     def _believes(self, process: str, grant: Grant) -> bool:
         clock = self.processes[process]

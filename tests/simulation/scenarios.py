@@ -30,6 +30,7 @@ EAGER = Plan(
     freezes=0.6,
     timeouts=(None,),
 )
+BROKEN = Plan(processes=4, rounds=2, breaks=6)
 # Rows that nobody touches for longer than they are kept, and holders that sleep as long.
 SLEEPY = replace(
     STORM, sweeps=DAY / 4, pause=0.03, longest_pause=30 * DAY, kill=0.0, until=90 * DAY
@@ -72,6 +73,7 @@ SCENARIOS: dict[str, Callable[[int], Scenario]] = {
     ),
     "lock-permits": lambda seed: contend(seed, faults=STORM, plan=PERMITS),
     "lock-handed-over": lambda seed: contend(seed, faults=STORM, plan=HANDED),
+    "lock-broken": lambda seed: contend(seed, faults=STORM, plan=BROKEN),
     "lock-drift": lambda seed: contend(seed, faults=DRIFTING, plan=EAGER),
     "lock-idle": lambda seed: contend(seed, faults=SLEEPY, plan=IDLE),
     "lock-trusted-clocks": lambda seed: contend(seed, faults=TRUSTED, plan=TRUSTING),

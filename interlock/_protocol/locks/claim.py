@@ -182,6 +182,7 @@ class Claim:
             min(sent.at + self._heartbeat_interval, until),
             options.owner,
             void_before=void,
+            after_break=found.last_break if found.follows_break else None,
         )
 
     def met(self, item: Mapping[str, Any] | None) -> Operation[LockItem | None]:

@@ -12,9 +12,11 @@ from weakref import ref
 
 from interlock._protocol.locks import lease as leases
 from interlock._protocol.locks.acquire import Acquisition
+from interlock._protocol.locks.breaking import break_lock, checked_reason
 from interlock._protocol.locks.claim import ObservedVersions
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.lease import RELEASING
+from interlock._protocol.locks.listing import LockPage, page
 from interlock._protocol.locks.multi import (
     MOST_LOCKS,
     MultiAcquisition,
@@ -24,7 +26,7 @@ from interlock._protocol.locks.multi import (
 from interlock._protocol.locks.settings import (
     Invocation,
     Settings,
-    checked_name,
+    checked_lock_or_permit,
     checked_names,
 )
 from interlock._protocol.locks.state import LockRecord, LossReason
@@ -126,7 +128,23 @@ class LockOperations:
 
     def inspect(self, name: str) -> Operation[LockRecord | None]:
         """Return what the store holds of a lock; as `lease.inspect`."""
-        return leases.inspect(self.settings, checked_name(name))
+        return leases.inspect(self.settings, checked_lock_or_permit(name))
+
+    def break_lock(
+        self, name: str, *, because: str, fence: int | None = None
+    ) -> Operation[LockRecord | None]:
+        """End the grant of a lock from outside; as `breaking.break_lock`."""
+        return break_lock(
+            self.settings,
+            checked_lock_or_permit(name),
+            because=checked_reason(because),
+            by=self._owner(),
+            fence=fence,
+        )
+
+    def page(self, prefix: str, after: str | None, *, held: bool) -> Operation[LockPage]:
+        """Return a part of the locks; as `listing.page`."""
+        return page(self.settings, prefix, after, held=held)
 
     def hold(self, grant: Grant, handle: Any, taker: Any) -> None:
         """Keep a grant that a thread or task took, and its handle in the application."""

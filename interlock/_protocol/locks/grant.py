@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from interlock._protocol.locks.settings import DRIFT
-from interlock._protocol.locks.state import LossReason
+from interlock._protocol.locks.state import LockBreak, LossReason
 from interlock.errors import LockLost
 
 
@@ -21,7 +21,7 @@ class Grant:
     `unconfirmed` the versions of heartbeats that may have been carried out, with the time before
     each was sent, `in_commit` whether a transaction under way may release it. `void_before`
     is the bound on this client's earlier requests that could not be set when the lock was granted:
-    its release sets it.
+    its release sets it. `after_break` is how the grant right before it was ended, if from outside.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Grant:
     loss_reported: bool = False
     in_commit: bool = False
     void_before: int = 0
+    after_break: LockBreak | None = None
 
     @property
     def over(self) -> bool:

@@ -7,7 +7,7 @@ from decimal import Decimal, DecimalException
 from typing import Any, TypeAlias
 
 from interlock._protocol.locks.settings import MOST_LEASE, PREFIX
-from interlock._protocol.locks.state import LockRecord, LossReason
+from interlock._protocol.locks.state import LockBreak, LockRecord, LossReason
 from interlock._protocol.values import from_attribute
 from interlock.errors import CorruptRecord
 
@@ -37,10 +37,28 @@ class LockItem:
         milliseconds = _whole(self.table, self.attributes, "held_until", 0, _MOST_TIME)
         return None if milliseconds is None else milliseconds / 1000
 
+    @property
+    def last_break(self) -> LockBreak | None:
+        """How the lock was broken last, None if it was not, or the record does not say clearly."""
+        told = broken_of(self.attributes)
+        texts = [told.get(name, {}).get("S") for name in ("because", "by", "owner")]
+        numbers = [_exact(told.get(name, {}).get("N", "")) for name in ("at", "grant")]
+        if texts[0] is None or texts[1] is None or min(numbers) < 0 or numbers[0] > _MOST_TIME:
+            return None
+        at = datetime.fromtimestamp(numbers[0] / 1000, UTC)
+        return LockBreak(texts[0], texts[1], at, numbers[1], texts[2])
+
+    @property
+    def follows_break(self) -> bool:
+        """Whether this grant is the first one after a break."""
+        return _exact(broken_of(self.attributes).get("fence", {}).get("N", "")) + 1 == self.fence
+
     def for_people(self, wall: float) -> LockRecord:
         """Return the public form, as read at this wall clock. Raises `CorruptRecord`."""
         if self.version is None:
-            return LockRecord(self.name, held=False, fencing_token=self.fence)
+            return LockRecord(
+                self.name, held=False, fencing_token=self.fence, broken=self.last_break
+            )
         item, until = self.attributes, self.held_until
         since = _whole(self.table, item, "held_since", 0, _MOST_TIME)
         return LockRecord(
@@ -54,6 +72,7 @@ class LockItem:
             version=self.version,
             until=None if until is None else datetime.fromtimestamp(until, UTC),
             expired=until is not None and until < wall,
+            broken=self.last_break,
         )
 
 
@@ -101,10 +120,27 @@ def version_of(item: Mapping[str, Any] | None) -> str | None:
     return None if held is None else held.get("S", "")
 
 
+def broken_of(item: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return what an item says of its last break, unchecked; empty if it says nothing."""
+    told = (item or {}).get("broken", {}).get("M")
+    return told if isinstance(told, Mapping) else {}
+
+
+def sound_number(table: str, item: Mapping[str, Any], attribute: str) -> int | None:
+    """Return what a deciding number is, None if it is not there or is none that decides."""
+    most = _MOST_TIME if attribute == "void_before" else _MOST_FENCE
+    try:
+        return _whole(table, item, attribute, 0, most)
+    except CorruptRecord:
+        return None
+
+
 def loss_of(item: Mapping[str, Any] | None, fence: int) -> LossReason:
     """Return how the lock of this fence was lost, by a record that has none of its versions."""
     if not item:
         return LossReason.DELETED
+    if broken_of(item).get("grant") == {"N": str(fence)}:
+        return LossReason.BROKEN
     if "version" not in item and item.get("fence") == {"N": str(fence)}:
         return LossReason.RELEASED
     return LossReason.TAKEN_OVER

@@ -11,6 +11,8 @@
 | | for waiters that trust wall clocks by `max_clock_skew`; nothing else reads them |
 | `data` | the holder's payload |
 | `void_before` N | grants asked for with a lower `:asked` are void: their client is done |
+| `broken` M | how it was broken last: `because`, `by`, `at`, the `grant` that it ended and its |
+| | `owner`, the `fence` that the break set, and an `id` of the break |
 | `expires` N | epoch *seconds*, for DynamoDB's TTL: garbage collection, never the lease |
 | `format` N | version of this table; absent = 1 |
 """

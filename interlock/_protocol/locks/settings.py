@@ -206,6 +206,15 @@ def checked_name(name: str) -> str:
     return name
 
 
+def checked_lock_or_permit(name: str) -> str:
+    """Return the name of a lock, or of a semaphore's permit ("render#3"), as the record has it."""
+    if isinstance(name, str):
+        semaphore, apart, number = name.rpartition("#")
+        if apart and number.isascii() and number.isdecimal():
+            return f"{checked_name(semaphore)}#{number}"
+    return checked_name(name)
+
+
 def checked_names(names: Iterable[str], most: int) -> list[str]:
     """Return different names, or raise `InvalidValue`."""
     if isinstance(names, str | bytes):

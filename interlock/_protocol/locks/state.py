@@ -16,6 +16,7 @@ class LossReason(enum.StrEnum):
     REFUSED = "refused"
     FORKED = "forked"
     ABANDONED = "abandoned"
+    BROKEN = "broken"
 
     @property
     def text(self) -> str:
@@ -31,18 +32,36 @@ _TEXTS = {
     LossReason.REFUSED: "its heartbeats were refused until the lease ran out",
     LossReason.FORKED: "this process is a copy of its holder",
     LossReason.ABANDONED: "its handle was dropped without a release",
+    LossReason.BROKEN: "it was broken from outside, whose record says by whom and why",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class LockBreak:
+    """How a lock was broken: `because` and `by` in the words of the client that broke it.
+
+    `at` is when, by that client's wall clock; `fencing_token` is that of the grant which it ended,
+    0 if the record did not say; `owner` its holder, None if the record did not say.
+    """
+
+    because: str
+    by: str
+    at: datetime
+    fencing_token: int
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LockRecord:
     """What the store holds of a lock. `held`: it was granted, and not given back since.
 
-    `fencing_token` is that of the last grant. For a lock that is free, all others are None: `owner`
-    and `data` as the holder gave them, `lease`, `version`; `since` and `until`, by the holder's
-    wall clock, are when it was granted and when its lease is over without another heartbeat.
-    `expired` says that `until` has passed by the reader's wall clock: the holder is gone, or the
-    two clocks differ; a waiter takes the lock over when it has watched it for a lease.
+    `fencing_token` is that of the last grant, or of a break after it. What a lock that is free has
+    no more is None: `owner` and `data` as the holder gave them, `lease`, `version`; `since` and
+    `until`, by the holder's wall clock, are when it was granted and when its lease is over without
+    another heartbeat. `expired` says that `until` has passed by the reader's wall clock: the holder
+    is gone, or the two clocks differ; a waiter takes the lock over when it has watched it for a
+    lease. `broken` is how it was broken last, whether it is held or not; None if it was not, as far
+    back as the record goes.
     """
 
     name: str
@@ -55,7 +74,9 @@ class LockRecord:
     version: str | None = None
     until: datetime | None = None
     expired: bool = False
+    broken: LockBreak | None = None
 
 
 LossReason.__module__ = "interlock.errors"
+LockBreak.__module__ = "interlock.locks"
 LockRecord.__module__ = "interlock.locks"

@@ -4,7 +4,8 @@ The protocol is described in docs/locks.md. `interlock.locks` and `interlock.aio
 blocking and the awaitable half of the same.
 """
 
-from interlock._protocol.locks.state import LockRecord
+from interlock._protocol.locks.listing import LockPage
+from interlock._protocol.locks.state import LockBreak, LockRecord
 from interlock.aio.locks._client import LockClient
 from interlock.aio.locks._election import LeaderElection
 from interlock.aio.locks._lock import Lock, LockSet, Loss
@@ -15,7 +16,9 @@ from interlock.errors import LossReason
 __all__ = [
     "LeaderElection",
     "Lock",
+    "LockBreak",
     "LockClient",
+    "LockPage",
     "LockRecord",
     "LockSet",
     "Loss",

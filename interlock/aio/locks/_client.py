@@ -11,6 +11,7 @@ from interlock._drivers.clocks import lease_clock
 from interlock._drivers.environment import Environment
 from interlock._drivers.owner import default_owner
 from interlock._protocol.locks.client import LockOperations
+from interlock._protocol.locks.listing import LockPage
 from interlock._protocol.locks.settings import Cancel, Invocation, Settings
 from interlock._protocol.locks.state import LockRecord
 from interlock._wire.limits import CALL_TIMEOUT
@@ -152,11 +153,49 @@ class LockClient:
     async def inspect(self, name: str) -> LockRecord | None:
         """Return who holds a lock, None if it was never taken; a strongly consistent read.
 
+        `name` may also be that of a semaphore's permit ("render#3").
+
         Raises `InvalidLockName`, `CorruptRecord`, `TableNotFound`, `AccessDenied`, `Throttled`,
         `ServiceUnavailable`.
         """
         record: LockRecord | None = await self._held.run(self._operations.inspect(name))
         return record
+
+    async def break_lock(
+        self, name: str, *, because: str, fencing_token: int | None = None
+    ) -> LockRecord | None:
+        """End the grant of a lock from outside, and return the lock's record after it.
+
+        The fence rises and the lock is free: the holder's `guard()` fails from now on, and its next
+        heartbeat tells it of the loss (`LossReason.BROKEN`); until then it may act as if it held
+        the lock. `because` (1 to 500 characters) is recorded with this client's `owner`, and shown
+        by `inspect` and to the next holder (`Lock.after_break`). With a `fencing_token` only the
+        grant that has it is ended. `name` may also be that of a semaphore's permit ("render#3").
+        A corrupt record is mended; a fence that cannot be read starts again at the time in
+        milliseconds.
+
+        Returns None if there was nothing to end: the lock is free, or that grant is over. Raises
+        `InvalidLockName`, `InvalidValue`, `CorruptRecord` for a record of a newer version,
+        `TableNotFound`, `AccessDenied`; `Throttled` or `ServiceUnavailable` after 5 s: then the
+        grant may be ended, or yet be.
+        """
+        operation = self._operations.break_lock(name, because=because, fence=fencing_token)
+        record: LockRecord | None = await self._held.run(operation)
+        return record
+
+    async def page(
+        self, *, prefix: str = "", held: bool = False, after: str | None = None
+    ) -> LockPage:
+        """Return some of the locks, and permits, whose names begin with `prefix`, in no order.
+
+        `held` leaves out those that are free; `after` is what the page before this one returned.
+        Each page reads up to 1 MB of the table (a Scan, eventually consistent), whatever it finds:
+        locks cost nothing more for being listed, so listing costs as much as the table is large.
+
+        Raises `AccessDenied`, `TableNotFound`, `Throttled`, `ServiceUnavailable`.
+        """
+        found: LockPage = await self._held.run(self._operations.page(prefix, after, held=held))
+        return found
 
     def semaphore(self, name: str, *, permits: int) -> Semaphore:
         """Return the semaphore of a name; as `Semaphore(locks, name, permits=permits)`."""

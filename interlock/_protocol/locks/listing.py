@@ -1,0 +1,82 @@
+"""List locks: by reading the table, a page at a time.
+
+A sparse index would cost every grant and every release another write, and all of them would go to
+one partition of it, which takes 1,000 a second. So locks pay nothing for being listed, and the one
+who lists pays for reading the whole table: half a unit for each 4 KB, of its other records too.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from interlock._protocol.faults import Fault
+from interlock._protocol.locks.item import parse
+from interlock._protocol.locks.settings import PREFIX, Settings
+from interlock._protocol.locks.state import LockRecord
+from interlock._protocol.requests import Call, Operation, wall_clock
+from interlock._protocol.retry import RetryBudget, Target
+from interlock.errors import CorruptRecord
+
+_LISTING = 15.0  # seconds for one page
+_READ = "pk, fence, version, #owner, lease_ms, held_since, held_until, void_before, #format, broken"
+_NAMES = {"#owner": "owner", "#format": "format"}
+_LOCKS, _HELD = "begins_with(pk, :prefix)", " AND attribute_exists(version)"
+
+
+@dataclass(frozen=True, slots=True)
+class LockPage:
+    """Locks of a part of the table, in no order; without their `data`.
+
+    `corrupt` are records that cannot be relied upon; `scanned` how many records of all kinds were
+    read for it; `after` what the next page goes on after, None at the end.
+    """
+
+    locks: tuple[LockRecord, ...]
+    corrupt: tuple[CorruptRecord, ...]
+    scanned: int
+    after: str | None
+
+
+LockPage.__module__ = "interlock.locks"
+
+
+def page(settings: Settings, prefix: str, after: str | None, *, held: bool) -> Operation[LockPage]:
+    """Return the locks, and permits, of one page whose names have a prefix.
+
+    One Scan, eventually consistent.
+    """
+    target = Target((settings.table,), "CoordinationTable.grant_operate")
+    budget = RetryBudget(target)
+    yield from budget.start(_LISTING)
+    params: dict[str, Any] = {
+        "TableName": settings.table,
+        "FilterExpression": _LOCKS + _HELD if held else _LOCKS,
+        "ProjectionExpression": _READ,
+        "ExpressionAttributeNames": _NAMES,
+        "ExpressionAttributeValues": {":prefix": {"S": PREFIX + prefix}},
+    }
+    if after is not None:
+        params["ExclusiveStartKey"] = {"pk": {"S": after}}
+    while True:
+        try:
+            reply = yield Call("Scan", params, budget.deadline)
+        except Fault as fault:
+            yield from budget.after(fault)
+        else:
+            break
+    wall, locks, corrupt = (yield from wall_clock()), [], []
+    for item in reply.get("Items", ()):
+        if not _is_lock(item["pk"]["S"]):
+            continue
+        try:
+            locks.append(parse(settings.table, item).for_people(wall))
+        except CorruptRecord as error:
+            corrupt.append(error)
+    last = reply.get("LastEvaluatedKey")
+    after = None if last is None else last["pk"]["S"]
+    return LockPage(tuple(locks), tuple(corrupt), int(reply.get("ScannedCount", 0)), after)
+
+
+def _is_lock(key: str) -> bool:
+    """Whether a record is a lock or a permit: other parts of a lock have other names."""
+    part = key.partition("#")[2].partition("#")[2]
+    return not part or part.isdecimal()
