@@ -80,8 +80,8 @@ unasync: install  ## Write the blocking half of the library from the awaitable o
 types: install  ## mypy --strict
 	$(BIN)/mypy $(CODE)
 
-synth: install  ## Synthesize the CloudFormation templates of ENV
-	$(CDK) synth --quiet -c env=$(ENV)
+synth: install  ## Synthesize the CloudFormation templates of ENV, to look at them
+	$(CDK) synth --quiet -c env=$(ENV) -c placeholders=allowed
 
 diff: install  ## Compare ENV with what is deployed
 	$(CDK) diff --all -c env=$(ENV)

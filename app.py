@@ -9,7 +9,12 @@ from stacks.config import EnvironmentRefused
 
 app = cdk.App()
 try:
-    Application(app)
+    environment = Application(app).environment
 except EnvironmentRefused as refusal:
     sys.exit(f"\n{refusal}\n")
+for note in environment.notes:
+    sys.stderr.write(f"Note: {note}\n")
 app.synth()
+if environment.placeholders:
+    listed = "".join(f"\n  - {placeholder}" for placeholder in environment.placeholders)
+    sys.stderr.write(f"To be looked at, and not to be deployed:{listed}\n")

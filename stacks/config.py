@@ -1,10 +1,8 @@
 """What differs between environments: read from `cdk.json`, checked before a stack is made."""
 
 import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
-from ipaddress import IPv4Network
 from typing import Any
 
 import aws_cdk as cdk
@@ -12,30 +10,15 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_logs as logs
 from constructs import Node
 
+from stacks import regions
+from stacks.combinations import problems_together
+from stacks.placeholders import placeholders_in
 from stacks.sign_in import SignIn, problems_with, sign_in_of
+from stacks.values import RETENTION, WANTED
 
-RETENTION = {  # days, in the steps of CloudWatch Logs
-    1: logs.RetentionDays.ONE_DAY,
-    3: logs.RetentionDays.THREE_DAYS,
-    5: logs.RetentionDays.FIVE_DAYS,
-    7: logs.RetentionDays.ONE_WEEK,
-    14: logs.RetentionDays.TWO_WEEKS,
-    30: logs.RetentionDays.ONE_MONTH,
-    60: logs.RetentionDays.TWO_MONTHS,
-    90: logs.RetentionDays.THREE_MONTHS,
-    120: logs.RetentionDays.FOUR_MONTHS,
-    150: logs.RetentionDays.FIVE_MONTHS,
-    180: logs.RetentionDays.SIX_MONTHS,
-    365: logs.RetentionDays.ONE_YEAR,
-    400: logs.RetentionDays.THIRTEEN_MONTHS,
-    545: logs.RetentionDays.EIGHTEEN_MONTHS,
-    731: logs.RetentionDays.TWO_YEARS,
-    1827: logs.RetentionDays.FIVE_YEARS,
-    3653: logs.RetentionDays.TEN_YEARS,
-}
-_REQUIRED_WHERE_REAL = ("alarm_email", "monthly_budget", "reserved_concurrency")
-COMPUTES = ("instances", "containers")
-_LEAST_ZONES = 2  # an Application Load Balancer wants subnets in two zones
+_ALLOWED = "allowed"
+_LOOK = f"to look at templates without an account: make synth, or -c placeholders={_ALLOWED}"
+_NOT_GIVEN = ("name", "placeholders")  # of the fields: not values of cdk.json
 
 
 class EnvironmentRefused(Exception):
@@ -63,6 +46,11 @@ class Environment:
     (docs/signing.md says how a pipeline signs); None is off. `identity` is how people sign in;
     without it all who reach the load balancer may do everything, and an environment that keeps
     data has to say that it is `open_to_anybody`.
+
+    `concurrency_quota` is the account's own, where it has been raised. `snap_start` and `budgets`
+    switch off what a region has, or on what is not known of it yet; by default they are as the
+    region is (`stacks.regions`). `placeholders` says which values stand for the account's own:
+    none, unless they were allowed for looking at the templates.
     """
 
     name: str
@@ -82,10 +70,14 @@ class Environment:
     alarm_email: str | None = None
     monthly_budget: int | None = None
     code_signing: str | None = None
+    concurrency_quota: int | None = None
+    snap_start: bool | None = None
+    budgets: bool | None = None
     identity: SignIn | None = None
     open_to_anybody: bool = False
     stateful: bool
     emulated: bool
+    placeholders: tuple[str, ...] = ()
 
     @property
     def aws(self) -> cdk.Environment:
@@ -101,6 +93,30 @@ class Environment:
     def log_retention(self) -> logs.RetentionDays:
         """How long logs are kept, as log groups take it."""
         return RETENTION[self.log_retention_days]
+
+    @property
+    def starts_from_snapshots(self) -> bool:
+        """Whether the function starts from a snapshot (SnapStart)."""
+        return regions.has_snap_start(self.region) if self.snap_start is None else self.snap_start
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether a budget is made, for which `monthly_budget` and `alarm_email` are set."""
+        return regions.has_budgets(self.region) if self.budgets is None else self.budgets
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the deployment is without, and why; a line each."""
+        lacks = []
+        if self.snap_start is None and not self.starts_from_snapshots:
+            lacks.append(
+                f"{self.region} has no SnapStart of Python: the function starts anew, and slower"
+            )
+        if self.budgets is None and not self.has_budget:
+            lacks.append(
+                f"CloudFormation makes no budgets in {self.region}: nobody is told of costs"
+            )
+        return tuple(lacks)
 
     @property
     def removal_policy(self) -> cdk.RemovalPolicy:
@@ -126,25 +142,40 @@ def environment_of(node: Node) -> Environment:
     if given is not None and values.get("emulated") is True:
         # On one machine the provider's address is known when it runs (local/identity.py).
         values = {**values, "identity": json.loads(given)}
-    return parse(str(name), values)
+    placeholders = node.try_get_context("placeholders")
+    if placeholders not in {None, _ALLOWED}:
+        raise EnvironmentRefused(
+            f"placeholders is {placeholders!r}; use -c placeholders={_ALLOWED}"
+        )
+    return parse(str(name), values, allow_placeholders=placeholders == _ALLOWED)
 
 
-def parse(name: str, values: Mapping[str, Any]) -> Environment:
-    """Return the environment that a mapping describes, or raise `IncompleteEnvironment`."""
-    known = {field.name for field in fields(Environment)} - {"name"}
+def parse(name: str, values: Mapping[str, Any], *, allow_placeholders: bool = False) -> Environment:
+    """Return the environment that a mapping describes, or raise `IncompleteEnvironment`.
+
+    Values that stand for the account's own are refused, too, unless they are allowed: templates
+    that are made with them can be looked at, and not deployed.
+    """
+    known = {field.name for field in fields(Environment)}.difference(_NOT_GIVEN)
     optional = {field.name for field in fields(Environment) if field.default is not MISSING}
-    problems = [f"{key} is missing" for key in sorted(known - optional - values.keys())]
-    problems += [f"{key} is not known" for key in sorted(values.keys() - known)]
-    problems += [
-        f"{key} is {values[key]!r}; give {wanted}"
-        for key, (fits, wanted) in _WANTED.items()
+    missing = sorted(known - optional - values.keys())
+    unfit = {
+        key: wanted
+        for key, (fits, wanted) in WANTED.items()
         if key in values and not (values[key] is None and key in optional) and not fits(values[key])
-    ]
+    }
+    problems = [f"{key} is missing" for key in missing]
+    problems += [f"{key} is not known" for key in sorted(values.keys() - known)]
+    problems += [f"{key} is {values[key]!r}; give {wanted}" for key, wanted in unfit.items()]
     emulated = values.get("emulated") is True
+    identity = []
     if values.get("identity") is not None:
-        problems += problems_with(values["identity"], emulated=emulated)
-    # How values go together can be said only of those that make sense by themselves.
-    problems = problems or _wrong_together(values)
+        identity = problems_with(values["identity"], emulated=emulated)
+    wrong = {*missing, *unfit, *(["identity"] if identity else [])}
+    problems += identity + problems_together(values, wrong)
+    placeholders = [] if emulated else placeholders_in(values)
+    if placeholders and not allow_placeholders:
+        problems += [*placeholders, _LOOK]
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise IncompleteEnvironment(f"environment {name!r} in cdk.json cannot be used:{listed}")
@@ -153,102 +184,4 @@ def parse(name: str, values: Mapping[str, Any]) -> Environment:
     }
     if frozen.get("identity") is not None:
         frozen["identity"] = sign_in_of(frozen["identity"])
-    return Environment(name=name, **frozen)
-
-
-def _text(pattern: str) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
-
-
-def _whole(least: int) -> Callable[[Any], bool]:
-    return lambda value: type(value) is int and value >= least  # True is an int, too
-
-
-def _pair(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(_whole(1), value))  # noqa: PLR2004 - a pair
-
-
-def _zones(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and all(isinstance(zone, str) for zone in value)
-        and len(set(value)) == len(value) >= _LEAST_ZONES
-    )
-
-
-def _network(value: Any) -> bool:
-    try:
-        network = IPv4Network(value)
-    except ValueError:
-        return False
-    # A zone takes a /24 and a /22.
-    return network.is_private and 16 <= network.prefixlen <= 20  # noqa: PLR2004 - as documented
-
-
-def _retention(value: Any) -> bool:
-    return type(value) is int and value in RETENTION  # True and 30.0 are keys of the mapping, too
-
-
-def _flag(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-_WANTED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "account": (_text(r"\d{12}"), "a string of 12 digits"),
-    "region": (_text(r"[a-z]{2}(-[a-z]+)+-\d"), "a region such as eu-central-1"),
-    "availability_zones": (_zones, "a list of two different zones or more"),
-    "cidr": (_network, "a private network of /16 to /20"),
-    "nat_gateways": (_whole(0), "a whole number"),
-    "instance_type": (_text(r"[a-z][a-z0-9-]*\.[a-z0-9-]+"), "a type such as t4g.small"),
-    "image_id": (_text(r"ami-[0-9a-f]{8,17}"), "the id of an image, ami-..."),
-    "compute": (COMPUTES.__contains__, " or ".join(COMPUTES)),
-    "capacity": (_pair, "[least, greatest], both at least 1"),
-    "throttle": (_pair, "[burst, requests a second], both at least 1"),
-    "log_retention_days": (_retention, f"one of {', '.join(map(str, RETENTION))}"),
-    "reserved_concurrency": (_whole(1), "a whole number of at least 1"),
-    "certificate_arn": (_text(r"arn:aws[a-z-]*:acm:.+:certificate/.+"), "an ACM certificate's ARN"),
-    "alarm_email": (_text(r"[^@\s]+@[^@\s]+"), "a mail address"),
-    "monthly_budget": (_whole(1), "US dollars, a whole number"),
-    "code_signing": (("warn", "enforce").__contains__, "warn or enforce"),
-    "open_to_anybody": (_flag, "true or false"),
-    "stateful": (_flag, "true or false"),
-    "emulated": (_flag, "true or false"),
-}
-
-
-def _wrong_together(values: Mapping[str, Any]) -> list[str]:
-    problems = []
-    region, zones = values["region"], values["availability_zones"]
-    if not all(zone.startswith(region) for zone in zones):
-        problems.append(f"availability_zones {zones} has one outside {region}")
-    least, most = values["capacity"]
-    if least > most:
-        problems.append(f"capacity {values['capacity']} is not [least, greatest]")
-    if values["emulated"]:
-        return problems
-    if least == most:
-        problems.append(f"capacity {values['capacity']} leaves no room to replace instances")
-    if values["nat_gateways"] < 1:
-        # With an interface endpoint for execute-api, its private DNS hides every regional API.
-        problems.append("nat_gateways is 0, but instances reach the API through one")
-    if values["nat_gateways"] > len(zones):
-        problems.append(f"nat_gateways is {values['nat_gateways']}, for {len(zones)} zones")
-    problems += [f"{key} is not set" for key in _REQUIRED_WHERE_REAL if values.get(key) is None]
-    certificate = values.get("certificate_arn")
-    if values["stateful"] and certificate is None:
-        problems.append("certificate_arn is not set, so the load balancer would speak plain HTTP")
-    if certificate is not None and f":{region}:{values['account']}:" not in certificate:
-        problems.append(f"certificate_arn is of another region or account: {certificate}")
-    return problems + _wrong_identity(values)
-
-
-def _wrong_identity(values: Mapping[str, Any]) -> list[str]:
-    identity, open_ = values.get("identity"), values.get("open_to_anybody", False)
-    if identity is not None and open_:
-        return ["open_to_anybody is true, but identity says how people sign in"]
-    if identity is not None and values.get("certificate_arn") is None:
-        return ["identity needs certificate_arn: people sign in over HTTPS alone"]
-    if identity is None and values["stateful"] and not open_:
-        lack = "identity is not set, and all who reach the load balancer could change what is kept"
-        return [f'{lack}; say "open_to_anybody": true where that is meant']
-    return []
+    return Environment(name=name, **frozen, placeholders=tuple(placeholders))

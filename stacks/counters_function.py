@@ -55,7 +55,11 @@ class CountersFunction(Construct):
             role=role,
             log_group=log_group,
             tracing=lambda_.Tracing.ACTIVE,
-            snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS,
+            snap_start=(
+                lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS
+                if environment.starts_from_snapshots
+                else None
+            ),
             reserved_concurrent_executions=environment.reserved_concurrency,
             code_signing_config=code_signing_config,
             environment={

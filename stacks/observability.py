@@ -38,10 +38,6 @@ class ObservabilityStack(InterlockStack):
         monitoring.add_section("API", alarms.of_api(api.api.rest_api, api.function))
         monitoring.add_section("Service", alarms.of_service(service.door))
         monitoring.add_section("Alarms", [alarms.of_topic(receiver.undelivered)])
-        if environment.monthly_budget is not None and environment.alarm_email is not None:
-            MonthlyBudget(
-                self,
-                "Budget",
-                dollars=environment.monthly_budget,
-                email=environment.alarm_email,
-            )
+        dollars, email = environment.monthly_budget, environment.alarm_email
+        if dollars is not None and email is not None and environment.has_budget:
+            MonthlyBudget(self, "Budget", dollars=dollars, email=email)

@@ -11,18 +11,19 @@ from aws_cdk import aws_logs as logs
 from aws_cdk.assertions import Template
 
 from stacks.config import (
-    RETENTION,
     Environment,
+    EnvironmentRefused,
     IncompleteEnvironment,
     UnknownEnvironment,
     environment_of,
     parse,
 )
 from stacks.sign_in import sign_in_of
+from stacks.values import RETENTION
 from tests.stacks.conftest import ROOT
 
 GOOD = {
-    "account": "111122223333",
+    "account": "271828182845",
     "region": "eu-central-1",
     "availability_zones": ["eu-central-1a", "eu-central-1b"],
     "cidr": "10.0.0.0/16",
@@ -32,22 +33,24 @@ GOOD = {
     "throttle": [200, 100],
     "log_retention_days": 14,
     "reserved_concurrency": 50,
-    "alarm_email": "alarms@example.com",
+    "alarm_email": "alarms@interlock.dev",
     "monthly_budget": 100,
     "stateful": False,
     "emulated": False,
 }
 
-CERTIFICATE = "arn:aws:acm:eu-central-1:111122223333:certificate/1"
-POOL = {"kind": "cognito", "host": "count.example.com"}
+CERTIFICATE = (
+    "arn:aws:acm:eu-central-1:271828182845:certificate/12345678-1234-4234-8234-123456789012"
+)
+POOL = {"kind": "cognito", "host": "count.interlock.dev"}
 PROVIDER = {
     "kind": "oidc",
-    "issuer": "https://id.test/tenant",
-    "authorization_endpoint": "https://id.test/authorize",
-    "token_endpoint": "https://id.test/token",
-    "user_info_endpoint": "https://id.test/userinfo",
+    "issuer": "https://id.interlock.dev/tenant",
+    "authorization_endpoint": "https://id.interlock.dev/authorize",
+    "token_endpoint": "https://id.interlock.dev/token",
+    "user_info_endpoint": "https://id.interlock.dev/userinfo",
     "client_id": "interlock",
-    "client_secret": "arn:aws:secretsmanager:eu-central-1:111122223333:secret:sign-in-AbCdEf",
+    "client_secret": "arn:aws:secretsmanager:eu-central-1:271828182845:secret:sign-in-AbCdEf",
 }
 
 
@@ -88,8 +91,8 @@ def test_everything_wrong_is_named_at_once():
 @pytest.mark.parametrize(
     ("key", "value", "wanted"),
     [
-        ("account", 111122223333, "a string of 12 digits"),
-        ("account", "11112222333", "a string of 12 digits"),
+        ("account", 271828182845, "a string of 12 digits"),
+        ("account", "27182818284", "a string of 12 digits"),
         ("region", "Frankfurt", "a region such as"),
         ("availability_zones", "eu-central-1a", "a list of two different zones"),
         ("availability_zones", ["eu-central-1a"], "a list of two different zones"),
@@ -112,6 +115,15 @@ def test_everything_wrong_is_named_at_once():
         ("log_retention_days", True, "one of 1, 3, 5, 7, 14, 30"),
         ("log_retention_days", None, "one of 1, 3, 5, 7, 14, 30"),
         ("reserved_concurrency", 0, "a whole number of at least 1"),
+        ("region", "mars-north-1", "a region such as"),
+        ("instance_type", "t4g.huge", "a type such as"),
+        ("alarm_email", "me@localhost", "a mail address that the internet reaches"),
+        ("alarm_email", "me@mail.localhost", "a mail address that the internet reaches"),
+        ("alarm_email", "me@mail.", "a mail address that the internet reaches"),
+        ("concurrency_quota", 0, "the account's quota"),
+        ("snap_start", "no", "true or false"),
+        ("budgets", 0, "true or false"),
+        ("certificate_arn", CERTIFICATE[:-1], "an ACM certificate's ARN"),
         ("certificate_arn", "my-certificate", "an ACM certificate's ARN"),
         ("alarm_email", "somebody", "a mail address"),
         ("monthly_budget", "100", "US dollars"),
@@ -130,6 +142,25 @@ def test_each_value_is_refused_with_what_is_wanted(key, value, wanted):
     ("change", "complaint"),
     [
         ({"availability_zones": ["eu-central-1a", "us-east-1b"]}, "one outside eu-central-1"),
+        (
+            {"availability_zones": ["eu-central-1a", "eu-central-1z"]},
+            "availability_zones has ['eu-central-1z']: zones of eu-central-1 are named",
+        ),
+        ({"availability_zones": ["eu-central-1a", "eu-central-1-ham-1a"]}, "ham-1a"),
+        (
+            {
+                "cidr": "10.0.0.0/20",
+                "availability_zones": [f"eu-central-1{zone}" for zone in "abcd"],
+            },
+            "cidr 10.0.0.0/20 is too small for 4 zones",
+        ),
+        ({"emulated": True, "stateful": True}, "an emulator keeps nothing"),
+        ({"reserved_concurrency": 901}, "of an account's quota of 1000 at most 900"),
+        ({"reserved_concurrency": 2000, "concurrency_quota": 2099}, "at most 1999 can be"),
+        ({"region": "us-gov-west-1", "budgets": True}, "makes no budgets in us-gov-west-1"),
+        ({"region": "cn-north-1", "snap_start": True}, "cn-north-1 has no SnapStart"),
+        ({"region": "cn-north-1", "code_signing": "warn"}, "has no code signing"),
+        ({"region": "cn-north-1", "identity": POOL}, "cn-north-1 has no user pools"),
         ({"capacity": [3, 2]}, "capacity [3, 2] is not [least, greatest]"),
         ({"capacity": [2, 2]}, "capacity [2, 2] leaves no room to replace instances"),
         ({"nat_gateways": 0}, "nat_gateways is 0"),
@@ -143,7 +174,7 @@ def test_each_value_is_refused_with_what_is_wanted(key, value, wanted):
         ({"identity": POOL}, "people sign in over HTTPS alone"),
         ({"identity": POOL, "open_to_anybody": True}, "open_to_anybody is true, but identity"),
         ({"certificate_arn": CERTIFICATE.replace("eu", "us")}, "another region or account"),
-        ({"certificate_arn": CERTIFICATE.replace("2222", "9999")}, "another region or account"),
+        ({"certificate_arn": CERTIFICATE.replace("2718", "9999")}, "another region or account"),
     ],
 )
 def test_values_that_do_not_go_together_are_refused(change, complaint):
@@ -160,13 +191,72 @@ def test_what_is_sound_is_taken():
         {**kept, "identity": POOL},
         {**kept, "identity": PROVIDER},
         {"certificate_arn": CERTIFICATE, "identity": POOL},
+        {"reserved_concurrency": 2000, "concurrency_quota": 2100},
     ):
         parse("dev", GOOD | change)
 
 
+def test_what_is_wrong_together_is_named_with_what_is_wrong_by_itself():
+    broken = {key: GOOD[key] for key in GOOD if key != "cidr"}
+    broken |= {"throttle": 1, "capacity": [4, 2], "reserved_concurrency": 5000}
+    with pytest.raises(IncompleteEnvironment) as refused:
+        parse("dev", broken | {"account": "111122223333"})
+    assert [line.split(" is ")[0] for line in str(refused.value).split("\n  - ")[1:]] == [
+        "cidr",
+        "throttle",
+        "capacity [4, 2]",
+        "reserved_concurrency",
+        "account",
+        "to look at templates without an account: make synth, or -c placeholders=allowed",
+    ]
+
+
+PLACEHOLDERS = [
+    {"account": "111122223333"},
+    {"account": "123456789012"},
+    {"account": "777777777777"},
+    {"image_id": "ami-0abcdef1234567890"},
+    {"alarm_email": "alarms@example.com"},
+    {"alarm_email": "alarms@mail.example.org"},
+    {"alarm_email": "alarms@us.invalid"},
+    {"certificate_arn": CERTIFICATE[:-36] + "00000000-0000-4000-8000-000000000000"},
+    {"certificate_arn": CERTIFICATE, "identity": {**POOL, "host": "count.example.com"}},
+    {
+        "certificate_arn": CERTIFICATE,
+        "identity": {**PROVIDER, "issuer": "https://id.example/tenant"},
+    },
+]
+
+
+@pytest.mark.parametrize("change", PLACEHOLDERS, ids=str)
+def test_what_stands_for_ones_own_is_refused_and_may_be_looked_at(change):
+    with pytest.raises(IncompleteEnvironment, match="stands for your own"):
+        parse("dev", GOOD | change)
+    environment = parse("dev", GOOD | change, allow_placeholders=True)
+    (said,) = environment.placeholders
+    assert said.split(".")[0].split(" is ")[0] == list(change)[-1]
+
+
+def test_an_emulator_takes_placeholders():
+    parse("local", GOOD | {"account": "000000000000", "emulated": True})
+
+
+@pytest.mark.parametrize("name", ["dev", "prod"])
+def test_the_environments_as_cloned_are_refused(name):
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+    with pytest.raises(IncompleteEnvironment) as refused:
+        environment_of(cdk.App(context=context | {"env": name}).node)
+    assert "account is" in str(refused.value)
+    assert "alarm_email is" in str(refused.value)
+    allowed = context | {"env": name, "placeholders": "allowed"}
+    assert environment_of(cdk.App(context=allowed).node).placeholders
+    with pytest.raises(EnvironmentRefused, match="use -c placeholders=allowed"):
+        environment_of(cdk.App(context=allowed | {"placeholders": "yes"}).node)
+
+
 def test_everything_wrong_with_an_identity_is_named_at_once():
     broken = {key: PROVIDER[key] for key in PROVIDER if key not in {"issuer", "client_id"}}
-    broken |= {"colour": "blue", "token_endpoint": "http://id.test/token"}
+    broken |= {"colour": "blue", "token_endpoint": "http://id.interlock.dev/token"}
     with pytest.raises(IncompleteEnvironment) as refused:
         parse("dev", GOOD | {"nat_gateways": "1", "identity": broken})
     plain = f"identity.token_endpoint is {broken['token_endpoint']!r}; give an https:// address"
@@ -188,8 +278,8 @@ def test_an_identity_of_no_known_kind_is_refused(value):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("issuer", "https://id.test/?tenant=1"),
-        ("issuer", "https://id.test/$(reboot)"),
+        ("issuer", "https://id.interlock.dev/?tenant=1"),
+        ("issuer", "https://id.interlock.dev/$(reboot)"),
         ("client_id", ""),
         ("client_id", "a b"),
         ("client_secret", "a secret"),
@@ -201,7 +291,7 @@ def test_an_identity_of_no_known_kind_is_refused(value):
         ("groups", {"viewer": "a,b"}),
         ("groups", {"viewer": "operator"}),  # which is the operators' group
         ("groups", ["ops"]),
-        ("sign_out", "https://id.test/`reboot`"),
+        ("sign_out", "https://id.interlock.dev/`reboot`"),
     ],
 )
 def test_each_value_of_an_identity_is_refused_with_what_is_wanted(key, value):
@@ -211,7 +301,7 @@ def test_each_value_of_an_identity_is_refused_with_what_is_wanted(key, value):
 
 
 def test_a_pool_wants_the_name_at_which_people_open_the_page():
-    for host in ("Count.example.com", "count", "https://count.example.com", "", 1):
+    for host in ("Count.example.com", "count", "https://count.interlock.dev", "", 1):
         with pytest.raises(IncompleteEnvironment, match="give a domain name in lower case"):
             parse("dev", GOOD | {"identity": {"kind": "cognito", "host": host}})
 
@@ -244,6 +334,23 @@ def test_every_retention_that_may_be_chosen_is_one_of_cloudwatch():
 def test_processor_follows_the_instance_type(instance_type, architecture):
     environment = parse("dev", GOOD | {"instance_type": instance_type})
     assert environment.architecture.value == architecture
+
+
+def test_what_a_region_lacks_is_left_out_and_told():
+    place = {
+        "region": "eusc-de-east-1",
+        "availability_zones": ["eusc-de-east-1a", "eusc-de-east-1b"],
+    }
+    environment = parse("dev", GOOD | place)
+    assert not environment.starts_from_snapshots
+    assert not environment.has_budget
+    assert [note.split(":")[0] for note in environment.notes] == [
+        "eusc-de-east-1 has no SnapStart of Python",
+        "CloudFormation makes no budgets in eusc-de-east-1",
+    ]
+    decided = parse("dev", GOOD | place | {"snap_start": False, "budgets": False})
+    assert decided.notes == ()
+    assert parse("dev", GOOD).notes == ()
 
 
 def test_a_refusal_on_the_command_line_is_its_words_alone(tmp_path):

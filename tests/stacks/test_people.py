@@ -11,7 +11,7 @@ from stacks.application import Application
 from stacks.sign_in import ROLES
 from tests.stacks.conftest import context
 from tests.stacks.policies import rendered
-from tests.stacks.test_config import CERTIFICATE, PROVIDER
+from tests.stacks.test_config import CERTIFICATE, GOOD, PROVIDER
 
 
 @pytest.fixture(scope="module")
@@ -19,11 +19,12 @@ def with_provider(tmp_path_factory):
     """The templates of dev, with people of a provider that is there already."""
     given = context("dev")
     given["environments"]["dev"] |= {
+        "account": GOOD["account"],
         "certificate_arn": CERTIFICATE,
         "identity": {
             **PROVIDER,
             "groups": {"administrator": "ops"},
-            "sign_out": "https://id.test/",
+            "sign_out": "https://id.interlock.dev/",
         },
     }
     with pytest.MonkeyPatch.context() as patch:
@@ -136,7 +137,7 @@ def test_a_provider_that_is_there_keeps_its_secret_in_secrets_manager(with_provi
                 Match.object_like(
                     {
                         "AuthenticateOidcConfig": {
-                            "Issuer": "https://id.test/tenant",
+                            "Issuer": "https://id.interlock.dev/tenant",
                             "ClientSecret": (
                                 "{{resolve:secretsmanager:"
                                 f"{PROVIDER['client_secret']}:SecretString:::}}}}"
@@ -154,7 +155,9 @@ def test_a_provider_that_is_there_keeps_its_secret_in_secrets_manager(with_provi
     (template,) = with_provider["Service"].find_resources("AWS::EC2::LaunchTemplate").values()
     data = template["Properties"]["LaunchTemplateData"]
     script = rendered(data["UserData"]["Fn::Base64"])
-    assert "INTERLOCK_GROUPS=administrator=ops\nINTERLOCK_SIGN_OUT=https://id.test/" in script
+    assert (
+        "INTERLOCK_GROUPS=administrator=ops\nINTERLOCK_SIGN_OUT=https://id.interlock.dev/" in script
+    )
 
 
 def test_the_load_balancer_reaches_its_provider(with_provider):
