@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from interlock._drivers.blocking.opening import open_driver
+from interlock._protocol.durations import seconds
 from interlock._protocol.tables import create, schema, time_to_live
 
 __all__ = ["create_table", "schema", "time_to_live"]
@@ -29,6 +30,8 @@ def create_table(
     `InvalidValue`, `ServiceUnavailable`.
     """
     operation = create(
-        name, deletion_protection=deletion_protection, timeout=timeout.total_seconds()
+        name,
+        deletion_protection=deletion_protection,
+        timeout=seconds("timeout", timeout, positive=True),
     )
     return open_driver(client).run(operation)

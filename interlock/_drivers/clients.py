@@ -1,6 +1,7 @@
 """botocore's clients: how one is configured, which ones fit, and what their errors mean."""
 
 import functools
+import inspect
 import re
 import warnings
 from typing import Any
@@ -49,6 +50,11 @@ _CLIENT_SIDE_ERRORS = (
     exceptions.UnknownSignatureVersionError,
     exceptions.ValidationError,
 )
+# A client has one of these at least; an application may wrap it, and leave others out.
+_CALLS = {
+    "dynamodb": ("update_item", "get_item", "transact_write_items", "put_item", "create_table"),
+    "kms": ("sign", "verify", "get_public_key", "generate_mac", "verify_mac"),
+}
 _SDKS = {"aioboto3", "aiobotocore", "boto3", "botocore"}
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -83,6 +89,12 @@ def checked_client(client: Any, service: str, *, awaitable: bool) -> Any:
     found = getattr(getattr(meta, "service_model", None), "service_name", service)
     if found != service:
         raise InvalidValue("client", f"{client!r} is a client of {found}, not of {service}")
+    calls = [call for name in _CALLS[service] if callable(call := getattr(client, name, None))]
+    if not calls:
+        how = f"boto3.client({service!r})" if not awaitable else "a client of aiobotocore"
+        raise InvalidValue("client", f"{client!r} has no {_CALLS[service][0]}(); pass {how}")
+    if not awaitable and any(map(inspect.iscoroutinefunction, calls)):
+        raise InvalidValue("client", f"{client!r} is to be awaited; use it with interlock.aio")
     return client
 
 
@@ -106,7 +118,7 @@ def warn_of_timeouts(client: Any, lease: float) -> None:
             f"{read:g} s for an answer, {attempts} attempts), which is longer than the lease of "
             f"{lease:g} s. Make it with config=interlock.client_config()",
             RuntimeWarning,
-            stacklevel=3,
+            stacklevel=4,  # where the application makes its `LockClient`
         )
 
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from interlock._drivers.awaitable.opening import open_driver
+from interlock._protocol.durations import seconds
 from interlock._protocol.tables import create, schema, time_to_live
 
 __all__ = ["create_table", "schema", "time_to_live"]
@@ -28,6 +29,8 @@ async def create_table(
     `InvalidValue`, `ServiceUnavailable`.
     """
     operation = create(
-        name, deletion_protection=deletion_protection, timeout=timeout.total_seconds()
+        name,
+        deletion_protection=deletion_protection,
+        timeout=seconds("timeout", timeout, positive=True),
     )
     return await open_driver(client).run(operation)

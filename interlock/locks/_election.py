@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from interlock._drivers.blocking.background import awaited
 from interlock._drivers.blocking.changes import Changes
 from interlock._drivers.blocking.functions import result_of
-from interlock._protocol.locks.settings import Cancel, checked_name, seconds
+from interlock._protocol.durations import as_duration, seconds
+from interlock._protocol.locks.settings import Cancel, checked_name
 from interlock._protocol.locks.state import LockRecord, LossReason
 from interlock.errors import (
     InterlockError,
@@ -183,7 +184,7 @@ class LeaderElection:
         return lock
 
     def _campaign(self, left: float | None, cancel: Cancel | None) -> Lock:
-        timeout = None if left is None else timedelta(seconds=max(0.0, left))
+        timeout = None if left is None else as_duration(max(0.0, left))
         lock = self._locks.acquire(
             self._name, timeout=timeout, data=self._data, on_lost=self._lost, cancel=cancel
         )

@@ -12,10 +12,11 @@ from interlock._drivers.blocking.changes import Changes
 from interlock._drivers.blocking.driver import Driver
 from interlock._drivers.blocking.heartbeat import Heartbeat
 from interlock._drivers.lifecycle import watch_forks
+from interlock._protocol.durations import seconds
 from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.lease import RELEASING
-from interlock._protocol.locks.settings import Cancel, seconds
+from interlock._protocol.locks.settings import Cancel
 from interlock.errors import LockClientClosed, LockWaitCancelled, RenewalImpossible
 from interlock.locks._lock import Lock, OnLost
 from interlock.metrics import LockMetrics

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from interlock._protocol.locks.settings import Settings, seconds
+from interlock._protocol.durations import seconds
+from interlock._protocol.locks.settings import Settings
 from interlock.errors import InvalidValue
 from interlock.locks._lock import Lock
 

@@ -18,6 +18,7 @@ from http_message_signatures import (
     algorithms,
 )
 
+from interlock._protocol.durations import seconds
 from interlock._protocol.signing.checking import load_key
 from interlock.errors import (
     AlgorithmNotAllowed,
@@ -68,6 +69,7 @@ def sign_message(
     """
     covered = components if components is not None else _default_components(message)
     created = datetime.fromtimestamp(int(wall_clock()), UTC)
+    expires = None if lifetime is None else _end(created, lifetime)
     # The key may be replaced between naming it and signing: name the new one then.
     for _ in range(2):
         key = signer.key()
@@ -77,7 +79,7 @@ def sign_message(
                 message,
                 key_id=key.kid,
                 created=created,
-                expires=None if lifetime is None else created + lifetime,
+                expires=expires,
                 nonce=nonce,
                 tag=tag,
                 covered_component_ids=covered,
@@ -112,6 +114,7 @@ def verify_message(
 
     Raises BadSignature, AlgorithmNotAllowed or UnknownKey, or KeysUnavailable.
     """
+    seconds("max_age", max_age, least=0.0)
     required = components if components is not None else _default_components(message)
     failures: list[InvalidToken] = []
     for label, key_id in _signatures(message, tag):
@@ -143,6 +146,14 @@ def verify_message(
             if isinstance(failure, kind):
                 raise failure
     raise BadSignature("the message has no signature that can be verified")
+
+
+def _end(created: datetime, lifetime: timedelta) -> datetime:
+    seconds("lifetime", lifetime)
+    try:
+        return created + lifetime
+    except OverflowError:
+        raise InvalidValue("lifetime", f"{lifetime} from now is after the year 9999") from None
 
 
 class _Key(HTTPSignatureKeyResolver):

@@ -9,6 +9,7 @@ from typing import Any
 from interlock._drivers.blocking.opening import open_driver
 from interlock._drivers.environment import Environment
 from interlock._exports import public_in
+from interlock._protocol.durations import seconds
 from interlock._protocol.signing.algorithms import ALGORITHMS, allowed
 from interlock._protocol.signing.keys import RsaAlgorithm
 from interlock._protocol.signing.kms_verifier import KmsVerification, KmsVerifierOperations
@@ -45,8 +46,8 @@ class KmsVerifier:
                 tuple(key_ids),
                 allowed(algorithms),
                 token_type,
-                ClaimRules(required, issuer, audience, leeway.total_seconds()),
-                timeout.total_seconds(),
+                ClaimRules(required, issuer, audience, seconds("leeway", leeway, least=0.0)),
+                seconds("timeout", timeout, positive=True),
                 rsa_algorithm,
             )
         )

@@ -10,10 +10,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, CredentialRetrievalError
 
-from interlock import client_config
+from interlock import LockClient, client_config
 from interlock._drivers.blocking.client import ClientTransport
 from interlock._drivers.blocking.opening import open_driver
-from interlock._drivers.blocking.workers import Workers
+from interlock._drivers.blocking.workers import Workers, _Threads, _threads
 from interlock._drivers.clients import checked_client, fault_of, warn_of_timeouts
 from interlock._protocol.faults import NoReply, NotSent, Refused
 from interlock._protocol.requests import Call
@@ -133,6 +133,7 @@ def test_a_call_is_made_on_the_callers_thread_if_there_can_be_no_other(monkeypat
     def refuse(_self):
         raise RuntimeError("can't start new thread")
 
+    monkeypatch.setattr("interlock._drivers.blocking.workers._threads", _Threads())
     monkeypatch.setattr(threading.Thread, "start", refuse)
     assert Workers().run(threading.get_ident, 1.0) == threading.get_ident()
 
@@ -178,6 +179,29 @@ def test_a_client_of_the_wrong_kind_is_refused_with_the_right_way(wrong, way_out
     assert way_out in str(refusal.value)
 
 
+@pytest.mark.parametrize("awaitable", [False, True], ids=["blocking", "awaitable"])
+@pytest.mark.parametrize("service", ["dynamodb", "kms"])
+@pytest.mark.parametrize("wrong", [boto3, boto3.client, "dynamodb", False, Config(), object()])
+def test_what_is_no_client_at_all_is_refused_when_a_client_is_made(wrong, service, awaitable):
+    with pytest.raises(InvalidValue, match=r"client: .* has no .*; pass"):
+        checked_client(wrong, service, awaitable=awaitable)
+
+
+@pytest.mark.parametrize(
+    ("service", "method"), [("dynamodb", "update_item"), ("kms", "sign"), ("kms", "verify_mac")]
+)
+def test_a_wrapper_of_an_applications_own_is_taken_if_it_fits(service, method):
+    async def awaited(_self):
+        return {}
+
+    blocking = type("Wrapper", (), {method: lambda _self: {}})()
+    assert checked_client(blocking, service, awaitable=False) is blocking
+    awaitable = type("Wrapper", (), {method: awaited})()
+    assert checked_client(awaitable, service, awaitable=True) is awaitable
+    with pytest.raises(InvalidValue, match=r"interlock\.aio"):
+        checked_client(awaitable, service, awaitable=False)
+
+
 def test_a_blocking_client_is_refused_where_an_awaitable_one_is_needed():
     client = boto3.client("dynamodb", region_name="us-east-1")
     with pytest.raises(InvalidValue, match="aiobotocore"):
@@ -219,6 +243,28 @@ def test_the_longest_call_of_a_client_is_computed_from_all_its_settings():
     client = boto3.client("dynamodb", region_name="us-east-1", config=config)
     with pytest.warns(RuntimeWarning, match="may hang for 6 s .* 3 attempts"):
         warn_of_timeouts(client, lease=5)
+
+
+def test_the_warning_names_the_line_of_the_application():
+    client = boto3.client("dynamodb", region_name="us-east-1")
+    with pytest.warns(RuntimeWarning, match="may hang") as warned:
+        LockClient("t", client=client)
+    assert warned[0].filename == __file__
+
+
+def test_clients_that_come_and_go_share_their_threads():
+    Workers().run(lambda: None, 5.0)
+    calling = [thread for thread in threading.enumerate() if thread.name == "interlock-call"]
+    for _ in range(20):
+        wait_until_idle()
+        Workers().run(lambda: None, 5.0)
+    after = [thread for thread in threading.enumerate() if thread.name == "interlock-call"]
+    assert len(after) <= max(len(calling), 1)
+
+
+def wait_until_idle():
+    while not _threads._idle:
+        time.sleep(0.001)
 
 
 def test_xray_records_a_call_on_another_thread_under_the_callers_segment(monkeypatch):

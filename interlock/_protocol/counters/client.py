@@ -22,6 +22,7 @@ from interlock._protocol.counters.layout import MAX_SHARDS, Handle, target_of
 from interlock._protocol.counters.ledger import CounterChange, Once
 from interlock._protocol.counters.reading import CounterState
 from interlock._protocol.counters.transferring import Transfer
+from interlock._protocol.durations import seconds
 from interlock._protocol.requests import Operation
 from interlock._protocol.retry import RetryBudget
 from interlock.errors import InvalidValue
@@ -47,12 +48,9 @@ class CounterOperations:
     """A client's settings, and what it has learned of counters."""
 
     def __init__(self, table: str, timeout: timedelta, remembered: timedelta) -> None:
-        for path, duration in (("timeout", timeout), ("remember_keys_for", remembered)):
-            if duration <= timedelta(0):
-                raise InvalidValue(path, f"{duration} is not a positive duration")
         self.table = table
-        self.timeout = timeout.total_seconds()
-        self.remembered = remembered.total_seconds()
+        self.timeout = seconds("timeout", timeout, positive=True)
+        self.remembered = seconds("remember_keys_for", remembered, positive=True)
         self._handles: dict[tuple[str, Bounds, int | None], Handle] = {}
 
     def handle(

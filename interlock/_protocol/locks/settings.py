@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Protocol
 
+from interlock._protocol.durations import as_duration, seconds
 from interlock._protocol.retry import RetryBudget, Target
 from interlock._protocol.values import to_attribute
 from interlock.errors import InvalidLockName, InvalidValue, LeaseTooShort
@@ -89,15 +90,11 @@ class Settings:
         """Check what a client was given. Raises `InvalidValue` and `LeaseTooShort`."""
         if not isinstance(table, str) or not table:
             raise InvalidValue("table", f"{table!r} is not a table's name")
-        pause = seconds("poll", poll)
-        if pause <= 0:
-            raise InvalidValue("poll", f"{poll} is not positive")
-        interval = None if heartbeat is None else seconds("heartbeat", heartbeat)
-        if interval is not None and interval <= 0:
-            raise InvalidValue("heartbeat", f"{heartbeat} is not positive")
-        skew = None if max_clock_skew is None else seconds("max_clock_skew", max_clock_skew)
-        if skew is not None and skew < 0:
-            raise InvalidValue("max_clock_skew", f"{max_clock_skew} is negative")
+        pause = seconds("poll", poll, positive=True)
+        interval = None if heartbeat is None else seconds("heartbeat", heartbeat, positive=True)
+        skew = None
+        if max_clock_skew is not None:
+            skew = seconds("max_clock_skew", max_clock_skew, least=0.0)
         settings = cls(table, 0.0, interval, pause, skew, call_timeout)
         return replace(settings, lease=settings.checked_lease(lease))
 
@@ -157,7 +154,7 @@ class Settings:
         if self.heartbeat is None:
             return lease / HEARTBEATS
         if lease < LEAST_HEARTBEATS * self.heartbeat:
-            needed = timedelta(seconds=LEAST_HEARTBEATS * self.heartbeat)
+            needed = as_duration(LEAST_HEARTBEATS * self.heartbeat)
             why = f"{LEAST_HEARTBEATS} heartbeats must fit, so that two may fail"
             raise LeaseTooShort(timedelta(seconds=lease), needed, why)
         return self.heartbeat
@@ -173,16 +170,6 @@ class Settings:
         `grace` is how long calls are tried again although it has passed.
         """
         return RetryBudget(self.target, deadline, silence=SILENCE, grace=grace)
-
-
-def seconds(option: str, duration: timedelta) -> float:
-    """Return a duration in seconds, or raise `InvalidValue` for what is none."""
-    if not isinstance(duration, timedelta):
-        what = f"{duration!r} is not a timedelta"
-        if isinstance(duration, int | float) and not isinstance(duration, bool):
-            what += f"; for seconds write timedelta(seconds={duration!r})"
-        raise InvalidValue(option, what)
-    return duration.total_seconds()
 
 
 def checked_name(name: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from interlock._protocol.durations import seconds
 from interlock._protocol.requests import Operation
 from interlock._protocol.transactions.fingerprint import (
     arguments_of,
@@ -49,7 +50,7 @@ class TransactionOperations:
             self.settings.table,
             key,
             arguments_of(function) if payload is None else payload,
-            _seconds(retention),
+            seconds("retention", retention),
             operation=operation_of(function) if operation is None else checked_operation(operation),
             code=code_of(function) if operation is None else None,
             unscoped=self._unscoped_keys,
@@ -96,9 +97,3 @@ class KeyedFunction:
         bound.apply_defaults()
         arguments = {name: bound.arguments[name] for name in list(bound.arguments)[1:]}
         return arguments.pop(self._parameter), arguments
-
-
-def _seconds(retention: timedelta) -> float:
-    if not isinstance(retention, timedelta):
-        raise InvalidValue("retention", f"{retention!r} is not a timedelta")
-    return retention.total_seconds()

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from interlock._protocol.durations import seconds
 from interlock._protocol.retry import RetryBudget, Target
 from interlock.errors import InvalidValue
 
@@ -34,13 +35,14 @@ class Settings:
         cls, table: str, *, timeout: timedelta, attempts: int, version_attribute: str
     ) -> "Settings":
         """Check what a client was given."""
+        most = seconds("timeout", timeout)
         if not timedelta() < timeout <= LONGEST_TIMEOUT:
             raise InvalidValue("timeout", f"{timeout} is not positive and at most 5 minutes")
         if attempts < 1:
             raise InvalidValue("attempts", f"{attempts} is less than 1")
         if not version_attribute:
             raise InvalidValue("version_attribute", "is empty")
-        return cls(table, version_attribute, attempts, timeout.total_seconds())
+        return cls(table, version_attribute, attempts, most)
 
     def budget(self) -> RetryBudget:
         """Return what all attempts of one transaction may spend together."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from interlock._drivers.awaitable.background import awaited
 from interlock._drivers.awaitable.changes import Changes
 from interlock._drivers.awaitable.functions import result_of
-from interlock._protocol.locks.settings import Cancel, checked_name, seconds
+from interlock._protocol.durations import as_duration, seconds
+from interlock._protocol.locks.settings import Cancel, checked_name
 from interlock._protocol.locks.state import LockRecord, LossReason
 from interlock.aio.locks._lock import Lock, OnLost
 from interlock.aio.locks._term import Lead, Stop, Term, checked_renew_deadline
@@ -184,7 +185,7 @@ class LeaderElection:
         return lock
 
     async def _campaign(self, left: float | None, cancel: Cancel | None) -> Lock:
-        timeout = None if left is None else timedelta(seconds=max(0.0, left))
+        timeout = None if left is None else as_duration(max(0.0, left))
         lock = await self._locks.acquire(
             self._name, timeout=timeout, data=self._data, on_lost=self._lost, cancel=cancel
         )

@@ -11,11 +11,12 @@ from interlock._drivers.awaitable.changes import Changes
 from interlock._drivers.awaitable.driver import Driver
 from interlock._drivers.awaitable.heartbeat import Heartbeat
 from interlock._drivers.lifecycle import watch_forks
+from interlock._protocol.durations import seconds
 from interlock._protocol.locks.acquire import Acquiring
 from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.lease import RELEASING
-from interlock._protocol.locks.settings import Cancel, seconds
+from interlock._protocol.locks.settings import Cancel
 from interlock.aio.locks._lock import Lock, OnLost
 from interlock.errors import LockClientClosed, LockWaitCancelled, RenewalImpossible
 from interlock.metrics import LockMetrics

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from interlock._protocol.locks.settings import Settings, seconds
+from interlock._protocol.durations import seconds
+from interlock._protocol.locks.settings import Settings
 from interlock.aio.locks._lock import Lock
 from interlock.errors import InvalidValue
 

@@ -10,6 +10,7 @@ from typing import Any
 from interlock._drivers.awaitable.exclusion import Exclusion
 from interlock._drivers.lifecycle import watch_forks
 from interlock._exports import public_in
+from interlock._protocol.durations import seconds
 from interlock._protocol.signing.algorithms import base64url
 from interlock._protocol.signing.client import json_bytes, with_times
 from interlock._protocol.signing.delegation import (
@@ -72,7 +73,7 @@ class DelegatedSigner:
     ) -> None:
         if algorithm not in {"ES256", "Ed25519"}:
             raise InvalidValue("algorithm", f"is {algorithm!r}; ES256 and Ed25519 are possible")
-        self._lifetime = lifetime.total_seconds()
+        self._lifetime = seconds("lifetime", lifetime)
         self._token_types = check_scope(token_types, self._lifetime)
         self._issuer = issuer
         self._algorithm: EphemeralAlgorithm = algorithm
@@ -115,8 +116,8 @@ class DelegatedSigner:
         if delegate is None or not delegate.begins <= now < delegate.renewal:
             delegate = await self._current()
             now = self._wall_clock()
-        seconds = None if lifetime is None else lifetime.total_seconds()
-        stated = {"iat": int(now), **with_times(claims, seconds, now)}
+        lasting = None if lifetime is None else seconds("lifetime", lifetime)
+        stated = {"iat": int(now), **with_times(claims, lasting, now)}
         if not delegate.begins <= stated["iat"] <= delegate.ends:
             raise InvalidValue("claims['iat']", "is not within the time of the delegation")
         signing_input = f"{delegate.headers[token_type]}.{base64url(json_bytes(stated))}"

@@ -17,6 +17,7 @@ from http_message_signatures import (
     algorithms,
 )
 
+from interlock._protocol.durations import seconds
 from interlock._protocol.signing.checking import load_key
 from interlock.errors import (
     AlgorithmNotAllowed,
@@ -67,6 +68,7 @@ async def sign_message(
     """
     covered = components if components is not None else _default_components(message)
     created = datetime.fromtimestamp(int(wall_clock()), UTC)
+    expires = None if lifetime is None else _end(created, lifetime)
     # The key may be replaced between naming it and signing: name the new one then.
     for _ in range(2):
         key = await signer.key()
@@ -76,7 +78,7 @@ async def sign_message(
                 message,
                 key_id=key.kid,
                 created=created,
-                expires=None if lifetime is None else created + lifetime,
+                expires=expires,
                 nonce=nonce,
                 tag=tag,
                 covered_component_ids=covered,
@@ -111,6 +113,7 @@ async def verify_message(
 
     Raises BadSignature, AlgorithmNotAllowed or UnknownKey, or KeysUnavailable.
     """
+    seconds("max_age", max_age, least=0.0)
     required = components if components is not None else _default_components(message)
     failures: list[InvalidToken] = []
     for label, key_id in _signatures(message, tag):
@@ -142,6 +145,14 @@ async def verify_message(
             if isinstance(failure, kind):
                 raise failure
     raise BadSignature("the message has no signature that can be verified")
+
+
+def _end(created: datetime, lifetime: timedelta) -> datetime:
+    seconds("lifetime", lifetime)
+    try:
+        return created + lifetime
+    except OverflowError:
+        raise InvalidValue("lifetime", f"{lifetime} from now is after the year 9999") from None
 
 
 class _Key(HTTPSignatureKeyResolver):

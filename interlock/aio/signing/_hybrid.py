@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from interlock._exports import public_in
+from interlock._protocol.durations import seconds
 from interlock._protocol.signing.algorithms import base64url
 from interlock._protocol.signing.client import json_bytes, with_times
 from interlock._protocol.signing.hybrid import check_pair, protected, serialized
@@ -42,8 +43,8 @@ class HybridSigner:
 
         Otherwise as `Signer.sign`. Neither signature is a token by itself.
         """
-        seconds = None if lifetime is None else lifetime.total_seconds()
-        payload = base64url(json_bytes(with_times(claims, seconds, self._wall_clock())))
+        lasting = None if lifetime is None else seconds("lifetime", lifetime)
+        payload = base64url(json_bytes(with_times(claims, lasting, self._wall_clock())))
         # A key may be replaced between naming it and signing: name the new one then.
         for _ in range(2):
             keys = [await signer.key() for signer in self._signers]

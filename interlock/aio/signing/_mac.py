@@ -8,6 +8,7 @@ from typing import Any
 from interlock._drivers.awaitable.opening import open_driver
 from interlock._drivers.environment import Environment
 from interlock._exports import public_in
+from interlock._protocol.durations import seconds
 from interlock._protocol.signing.mac import MacAlgorithm, MacOperations, mac_settings
 from interlock._protocol.signing.tokens import ClaimRules
 
@@ -39,9 +40,11 @@ class Mac:
         leeway: timedelta = timedelta(0),
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        rules = ClaimRules(required, issuer, audience, leeway.total_seconds())
+        rules = ClaimRules(required, issuer, audience, seconds("leeway", leeway, least=0.0))
         self._operations = MacOperations(
-            mac_settings(key_id, previous, algorithm, timeout.total_seconds(), rules)
+            mac_settings(
+                key_id, previous, algorithm, seconds("timeout", timeout, positive=True), rules
+            )
         )
         self._driver = open_driver(client, "kms", environment=Environment(wall_clock=wall_clock))
 
@@ -50,8 +53,8 @@ class Mac:
 
         Raises InvalidValue for claims that are too long.
         """
-        seconds = None if lifetime is None else lifetime.total_seconds()
-        return await self._driver.run(self._operations.sign(claims, lifetime=seconds))
+        lasting = None if lifetime is None else seconds("lifetime", lifetime)
+        return await self._driver.run(self._operations.sign(claims, lifetime=lasting))
 
     async def verify(self, token: str) -> dict[str, Any]:
         """Return the claims of a token that is genuine and valid now.

@@ -9,6 +9,7 @@ from typing import Any
 from interlock._drivers.awaitable.opening import open_driver
 from interlock._drivers.environment import Environment
 from interlock._exports import public_in
+from interlock._protocol.durations import seconds
 from interlock._protocol.signing.client import Signature, SigningOperations, fetch_jwks
 from interlock._protocol.signing.counting import errors_counted
 from interlock._protocol.signing.keys import Jwk, PublicKey, RsaAlgorithm
@@ -49,8 +50,8 @@ class Signer:
         self._driver = open_driver(client, "kms", environment=environment)
         self._operations = SigningOperations(
             key_id,
-            refresh=refresh.total_seconds(),
-            timeout=timeout.total_seconds(),
+            refresh=seconds("refresh", refresh, least=0.0),
+            timeout=seconds("timeout", timeout, positive=True),
             rsa_algorithm=rsa_algorithm,
         )
         self._counted = partial(errors_counted, metrics, lambda: self._operations.key_id)
@@ -69,10 +70,10 @@ class Signer:
         another (RFC 8725, 3.11). Raises TypeError or ValueError for claims that JSON cannot hold,
         and InvalidValue for what is too long for an Ed25519 key, 4,096 bytes in all.
         """
-        seconds = None if lifetime is None else lifetime.total_seconds()
+        lasting = None if lifetime is None else seconds("lifetime", lifetime)
         with self._counted():
             return await self._driver.run(
-                self._operations.sign_claims(claims, lifetime=seconds, token_type=token_type)
+                self._operations.sign_claims(claims, lifetime=lasting, token_type=token_type)
             )
 
     async def sign_detached(self, payload: bytes, *, token_type: str | None = None) -> str:
@@ -112,5 +113,7 @@ async def jwks(
     accepted, and publish a new key before it signs. Raises what `Signer` raises.
     """
     return await open_driver(client, "kms").run(
-        fetch_jwks(key_ids, rsa_algorithm=rsa_algorithm, timeout=timeout.total_seconds())
+        fetch_jwks(
+            key_ids, rsa_algorithm=rsa_algorithm, timeout=seconds("timeout", timeout, positive=True)
+        )
     )

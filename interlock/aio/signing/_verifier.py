@@ -10,6 +10,7 @@ from interlock._drivers.awaitable.exclusion import Exclusion
 from interlock._drivers.awaitable.fetching import fetch_url
 from interlock._drivers.environment import Environment
 from interlock._exports import public_in
+from interlock._protocol.durations import seconds
 from interlock._protocol.signing.algorithms import ALGORITHMS, allowed
 from interlock._protocol.signing.cache import KeyCache, KeysOfKid
 from interlock._protocol.signing.checking import (
@@ -73,10 +74,13 @@ class Verifier:
     ) -> None:
         self._algorithms = allowed(algorithms)
         self._token_type = token_type
-        self._delegation = delegation.total_seconds()
-        self._rules = ClaimRules(required, issuer, audience, leeway.total_seconds())
+        self._delegation = seconds("delegation", delegation, least=0.0)
+        self._rules = ClaimRules(required, issuer, audience, seconds("leeway", leeway, least=0.0))
         self._driver = Driver(KeySource(keys, fetch), environment=Environment(monotonic=monotonic))
-        self._cache = KeyCache(lifetime=lifetime.total_seconds(), cooldown=cooldown.total_seconds())
+        self._cache = KeyCache(
+            lifetime=seconds("lifetime", lifetime, positive=True),
+            cooldown=seconds("cooldown", cooldown, least=0.0),
+        )
         self._fetching = Exclusion()
         self._monotonic = monotonic
         self._wall_clock = wall_clock
