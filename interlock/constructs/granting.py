@@ -53,11 +53,12 @@ def allow_items(
     index: str | None = None,
     keys: Sequence[str] = (),
     other_keys_than: Sequence[str] = (),
+    attributes: Sequence[str] = (),
 ) -> iam.Grant:
     """Allow actions on items of a table, or of its index.
 
-    They are confined to the patterns `keys` of partition keys, or to keys other than some; without
-    either, they are not confined.
+    They are confined to the patterns `keys` of partition keys, or to keys other than some, or to
+    `attributes` that a request names; without any of these, they are not confined.
     """
     conditions: dict[str, Any] = {}
     if keys:
@@ -67,6 +68,11 @@ def allow_items(
     if conditions:
         # ForAllValues also holds for a request without keys, which this refuses.
         conditions["Null"] = {_LEADING_KEYS: "false"}
+    if attributes:
+        # A request that names no attributes reads all of them, unless it must say that it does not:
+        # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+        conditions["ForAllValues:StringEquals"] = {"dynamodb:Attributes": list(attributes)}
+        conditions["StringEquals"] = {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"}
     arn = table.table_arn if index is None else f"{table.table_arn}/index/{index}"
     owned = table if isinstance(table, dynamodb.TableV2 | dynamodb.Table) else None
     statement = _Statement(arn, sorted(actions), conditions)

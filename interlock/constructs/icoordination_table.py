@@ -12,6 +12,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from interlock._protocol.counters.layout import LISTING
+from interlock._protocol.locks.listing import ATTRIBUTES
 from interlock._protocol.texts import texts
 from interlock.constructs.attaching import install
 from interlock.constructs.granting import (
@@ -38,6 +39,11 @@ if TYPE_CHECKING:
 TABLE_VARIABLE = "INTERLOCK_TABLE"
 
 _CHECK = "dynamodb:ConditionCheckItem"
+_DESCRIBE = (
+    "dynamodb:DescribeContinuousBackups",
+    "dynamodb:DescribeTable",
+    "dynamodb:DescribeTimeToLive",
+)
 _READ = ("dynamodb:BatchGetItem", "dynamodb:GetItem")
 _WRITE = ("dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
 
@@ -78,6 +84,24 @@ class ICoordinationTable(Construct):
         Names are as in `grant_locks`. Raises `ValueError` for none.
         """
         return self._grant(grantee, patterns(LOCKS, names), ("dynamodb:GetItem",))
+
+    def grant_operate(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a grantee see all locks and counters, break locks, and examine the table.
+
+        For people on call and the command `interlock --table`: it lists locks by a Scan that may
+        read their attributes but `data` and no other record's, shows and breaks any lock
+        (`LockClient.break_lock`), lists counters with their values, and describes the table, its
+        time to live and backups. It changes nothing but locks.
+        """
+        reads = patterns(COUNTERS, ["*"])
+        grants = [
+            self._grant(grantee, patterns(LOCKS, ["*"]), (*_READ, "dynamodb:UpdateItem", _CHECK)),
+            self._grant(grantee, reads, _READ),
+            allow_items(self, grantee, self.table, ("dynamodb:Scan",), attributes=ATTRIBUTES),
+            allow_items(self, grantee, self.table, _DESCRIBE),
+            self.grant_list_counters(grantee),
+        ]
+        return _all_of(grants)
 
     def grant_counters(self, grantee: iam.IGrantable, *names: str) -> iam.Grant:
         """Let a grantee read and change the counters with these names.

@@ -17,16 +17,23 @@ from dataclasses import dataclass
 from typing import Any
 
 LEADING_KEYS = "dynamodb:LeadingKeys"
+ATTRIBUTES, SELECT = "dynamodb:Attributes", "dynamodb:Select"
 _PARTS = re.compile(r"\$\{([*?$])\}|([*?])|([^*?$]+|\$)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Request:
-    """One action on one resource; `keys` are its items' partition keys, None where it has none."""
+    """One action on one resource; `keys` are its items' partition keys, None where it has none.
+
+    `attributes` are those that it names, None where it names none; `select` is what it says that it
+    reads.
+    """
 
     action: str
     resource: str
     keys: tuple[str, ...] | None = None
+    attributes: tuple[str, ...] | None = None
+    select: str | None = None
 
 
 def allowed(statements: Sequence[Mapping[str, Any]], request: Request) -> bool:
@@ -71,7 +78,9 @@ def requests(table: str, operation: str, params: Mapping[str, Any]) -> Iterator[
             )
         case "Scan" | "ExecuteStatement":
             name = {"Scan": "Scan", "ExecuteStatement": "PartiQLSelect"}[operation]
-            yield Request(f"dynamodb:{name}", table)
+            named = tuple(params.get("ExpressionAttributeNames", {}).values()) or None
+            select = params.get("Select", "ALL_ATTRIBUTES" if operation == "Scan" else None)
+            yield Request(f"dynamodb:{name}", table, attributes=named, select=select)
         case _:
             yield _on_item(table, operation, params)
 
@@ -94,13 +103,21 @@ def _applies(statement: Mapping[str, Any], request: Request) -> bool:
 
 def _holds(operator: str, values: Mapping[str, Any], request: Request) -> bool:
     ((key, wanted),) = values.items()
-    found = request.keys if key == LEADING_KEYS else None
+    found = {
+        LEADING_KEYS: request.keys,
+        ATTRIBUTES: request.attributes,
+        SELECT: None if request.select is None else (request.select,),
+    }.get(key)
     patterns = _listed(wanted)
     match operator:
         case "ForAllValues:StringLike":
             return all(any(like(each, p) for p in patterns) for each in found or ())
         case "ForAllValues:StringNotLike":
             return all(not any(like(each, p) for p in patterns) for each in found or ())
+        case "ForAllValues:StringEquals":
+            return all(each in patterns for each in found or ())
+        case "StringEquals":
+            return found is not None and all(each in patterns for each in found)
         case "Null":
             return (found is None) is (patterns == ["true"])
     raise NotImplementedError(f"condition {operator} on {key}")

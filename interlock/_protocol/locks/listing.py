@@ -17,9 +17,22 @@ from interlock._protocol.retry import RetryBudget, Target
 from interlock.errors import CorruptRecord
 
 _LISTING = 15.0  # seconds for one page
-_READ = "pk, fence, version, #owner, lease_ms, held_since, held_until, void_before, #format, broken"
-_NAMES = {"#owner": "owner", "#format": "format"}
-_LOCKS, _HELD = "begins_with(pk, :prefix)", " AND attribute_exists(version)"
+# All that a listing reads, as `CoordinationTable.grant_operate` allows it.
+ATTRIBUTES = (
+    "pk",
+    "fence",
+    "version",
+    "owner",
+    "lease_ms",
+    "held_since",
+    "held_until",
+    "void_before",
+    "format",
+    "broken",
+)
+_NAMES = {f"#{name}": name for name in ATTRIBUTES}
+_READ = ", ".join(_NAMES)
+_LOCKS, _HELD = "begins_with(#pk, :prefix)", " AND attribute_exists(#version)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +64,7 @@ def page(settings: Settings, prefix: str, after: str | None, *, held: bool) -> O
         "TableName": settings.table,
         "FilterExpression": _LOCKS + _HELD if held else _LOCKS,
         "ProjectionExpression": _READ,
+        "Select": "SPECIFIC_ATTRIBUTES",
         "ExpressionAttributeNames": _NAMES,
         "ExpressionAttributeValues": {":prefix": {"S": PREFIX + prefix}},
     }
