@@ -4,6 +4,7 @@ Pauses have full jitter:
 https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 """
 
+import re
 from dataclasses import dataclass, field
 
 from interlock._protocol.faults import Fault, Refused
@@ -39,6 +40,14 @@ _KEY_UNUSABLE = frozenset(
         "KeyUnavailableException",
         "NotFoundException",
     }
+)
+_TABLE_KEY = re.compile(r"\bKMS\b|\bkms:|:kms:")
+_OUTER_POLICIES = (
+    "permissions boundary",
+    "resource control policy",
+    "service control policy",
+    "session policy",
+    "VPC endpoint policy",
 )
 _EXPIRED = "they have expired: sign in again, or let the role's provider refresh them"
 _UNKNOWN = "the access key does not exist, is disabled, or belongs to another partition"
@@ -77,8 +86,8 @@ _CREDENTIALS = {
 class Target:
     """What an operation asks, for the texts of its errors.
 
-    `tables` are the DynamoDB tables of the call, or `key` is its KMS key; `grant` is the method of
-    a construct that allows it ("CoordinationTable.grant_locks").
+    `tables` are the DynamoDB tables of the call, or `key` is its KMS key; `grant` is what
+    allows it ("CoordinationTable.grant_locks(...)").
     """
 
     tables: tuple[str, ...] = ()
@@ -156,7 +165,22 @@ def _not_allowed(fault: Refused, target: Target) -> InterlockError:
         return RegionMissing()
     if fault.code in _CREDENTIALS:
         return CredentialsRejected(fault.code, fault.message, _CREDENTIALS[fault.code])
-    return AccessDenied(f"{fault}; {target.grant}(...) allows it")
+    return AccessDenied(f"{fault}; {_way_in(fault.message, target)}")
+
+
+def _way_in(message: str, target: Target) -> str:
+    """Return what allows a call, by the reason that IAM gives.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+    """
+    if target.key is None and _TABLE_KEY.search(message):
+        return "the KMS key of the table is disabled or denied: enable it, and allow its use"
+    if "explicit deny" in message:
+        return "a policy denies it, which no grant overrides: change that policy"
+    for policy in _OUTER_POLICIES:
+        if f"no {policy} allows" in message:
+            return f"the {policy} has to allow it, too; no grant does"
+    return f"{target.grant} allows it"
 
 
 @dataclass(slots=True)

@@ -7,8 +7,8 @@ from interlock._protocol.faults import CancellationReason, Fault, NoReply, NotSe
 from interlock._protocol.requests import Draw, Monotonic, Sleep
 from interlock._protocol.retry import RetryBudget, Target, may_pass, meaning
 
-TABLE = Target(("t",), "CoordinationTable.grant_locks")
-KEY = Target(key="alias/receipts", grant="SigningKey.grant_sign")
+TABLE = Target(("t",), "CoordinationTable.grant_locks(...)")
+KEY = Target(key="alias/receipts", grant="SigningKey.grant_sign(...)")
 CREDENTIALS = [
     "ExpiredToken",
     "ExpiredTokenException",
@@ -68,7 +68,39 @@ def test_a_missing_region_is_said_so():
 def test_a_denied_call_names_the_grant(target):
     error = meaning(Refused("AccessDeniedException", "no"), target)
     assert type(error) is errors.AccessDenied
-    assert f"{target.grant}(...) allows it" in str(error)
+    assert f"{target.grant} allows it" in str(error)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "KMS key access denied: arn:aws:kms:us-east-1:1:key/1 is disabled.",
+        "User: arn:aws:iam::1:role/a is not authorized to perform: kms:Decrypt",
+    ],
+)
+def test_the_key_of_a_table_is_no_matter_of_grants_on_the_table(message):
+    error = meaning(Refused("AccessDeniedException", message), TABLE)
+    assert type(error) is errors.AccessDenied
+    assert "KMS key of the table is disabled or denied" in str(error)
+    assert "grant_locks" not in str(error)
+    assert f"{KEY.grant} allows it" in str(meaning(Refused("AccessDenied", "kms:Sign"), KEY))
+
+
+@pytest.mark.parametrize(
+    ("reason", "way_out"),
+    [
+        ("with an explicit deny in a service control policy", "which no grant overrides"),
+        ("because no permissions boundary allows the dynamodb:GetItem action", "the permissions"),
+        ("because no VPC endpoint policy allows the action", "the VPC endpoint policy has to"),
+        ("because no identity-based policy allows the action", "grant_locks(...) allows it"),
+        ("because no resource-based policy allows the action", "grant_locks(...) allows it"),
+    ],
+)
+def test_what_no_grant_can_allow_is_said_so(reason, way_out):
+    message = f"User: a is not authorized to perform: dynamodb:GetItem on resource: t {reason}"
+    error = meaning(Refused("AccessDeniedException", message), TABLE)
+    assert way_out in str(error)
+    assert ("grant_locks" in str(error)) is ("grant_locks" in way_out)
 
 
 def test_a_missing_table_is_named():

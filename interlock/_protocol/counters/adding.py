@@ -93,7 +93,7 @@ def _write(
     revision = (yield from new_revision()) if handle.shards is None else 0
     params = addition(handle, index, amount, revision).params()
     reply = yield from send(Kind.ONCE, budget, "UpdateItem", {**params, "ReturnValues": "ALL_NEW"})
-    item = reply["Attributes"]
+    item = sound(handle.table, {**reply["Attributes"], **handle.key(index)})
     handle.remember(index, item)
     alone = index == 0 and integer(item, "span") == 1
     return CounterChange(integer(item, "value"), amount, None if alone else index)

@@ -162,7 +162,7 @@ class Settings:
     @property
     def target(self) -> Target:
         """What these locks ask, for the texts of errors."""
-        return Target((self.table,), "CoordinationTable.grant_locks")
+        return Target((self.table,), "CoordinationTable.grant_locks(...)")
 
     def budget(self, deadline: float = float("inf"), *, grace: float = 0.0) -> RetryBudget:
         """Return the budget of one operation until a deadline on the monotonic clock.

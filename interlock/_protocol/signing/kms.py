@@ -37,7 +37,7 @@ def ask(
     times. A response for which `read` raises ValueError, TypeError or LookupError is none: it does
     not answer what was asked. Raises what `retry.meaning` says.
     """
-    target = Target(key=key_id, grant=_GRANTS[operation])
+    target = Target(key=key_id, grant=f"{_GRANTS[operation]}(...)")
     budget = RetryBudget(target, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE, most=most)
     yield from budget.start(timeout)
     while True:

@@ -57,4 +57,4 @@ class Settings:
 
 def target(tables: Iterable[str]) -> Target:
     """Return what a call on these tables asks, for the texts of its errors."""
-    return Target(tuple(dict.fromkeys(tables)), "CoordinationTable.grant_transactions")
+    return Target(tuple(dict.fromkeys(tables)), "CoordinationTable.grant_transactions(...)")
