@@ -21,7 +21,7 @@ CONTAINERS = $(if $(filter containers,$(COMPUTE)),--containers)
 CODE := app.py stacks lambda server interlock local benchmarks scripts tests
 UNIT := tests/constructs tests/stacks tests/unit tests/simulation
 
-.PHONY: help install unasync lock demo demo-check test test-fast coverage test-versions lint format types synth diff deploy destroy \
+.PHONY: help install unasync lock demo demo-check test test-fast coverage test-versions lint format types synth preflight diff deploy destroy \
 	snapshot-update bench simulate histories docs build pictures clean
 
 help:  ## Show this list
@@ -82,6 +82,9 @@ types: install  ## mypy --strict
 
 synth: install  ## Synthesize the CloudFormation templates of ENV, to look at them
 	$(CDK) synth --quiet -c env=$(ENV) -c placeholders=allowed
+
+preflight: install  ## Ask the account of ENV whether a deployment would find what it needs
+	@$(BIN)/python -m stacks.preflight $(ENV)
 
 diff: install  ## Compare ENV with what is deployed
 	$(CDK) diff --all -c env=$(ENV)

@@ -1,0 +1,269 @@
+"""What an account has to have before a deployment: a check each, which asks and changes nothing."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from stacks.combinations import UNRESERVED
+from stacks.config import Environment
+from stacks.sign_in import CognitoPool, Provider
+
+BOOTSTRAP = 6
+"""The version of `cdk bootstrap` that the templates ask for."""
+_QUALIFIER = "hnb659fds"
+_ROLES = ("cfn-exec", "deploy", "file-publishing", "image-publishing", "lookup")
+_TASK = 0.5  # vCPUs (stacks.containers)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that would fail the deployment, and what mends it."""
+
+    what: str
+    fix: str
+
+
+class Account:
+    """The account and region of an environment, asked by `clients` (a service's name each)."""
+
+    def __init__(self, environment: Environment, clients: Callable[[str], Any]) -> None:
+        self.environment = environment
+        self.client = clients
+
+    @cached_property
+    def own_prefix(self) -> str:
+        """The start of the names of what this environment has there already."""
+        return f"interlock-{self.environment.name}-"
+
+    def quota(self, service: str, code: str) -> float:
+        """Return a quota as the account has it, or else as AWS gives it to all."""
+        quotas = self.client("service-quotas")
+        try:
+            found = quotas.get_service_quota(ServiceCode=service, QuotaCode=code)
+        except quotas.exceptions.NoSuchResourceException:
+            found = quotas.get_aws_default_service_quota(ServiceCode=service, QuotaCode=code)
+        return float(found["Quota"]["Value"])
+
+
+def credentials(account: Account) -> Iterator[Finding]:
+    """Whose credentials these are."""
+    wanted = account.environment.account
+    found = account.client("sts").get_caller_identity()
+    if found["Account"] != wanted:
+        yield Finding(
+            f"the credentials are of {found['Arn']}, the environment is in {wanted}",
+            "set AWS_PROFILE to a profile of that account, or account in cdk.json to this one",
+        )
+
+
+def zones(account: Account) -> Iterator[Finding]:
+    """Whether the zones are there, and offer the type of instance."""
+    environment, ec2 = account.environment, account.client("ec2")
+    found = ec2.describe_availability_zones(AllAvailabilityZones=True)["AvailabilityZones"]
+    there = {zone["ZoneName"] for zone in found if zone.get("State") == "available"}
+    missing = [zone for zone in environment.availability_zones if zone not in there]
+    if missing:
+        yield Finding(
+            f"{', '.join(missing)} is not available to this account",
+            f"choose availability_zones among {', '.join(sorted(there))}",
+        )
+    if environment.compute != "instances":
+        return
+    offers = ec2.describe_instance_type_offerings(
+        LocationType="availability-zone",
+        Filters=[{"Name": "instance-type", "Values": [environment.instance_type]}],
+    )["InstanceTypeOfferings"]
+    offered = {offer["Location"] for offer in offers}
+    without = [z for z in environment.availability_zones if z in there and z not in offered]
+    if without:
+        yield Finding(
+            f"{', '.join(without)} has no {environment.instance_type}",
+            f"choose another instance_type; it is in {', '.join(sorted(offered)) or 'none'}",
+        )
+
+
+def certificate(account: Account) -> Iterator[Finding]:
+    """Whether the certificate is there, issued, and of the name at which people open the page."""
+    environment = account.environment
+    if environment.certificate_arn is None:
+        return
+    acm = account.client("acm")
+    try:
+        found = acm.describe_certificate(CertificateArn=environment.certificate_arn)["Certificate"]
+    except acm.exceptions.ResourceNotFoundException:
+        yield Finding(
+            f"{environment.certificate_arn} is not there",
+            "request one (aws acm request-certificate) and set certificate_arn",
+        )
+        return
+    if found["Status"] != "ISSUED":
+        yield Finding(
+            f"the certificate is {found['Status']}",
+            "add the record of its validation to the name's zone, and wait until it is ISSUED",
+        )
+    names = {found["DomainName"], *found.get("SubjectAlternativeNames", ())}
+    host = environment.identity.host if isinstance(environment.identity, CognitoPool) else None
+    if host is not None and not any(_covers(name, host) for name in names):
+        yield Finding(
+            f"the certificate is for {', '.join(sorted(names))}, and people open {host}",
+            f"request a certificate for {host}",
+        )
+
+
+def _covers(name: str, host: str) -> bool:
+    return name == host or (name.startswith("*.") and name[2:] == host.partition(".")[2])
+
+
+def concurrency(account: Account) -> Iterator[Finding]:
+    """Whether the function's reservation leaves what Lambda wants unreserved."""
+    reserved = account.environment.reserved_concurrency
+    if reserved is None:
+        return
+    functions = account.client("lambda")
+    limits = functions.get_account_settings()["AccountLimit"]
+    free = limits["UnreservedConcurrentExecutions"] + _reserved_already(functions, account)
+    if free - reserved < UNRESERVED:
+        yield Finding(
+            f"{reserved} of {limits['ConcurrentExecutions']} concurrent executions are to be "
+            f"reserved, which leaves {free - reserved}, and {UNRESERVED} have to stay",
+            f"lower reserved_concurrency to {max(free - UNRESERVED, 0)}, or ask for more: aws "
+            "service-quotas request-service-quota-increase --service-code lambda "
+            f"--quota-code L-B99A9384 --desired-value {reserved + UNRESERVED}",
+        )
+
+
+def _reserved_already(functions: Any, account: Account) -> int:
+    pages = functions.get_paginator("list_functions").paginate()
+    names = [each["FunctionName"] for page in pages for each in page["Functions"]]
+    return sum(
+        functions.get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions", 0)
+        for name in names
+        if name.startswith(account.own_prefix)
+    )
+
+
+def bootstrap(account: Account) -> Iterator[Finding]:
+    """Whether `cdk bootstrap` ran there, lately enough."""
+    place = f"aws://{account.environment.account}/{account.environment.region}"
+    fix = f".venv/bin/python -m local.cdk bootstrap {place} (docs/account.md has its policy)"
+    ssm = account.client("ssm")
+    try:
+        found = ssm.get_parameter(Name=f"/cdk-bootstrap/{_QUALIFIER}/version")
+    except ssm.exceptions.ParameterNotFound:
+        yield Finding(f"{place} is not bootstrapped", fix)
+        return
+    version = int(found["Parameter"]["Value"])
+    if version < BOOTSTRAP:
+        yield Finding(f"cdk bootstrap was of version {version}; {BOOTSTRAP} is needed", fix)
+
+
+def roles(account: Account) -> Iterator[Finding]:
+    """Whether the roles of `cdk bootstrap` are there, and the caller may take the deployer's."""
+    environment, iam = account.environment, account.client("iam")
+    names = {
+        kind: f"cdk-{_QUALIFIER}-{kind}-role-{environment.account}-{environment.region}"
+        for kind in _ROLES
+    }
+    arns = {}
+    for kind, name in names.items():
+        try:
+            arns[kind] = iam.get_role(RoleName=name)["Role"]["Arn"]
+        except iam.exceptions.NoSuchEntityException:
+            yield Finding(f"the role {name} is not there", "run cdk bootstrap again (above)")
+    if "deploy" not in arns:
+        return
+    sts = account.client("sts")
+    try:
+        sts.assume_role(RoleArn=arns["deploy"], RoleSessionName="preflight", DurationSeconds=900)
+    except sts.exceptions.ClientError as refusal:
+        if refusal.response["Error"]["Code"] != "AccessDenied":
+            raise
+        yield Finding(
+            f"you may not assume {names['deploy']}",
+            f"allow sts:AssumeRole on {arns['deploy']} to the principal that deploys",
+        )
+
+
+def secret(account: Account) -> Iterator[Finding]:
+    """Whether the secret of the identity provider's client is there."""
+    identity = account.environment.identity
+    if not isinstance(identity, Provider):
+        return
+    secrets = account.client("secretsmanager")
+    try:
+        secrets.describe_secret(SecretId=identity.client_secret)
+    except secrets.exceptions.ResourceNotFoundException:
+        yield Finding(
+            f"the secret {identity.client_secret} is not there",
+            f"aws secretsmanager create-secret --name {identity.client_secret} --secret-string ...",
+        )
+
+
+def addresses(account: Account) -> Iterator[Finding]:
+    """Whether there are Elastic IPs for the NAT gateways, and room for a VPC."""
+    environment, ec2 = account.environment, account.client("ec2")
+    taken = [each for each in ec2.describe_addresses()["Addresses"] if not _own(each, account)]
+    quota = account.quota("ec2", "L-0263D0A3")
+    if len(taken) + environment.nat_gateways > quota:
+        yield _too_few(
+            f"{environment.nat_gateways} Elastic IPs are needed, {len(taken)} of {quota:.0f} are "
+            "taken",
+            *("ec2", "L-0263D0A3", len(taken) + environment.nat_gateways),
+        )
+    networks = [each for each in ec2.describe_vpcs()["Vpcs"] if not _own(each, account)]
+    quota = account.quota("vpc", "L-F678F1CE")
+    if len(networks) + 1 > quota:
+        yield _too_few(
+            f"a VPC is needed, {len(networks)} of {quota:.0f} are there",
+            *("vpc", "L-F678F1CE", len(networks) + 1),
+        )
+
+
+def _own(described: Mapping[str, Any], account: Account) -> bool:
+    tags = {tag["Key"]: tag["Value"] for tag in described.get("Tags", ())}
+    wanted = {"application": "interlock", "environment": account.environment.name}
+    return wanted.items() <= tags.items()
+
+
+def processors(account: Account) -> Iterator[Finding]:
+    """Whether the group may grow to its greatest size."""
+    environment = account.environment
+    _, most = environment.capacity
+    if environment.compute == "containers":
+        # A deployment starts the whole set beside the old one.
+        service, code, needed = "fargate", "L-3032A538", 2 * most * _TASK
+    else:
+        found = account.client("ec2").describe_instance_types(
+            InstanceTypes=[environment.instance_type]
+        )["InstanceTypes"]
+        each = found[0]["VCpuInfo"]["DefaultVCpus"]
+        # A deployment starts one instance more than there are.
+        service, code, needed = "ec2", "L-1216C47A", (most + 1) * each
+    quota = account.quota(service, code)
+    if needed > quota:
+        yield _too_few(
+            f"{needed:.0f} vCPUs are needed at capacity {most}, the account may have {quota:.0f}",
+            *(service, code, needed),
+        )
+
+
+def _too_few(what: str, service: str, code: str, needed: float) -> Finding:
+    return Finding(
+        what,
+        f"aws service-quotas request-service-quota-increase --service-code {service} "
+        f"--quota-code {code} --desired-value {needed:.0f}",
+    )
+
+
+CHECKS: Mapping[str, Callable[[Account], Iterator[Finding]]] = {
+    "availability zones": zones,
+    "certificate": certificate,
+    "concurrency of Lambda": concurrency,
+    "cdk bootstrap": bootstrap,
+    "roles of cdk bootstrap": roles,
+    "secret of the identity provider": secret,
+    "addresses and networks": addresses,
+    "processors": processors,
+}
+"""What is asked once the credentials are known to be of the account."""
