@@ -5,9 +5,9 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-from interlock._drivers.blocking.background import awaited
+from interlock._drivers.blocking.background import awaited, current
 from interlock._drivers.blocking.changes import Changes
 from interlock._drivers.blocking.functions import result_of
 from interlock._protocol.durations import as_duration, seconds
@@ -22,11 +22,9 @@ from interlock.errors import (
     Throttled,
     TransactionConflict,
 )
+from interlock.locks._held import AnyLockClient
 from interlock.locks._lock import Lock, OnLost
 from interlock.locks._term import Lead, Stop, Term, checked_renew_deadline
-
-if TYPE_CHECKING:
-    from interlock.locks._client import LockClient
 
 OnGain: TypeAlias = Callable[[Lock], None]
 
@@ -51,14 +49,13 @@ class LeaderElection:
 
     def __init__(
         self,
-        locks: "LockClient",
+        locks: AnyLockClient,
         name: str,
         *,
         on_gain: OnGain | None = None,
         on_loss: OnLost | None = None,
         data: Any = None,
     ) -> None:
-        self._locks = locks
         self._held = locks._held  # noqa: SLF001 - of the same package
         self._clock = self._held.clock
         self._name = checked_name(name)
@@ -147,7 +144,9 @@ class LeaderElection:
 
         Its `expired` says that the leader's lease is over by this machine's wall clock.
         """
-        return self._locks.inspect(self._name)
+        inspection = self._held.operations.inspect(self._name)
+        record: LockRecord | None = self._held.run(inspection)
+        return record
 
     def _lead(self, lead: Lead, term: Term) -> None:
         try:
@@ -185,9 +184,10 @@ class LeaderElection:
 
     def _campaign(self, left: float | None, cancel: Cancel | None) -> Lock:
         timeout = None if left is None else as_duration(max(0.0, left))
-        lock = self._locks.acquire(
-            self._name, timeout=timeout, data=self._data, on_lost=self._lost, cancel=cancel
+        acquisition = self._held.operations.acquire(
+            self._name, timeout=timeout, data=self._data, taker=current()
         )
+        (lock,) = self._held.take(acquisition, self._data, self._lost, cancel)
         self._lock = lock
         if self._on_gain is not None:
             try:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from interlock._drivers.blocking.background import Background, call_back, current, watch_exit
 from interlock._drivers.blocking.changes import Changes
@@ -279,3 +279,10 @@ class HeldLocks:
         if lock is not None:
             callbacks = [self._on_lost, lock._on_lost]  # noqa: SLF001 - of the same package
             call_back([one for one in callbacks if one is not None], lock, error.reason)
+
+
+class AnyLockClient(Protocol):
+    """A `LockClient`, of which elections and semaphores are made."""
+
+    @property
+    def _held(self) -> HeldLocks: ...

@@ -3,17 +3,14 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 
 from interlock._protocol.locks import record
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.state import LockBreak, LossReason
 from interlock.errors import InterlockError
-
-if TYPE_CHECKING:
-    from interlock.locks._held import HeldLocks
 
 _log = logging.getLogger("interlock")
 
@@ -31,9 +28,7 @@ class Lock:
 
     __slots__ = ("__weakref__", "_data", "_grant", "_held", "_on_lost")
 
-    def __init__(
-        self, held: "HeldLocks", grant: Grant, data: Any, on_lost: "OnLost | None"
-    ) -> None:
+    def __init__(self, held: "Keeper", grant: Grant, data: Any, on_lost: "OnLost | None") -> None:
         self._held = held
         self._grant = grant
         self._data = data
@@ -230,7 +225,7 @@ class Loss:
 
     __slots__ = ("_grant", "_held")
 
-    def __init__(self, held: "HeldLocks", grant: Grant) -> None:
+    def __init__(self, held: "Keeper", grant: Grant) -> None:
         self._held = held
         self._grant = grant
 
@@ -241,3 +236,30 @@ class Loss:
     def wait(self, timeout: timedelta | None = None) -> bool:
         """Wait until the lock is lost; return False if it was given back, or the time is up."""
         return self._held.wait_for_loss(self._grant, timeout)
+
+
+class Keeper(Protocol):
+    """What renews locks and gives them back, as a `Lock` uses it; see `HeldLocks`."""
+
+    table: str
+    clock: Callable[[], float]
+    wall_clock: Callable[[], float]
+
+    def release(self, grant: Grant) -> bool:
+        """Give a lock back; return whether it was still held, as far as can be known."""
+        ...
+
+    def release_all(self, grants: Sequence[Grant]) -> list[Any]:
+        """Give several locks back; return what `release` returns or raises for each."""
+        ...
+
+    def released(self, grant: Grant) -> None:
+        """Note that a lock was given back by a transaction."""
+
+    def export(self, grant: Grant) -> str:
+        """End a grant here, and return what another client adopts."""
+        ...
+
+    def wait_for_loss(self, grant: Grant, timeout: timedelta | None) -> bool:
+        """Wait until a lock is over, or the time is up; return whether it is lost."""
+        ...

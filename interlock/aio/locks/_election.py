@@ -4,14 +4,15 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-from interlock._drivers.awaitable.background import awaited
+from interlock._drivers.awaitable.background import awaited, current
 from interlock._drivers.awaitable.changes import Changes
 from interlock._drivers.awaitable.functions import result_of
 from interlock._protocol.durations import as_duration, seconds
 from interlock._protocol.locks.settings import Cancel, checked_name
 from interlock._protocol.locks.state import LockRecord, LossReason
+from interlock.aio.locks._held import AnyLockClient
 from interlock.aio.locks._lock import Lock, OnLost
 from interlock.aio.locks._term import Lead, Stop, Term, checked_renew_deadline
 from interlock.errors import (
@@ -23,9 +24,6 @@ from interlock.errors import (
     Throttled,
     TransactionConflict,
 )
-
-if TYPE_CHECKING:
-    from interlock.aio.locks._client import LockClient
 
 OnGain: TypeAlias = Callable[[Lock], Awaitable[None] | None]
 
@@ -50,14 +48,13 @@ class LeaderElection:
 
     def __init__(
         self,
-        locks: "LockClient",
+        locks: AnyLockClient,
         name: str,
         *,
         on_gain: OnGain | None = None,
         on_loss: OnLost | None = None,
         data: Any = None,
     ) -> None:
-        self._locks = locks
         self._held = locks._held  # noqa: SLF001 - of the same package
         self._clock = self._held.clock
         self._name = checked_name(name)
@@ -146,7 +143,9 @@ class LeaderElection:
 
         Its `expired` says that the leader's lease is over by this machine's wall clock.
         """
-        return await self._locks.inspect(self._name)
+        inspection = self._held.operations.inspect(self._name)
+        record: LockRecord | None = await self._held.run(inspection)
+        return record
 
     async def _lead(self, lead: Lead, term: Term) -> None:
         try:
@@ -186,9 +185,10 @@ class LeaderElection:
 
     async def _campaign(self, left: float | None, cancel: Cancel | None) -> Lock:
         timeout = None if left is None else as_duration(max(0.0, left))
-        lock = await self._locks.acquire(
-            self._name, timeout=timeout, data=self._data, on_lost=self._lost, cancel=cancel
+        acquisition = self._held.operations.acquire(
+            self._name, timeout=timeout, data=self._data, taker=current()
         )
+        (lock,) = await self._held.take(acquisition, self._data, self._lost, cancel)
         self._lock = lock
         if self._on_gain is not None:
             try:

@@ -1,16 +1,14 @@
 """Limit how many hold something at a time."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from interlock._drivers.awaitable.acquiring import Acquiring, acquiring
 from interlock._protocol.locks.multi import checked_permits
 from interlock._protocol.locks.settings import Cancel, checked_name
+from interlock.aio.locks._held import AnyLockClient
 from interlock.aio.locks._lock import Lock
 from interlock.errors import LockTimeout
-
-if TYPE_CHECKING:
-    from interlock.aio.locks._client import LockClient
 
 
 class Semaphore:
@@ -21,7 +19,7 @@ class Semaphore:
     `InvalidLockName` and `InvalidValue`.
     """
 
-    def __init__(self, locks: "LockClient", name: str, *, permits: int) -> None:
+    def __init__(self, locks: AnyLockClient, name: str, *, permits: int) -> None:
         self._held = locks._held  # noqa: SLF001 - of the same package
         self._name = checked_name(name)
         self._permits = checked_permits(permits)
