@@ -6,6 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 ENV ?= dev
 APPROVAL ?= broadening
+PROTECTION ?= on
 INSTANCES ?= 2
 COMPUTE ?= instances
 SEEDS ?= 20000
@@ -84,13 +85,14 @@ synth: install  ## Synthesize the CloudFormation templates of ENV, to look at th
 	$(CDK) synth --quiet -c env=$(ENV) -c placeholders=allowed
 
 preflight: install  ## Ask the account of ENV whether a deployment would find what it needs
-	@$(BIN)/python -m stacks.preflight $(ENV)
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m stacks.preflight $(ENV)
 
 diff: install  ## Compare ENV with what is deployed
 	$(CDK) diff --all -c env=$(ENV)
 
-deploy: install  ## Deploy ENV
-	$(CDK) deploy --all -c env=$(ENV) --require-approval $(APPROVAL)
+deploy: install  ## Deploy ENV; PROTECTION=off for the first time of one that keeps data
+	$(CDK) deploy --all -c env=$(ENV) -c protection=$(PROTECTION) --require-approval $(APPROVAL)
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m stacks.stack_policy $(ENV)
 
 destroy: install  ## Delete the stacks of ENV
 	$(CDK) destroy --all -c env=$(ENV)

@@ -226,6 +226,23 @@ def _own(described: Mapping[str, Any], account: Account) -> bool:
     return wanted.items() <= tags.items()
 
 
+def api_logging(account: Account) -> Iterator[Finding]:
+    """Whether API Gateway may write logs, by a role that this deployment does not take away."""
+    found = account.client("apigateway").get_account().get("cloudwatchRoleArn", "")
+    role = found.rpartition("/")[2]
+    if account.environment.api_logging_role and role and not role.startswith("interlock-"):
+        yield Finding(
+            f"API Gateway writes the logs of this account by {found}, in whose place the "
+            "deployment would put its own",
+            'set "api_logging_role": false in cdk.json, which leaves that role in place',
+        )
+    if not account.environment.api_logging_role and not found:
+        yield Finding(
+            "API Gateway has no role to write logs by, and api_logging_role is false",
+            "remove api_logging_role from cdk.json, or aws apigateway update-account",
+        )
+
+
 def processors(account: Account) -> Iterator[Finding]:
     """Whether the group may grow to its greatest size."""
     environment = account.environment
@@ -265,5 +282,6 @@ CHECKS: Mapping[str, Callable[[Account], Iterator[Finding]]] = {
     "secret of the identity provider": secret,
     "addresses and networks": addresses,
     "processors": processors,
+    "logs of API Gateway": api_logging,
 }
 """What is asked once the credentials are known to be of the account."""

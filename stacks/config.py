@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
 import aws_cdk as cdk
@@ -18,7 +18,7 @@ from stacks.values import RETENTION, WANTED
 
 _ALLOWED = "allowed"
 _LOOK = f"to look at templates without an account: make synth, or -c placeholders={_ALLOWED}"
-_NOT_GIVEN = ("name", "placeholders")  # of the fields: not values of cdk.json
+_NOT_GIVEN = ("name", "placeholders", "protection")  # of the fields: not values of cdk.json
 
 
 class EnvironmentRefused(Exception):
@@ -49,7 +49,11 @@ class Environment:
 
     `concurrency_quota` is the account's own, where it has been raised. `snap_start` and `budgets`
     switch off what a region has, or on what is not known of it yet; by default they are as the
-    region is (`stacks.regions`). `placeholders` says which values stand for the account's own:
+    region is (`stacks.regions`). `api_logging_role` is off where the account has another role by
+    which API Gateway writes logs: there is one for all APIs of a region. `backup_lock` is
+    "governance", which an administrator could lift, or "compliance", which after three days none
+    can. `protection` is off for a first deployment, which could not be rolled back otherwise.
+    `placeholders` says which values stand for the account's own:
     none, unless they were allowed for looking at the templates.
     """
 
@@ -73,10 +77,13 @@ class Environment:
     concurrency_quota: int | None = None
     snap_start: bool | None = None
     budgets: bool | None = None
+    api_logging_role: bool = True
+    backup_lock: str = "governance"
     identity: SignIn | None = None
     open_to_anybody: bool = False
     stateful: bool
     emulated: bool
+    protection: bool = True
     placeholders: tuple[str, ...] = ()
 
     @property
@@ -108,6 +115,10 @@ class Environment:
     def notes(self) -> tuple[str, ...]:
         """What the deployment is without, and why; a line each."""
         lacks = []
+        if self.stateful and not self.protection:
+            lacks.append(
+                "nothing is protected against deletion: deploy again without -c protection=off"
+            )
         if self.snap_start is None and not self.starts_from_snapshots:
             lacks.append(
                 f"{self.region} has no SnapStart of Python: the function starts anew, and slower"
@@ -120,8 +131,17 @@ class Environment:
 
     @property
     def removal_policy(self) -> cdk.RemovalPolicy:
-        """What happens to data when its stack is deleted."""
-        return cdk.RemovalPolicy.RETAIN if self.stateful else cdk.RemovalPolicy.DESTROY
+        """What happens to data when its stack is deleted, or replaces it.
+
+        What a first deployment made before it failed goes with it, so that it can be repeated.
+        """
+        policy = cdk.RemovalPolicy
+        return policy.RETAIN_ON_UPDATE_OR_DELETE if self.stateful else policy.DESTROY
+
+    @property
+    def protected(self) -> bool:
+        """Whether data resists its own deletion, even that by a rollback."""
+        return self.stateful and self.protection
 
 
 def environment_of(node: Node) -> Environment:
@@ -147,7 +167,11 @@ def environment_of(node: Node) -> Environment:
         raise EnvironmentRefused(
             f"placeholders is {placeholders!r}; use -c placeholders={_ALLOWED}"
         )
-    return parse(str(name), values, allow_placeholders=placeholders == _ALLOWED)
+    protection = node.try_get_context("protection")
+    if protection not in {None, "on", "off"}:
+        raise EnvironmentRefused(f"protection is {protection!r}; use -c protection=off, or on")
+    environment = parse(str(name), values, allow_placeholders=placeholders == _ALLOWED)
+    return replace(environment, protection=protection != "off")
 
 
 def parse(name: str, values: Mapping[str, Any], *, allow_placeholders: bool = False) -> Environment:

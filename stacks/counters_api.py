@@ -77,8 +77,13 @@ class CountersApi(Construct):
             # The dimension of its metrics, so of this environment only.
             rest_api_name=f"interlock-{environment.name}",
             description="Interlock: counters",
-            cloud_watch_role=True,
-            cloud_watch_role_removal_policy=environment.removal_policy,
+            # One for all APIs of the account and region: it must not go with this environment.
+            cloud_watch_role=environment.api_logging_role,
+            cloud_watch_role_removal_policy=(
+                cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+                if environment.api_logging_role
+                else None
+            ),
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             deploy_options=apigateway.StageOptions(
                 stage_name=_STAGE,
@@ -104,12 +109,13 @@ class CountersApi(Construct):
                 authorization_type=apigateway.AuthorizationType.IAM
             ),
         )
-        acknowledge(
-            api,
-            "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/"
-            "AmazonAPIGatewayPushToCloudWatchLogs]",
-            "API Gateway's account-wide role wants this policy of AWS",
-        )
+        if environment.api_logging_role:
+            acknowledge(
+                api,
+                "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/"
+                "AmazonAPIGatewayPushToCloudWatchLogs]",
+                "API Gateway's account-wide role wants this policy of AWS",
+            )
         stage = api.deployment_stage
         acknowledge(
             stage,

@@ -19,10 +19,10 @@ class DataStack(InterlockStack):
             self,
             "Coordination",
             removal_policy=policy,
-            deletion_protection=environment.stateful,
+            deletion_protection=environment.protected,
         )
         self.signing_key = SigningKey(self, "Receipts", removal_policy=policy)
         cdk.CfnOutput(self, "TableName", value=self.table.table_name)
         if environment.stateful:
             # "Default" is no part of logical ids, so the vault and its key stay where they are.
-            Backups(self, "Default", table=self.table.table, removal_policy=policy)
+            Backups(self, "Default", table=self.table.table, environment=environment)

@@ -102,7 +102,7 @@ class People(Construct):
             ),
             feature_plan=cognito.FeaturePlan.PLUS,
             standard_threat_protection_mode=cognito.StandardThreatProtectionMode.FULL_FUNCTION,
-            deletion_protection=environment.stateful,
+            deletion_protection=environment.protected,
             removal_policy=environment.removal_policy,
         )
         acknowledge(

@@ -54,9 +54,9 @@ class ServiceLoadBalancer(Construct):
             internet_facing=True,
             security_group=network.load_balancer_group,
             drop_invalid_header_fields=True,
-            deletion_protection=environment.stateful,
+            deletion_protection=environment.protected,
         )
-        if not environment.stateful:
+        if not environment.protected:
             acknowledge(
                 balancer,
                 "ELBDeletionProtectionEnabled",

@@ -42,15 +42,24 @@ class LogsStack(InterlockStack):
     def firewall_log_group(self, scope: Construct, construct_id: str) -> logs.LogGroup:
         """Return a log group that a web application firewall may write to, one a stack."""
         # WAF writes to groups of this prefix only.
-        name = f"aws-waf-logs-{cdk.Stack.of(scope).stack_name}"
+        stack = cdk.Stack.of(scope)
+        if not isinstance(stack, InterlockStack):
+            raise TypeError(f"{stack.stack_name} is no stack of the application")
+        name = stack.own_name("aws-waf-logs-")
         group = self.log_group(scope, construct_id, log_group_name=name)
-        group.add_to_resource_policy(
-            iam.PolicyStatement(
-                principals=[iam.ServicePrincipal("delivery.logs.amazonaws.com")],
-                actions=["logs:CreateLogStream", "logs:PutLogEvents"],
-                resources=[group.log_group_arn],
-                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
-            )
+        logs.ResourcePolicy(
+            group,
+            "Policy",
+            # CDK's own name for it is that of every environment of the account.
+            resource_policy_name=stack.stack_name,
+            policy_statements=[
+                iam.PolicyStatement(
+                    principals=[iam.ServicePrincipal("delivery.logs.amazonaws.com")],
+                    actions=["logs:CreateLogStream", "logs:PutLogEvents"],
+                    resources=[group.log_group_arn],
+                    conditions={"StringEquals": {"aws:SourceAccount": self.account}},
+                )
+            ],
         )
         return group
 
@@ -107,7 +116,9 @@ class LogsStack(InterlockStack):
             server_access_logs_bucket=trail,
             # A bucket that has something in it cannot be deleted, and a log always has.
             removal_policy=(
-                cdk.RemovalPolicy.DESTROY if environment.emulated else cdk.RemovalPolicy.RETAIN
+                cdk.RemovalPolicy.DESTROY
+                if environment.emulated
+                else cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
             ),
             lifecycle_rules=[
                 s3.LifecycleRule(

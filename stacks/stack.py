@@ -23,3 +23,14 @@ class InterlockStack(cdk.Stack):
             termination_protection=environment.stateful,
         )
         self.settings = environment
+
+    def own_name(self, prefix: str = "") -> str:
+        """Return a name that no other stack has, nor had one of the same name before it.
+
+        For what AWS wants a name of, and outlives its stack: a fixed one would be taken when the
+        stack is made again.
+        """
+        born = cdk.Fn.select(
+            0, cdk.Fn.split("-", cdk.Fn.select(2, cdk.Fn.split("/", self.stack_id)))
+        )
+        return f"{prefix}{self.stack_name}-{born}"

@@ -104,6 +104,8 @@ WANTED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "code_signing": (("warn", "enforce").__contains__, "warn or enforce"),
     "snap_start": (_flag, "true or false"),
     "budgets": (_flag, "true or false"),
+    "api_logging_role": (_flag, "true or false"),
+    "backup_lock": (("governance", "compliance").__contains__, "governance or compliance"),
     "open_to_anybody": (_flag, "true or false"),
     "stateful": (_flag, "true or false"),
     "emulated": (_flag, "true or false"),

@@ -128,6 +128,8 @@ def test_everything_wrong_is_named_at_once():
         ("alarm_email", "somebody", "a mail address"),
         ("monthly_budget", "100", "US dollars"),
         ("code_signing", "always", "warn or enforce"),
+        ("api_logging_role", "no", "true or false"),
+        ("backup_lock", "off", "governance or compliance"),
         ("open_to_anybody", "yes", "true or false"),
         ("stateful", "no", "true or false"),
     ],
@@ -252,6 +254,20 @@ def test_the_environments_as_cloned_are_refused(name):
     assert environment_of(cdk.App(context=allowed).node).placeholders
     with pytest.raises(EnvironmentRefused, match="use -c placeholders=allowed"):
         environment_of(cdk.App(context=allowed | {"placeholders": "yes"}).node)
+
+
+def test_protection_is_off_by_the_context_alone():
+    settings = {"env": "dev", "environments": {"dev": GOOD | {"open_to_anybody": True}}}
+    settings["environments"]["dev"] |= {"stateful": True, "certificate_arn": CERTIFICATE}
+    assert environment_of(cdk.App(context=settings).node).protected
+    off = environment_of(cdk.App(context=settings | {"protection": "off"}).node)
+    assert off.stateful
+    assert not off.protected
+    assert any("-c protection=off" in note for note in off.notes)
+    with pytest.raises(EnvironmentRefused, match="use -c protection=off, or on"):
+        environment_of(cdk.App(context=settings | {"protection": "false"}).node)
+    with pytest.raises(IncompleteEnvironment, match="protection is not known"):
+        parse("dev", GOOD | {"protection": False})
 
 
 def test_everything_wrong_with_an_identity_is_named_at_once():

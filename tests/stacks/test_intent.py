@@ -7,7 +7,7 @@ import pytest
 
 from stacks.contract import Contract
 from stacks.emulator import LEFT_OUT, UNKNOWN_TO_EMULATOR
-from tests.stacks.policies import statements
+from tests.stacks.policies import rendered, statements
 
 
 def only(resources):
@@ -27,7 +27,7 @@ def test_table_is_encrypted_recoverable_and_expires_its_garbage(synthesized):
 
 def test_data_of_a_stateful_environment_outlives_its_stack(synthesized):
     resources = synthesized.templates["Data"]["Resources"].values()
-    kept = {r["Type"] for r in resources if r.get("DeletionPolicy") == "Retain"}
+    kept = {r["Type"] for r in resources if r.get("DeletionPolicy") == "RetainExceptOnCreate"}
     wanted = {"AWS::Backup::BackupVault", "AWS::DynamoDB::GlobalTable", "AWS::KMS::Key"}
     assert kept == (wanted if synthesized.name == "prod" else set())
 
@@ -246,7 +246,8 @@ def test_firewalls_log_what_they_block_but_no_credentials(real):
         assert configuration["LoggingFilter"]["DefaultBehavior"] == "DROP"
         assert configuration["RedactedFields"] == [{"SingleHeader": {"Name": "authorization"}}]
     names = {
-        group.get("LogGroupName", "") for group in real.of_type("AWS::Logs::LogGroup").values()
+        rendered(group.get("LogGroupName", ""))
+        for group in real.of_type("AWS::Logs::LogGroup").values()
     }
     assert sum(name.startswith("aws-waf-logs-") for name in names) == 2
 

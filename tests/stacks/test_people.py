@@ -81,7 +81,7 @@ def test_people_are_invited_and_sign_in_by_mail(prod):
         for each in prod.templates["Identity"]["Resources"].values()
         if each["Type"] == "AWS::Cognito::UserPool"
     )
-    assert resource["DeletionPolicy"] == "Retain"
+    assert resource["DeletionPolicy"] == "RetainExceptOnCreate"
     groups = prod.of_type("AWS::Cognito::UserPoolGroup").values()
     assert {each["GroupName"] for each in groups} == set(ROLES)
 

@@ -72,6 +72,7 @@ READY: dict[str, Answer] = {
     "DescribeAddresses": {"Addresses": []},
     "DescribeVpcs": {"Vpcs": [{}]},
     "DescribeInstanceTypes": {"InstanceTypes": [{"VCpuInfo": {"DefaultVCpus": 2}}]},
+    "GetAccount": {},
     "GetServiceQuota": lambda given: quota(
         given["QuotaCode"],
         5 if given["ServiceCode"] != "ec2" or given["QuotaCode"] == "L-0263D0A3" else 32,
@@ -214,6 +215,25 @@ def test_what_the_environment_has_already_is_not_counted_twice(ask):
             "AccountLimit": {"ConcurrentExecutions": 150, "UnreservedConcurrentExecutions": 100}
         },
     )
+
+
+OTHER_ROLE = f"arn:aws:iam::{ACCOUNT}:role/platform-logs"
+OWN_ROLE = f"arn:aws:iam::{ACCOUNT}:role/interlock-dev-api-ApiCloudWatchRole"
+
+
+@pytest.mark.parametrize(
+    ("role", "own", "what"),
+    [
+        (OTHER_ROLE, True, f"by {OTHER_ROLE}, in whose place the deployment would put its own"),
+        (None, False, "API Gateway has no role to write logs by"),
+        (OWN_ROLE, True, None),
+        (OTHER_ROLE, False, None),
+    ],
+)
+def test_the_logging_role_of_all_apis_is_not_taken_away(ask, role, own, what):
+    environment = replace(KEPT, api_logging_role=own)
+    told = ask(environment, GetAccount={"cloudwatchRoleArn": role} if role else {})
+    assert [what in line for line in told] == ([True] if what else [])
 
 
 def test_the_secret_of_a_provider_has_to_be_there(ask):
