@@ -257,8 +257,8 @@ def test_the_environments_as_cloned_are_refused(name):
 
 
 def test_protection_is_off_by_the_context_alone():
-    settings = {"env": "dev", "environments": {"dev": GOOD | {"open_to_anybody": True}}}
-    settings["environments"]["dev"] |= {"stateful": True, "certificate_arn": CERTIFICATE}
+    kept = {"stateful": True, "certificate_arn": CERTIFICATE, "open_to_anybody": True}
+    settings = {"env": "dev", "environments": {"dev": GOOD | kept}}
     assert environment_of(cdk.App(context=settings).node).protected
     off = environment_of(cdk.App(context=settings | {"protection": "off"}).node)
     assert off.stateful
