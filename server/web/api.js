@@ -1,13 +1,16 @@
 // Calls of the API through this page's own origin.
 
+import { say } from "./words.js";
+
 const PATIENCE = 8000;
 const ATTEMPTS = 3;
 const PASSING = [502, 503, 504];
 
 export class Problem extends Error {
-  constructor(words, status) {
+  constructor(words, status, field = null) {
     super(words);
     this.status = status;
+    this.field = field; // the part of the request at fault, where it is known
   }
 }
 
@@ -24,21 +27,21 @@ async function once(method, path, headers, body) {
     reply = await fetch(path, { method, headers, body, signal: AbortSignal.timeout(PATIENCE) });
     text = await reply.text();
   } catch {
-    throw new Problem("The service cannot be reached.", 0);
+    throw new Problem(say("The service cannot be reached."), 0);
   }
   let content = null;
   try {
     content = text ? parse(text) : null;
   } catch {
-    throw new Problem(`The answer cannot be read (status ${reply.status}).`, reply.ok ? 0 : reply.status);
+    throw new Problem(say("The answer cannot be read (status {status}).", { status: reply.status }), reply.ok ? 0 : reply.status);
   }
-  if (!reply.ok) throw new Problem(content?.detail || content?.title || `Status ${reply.status}`, reply.status);
+  if (!reply.ok) throw new Problem(content?.detail || content?.title || say("Status {status}", { status: reply.status }), reply.status, content?.field ?? null);
   return content;
 }
 
 // Repeats what failed in passing: reads, and writes whose key makes the repetition count once.
-export async function call(method, path, body, key) {
-  const headers = { accept: "application/json, application/problem+json" };
+export async function call(method, path, body, key, given = {}) {
+  const headers = { accept: "application/json, application/problem+json", ...given };
   if (body !== undefined) headers["content-type"] = "application/json";
   if (key) headers["idempotency-key"] = key;
   for (let attempt = 1; ; attempt += 1) {
@@ -46,7 +49,7 @@ export async function call(method, path, body, key) {
       return await once(method, path, headers, body);
     } catch (problem) {
       const passing = problem.status === 0 || PASSING.includes(problem.status);
-      const repeatable = method === "GET" || method === "PUT" || key;
+      const repeatable = ["GET", "PUT", "PATCH"].includes(method) || key;
       if (!passing || !repeatable || attempt === ATTEMPTS) throw told(problem, method, attempt);
     }
     await new Promise((resolve) => { setTimeout(resolve, 250 * 2 ** attempt * Math.random()); });
@@ -55,7 +58,7 @@ export async function call(method, path, body, key) {
 
 function told(problem, method, attempts) {
   if (problem.status !== 0 || method === "GET") return problem;
-  return new Problem(`${problem.message} It was tried ${attempts} times, under one key: if any of them arrived, it counts once.`, 0);
+  return new Problem(say("{problem} It was tried {attempts} times, under one key: if any of them arrived, it counts once.", { problem: problem.message, attempts }), 0);
 }
 
 const at = (name) => `/api/counters/${encodeURIComponent(name)}`;
@@ -63,11 +66,25 @@ const at = (name) => `/api/counters/${encodeURIComponent(name)}`;
 const key = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 // Amounts stay text: a number would round what the API counts exactly.
-export const create = (name, { floor, ceiling }) =>
-  call("PUT", at(name), `{"floor":${floor || "null"},"ceiling":${ceiling || "null"}}`);
+const bounds = (settings) => `{${Object.entries(settings).map(([name, value]) => `"${name}":${value || "null"}`).join(",")}}`;
+
+// Refused where the name exists; a repetition of what was done already says so too, once.
+export async function create(name, settings) {
+  try {
+    return await call("PUT", at(name), bounds(settings), null, { "if-none-match": "*" });
+  } catch (problem) {
+    if (problem.status !== 412) throw problem;
+    throw new Problem(say("There is a counter of this name already."), 412, "name");
+  }
+}
+
+// Changes what is given, and leaves the rest.
+export const configure = (name, settings) => call("PATCH", at(name), bounds(settings));
+export const remove = (name) => call("DELETE", at(name));
+export const reset = (name) => call("POST", `${at(name)}/reset`, "{}");
 export const change = (name, verb, amount) =>
   call("POST", `${at(name)}/${verb}`, `{"amount":${amount}}`, key());
 export const transfer = (from, to, amount) =>
   call("POST", "/api/transfers", `{"from":${JSON.stringify(from)},"to":${JSON.stringify(to)},"amount":${amount}}`, key());
 export const jwks = () => call("GET", "/api/.well-known/jwks.json");
-export const history = (name) => call("GET", `/service/history/${encodeURIComponent(name)}?minutes=10`);
+export const history = (name, minutes) => call("GET", `/service/history/${encodeURIComponent(name)}?minutes=${minutes}`);

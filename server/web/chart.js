@@ -1,25 +1,32 @@
 // A counter's recorded history, drawn by uPlot: gaps where nobody recorded, a mark where another
-// instance began to lead.
-import { el, number, signed } from "./dom.js";
+// instance began to lead, and at its end the value that the page shows.
+import { el, number } from "./dom.js";
 import { history } from "./api.js";
+import { columns, heightLabel, originOf, rangeLabel, ranges, summary, timeLabel, turns, upToNow } from "./samples.js";
+import { locale, say } from "./words.js";
 
 const REFRESH = 2000;
+const SLOWEST = 60000;
 const HEIGHT = 240;
-const SPAN = 60; // seconds that are shown at least
-const GAP = 3; // ticks without a sample that make a gap
+const LEAST = 60; // seconds that are shown at least
+const FONT = "12px Inter, sans-serif";
+const WHOLE = Array.from({ length: 38 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
+const measuring = document.createElement("canvas").getContext("2d");
+
+let minutes = 10; // as it was chosen last, for all counters
 
 // The library and its style, which only a chart needs: fetched once, when the first is drawn.
 let library = null;
 
 function load() {
   library ??= Promise.all([import("./vendor/uplot.js"), styled("vendor/uplot.css")]).then(([module]) => module.default)
-    .catch((error) => { library = null; throw error; });
+    .catch(() => { library = null; throw new Error(say("The chart's program cannot be fetched.")); });
   return library;
 }
 
 function styled(href) {
   return new Promise((resolve, reject) => {
-    document.head.append(el("link", { rel: "stylesheet", href, onload: resolve, onerror: () => reject(new Error(href)) }));
+    document.head.append(el("link", { rel: "stylesheet", href, onload: resolve, onerror: reject }));
   });
 }
 
@@ -28,112 +35,120 @@ function colours() {
   return Object.fromEntries(["accent", "soft", "line", "gold", "card"].map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
 }
 
-const DIGITS = 15; // that a number of JavaScript holds, with one to spare
-
-// What one step of the axis stands for: a value that has more digits is drawn without its last.
-function unitOf(samples) {
-  const most = Math.max(...samples.map(([, value]) => `${value}`.replace("-", "").length));
-  return 10n ** BigInt(Math.max(0, most - DIGITS));
+function widest(labels) {
+  measuring.font = FONT;
+  return Math.max(0, ...(labels ?? []).map((label) => measuring.measureText(label).width));
 }
-
-// What stands at a line of the axis, which has no room for more digits.
-const label = (tick, unit) => (unit === 1n ? number(tick) : (tick * Number(unit)).toExponential(2));
-
-// The samples as uPlot's columns; null, which breaks the line, where ticks are missing.
-export function columns(samples) {
-  const unit = unitOf(samples);
-  const steps = samples.slice(1).map(([tick], i) => tick - samples[i][0]);
-  const every = Math.min(...steps, Infinity);
-  const ticks = [], values = [];
-  samples.forEach(([tick, value], i) => {
-    if (i && steps[i - 1] > GAP * every) { ticks.push(tick - every); values.push(null); }
-    ticks.push(tick);
-    values.push(Number(BigInt(value) / unit));
-  });
-  return [ticks, values];
-}
-
-const turns = (samples) => samples.filter(([, , fence], i) => i && samples[i - 1][2] !== fence).map(([tick]) => tick);
 
 function markTurns(plot, ticks, colour) {
   const { ctx, bbox } = plot;
+  const words = say("new leader");
   ctx.save();
   ctx.strokeStyle = ctx.fillStyle = colour;
   ctx.lineWidth = devicePixelRatio;
   ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
   ctx.font = `${11 * devicePixelRatio}px Inter, sans-serif`;
-  ctx.textAlign = "left";
+  const room = ctx.measureText(words).width + 10 * devicePixelRatio;
+  let free = -Infinity; // from where on another's words have room
   for (const tick of ticks) {
     const x = Math.round(plot.valToPos(tick, "x", true));
     ctx.beginPath();
     ctx.moveTo(x, bbox.top);
     ctx.lineTo(x, bbox.top + bbox.height);
     ctx.stroke();
-    ctx.fillText("new leader", x + 5 * devicePixelRatio, bbox.top + 12 * devicePixelRatio);
+    if (x < free) continue;
+    // To the left of its line where the right has no room.
+    const left = x + room > bbox.left + bbox.width;
+    ctx.textAlign = left ? "right" : "left";
+    ctx.fillText(words, x + (left ? -5 : 5) * devicePixelRatio, bbox.top + 12 * devicePixelRatio);
+    free = x + room;
   }
   ctx.restore();
 }
 
-function summary(samples) {
-  const first = BigInt(samples[0][1]), last = BigInt(samples.at(-1)[1]);
-  const many = turns(samples).length;
-  const led = many ? `, ${many} change${many === 1 ? "" : "s"} of leader` : "";
-  return `${number(samples.length)} sample${samples.length === 1 ? "" : "s"} in the last ten minutes: ${number(last)} now, ${last === first ? "unchanged" : signed(last - first)}${led}`;
+function choices(kept, chosen, choose) {
+  return ranges(kept).map((each) => el("button", { type: "button", ariaPressed: String(each === chosen), onclick: () => choose(each) }, rangeLabel(each)));
 }
 
 export function chart(name) {
-  const frame = el("div", { className: "chart", hidden: true, role: "img" });
-  const told = el("p", { className: "quiet" });
-  const blank = el("p", { className: "quiet blank", role: "status" }, "Loading the history…");
-  const node = el("div", {}, el("div", { className: "chart-head" }, el("h2", {}, "History"), told), frame, blank);
+  const frame = el("div", { className: "chart", hidden: true, role: "img", dir: "ltr" });
+  const told = el("p", { className: "quiet told" });
+  const blank = el("p", { className: "quiet blank", role: "status" }, say("Loading the history…"));
+  const range = el("div", { className: "ranges", role: "group", ariaLabel: say("Range") });
+  const node = el("div", {}, el("div", { className: "chart-head" }, el("h2", {}, say("History")), range, told), frame, blank);
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  let plot = null, samples = [], gone = false, uPlot = null;
+  let uPlot = null, plot = null, recorded = [], every = 2, kept = 0, value = null, gone = false, timer = 0, asked = 0;
+
+  const samples = () => upToNow(recorded, value, Date.now() / 1000);
+  const words = () => summary(samples());
 
   function draw() {
     const { accent, soft, line, gold, card } = colours();
-    const axis = { stroke: soft, font: "12px Inter, sans-serif", grid: { stroke: line, width: 1 }, ticks: { show: false } };
+    const axis = { stroke: soft, font: FONT, grid: { stroke: line, width: 1 }, ticks: { show: false } };
     plot?.destroy();
     plot = new uPlot({
-      width: frame.clientWidth, height: HEIGHT, legend: { show: false }, padding: [12, 8, 0, 0],
+      width: frame.clientWidth, height: HEIGHT, legend: { show: false }, padding: [12, 40, 0, 4],
       cursor: { y: false, drag: { x: false }, points: { size: 9, fill: card, stroke: accent, width: 2 } },
-      scales: { x: { range: (_, low, high) => [Math.min(low, high - SPAN), high] }, y: { range: (_, low, high) => { const room = Math.max(1, (high - low) * 0.15); return [low - room, high + room]; } } },
+      scales: {
+        // Null before the columns are taken in: then there is nothing to draw.
+        x: { range: (_, low, high) => (high === null ? [null, null] : [Math.min(low, high - LEAST), high]) },
+        y: { range: (_, low, high) => { if (high === null) return [null, null]; const room = Math.max(1, (high - low) * 0.15); return [low - room, high + room]; } },
+      },
       axes: [
-        { ...axis, grid: { show: false }, space: 90, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString()) },
-        { ...axis, size: 62, space: 44, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? label(tick, unitOf(samples)) : "")) },
+        { ...axis, grid: { show: false }, size: 30, space: 96, values: ({ scales: { x } }, ticks) => ticks.map((tick) => timeLabel(tick, x.max - x.min)) },
+        { ...axis, space: 44, incrs: WHOLE, size: (_, labels) => Math.ceil(widest(labels)) + 16, values: (_, ticks) => ticks.map((tick) => heightLabel(tick, originOf(recorded))) },
       ],
-      series: [{}, { stroke: accent, width: 2.25, fill: `${accent}1f`, paths: uPlot.paths.stepped({ align: 1 }), points: { show: ({ data }) => data[0].length === 1 }, spanGaps: false }],
+      series: [{}, { stroke: accent, width: 2.25, fill: `${accent}1f`, fillTo: ({ scales: { y } }) => y.min, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false }, spanGaps: false }],
       hooks: {
-        draw: [(now) => markTurns(now, turns(samples), gold)],
+        draw: [(now) => markTurns(now, turns(recorded), gold)],
         setCursor: [({ cursor: { idx }, data }) => {
           const at = idx === null || idx === undefined || data[1][idx] === null ? null : idx;
-          told.textContent = at === null ? summary(samples) : `${number(BigInt(data[1][at]) * unitOf(samples))} at ${new Date(data[0][at] * 1000).toLocaleTimeString()}`;
+          told.textContent = at === null ? words() : say("{value} at {time}", { value: number(BigInt(data[1][at]) + originOf(recorded)), time: new Date(data[0][at] * 1000).toLocaleTimeString(locale) });
         }],
       },
-    }, columns(samples), frame);
+    }, columns(samples(), every), frame);
   }
 
   function show() {
-    const words = summary(samples);
+    if (!uPlot || !recorded.length || value === null || gone) return;
     frame.hidden = false;
     blank.hidden = true;
-    frame.ariaLabel = `History of ${name}. ${words}`;
-    if (plot) plot.setData(columns(samples)); else draw();
-    if (!frame.matches(":hover")) told.textContent = words;
+    frame.ariaLabel = say("History of {name}. {words}", { name, words: words() });
+    if (plot) plot.setData(columns(samples(), every)); else draw();
+    if (!frame.matches(":hover")) told.textContent = words();
+  }
+
+  function choose(chosen) {
+    minutes = chosen;
+    offer();
+    refresh();
+  }
+
+  function offer() {
+    const [...buttons] = range.children;
+    if (buttons.length !== ranges(kept).length) range.replaceChildren(...choices(kept, minutes, choose));
+    else buttons.forEach((button, i) => { button.ariaPressed = String(ranges(kept)[i] === minutes); });
   }
 
   async function refresh() {
+    clearTimeout(timer);
     if (gone) return;
+    const mine = asked += 1;
     if (document.visibilityState === "visible") {
       try {
-        [uPlot, { samples }] = await Promise.all([load(), history(name)]);
-        if (gone) return;
-        if (samples.length) show();
-        else blank.textContent = "No sample yet: the leader takes one every few seconds.";
+        const [program, answer] = await Promise.all([load(), history(name, minutes)]);
+        if (gone || mine !== asked) return;
+        uPlot = program;
+        ({ samples: recorded, every, kept } = answer);
+        offer();
+        if (recorded.length) show();
+        else blank.textContent = say("No sample yet: the leader takes one every few seconds.");
       } catch (error) {
+        if (mine !== asked) return;
         if (plot) told.textContent = error.message; else blank.textContent = error.message;
       }
     }
-    if (!gone) setTimeout(refresh, REFRESH);
+    if (!gone) timer = setTimeout(refresh, Math.min(SLOWEST, Math.max(REFRESH, every * 500)));
   }
 
   const redraw = () => { if (plot) draw(); };
@@ -142,12 +157,16 @@ export function chart(name) {
   });
   sized.observe(frame);
   dark.addEventListener("change", redraw);
-  addEventListener("hashchange", () => {
+  queueMicrotask(refresh);
+  return { node, update(counter) {
+    const before = value;
+    value = BigInt(counter.value);
+    if (value !== before) show();
+  }, close() {
     gone = true;
+    clearTimeout(timer);
     sized.disconnect();
     dark.removeEventListener("change", redraw);
     plot?.destroy();
-  }, { once: true });
-  queueMicrotask(refresh);
-  return node;
+  } };
 }

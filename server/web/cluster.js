@@ -1,5 +1,6 @@
 // The group of instances: who leads, by which fencing token, and who took over from whom.
 import { ago, clock, drawing, el, pop, state } from "./dom.js";
+import { say } from "./words.js";
 
 const SERVER = ["M4 4h16v6H4z", "M4 14h16v6H4z", "M7.5 7h.01", "M7.5 17h.01"];
 const CROWN = ["m3 8 4.5 4L12 5l4.5 7L21 8l-2 11H5L3 8z"];
@@ -10,13 +11,13 @@ function card(instance, { leader, via, now }) {
   const leads = leader?.id === instance.id;
   const kind = leads ? " leads" : instance.silent ? " silent" : "";
   const tags = [
-    leads && el("span", { className: "tag gold" }, "leads"),
-    instance.silent && el("span", { className: "tag bad" }, "silent"),
-    via === instance.id && el("span", { className: "tag accent" }, "answers this page")];
+    leads && el("span", { className: "tag gold" }, say("leads")),
+    instance.silent && el("span", { className: "tag bad" }, say("silent")),
+    via === instance.id && el("span", { className: "tag accent" }, say("answers this page"))];
   return el("li", {}, el("article", { className: `card instance${kind}` },
     drawing(...(leads ? CROWN : SERVER)),
     el("h2", {}, instance.id),
-    el("p", { className: "quiet" }, instance.silent ? "stopped or paused: no report for a lease" : `up for ${ago(now - instance.started)}`),
+    el("p", { className: "quiet" }, instance.silent ? say("stopped or paused: no report for a lease") : say("up for {time}", { time: ago(now - instance.started) })),
     el("div", { className: "tags" }, tags)));
 }
 
@@ -25,22 +26,22 @@ function throne() {
   const leader = el("dd", { id: "leader" });
   const since = el("dd", {});
   const node = el("dl", { className: "card throne" },
-    el("div", {}, el("dt", {}, "Fencing token"), token),
-    el("div", {}, el("dt", {}, "Leader"), leader),
-    el("div", {}, el("dt", {}, "Since"), since));
+    el("div", {}, el("dt", {}, say("Fencing token")), token),
+    el("div", {}, el("dt", {}, say("Leader")), leader),
+    el("div", {}, el("dt", {}, say("Since")), since));
   return { node, update(cluster) {
     const text = cluster.fence ? String(cluster.fence) : "–";
     if (token.textContent !== text) {
       if (token.textContent) pop(token);
       token.replaceChildren(text.slice(0, -TAIL), el("b", {}, text.slice(-TAIL)));
     }
-    leader.textContent = cluster.leader?.id ?? "being elected…";
+    leader.textContent = cluster.leader?.id ?? say("being elected…");
     since.textContent = cluster.leader?.since ? clock(cluster.leader.since * 1000) : "–";
   } };
 }
 
 function takeover({ at, from, to }) {
-  return el("li", {}, el("time", {}, clock(at)), el("span", {}, `${to.id} took over from ${from.id}`), el("span", { className: "quiet" }, `token ${from.fence} → ${to.fence}`));
+  return el("li", {}, el("time", {}, clock(at)), el("span", {}, say("{to} took over from {from}", { to: to.id, from: from.id })), el("span", { className: "quiet" }, say("token {from} → {to}", { from: from.fence, to: to.fence })));
 }
 
 export function view() {
@@ -48,20 +49,20 @@ export function view() {
   const grid = el("ul", { className: "grid" });
   const seen = el("ol", { className: "takeovers" });
   const none = el("p", { className: "quiet" });
-  const all = el("div", { hidden: true }, top.node, grid, el("section", { className: "card section" }, el("h2", {}, "Take-overs while you watched"), none, seen));
-  const wait = el("p", { className: "quiet", role: "status" }, "Asking for the group…");
+  const all = el("div", { hidden: true }, top.node, grid, el("section", { className: "card section" }, el("h2", {}, say("Take-overs while you watched")), none, seen));
+  const wait = el("p", { className: "quiet", role: "status" }, say("Asking for the group…"));
   const node = el("div", {},
-    el("h1", {}, "Cluster"),
-    el("p", { className: "lead" }, "One instance leads and records the history. Stop it, or pause it, and another takes over within a lease, with a higher fencing token. Whatever the old one still sends carries a lower token, and the table refuses it."),
+    el("h1", {}, say("Cluster")),
+    el("p", { className: "lead" }, say("One instance leads and records the history. Stop it, or pause it, and another takes over within a lease, with a higher fencing token. Whatever the old one still sends carries a lower token, and the table refuses it.")),
     wait, all);
   let drawn = "";
   return { node, update({ cluster, instance, takeovers, connection }) {
     if (!cluster) {
-      if (connection === "down") wait.replaceChildren("The service does not answer. This page keeps trying.");
+      if (connection === "down") wait.replaceChildren(say("The service does not answer. This page keeps trying."));
       return;
     }
     if (!cluster.lease) {
-      wait.replaceChildren(state("", "This instance is alone", "It runs without a table, so there is no group and no leader.", ALONE));
+      wait.replaceChildren(state("", say("This instance is alone"), say("It runs without a table, so there is no group and no leader."), ALONE));
       return;
     }
     wait.hidden = true;
@@ -73,7 +74,7 @@ export function view() {
     if (text !== drawn) grid.replaceChildren(...cards);
     drawn = text;
     none.hidden = takeovers.length > 0;
-    none.textContent = `None yet. The lease is ${cluster.lease} s: stop the leader and see another take over.`;
+    none.textContent = say("None yet. The lease is {lease} s: stop the leader and see another take over.", { lease: cluster.lease });
     if (seen.children.length !== takeovers.length) seen.replaceChildren(...takeovers.toReversed().map(takeover));
   } };
 }

@@ -1,3 +1,5 @@
+import { locale, say } from "./words.js";
+
 // Builds elements. Text is only ever text, so that nothing a counter is called can become markup.
 function fill(node, children) {
   node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
@@ -26,15 +28,14 @@ export const drawing = (...paths) => svg(
   { viewBox: "0 0 24 24", fill: "none", stroke: "currentColor", "stroke-width": "1.8", "stroke-linecap": "round", "stroke-linejoin": "round", "aria-hidden": "true" },
   paths.map((d) => svg("path", { d })));
 
-export const number = (value) => value.toLocaleString();
+export const number = (value) => value.toLocaleString(locale);
 export const signed = (value) => (value > 0 ? "+" : "") + number(value);
-export const clock = (milliseconds) => new Date(milliseconds).toLocaleTimeString();
+export const clock = (milliseconds) => new Date(milliseconds).toLocaleTimeString(locale);
 
 export function ago(seconds) {
   const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
   const [unit, size] = units.find(([, length]) => seconds >= length) ?? units.at(-1);
-  const many = Math.max(0, Math.floor(seconds / size));
-  return `${many} ${unit}${many === 1 ? "" : "s"}`;
+  return Math.max(0, Math.floor(seconds / size)).toLocaleString(locale, { style: "unit", unit, unitDisplay: "long" });
 }
 
 export const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -52,4 +53,18 @@ export function shake(node) {
 
 export function state(kind, title, words, paths, ...more) {
   return el("section", { className: `card state ${kind}` }, drawing(...paths), el("h2", {}, title), el("p", {}, words), more);
+}
+
+// Asks before what cannot be undone. Resolves to whether it is to be done.
+export function confirmed(title, words, verb) {
+  const dialog = el("dialog", { ariaLabel: title },
+    el("h2", {}, title), el("p", {}, words),
+    el("form", { method: "dialog" },
+      el("button", { value: "", autofocus: true }, say("Cancel")),
+      el("button", { className: "danger", value: "yes" }, verb)));
+  document.body.append(dialog);
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => { dialog.remove(); resolve(dialog.returnValue === "yes"); }, { once: true });
+  });
 }

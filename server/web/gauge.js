@@ -1,5 +1,6 @@
 // A counter's value between its bounds: as a bar on a card, as a dial on its page.
 import { el, number, pop, svg } from "./dom.js";
+import { many, say } from "./words.js";
 
 const LONG = 7;
 const ENDLESS = 16;
@@ -14,7 +15,9 @@ export function share({ value, floor, ceiling }) {
 
 export const isFull = ({ value, ceiling }) => ceiling !== null && value >= ceiling;
 // Long numbers break between their groups of digits only.
-const breakable = (text) => text.split(/(?<=\D)(?=\d)/).flatMap((part, i) => (i ? [el("wbr"), part] : [part]));
+export const breakable = (text) => text.split(/(?<=\D)(?=\d)/).flatMap((part, i) => (i ? [el("wbr"), part] : [part]));
+// A class for what has many digits.
+export const length = (text) => (text.length > ENDLESS ? " endless" : text.length > LONG ? " long" : "");
 const isLow = ({ value, floor }) => floor !== null && value <= floor;
 
 function meterOf(node, counter, part) {
@@ -24,17 +27,17 @@ function meterOf(node, counter, part) {
     return;
   }
   node.setAttribute("role", "meter");
-  node.setAttribute("aria-label", `${name}, between its bounds`);
+  node.setAttribute("aria-label", say("{name}, between its bounds", { name }));
   node.setAttribute("aria-valuemin", String(floor ?? 0));
   node.setAttribute("aria-valuemax", String(ceiling));
   node.setAttribute("aria-valuenow", String(value));
-  node.setAttribute("aria-valuetext", `${number(value)} of ${number(ceiling)}`);
+  node.setAttribute("aria-valuetext", say("{value} of {ceiling}", { value: number(value), ceiling: number(ceiling) }));
 }
 
 function boundsOf({ floor, ceiling, value, shards }) {
-  const low = floor === null ? "no floor" : `from ${number(floor)}`;
-  const high = ceiling === null ? "no ceiling" : `to ${number(ceiling)}`;
-  const middle = isFull({ value, ceiling }) ? el("b", {}, "full") : isLow({ value, floor }) ? el("b", {}, "at its floor") : shards > 1 ? el("span", {}, `${shards} shards`) : "";
+  const low = floor === null ? say("no floor") : say("from {n}", { n: number(floor) });
+  const high = ceiling === null ? say("no ceiling") : say("to {n}", { n: number(ceiling) });
+  const middle = isFull({ value, ceiling }) ? el("b", {}, say("full")) : isLow({ value, floor }) ? el("b", {}, say("at its floor")) : shards > 1 ? el("span", {}, many(shards, "{n} shard", "{n} shards")) : "";
   return [el("span", {}, low), middle, el("span", {}, high)];
 }
 
@@ -69,8 +72,9 @@ export function dial() {
       const text = number(counter.value);
       if (value.textContent !== text && value.textContent !== "…") pop(value);
       value.replaceChildren(...breakable(text));
-      value.className = `value${text.length > ENDLESS ? " endless" : text.length > LONG ? " long" : ""}`;
-      node.className = `dial${part === null ? " plain" : ""}${isFull(counter) ? " full" : ""}`;
+      value.className = `value${length(text)}`;
+      const sending = node.classList.contains("busy") ? " busy" : "";
+      node.className = `dial${sending}${part === null ? " plain" : ""}${isFull(counter) ? " full" : ""}`;
       meter.hidden = part === null;
       // A round cap would show a dot at nothing.
       arc.setAttribute("stroke-dasharray", `${(part ?? 0) * 100} 200`);

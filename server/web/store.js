@@ -1,7 +1,9 @@
 // What the service has told last, whether it still speaks, and who led while this page was open.
 import { parse } from "./api.js";
+import * as stream from "./stream.js";
 
-const SILENCE = 10000; // the service says something every 3 s: after this, it is gone
+const LATE = 2500; // the service says something every second: after this, it is missed
+const SILENCE = 10000; // and after this, it is gone
 const RETRY = 1000;
 const MISSED = 3;
 const MOST = 8; // of RETRY, that a page waits between two attempts
@@ -10,15 +12,16 @@ export const store = {
   counters: null, // null: not told yet
   problem: null, // why the counters cannot be read
   cluster: null,
-  instance: null, // which instance serves this page's stream
-  connection: "connecting", // or "live", "down"
+  instance: null, // which instance serves this browser's stream
+  connection: "connecting", // or "live", "late", "down"
   heard: 0,
   takeovers: [],
 };
 
 const listeners = new Set();
-let source = null;
+let lateness = 0;
 let watchdog = 0;
+let retry = 0;
 let failures = 0;
 let leads = null;
 
@@ -31,6 +34,12 @@ function tell() {
   for (const listener of listeners) listener(store);
 }
 
+function become(connection) {
+  if (store.connection === connection) return;
+  store.connection = connection;
+  tell();
+}
+
 // A reply to this page's own change, shown before the service pushes it.
 export function learn(name, value) {
   const counter = store.counters?.find((candidate) => candidate.name === name);
@@ -39,29 +48,37 @@ export function learn(name, value) {
   tell();
 }
 
-function alive() {
-  clearTimeout(watchdog);
+function listenOn() {
+  for (const timer of [lateness, watchdog, retry]) clearTimeout(timer);
+  if (document.visibilityState === "hidden") return;
+  lateness = setTimeout(() => { if (store.connection === "live") become("late"); }, LATE);
   // A paused instance keeps its connections open and says nothing on them.
   watchdog = setTimeout(lost, SILENCE);
+}
+
+function alive() {
+  listenOn();
   failures = 0;
   store.heard = Date.now();
-  if (store.connection !== "live") {
-    store.connection = "live";
-    tell();
-  }
+  become("live");
 }
 
 function lost() {
-  source?.close();
-  source = null;
-  clearTimeout(watchdog);
+  stream.close();
+  for (const timer of [watchdog, retry]) clearTimeout(timer);
   failures += 1;
   // One break is routine: an instance was replaced, and the next answers at once.
-  if (failures >= MISSED || store.connection === "connecting" || Date.now() - store.heard > SILENCE) {
-    store.connection = "down";
-    tell();
-  }
-  if (document.visibilityState === "visible") setTimeout(connect, RETRY * Math.min(failures, MOST) * Math.random());
+  const down = failures >= MISSED || store.connection === "connecting" || Date.now() - store.heard > SILENCE;
+  if (down) become("down");
+  if (document.visibilityState === "hidden") return;
+  if (stream.holds()) stream.lament(down);
+  retry = setTimeout(again, RETRY * Math.min(failures, MOST) * Math.random());
+}
+
+function again() {
+  watchdog = setTimeout(lost, SILENCE);
+  if (stream.holds()) stream.open();
+  else stream.attend(true); // the page that holds it says nothing any more
 }
 
 // Between two leaders there is none for a while: the one before is remembered.
@@ -71,29 +88,38 @@ function noteTakeover(leader) {
   leads = leader;
 }
 
+function take(text) {
+  const { counters, problem, cluster, instance } = parse(text);
+  noteTakeover(cluster?.leader);
+  // What cannot be read just now stays as it was last seen; the page says so.
+  Object.assign(store, { problem, instance, counters: counters ?? store.counters, cluster: cluster ?? store.cluster });
+  alive();
+  tell();
+}
+
+stream.listen(({ kind, text, down }) => {
+  if (kind === "state") take(text);
+  else if (kind === "beat") alive();
+  else if (kind === "broken") lost();
+  else if (kind === "lost") {
+    listenOn(); // the page that holds the stream is there, and tries
+    if (down) become("down");
+  }
+});
+
 export function connect() {
-  if (source || document.visibilityState === "hidden") return;
-  source = new EventSource("/events");
+  if (document.visibilityState === "hidden") return;
+  clearTimeout(watchdog);
   watchdog = setTimeout(lost, SILENCE);
-  source.addEventListener("state", (event) => {
-    const { counters, problem, cluster, instance } = parse(event.data);
-    noteTakeover(cluster?.leader);
-    // What cannot be read just now stays as it was last seen; the page says so.
-    Object.assign(store, { problem, instance, counters: counters ?? store.counters, cluster: cluster ?? store.cluster });
-    alive();
-    tell();
-  });
-  source.addEventListener("beat", alive);
-  // Not left to EventSource, which gives up for good at an answer other than 200.
-  source.addEventListener("error", lost);
+  stream.attend();
+  stream.open();
 }
 
 // Nobody watches a hidden page: its stream is free for those that are seen.
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") { connect(); return; }
-  source?.close();
-  source = null;
-  clearTimeout(watchdog);
+  for (const timer of [lateness, watchdog, retry]) clearTimeout(timer);
+  stream.leave();
 });
 addEventListener("online", () => connect());
 addEventListener("offline", () => { failures = MISSED; lost(); });

@@ -1,5 +1,6 @@
 // Checks receipts (JWS) with WebCrypto against the published keys, and forges them for show.
 import { jwks, parse } from "./api.js";
+import { say } from "./words.js";
 
 const decoder = new TextDecoder();
 const TYPE = "interlock-receipt+jwt";
@@ -55,8 +56,8 @@ async function imported({ members, key }, jwk, alg) {
   try {
     return await crypto.subtle.importKey("jwk", own, key, false, ["verify"]);
   } catch (error) {
-    if (error.name === "NotSupportedError") refuse(`Not checked: this browser cannot verify ${alg} yet.`);
-    return refuse("Refused: the published key cannot be used.");
+    if (error.name === "NotSupportedError") refuse(say("Not checked: this browser cannot verify {alg} yet.", { alg }));
+    return refuse(say("Refused: the published key cannot be used."));
   }
 }
 
@@ -64,29 +65,29 @@ async function imported({ members, key }, jwk, alg) {
 async function checkSignature(token, jwk) {
   const [head, payload, signature] = token.split(".");
   const { alg } = JSON.parse(textOf(head));
-  const algorithm = Object.hasOwn(ALGORITHMS, alg) ? ALGORITHMS[alg] : refuse("Refused: this is no receipt.");
+  const algorithm = Object.hasOwn(ALGORITHMS, alg) ? ALGORITHMS[alg] : refuse(say("Refused: this is no receipt."));
   const fits = Object.entries(algorithm.is).every(([name, value]) => jwk[name] === value) && (jwk.alg ?? alg) === alg;
-  if (!fits) refuse("Refused: this is not what the key signs by.");
+  if (!fits) refuse(say("Refused: this is not what the key signs by."));
   const key = await imported(algorithm, jwk, alg);
   const valid = await crypto.subtle.verify(algorithm.scheme, key, bytes(signature), new TextEncoder().encode(`${head}.${payload}`));
-  if (!valid) refuse("Refused: this is not what the key signed.");
+  if (!valid) refuse(say("Refused: this is not what the key signed."));
 }
 
 async function publishedKey(kid) {
   const { keys } = await jwks();
-  return keys.find((candidate) => candidate.kid === kid) ?? refuse(`Refused: no published key has the id ${kid}.`);
+  return keys.find((candidate) => candidate.kid === kid) ?? refuse(say("Refused: no published key has the id {kid}.", { kid }));
 }
 
 // A key of a process, for which a published key vouches in the receipt's header.
 async function delegatedKey(certificate, kid, claims) {
   const { kid: by, typ, crit } = JSON.parse(textOf(certificate.split(".")[0]));
-  if (typ !== CERTIFICATE || crit !== undefined) refuse("Refused: the key is vouched for by something else.");
+  if (typ !== CERTIFICATE || crit !== undefined) refuse(say("Refused: the key is vouched for by something else."));
   await checkSignature(certificate, await publishedKey(by));
   const { iat, exp, scope, iss, cnf } = JSON.parse(textOf(certificate.split(".")[1]));
   const known = Object.values(ALGORITHMS).find(({ is }) => is.kty !== "AKP" && is.crv === cnf.jwk.crv);
-  if (!known || await thumbprint(cnf.jwk, known.members) !== kid) refuse("Refused: another key is vouched for.");
-  if (!scope.split(" ").includes(TYPE) || (iss !== undefined && iss !== claims.iss)) refuse("Refused: the key is not vouched for to sign this.");
-  if (!(iat < exp && exp <= iat + LONGEST && iat - SLACK <= claims.iat && claims.iat <= exp + SLACK)) refuse("Refused: the key was not vouched for then.");
+  if (!known || await thumbprint(cnf.jwk, known.members) !== kid) refuse(say("Refused: another key is vouched for."));
+  if (!scope.split(" ").includes(TYPE) || (iss !== undefined && iss !== claims.iss)) refuse(say("Refused: the key is not vouched for to sign this."));
+  if (!(iat < exp && exp <= iat + LONGEST && iat - SLACK <= claims.iat && claims.iat <= exp + SLACK)) refuse(say("Refused: the key was not vouched for then."));
   return [cnf.jwk, by];
 }
 
@@ -94,20 +95,20 @@ async function judged(token) {
   const [head, payload] = token.split(".");
   const { kid, typ, crit, delegation } = JSON.parse(textOf(head));
   // What the token says of itself decides nothing: one type, the published keys, their algorithms.
-  if (typ !== TYPE) refuse("Refused: this is no receipt.");
+  if (typ !== TYPE) refuse(say("Refused: this is no receipt."));
   if (crit === undefined) {
     await checkSignature(token, await publishedKey(kid));
-    return `Genuine. Key ${kid.slice(0, 8)}… signed exactly this, as your browser has just computed.`;
+    return say("Genuine. Key {kid}… signed exactly this, as your browser has just computed.", { kid: kid.slice(0, 8) });
   }
-  if (JSON.stringify(crit) !== '["delegation"]') refuse("Refused: this is no receipt.");
+  if (JSON.stringify(crit) !== '["delegation"]') refuse(say("Refused: this is no receipt."));
   const [jwk, by] = await delegatedKey(delegation, kid, parse(textOf(payload)));
   await checkSignature(token, jwk);
-  return `Genuine. Key ${by.slice(0, 8)}… vouches for key ${kid.slice(0, 8)}…, which signed exactly this, as your browser has just computed.`;
+  return say("Genuine. Key {by}… vouches for key {kid}…, which signed exactly this, as your browser has just computed.", { by: by.slice(0, 8), kid: kid.slice(0, 8) });
 }
 
 export async function verify(token) {
   if (!globalThis.crypto?.subtle) {
-    return { valid: false, words: "Not checked: browsers do this on pages with HTTPS only." };
+    return { valid: false, words: say("Not checked: browsers do this on pages with HTTPS only.") };
   }
   try {
     return { valid: true, words: await judged(token) };

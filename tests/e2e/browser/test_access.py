@@ -3,9 +3,9 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.browser.visit import DESK, PHONE
+from tests.e2e.browser.visit import DESK, PHONE, SMALL
 
-SIZES = pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+SIZES = pytest.mark.parametrize("size", [DESK, PHONE, SMALL], ids=["desk", "phone", "small"])
 SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])
 
 
@@ -14,7 +14,8 @@ SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_view_has_nothing_that_axe_finds(visit, made, size, scheme):
     name = made(value=187, ceiling=200, stem="seats-sold")
     made(value=5, ceiling=5, stem="full-house")
-    label = f"{scheme}-{'phone' if size == PHONE else 'desk'}"
+    made(value=int("9" * 29), stem="a-name-that-goes-on-and-on-and-never-seems-to-come-to-its-end")
+    label = f"{scheme}-{size[0]}"
     # Colours on their way from one to another have a contrast of their own.
     window = visit(size, color_scheme=scheme, reduced_motion="reduce")
     page = window.counter(name)
@@ -30,8 +31,16 @@ def test_every_view_has_nothing_that_axe_finds(visit, made, size, scheme):
             expect(page).to_have_title(f"{link} · Interlock")
         window.keep(f"{view}-{label}")
         window.assert_accessible()
-        width = page.evaluate("document.documentElement.scrollWidth")
-        assert width <= size[0], f"{view} scrolls sideways"
+        window.assert_fits()
+    window.open("#/no/such/view")
+    window.keep(f"unknown-{label}")
+    window.assert_accessible()
+    window.assert_fits()
+    window.counter(name)
+    window.press("Delete…")
+    window.keep(f"dialog-{label}")
+    window.assert_accessible()
+    window.press("Cancel")
 
 
 def test_the_keyboard_alone_is_enough(visit, made):

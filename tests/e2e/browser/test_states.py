@@ -37,7 +37,7 @@ def test_a_state_without_counters_says_what_to_do(visit, kind):
     state, words = STATES[kind]
     window = visit()
     window.page.route("**/events", played(state))
-    page = window.open()
+    page = window.open(live=kind == "empty")
     expect(page.get_by_text(words)).to_be_visible()
     window.keep(f"state-{kind}")
     window.assert_accessible()
@@ -137,3 +137,34 @@ def test_a_stream_that_falls_silent_is_opened_again(visit):
     page.reload()
     expect(page.locator("#link")).to_have_text("Live", timeout=30_000)
     assert len(opened) >= 2
+
+
+def test_an_address_without_a_view_says_so(visit):
+    window = visit()
+    page = window.open("#/countres")
+    expect(page.get_by_role("heading", name="There is no such view")).to_be_visible()
+    expect(page.get_by_text("Nothing is at #/countres")).to_be_visible()
+    expect(page).to_have_title("Not found · Interlock")
+    page.get_by_role("link", name="Go to the counters").click()
+    expect(page).to_have_title("Counters · Interlock")
+
+
+def test_counters_that_cannot_be_read_just_now_are_shown_as_what_was_read_last(visit, made):
+    name = made(value=3)
+    window = visit()
+    page = window.counter(name)
+    page.route("**/events", played(STATES["error"][0]))
+    page.evaluate("window.dispatchEvent(new Event('offline'))")
+    expect(page.locator("#link")).to_have_text("Delayed")
+    alert = page.get_by_role("alert").filter(has_text="the API gave no answer within 10 s")
+    expect(alert).to_be_visible()
+    expect(window.value).to_have_text("3")
+
+
+def test_a_service_that_says_nothing_for_a_while_is_late(visit):
+    """It told its state once; from then on, connections stay and nothing comes."""
+    window = visit()
+    answers = [played(STATES["empty"][0])]
+    window.page.route("**/events", lambda route: answers.pop()(route) if answers else None)
+    page = window.open()
+    expect(page.locator("#link")).to_have_text("Delayed", timeout=5000)

@@ -19,6 +19,7 @@ MISSING = (
 )
 DESK = (1280, 800)
 PHONE = (390, 844)
+SMALL = (320, 640)
 
 # The browser's own remark on each answer of 400 and above: a page cannot prevent it.
 _REMARK = "Failed to load resource: "
@@ -92,6 +93,12 @@ class Visit:
     def value(self) -> Locator:
         """The large number on a counter's page."""
         return self.page.locator("#value")
+
+    def assert_fits(self) -> None:
+        """Fail if something is wider than the window."""
+        width = self.page.evaluate("document.documentElement.scrollWidth")
+        seen = self.page.evaluate("document.documentElement.clientWidth")
+        assert width <= seen, f"{self.page.url} is {width} wide in a window of {seen}"
 
     def press(self, name: str) -> None:
         """Press the button of this name."""

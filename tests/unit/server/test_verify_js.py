@@ -42,7 +42,8 @@ pytestmark = pytest.mark.skipif(NODE is None, reason="needs Node.js")
 @pytest.fixture
 def judge(tmp_path):
     """Return what the page says of receipts, each as it is and with one byte changed."""
-    shutil.copy(WEB / "verify.js", tmp_path)
+    for module in ("verify.js", "words.js"):
+        shutil.copy(WEB / module, tmp_path)
     (tmp_path / "package.json").write_text('{"type": "module"}')
     (tmp_path / "api.js").write_text(API)
     (tmp_path / "main.js").write_text(MAIN)
