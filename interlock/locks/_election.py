@@ -15,7 +15,6 @@ from interlock._protocol.locks.settings import Cancel, checked_name
 from interlock._protocol.locks.state import LockRecord, LossReason
 from interlock.errors import (
     InterlockError,
-    LockClientClosed,
     LockTimeout,
     LockWaitCancelled,
     ServiceUnavailable,
@@ -103,8 +102,7 @@ class LeaderElection:
             else:
                 self._lead(lead, Term(self._held, lock, deadline, self._stop))
             # Those who have waited come first.
-            pause = timedelta(seconds=self._held.operations.settings.poll)
-            self._held.wait_until(self._is_at_end, lambda: float("inf"), pause)
+            self._changes.wait(self._stop.is_set, self._held.operations.settings.poll)
 
     def stop(self) -> None:
         """Have `run` return, for good: the term is over, a campaign is given up.
@@ -156,11 +154,6 @@ class LeaderElection:
                 self.resign()
             except InterlockError as problem:
                 _log.warning("the lead of %r ends with its lease: %s", self._name, problem)
-
-    def _is_at_end(self) -> bool:
-        if self._held.closed:
-            raise LockClientClosed
-        return self._stop.is_set()
 
     def _campaign_until(
         self,

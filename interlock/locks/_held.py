@@ -17,13 +17,14 @@ from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.lease import RELEASING
 from interlock._protocol.locks.settings import Cancel
-from interlock.errors import LockClientClosed, LockWaitCancelled, RenewalImpossible
+from interlock.errors import LockClientClosed, LossReason, RenewalImpossible
+from interlock.locks._cancelling import cancellable
 from interlock.locks._lock import Lock, OnLost
 from interlock.metrics import LockMetrics
 
 _log = logging.getLogger("interlock")
 _CLOSING = 10.0  # seconds that closing takes at most
-_CANCEL_LOOK = 0.05  # seconds between two looks at a caller's event
+_BESIDE = 1 / 30  # of the lease: when a heartbeat is tried again that met an extension
 
 
 class HeldLocks:
@@ -78,7 +79,9 @@ class HeldLocks:
         """
         if self.closed:
             raise LockClientClosed
-        waiting = self._waiting if cancel is None else self._cancellable(cancel)
+        waiting = self._waiting
+        if cancel is not None:
+            waiting = cancellable(self._driver, self._pause, cancel)
         self._acquiring.add(acquisition)
         try:
             waiting.run(acquisition.run())
@@ -208,29 +211,44 @@ class HeldLocks:
         if self._changes.wait(lambda: self.closed, pause):
             raise LockClientClosed
 
-    def _cancellable(self, cancel: Cancel) -> Driver:
-        """Return a driver whose pauses end, by an error, when `cancel` is set.
-
-        The event is the caller's and wakes only those who wait for it alone, so it is looked at.
-        """
-
-        def pause(seconds: float) -> None:
-            end = self.clock() + seconds
-            while not cancel.is_set():
-                left = end - self.clock()
-                if left <= 0:
-                    return
-                self._changes.wait(lambda: self.closed or cancel.is_set(), min(left, _CANCEL_LOOK))
-                if self.closed:
-                    raise LockClientClosed
-            raise LockWaitCancelled
-
-        if cancel.is_set():
-            raise LockWaitCancelled
-        return self._driver.pausing(pause)
+    def extend(self, grant: Grant, lease: timedelta | None) -> None:
+        """Renew a lock now, for a lease from now on; no heartbeat is made beside it."""
+        extension = self.operations.extend(grant, lease)
+        while True:
+            if grant.expired(self.clock()) or grant.closed:
+                raise grant.error()
+            try:
+                grant.turn.pop()
+                break
+            except IndexError:
+                self.wait_until(lambda: bool(grant.turn) or grant.over, lambda: grant.until, None)
+        try:
+            self._driver.run(extension)
+        finally:
+            grant.turn.append(True)
+            # Its next heartbeat, and the end of its lease, may be sooner than they were.
+            self._heartbeat.remove(grant)
+            if grant.over:
+                self._ended(grant)
+            else:
+                self._heartbeat.add(grant)
 
     def _renew(self, grant: Grant) -> None:
-        self._driver.run(self.operations.renew(grant))
+        """Send a heartbeat that is due, unless an extension takes its place."""
+        now = self.clock()
+        if now < grant.due and not grant.over:
+            return
+        try:
+            grant.turn.pop()
+        except IndexError:
+            if not grant.expired(now):
+                grant.due = min(now + grant.lease * _BESIDE, grant.until)
+            return
+        try:
+            self._driver.run(self.operations.renew(grant))
+        finally:
+            grant.turn.append(True)
+            self._changes.notify()
 
     def _lapse(self, grant: Grant) -> bool:
         """Return whether a lock is over, at the end of its lease by this client's clock."""
@@ -238,6 +256,9 @@ class HeldLocks:
 
     def _ended(self, grant: Grant) -> None:
         self._let_go(grant)
+        if grant.loss is LossReason.HELD_TOO_LONG and not grant.closed:
+            grant.close()
+            self._background.start(partial(self._give_back, grant, RELEASING))
 
     def _release(self, grant: Grant, patience: float) -> bool:
         try:

@@ -3,15 +3,13 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from interlock._protocol.durations import seconds
 from interlock._protocol.locks.settings import Settings
 from interlock.errors import InvalidValue
+from interlock.locks._held import HeldLocks
 from interlock.locks._lock import Lock
-
-if TYPE_CHECKING:
-    from interlock.locks._held import HeldLocks
 
 _PART = 2 / 3  # of the lease: client-go's 10 s of 15 s
 
@@ -38,7 +36,7 @@ class Term:
     election was told to stop. What is over stays so.
     """
 
-    def __init__(self, held: "HeldLocks", lock: Lock, renew_deadline: float, stop: Stop) -> None:
+    def __init__(self, held: HeldLocks, lock: Lock, renew_deadline: float, stop: Stop) -> None:
         self._held = held
         self._lock = lock
         self._renew_deadline = renew_deadline

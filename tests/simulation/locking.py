@@ -1,6 +1,7 @@
 """Processes that use locks by the library's own operations, and what must hold at every step."""
 
 import random
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -26,6 +27,7 @@ from tests.simulation.world import World
 
 TABLE = "coordination"
 LEASE = 10.0
+INFINITE = float("inf")
 SETTINGS = Settings(TABLE, lease=LEASE, poll=1.0)
 GIVEN_UP = (ServiceUnavailable, Throttled, TransactionConflict)
 
@@ -38,6 +40,7 @@ class Plan:
     lock is held, `rest` the longest between two rounds, `freezes` how often a holder stops for
     longer than its lease, `together` how often two locks are taken at once, `handed` how often one
     is exported while it is held, for `heirs` processes that do nothing but adopt what they can.
+    `extended` is how often a lock gets another lease while it is held.
     With `permits` each name is a semaphore. `breaks` is how often an operator comes by and breaks
     a lock, every few seconds. All has to be over `within` this.
     """
@@ -55,6 +58,7 @@ class Plan:
     handed: float = 0.0
     heirs: int = 0
     breaks: int = 0
+    extended: float = 0.0
     within: float = 900.0
 
 
@@ -159,8 +163,24 @@ class User:
         while not grant.over:
             now = yield from monotonic()
             if now < grant.due:
-                yield from sleep(grant.due - now)
+                # An extension may make it due sooner.
+                yield from sleep(min(grant.due - now, 0.5 if self.plan.extended else INFINITE))
+            if self.plan.extended and (not grant.turn or (yield from monotonic()) < grant.due):
+                yield from sleep(0.1)
+                continue
+            grant.turn.pop()
             yield from self.operations.renew(grant)
+            grant.turn.append(True)
+
+    def extend(self, grant: Grant) -> Operation[None]:
+        """Hold a lock for another lease from now on."""
+        while not grant.turn:
+            yield from sleep(0.1)
+        grant.turn.pop()
+        lease = timedelta(seconds=self.dice.choice((0.2, 0.5, 2.0, 4.0)) * LEASE)
+        with suppress(LockLost, *GIVEN_UP):
+            yield from self.operations.extend(grant, lease)
+        grant.turn.append(True)
 
     def work(self, grant: Grant) -> Operation[None]:
         """Write under the lock, at first and in the end; the second write may come too late."""
@@ -168,6 +188,9 @@ class User:
         if self.dice.random() < self.plan.freezes:
             self.process.pause(1.5 * grant.lease)
         yield from sleep(self.plan.work * (yield from draw()))
+        if self.dice.random() < self.plan.extended:
+            yield from self.extend(grant)
+            yield from sleep(self.plan.work * (yield from draw()))
         yield from self.write(grant)
         if self.dice.random() < self.plan.handed and not grant.over:
             self.referee.exported(grant, self.operations.export(grant))

@@ -23,7 +23,7 @@ class Mistake(NamedTuple):
 
 
 CONDITION = '"ConditionExpression": _among(own, values),'
-RENEWAL = '            "UpdateExpression": _RENEW,\n            '
+RENEWAL = '        "UpdateExpression": _RENEW,\n        '
 GUARD = '"fence = :fence AND attribute_exists(version)"'
 TWO_HOLDERS = "by its clock|hold 'l'"
 
@@ -57,7 +57,7 @@ MISTAKES = (
         "release that leaves a heartbeat on its way",
         "lock-storm",
         grant,
-        "return tuple(dict.fromkeys((self.version, *(version for version, _ in unconfirmed))))",
+        "return tuple(dict.fromkeys((self.version, *(one.version for one in unconfirmed))))",
         "return (self.version,)",
         "a lock that was given back is held",
     ),
@@ -65,16 +65,16 @@ MISTAKES = (
         "lease counted from the reply to an acquire",
         "lock-storm",
         claim,
-        "until = lease_end(sent.at, options.lease)",
-        "until = lease_end(now, options.lease)",
+        "min(lease_end(sent.at, options.lease), ends)",
+        "min(lease_end(now, options.lease), ends)",
         TWO_HOLDERS,
     ),
     Mistake(
         "lease counted from the reply to a heartbeat",
         "lock-storm",
         lease,
-        "    else:\n        grant.renewed(version, sent)\n",
-        "    else:\n        grant.renewed(version, (yield Monotonic()))\n",
+        "    else:\n        grant.renewed(version, sent, lease)\n",
+        "    else:\n        grant.renewed(version, (yield Monotonic()), lease)\n",
         TWO_HOLDERS,
     ),
     Mistake(
@@ -212,6 +212,38 @@ MISTAKES = (
         '"ConditionExpression": _UNBOUND,',
         "",
         "a late copy of its request",
+    ),
+    Mistake(
+        "extension that leaves the lease in the record as it was",
+        "lock-extended",
+        record,
+        '_RENEW = "SET version = :version, lease_ms = :lease, ',
+        '_RENEW = "SET version = :version, another = :lease, ',
+        TWO_HOLDERS,
+    ),
+    Mistake(
+        "longer lease counted before its extension is answered",
+        "lock-extended",
+        grant,
+        "self.until = min(self.until, lease_end(sent, lease))",
+        "self.until = lease_end(sent, lease)",
+        TWO_HOLDERS,
+    ),
+    Mistake(
+        "shorter lease counted from the answer to its extension",
+        "lock-extended",
+        grant,
+        "self.until = min(self.until, lease_end(sent, lease))",
+        "pass",
+        TWO_HOLDERS,
+    ),
+    Mistake(
+        "lease of another heartbeat than the one in the record",
+        "lock-extended",
+        lease,
+        "grant.renewed(*earlier)",
+        "grant.renewed(earlier.version, earlier.sent, grant.lease)",
+        TWO_HOLDERS,
     ),
     Mistake(
         "guard that accepts a successor",

@@ -167,7 +167,8 @@ class Claim:
         if void and (yield from self.void(GRACE)) is not None:
             void = 0
         now = yield Monotonic()
-        until = lease_end(sent.at, options.lease)
+        ends = sent.at + options.max_hold
+        until = min(lease_end(sent.at, options.lease), ends)
         if now >= until:
             return None
         self._observed.forget(self.name)
@@ -183,6 +184,7 @@ class Claim:
             options.owner,
             void_before=void,
             after_break=found.last_break if found.follows_break else None,
+            ends=ends,
         )
 
     def met(self, item: Mapping[str, Any] | None) -> Operation[LockItem | None]:

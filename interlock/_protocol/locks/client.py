@@ -14,6 +14,7 @@ from interlock._protocol.locks import lease as leases
 from interlock._protocol.locks.acquire import Acquisition
 from interlock._protocol.locks.breaking import break_lock, checked_reason
 from interlock._protocol.locks.claim import ObservedVersions
+from interlock._protocol.locks.extend import extend
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.lease import RELEASING
 from interlock._protocol.locks.listing import LockPage, page
@@ -61,6 +62,8 @@ class LockOperations:
         lease: timedelta | None = None,
         data: Any = None,
         invocation: Invocation | None = None,
+        heartbeats: bool = True,
+        max_hold: timedelta | None = None,
         taker: Any = None,
     ) -> Acquisition:
         """Return the acquisition of one lock by a thread or task."""
@@ -71,6 +74,8 @@ class LockOperations:
             lease=lease,
             data=data,
             invocation=invocation,
+            heartbeats=heartbeats,
+            max_hold=max_hold,
         )
         if options.timeout is None or options.timeout > 0:
             self._refuse_to_wait_for_itself([options.name], taker)
@@ -110,9 +115,17 @@ class LockOperations:
         )
         return PermitAcquisition(self.settings, options, checked_permits(permits), self._observed)
 
-    def renew(self, grant: Grant) -> Operation[None]:
+    def renew(self, grant: Grant) -> Operation[str]:
         """Send one heartbeat; as `lease.renew`."""
         return leases.renew(self.settings, grant)
+
+    def extend(self, grant: Grant, lease: timedelta | None) -> Operation[None]:
+        """Renew a lock for another lease; as `extend.extend`."""
+        return extend(
+            self.settings,
+            grant,
+            grant.lease if lease is None else self.settings.checked_lease(lease),
+        )
 
     def release(self, grant: Grant, seconds: float = RELEASING) -> Operation[bool]:
         """Give a lock back; as `lease.release`."""

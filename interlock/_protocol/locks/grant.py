@@ -7,10 +7,29 @@ sees that it is over, or the release knows the version that the renewal has sent
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any, NamedTuple
 
 from interlock._protocol.locks.settings import DRIFT
 from interlock._protocol.locks.state import LockBreak, LossReason
 from interlock.errors import LockLost
+
+
+class Heartbeat(NamedTuple):
+    """A heartbeat that may have been carried out: its version, when it was sent, its lease."""
+
+    version: str
+    sent: float
+    lease: float
+
+
+class Shown(NamedTuple):
+    """The holder's payload as a typed value, None for none; `number` counts its changes."""
+
+    number: int
+    data: dict[str, Any] | None
+
+
+_AS_GRANTED = Shown(0, None)
 
 
 @dataclass(slots=True, eq=False)
@@ -18,10 +37,12 @@ class Grant:
     """One grant of one lock. Times are seconds on the holder's monotonic clock.
 
     `until` is when the lease is over, `due` when the next heartbeat is to be sent,
-    `unconfirmed` the versions of heartbeats that may have been carried out, with the time before
-    each was sent, `in_commit` whether a transaction under way may release it. `void_before`
-    is the bound on this client's earlier requests that could not be set when the lock was granted:
-    its release sets it. `after_break` is how the grant right before it was ended, if from outside.
+    `unconfirmed` the heartbeats that may have been carried out, `in_commit` whether a transaction
+    under way may release it. `void_before` is the bound on this client's earlier requests that
+    could not be set when the lock was granted: its release sets it. `ends` is when it is over
+    whatever is renewed. `shown` is the payload as the holder wants it, of which `written` is the
+    number that the record has. `turn` is empty while a heartbeat is made. `after_break` is how the
+    grant right before it was ended, if from outside.
     """
 
     name: str
@@ -32,7 +53,7 @@ class Grant:
     until: float
     due: float
     owner: str
-    unconfirmed: tuple[tuple[str, float], ...] = ()
+    unconfirmed: tuple[Heartbeat, ...] = ()
     failures: int = 0
     problem: Exception | None = field(default=None, repr=False)
     closed: bool = False
@@ -41,43 +62,50 @@ class Grant:
     in_commit: bool = False
     void_before: int = 0
     after_break: LockBreak | None = None
+    ends: float = float("inf")
+    shown: Shown = _AS_GRANTED
+    written: int = 0
+    turn: list[bool] = field(default_factory=lambda: [True], repr=False)
 
     @property
     def over(self) -> bool:
         """Whether there is nothing left to renew: given back, or known to be lost."""
         return self.closed or self.loss is not None
 
-    def sending(self, version: str, sent: float) -> bool:
+    def sending(self, version: str, sent: float, lease: float) -> bool:
         """Remember a heartbeat before it is sent; return False if it must not be sent any more."""
-        self.unconfirmed = (*self.unconfirmed, (version, sent))
+        self.unconfirmed = (*self.unconfirmed, Heartbeat(version, sent, lease))
+        # From when it is carried out, which is not known, no more than its lease is certain.
+        self.until = min(self.until, lease_end(sent, lease))
         return not self.over
 
     def discard(self, version: str) -> None:
         """Drop a heartbeat that was certainly not carried out."""
-        self.unconfirmed = tuple(pair for pair in self.unconfirmed if pair[0] != version)
+        self.unconfirmed = tuple(one for one in self.unconfirmed if one.version != version)
 
     def close(self) -> tuple[str, ...]:
         """End all renewal, and return every version that the record may have if it is ours."""
         self.closed = True
         # In this order: a renewal that ends in between moves its version the other way.
         unconfirmed = self.unconfirmed
-        return tuple(dict.fromkeys((self.version, *(version for version, _ in unconfirmed))))
+        return tuple(dict.fromkeys((self.version, *(one.version for one in unconfirmed))))
 
     def own(self) -> tuple[str, ...]:
         """Return every version that the record may have if it is ours."""
-        return (self.version, *(version for version, _ in self.unconfirmed))
+        return (self.version, *(one.version for one in self.unconfirmed))
 
-    def renewed(self, version: str, sent: float) -> None:
+    def renewed(self, version: str, sent: float, lease: float) -> None:
         """Count the lease from a heartbeat that was carried out."""
-        self.version = version
-        self.until = lease_end(sent, self.lease)
+        self.version, self.lease = version, lease
+        self.until = min(lease_end(sent, lease), self.ends)
         self.due = min(sent + self.heartbeat_interval, self.until)
         self.unconfirmed, self.failures, self.problem = (), 0, None
 
     def expired(self, now: float) -> bool:
         """Return whether the lock is lost; if it is because the lease is over now, for good."""
         if self.loss is None and not self.closed and now >= self.until:
-            self.loss = LossReason.LEASE_RAN_OUT
+            held = now >= self.ends
+            self.loss = LossReason.HELD_TOO_LONG if held else LossReason.LEASE_RAN_OUT
         return self.loss is not None
 
     def report_loss(self) -> bool:

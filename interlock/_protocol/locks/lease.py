@@ -13,7 +13,7 @@ import logging
 
 from interlock._protocol.faults import Fault, NoReply, NotSent, Refused
 from interlock._protocol.locks import record
-from interlock._protocol.locks.grant import Grant
+from interlock._protocol.locks.grant import Grant, Heartbeat
 from interlock._protocol.locks.item import Item, is_of, loss_of, parse, shows, version_of
 from interlock._protocol.locks.settings import Settings, checked_name
 from interlock._protocol.locks.state import LockRecord, LossReason
@@ -28,36 +28,46 @@ _INSPECTING = 5.0  # seconds
 _MOST_UNCONFIRMED = 90  # heartbeats without an answer; IN takes 100 operands
 _FIRST_PAUSE, _LONGEST_PAUSE = 1 / 400, 1 / 30  # of the lease, so that those are never reached
 _PATIENCE = 1 / 3  # of the lease: a heartbeat that hangs for longer is sent again
+_PERHAPS_OURS = (  # the record may still be this grant's
+    None,
+    LossReason.LEASE_RAN_OUT,
+    LossReason.REFUSED,
+    LossReason.HELD_TOO_LONG,
+)
 _FORM = 1  # of what `export` returns
 
 
-def renew(settings: Settings, grant: Grant) -> Operation[None]:
-    """Send one heartbeat. Afterwards `grant.due` says when the next is due.
+def renew(settings: Settings, grant: Grant, lease: float = 0.0) -> Operation[str]:
+    """Send one heartbeat; return its version. Afterwards `grant.due` says when the next is due.
 
     Or `grant.loss` is set: the lease has run out, or the record is not this grant's any more.
-    Raises nothing; what a failed heartbeat met is in `grant.problem`.
+    `lease` replaces the grant's from this heartbeat on, if it is carried out. Raises nothing; what
+    a failed heartbeat met is in `grant.problem`.
     """
+    lease = lease or grant.lease
     version, wall, sent = (yield NewId()), (yield WallClock()), (yield Monotonic())
     if grant.over or grant.expired(sent):
         _explain(grant)
-        return
+        return str(version)
     if len(grant.unconfirmed) >= _MOST_UNCONFIRMED:
         grant.due = grant.until
-        return
-    own = grant.own()
-    if not grant.sending(version, sent):
-        return
+        return str(version)
+    own, shown = grant.own(), grant.shown
+    if not grant.sending(version, sent, lease):
+        return str(version)
     try:
-        yield from _sent(settings, grant, version, own, wall, sent)
+        yield from _sent(settings, grant, grant.unconfirmed[-1], own, wall)
     except Fault as fault:
         if isinstance(fault, Refused) and fault.condition_failed:
             _judge(grant, fault, sent)
-            return
+            return str(version)
         if isinstance(fault, NotSent) or (isinstance(fault, Refused) and not fault.resent):
             grant.discard(version)
         yield from _again(settings, grant, fault)
     else:
-        grant.renewed(version, sent)
+        grant.renewed(version, sent, lease)
+        grant.written = shown.number
+    return str(version)
 
 
 def release(settings: Settings, grant: Grant, seconds: float = RELEASING) -> Operation[bool]:
@@ -69,7 +79,7 @@ def release(settings: Settings, grant: Grant, seconds: float = RELEASING) -> Ope
     once; then the lock ends with its lease. No heartbeat follows in any case.
     """
     own = grant.close()
-    if grant.loss not in (None, LossReason.LEASE_RAN_OUT, LossReason.REFUSED):
+    if grant.loss not in _PERHAPS_OURS:
         return False
     deadline = (yield Monotonic()) + seconds
     budget, in_doubt, void = settings.budget(deadline), False, grant.void_before
@@ -157,29 +167,30 @@ def inspect(settings: Settings, name: str) -> Operation[LockRecord | None]:
             return parse(settings.table, item).for_people(wall)
 
 
-def _sent(  # noqa: PLR0917 - each is read once
-    settings: Settings, grant: Grant, version: str, own: tuple[str, ...], wall: float, sent: float
+def _sent(
+    settings: Settings, grant: Grant, beat: Heartbeat, own: tuple[str, ...], wall: float
 ) -> Operation[None]:
     """Send a heartbeat, and return if the reply shows that it was carried out."""
     reply = yield record.renewal_call(
         settings.table,
         grant.name,
-        version=version,
-        lease=grant.lease,
+        version=beat.version,
+        lease=beat.lease,
         wall=wall,
         own=own,
-        deadline=min(sent + grant.lease * _PATIENCE, grant.until),
+        deadline=min(beat.sent + grant.lease * _PATIENCE, grant.until),
+        shown=grant.shown if grant.shown.number != grant.written else None,
     )
-    if not shows(reply.get("Attributes"), version):
+    if not shows(reply.get("Attributes"), beat.version):
         raise NoReply("the answer does not show the heartbeat that was sent")
 
 
 def _judge(grant: Grant, refusal: Refused, sent: float) -> None:
     """Interpret the refusal of a heartbeat that was sent then."""
     held = version_of(refusal.item)
-    for version, earlier in grant.unconfirmed:
-        if version == held:
-            grant.renewed(version, earlier)
+    for earlier in grant.unconfirmed:
+        if earlier.version == held:
+            grant.renewed(*earlier)
             return
     if grant.in_commit:
         # A transaction may have given it back, whose answer decides; until then the lease does.
@@ -250,7 +261,7 @@ def _imported(settings: Settings, text: str, now: float) -> Grant:
     if not known:
         raise InvalidValue("exported", f"has the form {form!r}, of another version of the library")
     interval = settings.heartbeat_interval(lease)
-    unconfirmed = tuple((version, float("-inf")) for version in others)
+    unconfirmed = tuple(Heartbeat(version, float("-inf"), lease) for version in others)
     return Grant(
         checked_name(name),
         int(fence),

@@ -20,6 +20,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from interlock._protocol.locks.grant import Shown
 from interlock._protocol.locks.item import key_of
 from interlock._protocol.locks.settings import KEPT, MOST_LEASE, PREFIX
 from interlock._protocol.requests import Call
@@ -37,7 +38,11 @@ _GRANT = (
 _GRANT_BARE = f"{_GRANT} REMOVE #data"
 _GRANT_DATA = f"{_GRANT}, #data = :data"
 _NAMES = {"#owner": "owner", "#data": "data"}
-_RENEW = "SET version = :version, held_until = :until, expires = :expires"
+_DATA_NAME = {"#data": "data"}
+# With the lease, which an extension may have changed.
+_RENEW = "SET version = :version, lease_ms = :lease, held_until = :until, expires = :expires"
+_RENEW_DATA = f"{_RENEW}, #data = :data"
+_RENEW_BARE = f"{_RENEW} REMOVE #data"
 _RELEASE = "REMOVE version, lease_ms, held_since, held_until, #owner, #data SET expires = :expires"
 _UNBOUND = "attribute_not_exists(void_before) OR void_before < :void"
 _VOID = "SET void_before = :void, expires = :expires"
@@ -111,29 +116,34 @@ def renewal_call(
     wall: float,
     own: tuple[str, ...],
     deadline: float | None = None,
+    shown: Shown | None = None,
 ) -> Call:
     """Return the call of one heartbeat, refused unless the record has one of our own versions.
 
-    Its reply shows the version that it wrote.
+    `shown` replaces the payload. The reply shows the version that was written.
     """
-    values = {
+    lease_ms = round(lease * 1000)
+    values: dict[str, Any] = {
         ":version": {"S": version},
-        ":until": {"N": str(int(wall * 1000) + round(lease * 1000))},
+        ":lease": {"N": str(lease_ms)},
+        ":until": {"N": str(int(wall * 1000) + lease_ms)},
         ":expires": {"N": str(expiry(wall, lease))},
     }
-    return Call(
-        "UpdateItem",
-        {
-            "TableName": table,
-            "Key": {"pk": {"S": PREFIX + name}},
-            "UpdateExpression": _RENEW,
-            "ConditionExpression": _among(own, values),
-            "ExpressionAttributeValues": values,
-            "ReturnValues": "UPDATED_NEW",
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        },
-        deadline,
-    )
+    params = {
+        "TableName": table,
+        "Key": {"pk": {"S": PREFIX + name}},
+        "UpdateExpression": _RENEW,
+        "ConditionExpression": _among(own, values),
+        "ExpressionAttributeValues": values,
+        "ReturnValues": "UPDATED_NEW",
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+    if shown is not None:
+        params["ExpressionAttributeNames"] = _DATA_NAME
+        params["UpdateExpression"] = _RENEW_BARE if shown.data is None else _RENEW_DATA
+        if shown.data is not None:
+            values[":data"] = shown.data
+    return Call("UpdateItem", params, deadline)
 
 
 def release_call(

@@ -51,6 +51,7 @@ class AcquireOptions:
     """One acquisition's request. Times in seconds; `data` is a typed attribute value.
 
     `timeout` None waits for ever, 0 not at all. `heartbeats` off: the lease is never renewed.
+    `max_hold` is how long the lock may be held in all.
     """
 
     name: str
@@ -59,6 +60,7 @@ class AcquireOptions:
     timeout: float | None = None
     data: dict[str, Any] | None = None
     heartbeats: bool = True
+    max_hold: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,8 @@ class Settings:
         lease: timedelta | None = None,
         data: Any = None,
         invocation: "Invocation | None" = None,
+        heartbeats: bool = True,
+        max_hold: timedelta | None = None,
     ) -> AcquireOptions:
         """Check what an acquisition was given."""
         options = AcquireOptions(
@@ -131,8 +135,13 @@ class Settings:
             self.lease if lease is None else self.checked_lease(lease),
             owner,
             None if timeout is None else seconds("timeout", timeout),
-            None if data is None else _checked_data(data),
+            checked_data(data),
+            heartbeats,
         )
+        if max_hold is not None:
+            # A lease that is longer would keep others waiting if the holder dies.
+            bound = self.checked_lease(max_hold)
+            options = replace(options, max_hold=bound, lease=min(options.lease, bound))
         return options if invocation is None else self._within(options, invocation)
 
     def _within(self, options: AcquireOptions, invocation: "Invocation") -> AcquireOptions:
@@ -146,7 +155,7 @@ class Settings:
             owner=f"{options.owner}/{invocation.aws_request_id}",
             timeout=left if options.timeout is None else min(options.timeout, left),
             lease=min(options.lease, left),
-            heartbeats=options.lease <= left,
+            heartbeats=options.heartbeats and options.lease <= left,
         )
 
     def heartbeat_interval(self, lease: float) -> float:
@@ -212,7 +221,10 @@ def checked_names(names: Iterable[str], most: int) -> list[str]:
     return checked
 
 
-def _checked_data(data: Any) -> dict[str, Any]:
+def checked_data(data: Any) -> dict[str, Any] | None:
+    """Return a payload as a typed value, None for none; raise `InvalidValue` for what cannot be."""
+    if data is None:
+        return None
     attribute = to_attribute(data, "data")
     size = _size(attribute)
     if size > MAX_DATA_BYTES:

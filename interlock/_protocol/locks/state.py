@@ -13,6 +13,7 @@ class LossReason(enum.StrEnum):
     RELEASED = "released"
     DELETED = "deleted"
     LEASE_RAN_OUT = "lease_ran_out"
+    HELD_TOO_LONG = "held_too_long"
     REFUSED = "refused"
     FORKED = "forked"
     ABANDONED = "abandoned"
@@ -29,6 +30,7 @@ _TEXTS = {
     LossReason.RELEASED: "it was released",
     LossReason.DELETED: "its record was deleted",
     LossReason.LEASE_RAN_OUT: "its lease ran out before a heartbeat was answered",
+    LossReason.HELD_TOO_LONG: "it was held for as long as its max_hold allows",
     LossReason.REFUSED: "its heartbeats were refused until the lease ran out",
     LossReason.FORKED: "this process is a copy of its holder",
     LossReason.ABANDONED: "its handle was dropped without a release",

@@ -1,7 +1,8 @@
 """The client that acquires locks."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
+from functools import partial
 from typing import Any, Self
 
 from interlock._drivers.awaitable.acquiring import Acquiring, acquiring
@@ -10,6 +11,7 @@ from interlock._drivers.awaitable.opening import open_driver
 from interlock._drivers.clocks import lease_clock
 from interlock._drivers.environment import Environment
 from interlock._drivers.owner import default_owner
+from interlock._protocol.locks.acquire import Acquisition
 from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.listing import LockPage
 from interlock._protocol.locks.settings import Cancel, Invocation, Settings
@@ -83,6 +85,8 @@ class LockClient:
         invocation: Invocation | None = None,
         on_lost: OnLost | None = None,
         cancel: Cancel | None = None,
+        heartbeats: bool = True,
+        max_hold: timedelta | None = None,
     ) -> Acquiring[Lock]:
         """Acquire a lock, waiting for it up to `timeout` (default: for ever).
 
@@ -99,15 +103,27 @@ class LockClient:
         a call that is under way has been answered; then `LockWaitCancelled` is raised, and nothing
         is held.
 
+        Without `heartbeats` the lock is held for its lease, and for longer only by `Lock.extend`.
+        `max_hold` is for how long it is held in all: then it is given back, whatever its holder
+        does, and lost with `LossReason.HELD_TOO_LONG`.
+
         Raises `LockTimeout` with the holder; `LockAlreadyHeld` instead of letting a thread or task
         wait for itself; `InvalidLockName`, `LeaseTooShort`, `InvalidValue`; `TableNotFound`,
         `AccessDenied`, `RequestRefused`, `CorruptRecord`; `Throttled`, `TransactionConflict` or
         `ServiceUnavailable` when the store has not answered for 15 s or the time is up;
         `LockClientClosed`, `RenewalImpossible`.
         """
-        return acquiring(
-            lambda: self._acquire(name, timeout, lease, data, invocation, on_lost, cancel)
+        taking = partial(
+            self._operations.acquire,
+            name,
+            timeout=timeout,
+            lease=lease,
+            data=data,
+            invocation=invocation,
+            heartbeats=heartbeats,
+            max_hold=max_hold,
         )
+        return acquiring(lambda: self._acquire(taking, data, on_lost, cancel))
 
     async def try_acquire(
         self, name: str, *, lease: timedelta | None = None, data: Any = None
@@ -219,25 +235,14 @@ class LockClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _acquire(  # noqa: PLR0917 - those of `acquire`
+    async def _acquire(
         self,
-        name: str,
-        timeout: timedelta | None,  # noqa: ASYNC109 - judged within the operation
-        lease: timedelta | None,
+        taking: Callable[..., Acquisition],
         data: Any,
-        invocation: Invocation | None,
         on_lost: OnLost | None,
         cancel: Cancel | None,
     ) -> Lock:
-        acquisition = self._operations.acquire(
-            name,
-            timeout=timeout,
-            lease=lease,
-            data=data,
-            invocation=invocation,
-            taker=current(),
-        )
-        (lock,) = await self._held.take(acquisition, data, on_lost, cancel)
+        (lock,) = await self._held.take(taking(taker=current()), data, on_lost, cancel)
         return lock
 
 

@@ -17,7 +17,6 @@ from interlock.aio.locks._lock import Lock, OnLost
 from interlock.aio.locks._term import Lead, Stop, Term, checked_renew_deadline
 from interlock.errors import (
     InterlockError,
-    LockClientClosed,
     LockTimeout,
     LockWaitCancelled,
     ServiceUnavailable,
@@ -102,8 +101,7 @@ class LeaderElection:
             else:
                 await self._lead(lead, Term(self._held, lock, deadline, self._stop))
             # Those who have waited come first.
-            pause = timedelta(seconds=self._held.operations.settings.poll)
-            await self._held.wait_until(self._is_at_end, lambda: float("inf"), pause)
+            await self._changes.wait(self._stop.is_set, self._held.operations.settings.poll)
 
     def stop(self) -> None:
         """Have `run` return, for good: the term is over, a campaign is given up.
@@ -155,11 +153,6 @@ class LeaderElection:
                 await self.resign()
             except InterlockError as problem:
                 _log.warning("the lead of %r ends with its lease: %s", self._name, problem)
-
-    def _is_at_end(self) -> bool:
-        if self._held.closed:
-            raise LockClientClosed
-        return self._stop.is_set()
 
     async def _campaign_until(
         self,

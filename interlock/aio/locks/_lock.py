@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import Any, Protocol, Self, TypeAlias
 
 from interlock._protocol.locks import record
-from interlock._protocol.locks.grant import Grant
+from interlock._protocol.locks.grant import Grant, Shown
+from interlock._protocol.locks.settings import checked_data
 from interlock._protocol.locks.state import LockBreak, LossReason
 from interlock.errors import InterlockError
 
@@ -54,8 +55,20 @@ class Lock:
 
     @property
     def data(self) -> Any:
-        """The payload that was stored with the lock."""
+        """The payload that is stored with the lock.
+
+        What it is set to is shown to others from the next heartbeat on, at the latest; it costs no
+        call of its own. Set to another value, not changed in place. Raises `InvalidValue`, and
+        `LockLost` if the lock is not held any more.
+        """
         return self._data
+
+    @data.setter
+    def data(self, data: Any) -> None:
+        attribute = checked_data(data)
+        self.ensure()
+        self._data = data
+        self._grant.shown = Shown(self._grant.shown.number + 1, attribute)
 
     @property
     def after_break(self) -> LockBreak | None:
@@ -125,6 +138,16 @@ class Lock:
         """Note that no transaction with `release_action()` has committed or will."""
         self._grant.in_commit = False
 
+    async def extend(self, lease: timedelta | None = None) -> None:
+        """Renew the lock now: it is held for `lease` (default its own) from now on.
+
+        That is its lease from then on, longer or shorter, also for its heartbeats if it has them;
+        `max_hold` goes on. One round trip. Raises `LockLost`; `Throttled` or `ServiceUnavailable`
+        (after 5 s), `AccessDenied`, `RequestRefused`, with which the lock stays held, for as long
+        as `remaining` says; `LeaseTooShort`, `InvalidValue`.
+        """
+        await self._held.extend(self._grant, lease)
+
     async def release(self) -> bool:
         """Give the lock back; return False if it is certain that it had been lost before.
 
@@ -151,7 +174,9 @@ class Lock:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._grant.closed:
+        self._grant.expired(self._held.clock())
+        too_long = self._grant.loss is LossReason.HELD_TOO_LONG
+        if self._grant.closed and not too_long:
             return
         try:
             held = await self.release()
@@ -159,7 +184,7 @@ class Lock:
             # What the body did was done under the lock, which now ends with its lease.
             _log.warning("lock %r could not be given back: %s", self.name, problem)
             return
-        if not held and kind is None:
+        if (too_long or not held) and kind is None:
             raise self._grant.error()
 
     def __repr__(self) -> str:
@@ -243,6 +268,10 @@ class Keeper(Protocol):
     table: str
     clock: Callable[[], float]
     wall_clock: Callable[[], float]
+
+    async def extend(self, grant: Grant, lease: timedelta | None) -> None:
+        """Renew a lock now, for a lease from now on."""
+        ...
 
     async def release(self, grant: Grant) -> bool:
         """Give a lock back; return whether it was still held, as far as can be known."""

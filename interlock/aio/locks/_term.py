@@ -2,15 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from interlock._protocol.durations import seconds
 from interlock._protocol.locks.settings import Settings
+from interlock.aio.locks._held import HeldLocks
 from interlock.aio.locks._lock import Lock
 from interlock.errors import InvalidValue
-
-if TYPE_CHECKING:
-    from interlock.aio.locks._held import HeldLocks
 
 _PART = 2 / 3  # of the lease: client-go's 10 s of 15 s
 
@@ -37,7 +35,7 @@ class Term:
     election was told to stop. What is over stays so.
     """
 
-    def __init__(self, held: "HeldLocks", lock: Lock, renew_deadline: float, stop: Stop) -> None:
+    def __init__(self, held: HeldLocks, lock: Lock, renew_deadline: float, stop: Stop) -> None:
         self._held = held
         self._lock = lock
         self._renew_deadline = renew_deadline

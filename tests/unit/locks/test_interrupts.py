@@ -119,9 +119,10 @@ def interrupted_at(line_number, function):
         if not ours or frame.f_code.co_name == "__del__":
             return None
         if event == "line":
-            # The interpreter does not interrupt between the end of a `with` and its `__exit__`.
+            # The interpreter interrupts neither between the end of a `with` and its `__exit__` nor
+            # at a `try`, which does nothing.
             line = linecache.getline(path, frame.f_lineno).strip()
-            seen += not line.startswith("with ")
+            seen += not line.startswith(("with ", "try:"))
             if seen == line_number:
                 sys.settrace(None)
                 raise KeyboardInterrupt
