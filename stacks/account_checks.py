@@ -7,7 +7,7 @@ from typing import Any
 
 from stacks.combinations import UNRESERVED
 from stacks.config import Environment
-from stacks.sign_in import CognitoPool, Provider
+from stacks.sign_in import Provider
 
 BOOTSTRAP = 6
 """The version of `cdk bootstrap` that the templates ask for."""
@@ -103,11 +103,37 @@ def certificate(account: Account) -> Iterator[Finding]:
             "add the record of its validation to the name's zone, and wait until it is ISSUED",
         )
     names = {found["DomainName"], *found.get("SubjectAlternativeNames", ())}
-    host = environment.identity.host if isinstance(environment.identity, CognitoPool) else None
+    host = environment.host
     if host is not None and not any(_covers(name, host) for name in names):
         yield Finding(
             f"the certificate is for {', '.join(sorted(names))}, and people open {host}",
             f"request a certificate for {host}",
+        )
+
+
+def hosted_zone(account: Account) -> Iterator[Finding]:
+    """Whether the hosted zone of the domain is there, public, and of that name."""
+    domain = account.environment.domain
+    if domain is None:
+        return
+    route53 = account.client("route53")
+    try:
+        found = route53.get_hosted_zone(Id=domain.zone_id)["HostedZone"]
+    except route53.exceptions.NoSuchHostedZone:
+        yield Finding(
+            f"the hosted zone {domain.zone_id} is not there",
+            f"aws route53 list-hosted-zones-by-name --dns-name {domain.zone_name}",
+        )
+        return
+    if found["Name"].rstrip(".") != domain.zone_name:
+        yield Finding(
+            f"the hosted zone {domain.zone_id} is of {found['Name']}",
+            f"set domain.zone_name to {found['Name'].rstrip('.')}, or choose another zone_id",
+        )
+    if found.get("Config", {}).get("PrivateZone"):
+        yield Finding(
+            f"the hosted zone {domain.zone_id} is private",
+            "choose a public one: people's browsers and the certificate's validation read it",
         )
 
 
@@ -276,6 +302,7 @@ def _too_few(what: str, service: str, code: str, needed: float) -> Finding:
 CHECKS: Mapping[str, Callable[[Account], Iterator[Finding]]] = {
     "availability zones": zones,
     "certificate": certificate,
+    "hosted zone": hosted_zone,
     "concurrency of Lambda": concurrency,
     "cdk bootstrap": bootstrap,
     "roles of cdk bootstrap": roles,

@@ -92,8 +92,11 @@ def _certificate(values: _Values) -> Iterator[str]:
     certificate, region = values.get("certificate_arn"), values["region"]
     if values["emulated"]:
         return
-    if values["stateful"] and certificate is None:
-        yield "certificate_arn is not set, so the load balancer would speak plain HTTP"
+    if values["stateful"] and certificate is None and values.get("domain") is None:
+        yield (
+            "certificate_arn is not set, so the load balancer would speak plain HTTP; "
+            "or give domain, and the certificate is made"
+        )
     place = f"arn:{regions.partition(region)}:acm:{region}:{values['account']}:"
     if certificate is not None and not certificate.startswith(place):
         yield f"certificate_arn is of another region or account: {certificate}"
@@ -105,13 +108,24 @@ def _identity(values: _Values) -> Iterator[str]:
         return
     if identity is not None and open_:
         yield "open_to_anybody is true, but identity says how people sign in"
-    elif identity is not None and values.get("certificate_arn") is None:
-        yield "identity needs certificate_arn: people sign in over HTTPS alone"
+    elif identity is not None and not (values.get("certificate_arn") or values.get("domain")):
+        yield "identity needs certificate_arn or domain: people sign in over HTTPS alone"
     elif identity is None and values["stateful"] and not open_:
         yield (
             "identity is not set, and all who reach the load balancer could change what is kept; "
             'say "open_to_anybody": true where that is meant'
         )
+
+
+def _domain(values: _Values) -> Iterator[str]:
+    domain, identity = values.get("domain"), values.get("identity") or {}
+    if domain is None:
+        return
+    if values["emulated"]:
+        yield "domain is given, but the names of an emulator are its own"
+    host = identity.get("host", domain["name"])
+    if host != domain["name"]:
+        yield f"domain.name is {domain['name']}, but identity.host is {host}"
 
 
 def _region(values: _Values) -> Iterator[str]:
@@ -138,8 +152,12 @@ _RULES: Sequence[tuple[Sequence[str], _Rule]] = (
     (("nat_gateways", "availability_zones", "emulated"), _ways_out),
     ((*_REQUIRED_WHERE_REAL, "emulated"), _required),
     (("reserved_concurrency", "concurrency_quota"), _concurrency),
-    (("certificate_arn", "region", "account", "stateful", "emulated"), _certificate),
-    (("identity", "open_to_anybody", "certificate_arn", "stateful", "emulated"), _identity),
+    (("domain", "identity", "emulated"), _domain),
+    (("certificate_arn", "domain", "region", "account", "stateful", "emulated"), _certificate),
+    (
+        ("identity", "open_to_anybody", "certificate_arn", "domain", "stateful", "emulated"),
+        _identity,
+    ),
     (("region", "snap_start", "budgets", "code_signing"), _region),
     (("region", "identity"), _user_pool),
 )

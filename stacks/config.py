@@ -12,8 +12,9 @@ from constructs import Node
 
 from stacks import regions
 from stacks.combinations import problems_together
+from stacks.domain import Domain, domain_of, problems_with_domain
 from stacks.placeholders import placeholders_in
-from stacks.sign_in import SignIn, problems_with, sign_in_of
+from stacks.sign_in import CognitoPool, SignIn, problems_with, sign_in_of
 from stacks.values import RETENTION, WANTED
 
 _ALLOWED = "allowed"
@@ -47,14 +48,15 @@ class Environment:
     without it all who reach the load balancer may do everything, and an environment that keeps
     data has to say that it is `open_to_anybody`.
 
-    `concurrency_quota` is the account's own, where it has been raised. `snap_start` and `budgets`
-    switch off what a region has, or on what is not known of it yet; by default they are as the
-    region is (`stacks.regions`). `api_logging_role` is off where the account has another role by
-    which API Gateway writes logs: there is one for all APIs of a region. `backup_lock` is
-    "governance", which an administrator could lift, or "compliance", which after three days none
-    can. `protection` is off for a first deployment, which could not be rolled back otherwise.
-    `placeholders` says which values stand for the account's own:
-    none, unless they were allowed for looking at the templates.
+    `domain` is the name of the load balancer, for which the stack makes a record and, without a
+    `certificate_arn`, a certificate. `concurrency_quota` is the account's own, where it has been
+    raised. `snap_start` and `budgets` switch off what a region has, or on what is not known of it
+    yet; by default they are as the region is (`stacks.regions`). `api_logging_role` is off where
+    the account has another role by which API Gateway writes logs: there is one for all APIs of a
+    region. `backup_lock` is "governance", which an administrator could lift, or "compliance", which
+    after three days none can. `protection` is off for a first deployment, which could not be
+    rolled back otherwise. `placeholders` says which values stand for the account's own: none,
+    unless they were allowed for looking at the templates.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Environment:
     log_retention_days: int
     reserved_concurrency: int | None = None
     certificate_arn: str | None = None
+    domain: Domain | None = None
     alarm_email: str | None = None
     monthly_budget: int | None = None
     code_signing: str | None = None
@@ -102,6 +105,18 @@ class Environment:
         return RETENTION[self.log_retention_days]
 
     @property
+    def speaks_tls(self) -> bool:
+        """Whether the load balancer has a certificate, and answers over HTTPS alone."""
+        return self.certificate_arn is not None or self.domain is not None
+
+    @property
+    def host(self) -> str | None:
+        """The name at which people open the page, which the certificate has; None if unknown."""
+        if self.domain is not None:
+            return self.domain.name
+        return self.identity.host if isinstance(self.identity, CognitoPool) else None
+
+    @property
     def starts_from_snapshots(self) -> bool:
         """Whether the function starts from a snapshot (SnapStart)."""
         return regions.has_snap_start(self.region) if self.snap_start is None else self.snap_start
@@ -126,6 +141,10 @@ class Environment:
         if self.budgets is None and not self.has_budget:
             lacks.append(
                 f"CloudFormation makes no budgets in {self.region}: nobody is told of costs"
+            )
+        if self.speaks_tls and self.host is None:
+            lacks.append(
+                "ServiceUrl is left out: no name is known that the certificate has; give domain"
             )
         return tuple(lacks)
 
@@ -195,8 +214,9 @@ def parse(name: str, values: Mapping[str, Any], *, allow_placeholders: bool = Fa
     identity = []
     if values.get("identity") is not None:
         identity = problems_with(values["identity"], emulated=emulated)
-    wrong = {*missing, *unfit, *(["identity"] if identity else [])}
-    problems += identity + problems_together(values, wrong)
+    domain = problems_with_domain(values["domain"]) if values.get("domain") is not None else []
+    wrong = {*missing, *unfit, *(["identity"] if identity else []), *(["domain"] if domain else [])}
+    problems += identity + domain + problems_together(values, wrong)
     placeholders = [] if emulated else placeholders_in(values)
     if placeholders and not allow_placeholders:
         problems += [*placeholders, _LOOK]
@@ -208,4 +228,6 @@ def parse(name: str, values: Mapping[str, Any], *, allow_placeholders: bool = Fa
     }
     if frozen.get("identity") is not None:
         frozen["identity"] = sign_in_of(frozen["identity"])
+    if frozen.get("domain") is not None:
+        frozen["domain"] = domain_of(frozen["domain"])
     return Environment(name=name, **frozen, placeholders=tuple(placeholders))

@@ -7,6 +7,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from stacks import regions
 from stacks.acknowledgements import HIPAA, NIST, PCI, acknowledge
 from stacks.callers import CHANGES, EVERYTHING, READS, CallerPolicy
 from stacks.config import Environment
@@ -14,6 +15,7 @@ from stacks.contract import Contract
 from stacks.refusals import add_refusals
 
 _STAGE = "v1"
+_TLS = "SecurityPolicy_TLS13_1_2_PQ_2025_09"
 
 
 class CountersApi(Construct):
@@ -116,6 +118,7 @@ class CountersApi(Construct):
                 "AmazonAPIGatewayPushToCloudWatchLogs]",
                 "API Gateway's account-wide role wants this policy of AWS",
             )
+        _harden(api, environment)
         stage = api.deployment_stage
         acknowledge(
             stage,
@@ -185,3 +188,17 @@ class CountersApi(Construct):
         key = self.rest_api.add_api_key("ServiceKey")
         plan.add_api_key(key)
         return key
+
+
+def _harden(api: apigateway.RestApi, environment: Environment) -> None:
+    """Have the API take TLS 1.2 and newer alone, with key exchanges that outlive quantum computers.
+
+    Strict endpoint mode refuses calls whose name of TLS is not that of the request's host:
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-security-policies.html
+    """
+    cfn_api = api.node.default_child
+    if not isinstance(cfn_api, apigateway.CfnRestApi):
+        raise TypeError("the API is no CfnRestApi")
+    if regions.has_tls_policies(environment.region):
+        cfn_api.security_policy = _TLS
+        cfn_api.endpoint_access_mode = "STRICT"

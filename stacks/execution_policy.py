@@ -19,6 +19,7 @@ PREFIX = "interlock-"
 # By their names in actions. What they make has no name that could be foretold (keys, APIs), or is
 # harmless without the roles and the network below.
 SERVICES = (
+    "acm",
     "apigateway",
     "application-autoscaling",
     "autoscaling",
@@ -34,6 +35,7 @@ SERVICES = (
     "kms",
     "lambda",
     "logs",
+    "route53",
     "signer",
     "sns",
     "sqs",

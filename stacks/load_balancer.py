@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_route53 as route53
+from aws_cdk import aws_route53_targets as route53_targets
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
@@ -40,8 +42,13 @@ class ServiceLoadBalancer(Construct):
         self.balancer = self._add_balancer(environment, network, access_logs)
         self.target_group = self._add_target_group(network, targets, target_type)
         self._add_listeners(environment)
-        scheme = "https" if environment.certificate_arn else "http"
-        self.url = f"{scheme}://{self.balancer.load_balancer_dns_name}"
+        self.url = self._url(environment)
+
+    def _url(self, environment: Environment) -> str | None:
+        """Return where people open the page: over TLS, at a name that the certificate has."""
+        if not environment.speaks_tls:
+            return f"http://{self.balancer.load_balancer_dns_name}"
+        return f"https://{environment.host}" if environment.host else None
 
     def _add_balancer(
         self, environment: Environment, network: NetworkStack, access_logs: s3.IBucket
@@ -93,7 +100,7 @@ class ServiceLoadBalancer(Construct):
 
     def _add_listeners(self, environment: Environment) -> None:
         # `open` would add 0.0.0.0/0 to the group; the network stack has said what may come in.
-        if environment.certificate_arn is None:
+        if not environment.speaks_tls:
             plain = self.balancer.add_listener(
                 "Http", port=80, open=False, default_action=self._default_action()
             )
@@ -103,15 +110,11 @@ class ServiceLoadBalancer(Construct):
             acknowledge(plain, "ALBHttpToHttpsRedirection", reason, packs=(NIST, HIPAA, PCI))
             acknowledge(plain, "ELBv2ACMCertificateRequired", reason, packs=(NIST, HIPAA, PCI))
             return
-        certificate = acm.Certificate.from_certificate_arn(
-            self, "Certificate", environment.certificate_arn
-        )
         secure = self.balancer.add_listener(
             "Https",
             port=443,
             open=False,
-            certificates=[certificate],
-            ssl_policy=elbv2.SslPolicy.RECOMMENDED_TLS,
+            certificates=[self._certificate(environment)],
             default_action=self._default_action(),
         )
         self._authenticate(secure)
@@ -121,6 +124,33 @@ class ServiceLoadBalancer(Construct):
             "ELBv2ACMCertificateRequired",
             "it answers plain HTTP with a redirect to HTTPS, and nothing else",
             packs=(NIST, HIPAA, PCI),
+        )
+
+    def _certificate(self, environment: Environment) -> acm.ICertificate:
+        """Return the environment's certificate, or make one; and the record of its name."""
+        domain = environment.domain
+        zone = None
+        if domain is not None:
+            zone = route53.HostedZone.from_hosted_zone_attributes(
+                self, "Zone", hosted_zone_id=domain.zone_id, zone_name=domain.zone_name
+            )
+            target = route53.RecordTarget.from_alias(
+                route53_targets.LoadBalancerTarget(self.balancer)
+            )
+            # With the dot, CDK takes the name as it is, and not as one below the zone's.
+            route53.ARecord(self, "Alias", zone=zone, record_name=f"{domain.name}.", target=target)
+        if environment.certificate_arn is not None:
+            return acm.Certificate.from_certificate_arn(
+                self, "Certificate", environment.certificate_arn
+            )
+        if domain is None:
+            raise ValueError("there is neither a certificate nor a domain to make one for")
+        return acm.Certificate(
+            self,
+            "Certificate",
+            domain_name=domain.name,
+            validation=acm.CertificateValidation.from_dns(zone),
+            key_algorithm=acm.KeyAlgorithm.EC_PRIME256_V1,
         )
 
     def _default_action(self) -> elbv2.ListenerAction:

@@ -49,7 +49,7 @@ class NetworkStack(InterlockStack):
     def _connect(self) -> None:
         balancer, instances = self.load_balancer_group, self.instance_group
         service = ec2.Port.tcp(SERVICE_PORT)
-        for port in (_HTTP, _HTTPS) if self.settings.certificate_arn else (_HTTP,):
+        for port in (_HTTP, _HTTPS) if self.settings.speaks_tls else (_HTTP,):
             balancer.add_ingress_rule(
                 ec2.Peer.any_ipv4(), ec2.Port.tcp(port), "clients to the listener"
             )

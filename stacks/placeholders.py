@@ -17,6 +17,11 @@ _PATTERNS: Mapping[str, re.Pattern[str]] = {
     "image_id": _IMAGE,
     "alarm_email": _NAME,
 }
+_ZONE = re.compile(r"Z(EXAMPLE.*|0?123456789.*|0+|X+)")
+_PARTS: Mapping[str, Mapping[str, re.Pattern[str]]] = {
+    "identity": {"host": _NAME},
+    "domain": {"name": _NAME, "zone_id": _ZONE, "zone_name": _NAME},
+}
 
 
 def placeholders_in(values: Mapping[str, Any]) -> list[str]:
@@ -26,9 +31,9 @@ def placeholders_in(values: Mapping[str, Any]) -> list[str]:
 
 def _found(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in values.items():
-        if key == "identity" and isinstance(value, dict):
+        if key in _PARTS and isinstance(value, dict):
             for part, each in value.items():
-                pattern = _NAME if part == "host" else _ADDRESS
+                pattern = _PARTS[key].get(part, _ADDRESS)
                 if isinstance(each, str) and pattern.fullmatch(each):
                     yield f"{key}.{part}", each
         elif not isinstance(value, str):

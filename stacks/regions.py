@@ -48,6 +48,11 @@ def has_code_signing(region: str) -> bool:
     return partition(region) != _CHINA and region not in _SIGNER
 
 
+def has_tls_policies(region: str) -> bool:
+    """Whether REST APIs take the security policies of 2025 there; TLS 1.2 is their least anyway."""
+    return partition(region) == _COMMERCIAL
+
+
 def has_user_pools(region: str) -> bool:
     """Whether Cognito has user pools there."""
     return partition(region) != _CHINA

@@ -67,7 +67,8 @@ class ServiceStack(InterlockStack):
         cdk.CfnOutput(self, "LoadBalancerDns", value=balancer.load_balancer_dns_name)
         cdk.CfnOutput(self, "LoadBalancerName", value=balancer.load_balancer_name)
         cdk.CfnOutput(self, "TargetGroupArn", value=self.door.target_group.target_group_arn)
-        cdk.CfnOutput(self, "ServiceUrl", value=self.door.url)
+        if self.door.url is not None:
+            cdk.CfnOutput(self, "ServiceUrl", value=self.door.url)
 
     def _authentication(self, people: People | None) -> Authentication | None:
         """Return how people sign in; None where the service is open to all."""

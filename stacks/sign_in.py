@@ -46,6 +46,8 @@ SignIn = CognitoPool | Provider
 # What reaches the service's environment passes a shell and systemd: nothing that they expand.
 _PLAIN = "[A-Za-z0-9._~:/@+%-]"
 _QUERY = "[A-Za-z0-9._~:/@+%&=-]"
+NAME = re.compile(r"(?=.{4,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
+"""A domain name in lower case."""
 _KINDS: Mapping[str, type[CognitoPool | Provider]] = {"cognito": CognitoPool, "oidc": Provider}
 
 
@@ -81,9 +83,8 @@ def _wanted(*, emulated: bool) -> Mapping[str, tuple[Callable[[Any], bool], str]
     scheme = "https?" if emulated else "https"
     address = _matches(rf"{scheme}://{_PLAIN}+")
     url = "an https:// address without a query"
-    name = r"(?=.{4,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+"
     return {
-        "host": (_matches(name), "a domain name in lower case, as the certificate has it"),
+        "host": (_matches(NAME.pattern), "a domain name in lower case, as the certificate has it"),
         "issuer": (address, url),
         "authorization_endpoint": (address, url),
         "token_endpoint": (address, url),

@@ -42,6 +42,11 @@ GOOD = {
 CERTIFICATE = (
     "arn:aws:acm:eu-central-1:271828182845:certificate/12345678-1234-4234-8234-123456789012"
 )
+DOMAIN = {
+    "name": "count.interlock.dev",
+    "zone_id": "Z2FDTNDATAQYW2",
+    "zone_name": "interlock.dev",
+}
 POOL = {"kind": "cognito", "host": "count.interlock.dev"}
 PROVIDER = {
     "kind": "oidc",
@@ -163,6 +168,17 @@ def test_each_value_is_refused_with_what_is_wanted(key, value, wanted):
         ({"region": "cn-north-1", "snap_start": True}, "cn-north-1 has no SnapStart"),
         ({"region": "cn-north-1", "code_signing": "warn"}, "has no code signing"),
         ({"region": "cn-north-1", "identity": POOL}, "cn-north-1 has no user pools"),
+        (
+            {"domain": DOMAIN | {"name": "x.interlock.dev"}, "identity": POOL},
+            "domain.name is x.interlock.dev, but identity.host is count.interlock.dev",
+        ),
+        ({"domain": DOMAIN, "emulated": True}, "the names of an emulator are its own"),
+        ({"domain": "count.interlock.dev"}, "give an object of name, zone_id, zone_name"),
+        ({"domain": {"name": "count.interlock.dev"}}, "domain.zone_id is missing"),
+        ({"domain": DOMAIN | {"colour": 1}}, "domain.colour is not known"),
+        ({"domain": DOMAIN | {"zone_id": "interlock"}}, "give the id of a hosted zone"),
+        ({"domain": DOMAIN | {"zone_name": "interlock.dev."}}, "without a dot at its end"),
+        ({"domain": DOMAIN | {"name": "count.dev"}}, "count.dev is not in the zone interlock.dev"),
         ({"capacity": [3, 2]}, "capacity [3, 2] is not [least, greatest]"),
         ({"capacity": [2, 2]}, "capacity [2, 2] leaves no room to replace instances"),
         ({"nat_gateways": 0}, "nat_gateways is 0"),
@@ -194,6 +210,8 @@ def test_what_is_sound_is_taken():
         {**kept, "identity": PROVIDER},
         {"certificate_arn": CERTIFICATE, "identity": POOL},
         {"reserved_concurrency": 2000, "concurrency_quota": 2100},
+        {"domain": DOMAIN, "identity": POOL, "stateful": True},
+        {"domain": DOMAIN, "certificate_arn": CERTIFICATE},
     ):
         parse("dev", GOOD | change)
 
@@ -221,6 +239,7 @@ PLACEHOLDERS = [
     {"alarm_email": "alarms@example.com"},
     {"alarm_email": "alarms@mail.example.org"},
     {"alarm_email": "alarms@us.invalid"},
+    {"domain": DOMAIN | {"zone_id": "ZEXAMPLE1234"}},
     {"certificate_arn": CERTIFICATE[:-36] + "00000000-0000-4000-8000-000000000000"},
     {"certificate_arn": CERTIFICATE, "identity": {**POOL, "host": "count.example.com"}},
     {

