@@ -1,0 +1,113 @@
+"""`interlock doctor`: examine a table and the way to it."""
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from interlock.cli._group import MISUSE, REFUSED, UNAVAILABLE, Verb, as_json, fail
+from interlock.cli._output import lines, printable
+from interlock.cli._table import Table, table_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from interlock.cli._examination import Finding
+
+_HEADER = ("CHECK", "STATE", "FINDING")
+
+
+@click.command(cls=Verb)
+@click.option(
+    "--lock",
+    default="interlock-doctor",
+    show_default=True,
+    help="The lock by whose name permissions are tried: grants may be confined to names.",
+)
+@click.option("--scan/--no-scan", default=True, help="Look for corrupt records in the whole table.")
+@click.option("--strict", is_flag=True, help="Let warnings count as problems.")
+@click.pass_context
+def doctor(context: click.Context, lock: str, *, scan: bool, strict: bool) -> None:
+    r"""Examine a table and the way to it, and say how to mend what is wrong.
+
+    Looks at region and endpoint, the table's key, index, time to live, backups, encryption and
+    protection, at the clock of this machine against the service's, and for records that are
+    corrupt. Tries what the caller may do by calls that change nothing: reads of one item, and
+    writes under a condition that never holds, at the price of a write each.
+
+    \b
+    Examples:
+      interlock --table coordination doctor
+      interlock --table coordination --profile ops doctor --lock orders/42 --json
+      interlock --table coordination doctor --no-scan --strict
+
+    \b
+    Exit status:
+      0  well, or warnings only
+      1  a problem was found
+      2  no credentials, region or profile
+      3  the table cannot be reached
+    """
+    table = table_of(context)
+    _ = table.name  # misuse is told before anything is imported
+    found = list(_findings(table, lock, scan=scan))
+    rows = [(one.check, one.state, one.finding) for one in found]
+    lines([asdict(one) for one in found], _HEADER, rows)
+    if not as_json():
+        for one in found:
+            if one.fix:
+                click.echo(f"\n{one.check}: {printable(one.finding)}\n  fix: {one.fix}")
+    bad = {"problem", "warning"} if strict else {"problem"}
+    if any(one.state in bad for one in found):
+        sys.exit(REFUSED)
+
+
+def _findings(table: Table, lock: str, *, scan: bool) -> "Iterator[Finding]":
+    from interlock.cli._examination import (  # noqa: PLC0415 - imports botocore
+        PROBLEM,
+        Patient,
+        examine,
+        misfortune,
+        open_client,
+    )
+    from interlock.errors import InterlockError  # noqa: PLC0415 - likewise
+
+    there = True
+    try:
+        for finding in examine(Patient(table, open_client(table)), lock):
+            there = there and not (finding.check == "table" and finding.state == PROBLEM)
+            yield finding
+    except InterlockError:
+        raise
+    except Exception as error:  # noqa: BLE001 - botocore's, of profiles, credentials, networks
+        told, may_pass = misfortune(error)
+        fail(told, UNAVAILABLE if may_pass else MISUSE)
+    if scan and there:
+        yield from _of_records(table)
+
+
+def _of_records(table: Table) -> "Iterator[Finding]":
+    """Yield what the table's locks are like."""
+    from interlock.cli._examination import OK, PROBLEM, WARNING, Finding  # noqa: PLC0415 - as above
+    from interlock.cli._locks import every_lock  # noqa: PLC0415 - as above
+    from interlock.errors import AccessDenied  # noqa: PLC0415 - as above
+
+    try:
+        locks, corrupt = every_lock(table.locks(), "", held=False)
+    except AccessDenied:
+        fix = "CoordinationTable.grant_operate(...) allows it, or pass --no-scan"
+        yield Finding("records", WARNING, "cannot be examined: dynamodb:Scan is denied", fix)
+        return
+    held = [record for record in locks if record.held]
+    expired = [record.name for record in held if record.expired]
+    told = f"{len(locks)} locks, {len(held)} held, {len(expired)} of them past their lease"
+    yield Finding("records", OK, told)
+    for error in corrupt:
+        name = error.key.partition("#")[2]
+        fix = (
+            "update this command"
+            if error.newer
+            else f"interlock --table {table.name} locks break {name!r} --because '...'"
+        )
+        yield Finding("records", PROBLEM, str(error), fix)

@@ -1,0 +1,295 @@
+"""What `interlock doctor` examines: each check yields findings, with the way to mend each."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from statistics import median
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from interlock.cli._table import Table
+from interlock.clients import client_config
+from interlock.tables import schema
+
+OK, WARNING, PROBLEM = "ok", "warning", "problem"
+_SKEW, _MOST_SKEW = 1.0, 60.0  # seconds; SigV4 refuses a clock that is off by five minutes
+_SLOW = 0.5  # seconds for a call; the library waits for one up to three
+_NEVER = "attribute_exists(pk) AND attribute_not_exists(pk)"
+_DENIED = frozenset({"AccessDeniedException", "AccessDenied"})
+_READ = ("pk", "fence", "version", "owner")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check has found: its `state` in a word, and how to mend it ("" if it is well)."""
+
+    check: str
+    state: str
+    finding: str
+    fix: str = ""
+
+
+class Patient:
+    """A table, and a client of the caller that looks at it."""
+
+    def __init__(self, table: Table, client: Any) -> None:
+        self.name = table.name
+        self.client = client
+        self.skew: float | None = None
+        self.took: list[float] = []
+        client.meta.events.register("after-call.dynamodb", self._note_date)
+        client.meta.events.register("before-call.dynamodb", self._note_start)
+        self._began = 0.0
+
+    def _note_start(self, **_: Any) -> None:
+        self._began = time.time()
+
+    def _note_date(self, http_response: Any, **_: Any) -> None:
+        self.took.append(time.time() - self._began)
+        date = http_response.headers.get("date") if http_response is not None else None
+        if date:
+            # Whole seconds, on average half of one ago.
+            there = parsedate_to_datetime(date).timestamp() + 0.5
+            self.skew = there - (self._began + time.time()) / 2
+
+
+def open_client(table: Table) -> Any:
+    """Return a boto3 client as the caller's configuration makes it."""
+    import boto3  # noqa: PLC0415 - only where it is used
+
+    given = os.environ
+    region = table.region or given.get("AWS_REGION") or given.get("AWS_DEFAULT_REGION")
+    session = boto3.session.Session(profile_name=table.profile, region_name=region)
+    url = table.endpoint_url
+    return session.client("dynamodb", endpoint_url=url, config=client_config())
+
+
+def examine(patient: Patient, lock: str) -> Iterator[Finding]:
+    """Yield all findings; the first may end it, if there is no table to look at."""
+    meta = patient.client.meta
+    yield Finding("endpoint", OK, f"{meta.endpoint_url}, region {meta.region_name}")
+    found = _described(patient)
+    if isinstance(found, Finding):
+        yield found
+        if found.state == PROBLEM:
+            return
+    else:
+        yield from _of_table(patient.name, found)
+    yield from _of_expiry(patient)
+    yield from _of_backups(patient)
+    yield from _of_permissions(patient, lock)
+    yield from _of_clock(patient)
+    yield _of_latency(patient)
+
+
+def _described(patient: Patient) -> "Mapping[str, Any] | Finding":
+    try:
+        table: Mapping[str, Any] = patient.client.describe_table(TableName=patient.name)["Table"]
+    except ClientError as error:
+        if _code(error) in _DENIED:
+            return _undescribed("table", "dynamodb:DescribeTable")
+        if _code(error) != "ResourceNotFoundException":
+            raise
+        return Finding(
+            "table",
+            PROBLEM,
+            f"there is no table {patient.name!r} in this region and account",
+            "check --table, --region and --profile, or make it: CoordinationTable or "
+            "interlock.create_table",
+        )
+    return table
+
+
+def _of_table(name: str, table: Mapping[str, Any]) -> Iterator[Finding]:
+    status = table.get("TableStatus", "unknown")
+    state = OK if status == "ACTIVE" else WARNING
+    yield Finding("table", state, f"{name} is {status}", "" if state == OK else "wait for it")
+    wanted = schema(name)
+    key = _keys(table)
+    if key == _keys(wanted):
+        yield Finding("key", OK, "partition key pk alone")
+    else:
+        fix = "a key cannot be changed: make another table by interlock.create_table"
+        yield Finding("key", PROBLEM, f"its key is {', '.join(key) or 'unknown'}, not pk", fix)
+    yield from _of_index(table, wanted["GlobalSecondaryIndexes"][0])
+    sse = table.get("SSEDescription", {})
+    if sse.get("SSEType") == "KMS":
+        yield Finding("encryption", OK, f"by the KMS key {sse.get('KMSMasterKeyArn', 'unknown')}")
+    else:
+        yield Finding("encryption", OK, "by a key that DynamoDB owns")
+    if table.get("DeletionProtectionEnabled"):
+        yield Finding("deletion", OK, "protected")
+    else:
+        fix = f"aws dynamodb update-table --table-name {name} --deletion-protection-enabled"
+        yield Finding("deletion", WARNING, "the table is not protected against it", fix)
+    if table.get("Replicas") and table.get("MultiRegionConsistency") != "STRONG":
+        regions = ", ".join(str(one.get("RegionName")) for one in table["Replicas"])
+        fix = "use the table in one region only: two regions grant the same lock"
+        yield Finding("regions", WARNING, f"replicated to {regions}, eventually", fix)
+
+
+def _of_index(table: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Finding]:
+    name = wanted["IndexName"]
+    indexes = {one.get("IndexName"): one for one in table.get("GlobalSecondaryIndexes", ())}
+    found = indexes.get(name)
+    if found is not None and _keys(found) == _keys(wanted):
+        yield Finding("index", OK, f"{name}, by which counters are listed")
+        return
+    what = "is missing" if found is None else f"has the key {', '.join(_keys(found))}"
+    fix = f"counters cannot be listed: make it as interlock.tables.schema({table['TableName']!r})"
+    yield Finding("index", PROBLEM, f"{name} {what}", fix)
+
+
+def _of_expiry(patient: Patient) -> Iterator[Finding]:
+    try:
+        reply = patient.client.describe_time_to_live(TableName=patient.name)
+    except ClientError as error:
+        yield _undescribed("time to live", "dynamodb:DescribeTimeToLive", error)
+        return
+    told = reply.get("TimeToLiveDescription", {})
+    on = told.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"}
+    if on and told.get("AttributeName") == "expires":
+        yield Finding("time to live", OK, "by the attribute expires")
+        return
+    fix = (
+        f"aws dynamodb update-time-to-live --table-name {patient.name} "
+        "--time-to-live-specification Enabled=true,AttributeName=expires"
+    )
+    if on:
+        what = f"by the attribute {told.get('AttributeName')!r}: records that are used may go"
+        yield Finding("time to live", PROBLEM, what, f"disable it, then {fix}")
+    else:
+        yield Finding("time to live", WARNING, "off: unused records stay, and are paid for", fix)
+
+
+def _of_backups(patient: Patient) -> Iterator[Finding]:
+    try:
+        reply = patient.client.describe_continuous_backups(TableName=patient.name)
+    except ClientError as error:
+        yield _undescribed("backups", "dynamodb:DescribeContinuousBackups", error)
+        return
+    told = reply["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
+    if told.get("PointInTimeRecoveryStatus") == "ENABLED":
+        yield Finding("backups", OK, "point-in-time recovery is on")
+        return
+    fix = (
+        f"aws dynamodb update-continuous-backups --table-name {patient.name} "
+        "--point-in-time-recovery-specification PointInTimeRecoveryEnabled=true"
+    )
+    yield Finding("backups", WARNING, "point-in-time recovery is off", fix)
+
+
+def _of_permissions(patient: Patient, lock: str) -> Iterator[Finding]:
+    """Make calls that change nothing: conditions that never hold, and reads of one item."""
+    name, client = patient.name, patient.client
+    key = {"pk": {"S": f"lock#{lock}"}}
+    item = {"TableName": name, "Key": key}
+    never = {**item, "ConditionExpression": _NEVER}
+    names = {f"#{attribute}": attribute for attribute in _READ}
+    scan = {
+        "TableName": name,
+        "Limit": 1,
+        "Select": "SPECIFIC_ATTRIBUTES",
+        "ProjectionExpression": ", ".join(names),
+        "ExpressionAttributeNames": names,
+    }
+    listed = {
+        "TableName": name,
+        "IndexName": "listing",
+        "Limit": 1,
+        "KeyConditionExpression": "listing = :l",
+        "ExpressionAttributeValues": {":l": {"S": "counter"}},
+    }
+    calls: list[tuple[str, str, str, Callable[[], Any]]] = [
+        ("look at locks", "GetItem", "grant_inspect_locks", lambda: client.get_item(**item)),
+        ("take and break locks", "UpdateItem", "grant_locks", lambda: client.update_item(**never)),
+        (
+            "guard writes by locks",
+            "ConditionCheckItem",
+            "grant_locks",
+            lambda: client.transact_write_items(TransactItems=[{"ConditionCheck": never}]),
+        ),
+        ("list locks", "Scan", "grant_operate", lambda: client.scan(**scan)),
+        ("list counters", "Query", "grant_list_counters", lambda: client.query(**listed)),
+    ]
+    for what, action, grant, call in calls:
+        if action == "Query" and not _has_index(client, name):
+            continue
+        yield _permission(what, action, f"CoordinationTable.{grant}(...)", call)
+
+
+def _permission(what: str, action: str, grant: str, call: Callable[[], Any]) -> Finding:
+    check = f"permission: {what}"
+    try:
+        call()
+    except ClientError as error:
+        if _code(error) in _DENIED:
+            return Finding(check, WARNING, f"dynamodb:{action} is denied", f"{grant} allows it")
+        if _code(error) not in {"ConditionalCheckFailedException", "TransactionCanceledException"}:
+            return Finding(check, PROBLEM, str(error), "see what the service says")
+    return Finding(check, OK, f"dynamodb:{action} is allowed")
+
+
+def _of_clock(patient: Patient) -> Iterator[Finding]:
+    if patient.skew is None:
+        yield Finding("clock", WARNING, "the service did not say its time", "")
+        return
+    away = abs(patient.skew)
+    told = f"this machine's is {away:.0f} s {'behind' if patient.skew > 0 else 'ahead'}"
+    fix = "synchronize it (chrony, systemd-timesyncd); max_clock_skew must be greater meanwhile"
+    if away <= _SKEW:
+        yield Finding("clock", OK, "within a second of the service's")
+    elif away <= _MOST_SKEW:
+        yield Finding("clock", WARNING, told, fix)
+    else:
+        yield Finding("clock", PROBLEM, f"{told}; signatures fail at five minutes", fix)
+
+
+def _of_latency(patient: Patient) -> Finding:
+    middle = median(patient.took)
+    told = f"{middle * 1000:.0f} ms a call, of {len(patient.took)} calls the median"
+    if middle <= _SLOW:
+        return Finding("latency", OK, told)
+    fix = "choose leases of many such times, or a table in a region that is nearer"
+    return Finding("latency", WARNING, told, fix)
+
+
+def misfortune(error: Exception) -> tuple[str, bool]:
+    """Return in words what kept a client from being made or used, and whether it may pass."""
+    if isinstance(error, ClientError):
+        return str(error), False
+    may_pass = isinstance(error, BotoCoreError) and type(error).__name__ in {
+        "ConnectTimeoutError",
+        "ConnectionClosedError",
+        "EndpointConnectionError",
+        "ReadTimeoutError",
+    }
+    return str(error), may_pass
+
+
+def _undescribed(check: str, action: str, error: ClientError | None = None) -> Finding:
+    if error is not None and _code(error) not in _DENIED:
+        return Finding(check, WARNING, f"cannot be examined: {error}", "see what the service says")
+    fix = "CoordinationTable.grant_operate(...) allows it"
+    return Finding(check, WARNING, f"cannot be examined: {action} is denied", fix)
+
+
+def _has_index(client: Any, name: str) -> bool:
+    """Return whether the table has the index, as far as that may be known."""
+    try:
+        table = client.describe_table(TableName=name)["Table"]
+    except ClientError:
+        return True
+    return any(one["IndexName"] == "listing" for one in table.get("GlobalSecondaryIndexes", ()))
+
+
+def _keys(described: Mapping[str, Any]) -> list[str]:
+    kinds = {one["KeyType"]: one["AttributeName"] for one in described.get("KeySchema", ())}
+    return [str(kinds[kind]) for kind in ("HASH", "RANGE") if kind in kinds]
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))

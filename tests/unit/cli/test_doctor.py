@@ -1,0 +1,214 @@
+"""`interlock doctor` on a table of moto: each fault is found, and told with its fix."""
+
+import json
+import time
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import botocore.client
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from click.testing import CliRunner
+from moto import mock_aws
+
+from interlock.cli import _examination, main
+from interlock.cli._table import Table
+from interlock.tables import create_table, schema
+
+NAME = "coordination"
+
+
+def away(monkeypatch, seconds):
+    """Let the service's clock be ahead of this machine's, whatever the load."""
+    told = property(lambda _: seconds, lambda *_: None)
+    monkeypatch.setattr(_examination.Patient, "skew", told, raising=False)
+
+
+@pytest.fixture
+def aws(monkeypatch):
+    away(monkeypatch, 0.0)
+    monkeypatch.setattr(_examination, "_SLOW", 600.0)
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    with mock_aws():
+        yield boto3.client("dynamodb", region_name="eu-west-1")
+
+
+@pytest.fixture
+def table(aws):
+    """Make a table that is well."""
+    create_table(NAME, client=aws, deletion_protection=True, timeout=timedelta(seconds=30))
+    aws.update_continuous_backups(
+        TableName=NAME,
+        PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
+    )
+    return aws
+
+
+def doctor(*arguments):
+    return CliRunner().invoke(main, ["--table", NAME, "doctor", *arguments])
+
+
+def findings(*arguments):
+    result = doctor("--json", *arguments)
+    found = {}
+    for line in result.output.splitlines():
+        entry = json.loads(line)
+        assert "check" in entry, entry
+        found[entry["check"]] = entry
+    return result.exit_code, found
+
+
+@pytest.mark.usefixtures("table")
+def test_a_table_that_is_well():
+    result = doctor()
+    assert result.exit_code == 0, result.output
+    code, found = findings("--strict")
+    assert code == 0
+    assert {one["state"] for one in found.values()} == {"ok"}
+    assert len(found) == 16
+    assert not any(one["fix"] for one in found.values())
+
+
+def test_nothing_is_changed_by_trying(table):
+    doctor()
+    assert table.scan(TableName=NAME)["Items"] == []
+
+
+def broken(client, **changes):
+    wanted = {**schema(NAME), **changes}
+    client.create_table(**{name: value for name, value in wanted.items() if value is not None})
+
+
+def test_a_table_of_another_kind_is_a_problem(aws):
+    broken(
+        aws,
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=None,
+    )
+    code, found = findings("--no-scan")
+    assert code == 1
+    assert {name for name, one in found.items() if one["state"] == "problem"} >= {"key", "index"}
+    assert "create_table" in found["key"]["fix"]
+
+
+def test_what_a_table_lacks_is_warned_of_with_the_command_that_mends_it(aws):
+    broken(aws)
+    code, found = findings()
+    assert code == 0
+    warned = {name for name, one in found.items() if one["state"] == "warning"}
+    assert warned == {"time to live", "backups", "deletion"}
+    assert "update-time-to-live" in found["time to live"]["fix"]
+    assert "update-continuous-backups" in found["backups"]["fix"]
+    assert findings("--strict")[0] == 1
+    text = doctor().output
+    assert "fix: aws dynamodb update-time-to-live" in text
+
+
+def test_expiry_by_another_attribute_is_a_problem(aws):
+    broken(aws)
+    aws.update_time_to_live(
+        TableName=NAME, TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"}
+    )
+    code, found = findings()
+    assert (code, found["time to live"]["state"]) == (1, "problem")
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_table_that_is_not_there():
+    code, found = findings()
+    assert code == 1
+    assert list(found) == ["endpoint", "table"]
+    assert "--region" in found["table"]["fix"]
+
+
+def test_a_corrupt_record_is_a_problem_with_its_fix(table):
+    item = {"pk": {"S": "lock#a"}, "fence": {"S": "x"}, "version": {"S": "v"}}
+    table.put_item(TableName=NAME, Item=item)
+    code, found = findings()
+    assert (code, "locks break 'a'" in found["records"]["fix"]) == (1, True)
+    assert "records" not in findings("--no-scan")[1]
+
+
+@pytest.fixture
+def denied(monkeypatch):
+    """Deny actions of the service to the caller."""
+    actions: set[str] = set()
+    base: Any = botocore.client.BaseClient
+    send = base._make_api_call
+
+    def call(client, operation, params):
+        if operation in actions:
+            raise ClientError({"Error": {"Code": "AccessDeniedException"}}, operation)
+        return send(client, operation, params)
+
+    monkeypatch.setattr(base, "_make_api_call", call)
+    return actions
+
+
+@pytest.mark.usefixtures("table")
+@pytest.mark.parametrize(
+    ("operation", "check", "grant"),
+    [
+        ("GetItem", "permission: look at locks", "grant_inspect_locks"),
+        ("UpdateItem", "permission: take and break locks", "grant_locks"),
+        ("TransactWriteItems", "permission: guard writes by locks", "grant_locks"),
+        ("Query", "permission: list counters", "grant_list_counters"),
+        ("Scan", "permission: list locks", "grant_operate"),
+        ("DescribeTable", "table", "grant_operate"),
+        ("DescribeTimeToLive", "time to live", "grant_operate"),
+        ("DescribeContinuousBackups", "backups", "grant_operate"),
+    ],
+)
+def test_what_is_denied_is_warned_of_with_the_grant(denied, operation, check, grant):
+    denied.add(operation)
+    code, found = findings("--no-scan")
+    assert (code, found[check]["state"]) == (0, "warning")
+    assert grant in found[check]["fix"]
+    assert [name for name, one in found.items() if one["state"] == "warning"] == [check]
+
+
+@pytest.mark.usefixtures("table")
+@pytest.mark.parametrize(
+    ("ahead", "state"), [(0.0, "ok"), (-0.9, "ok"), (20.0, "warning"), (-100.0, "problem")]
+)
+def test_a_clock_that_is_off_is_found(monkeypatch, ahead, state):
+    away(monkeypatch, ahead)
+    assert findings("--no-scan")[1]["clock"]["state"] == state
+
+
+@pytest.mark.usefixtures("table")
+def test_a_network_that_is_away_and_a_missing_profile_are_told(monkeypatch):
+    def unreachable(*_):
+        raise EndpointConnectionError(endpoint_url="https://x")
+
+    assert CliRunner().invoke(main, ["--table", NAME, "--profile", "nope", "doctor"]).exit_code == 2
+    monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", unreachable)
+    result = doctor()
+    assert (result.exit_code, "https://x" in result.output) == (3, True)
+    assert "Traceback" not in result.output
+
+
+def test_the_services_clock_is_read_from_its_answers(aws, monkeypatch):
+    monkeypatch.delattr(_examination.Patient, "skew")
+    monkeypatch.setattr(time, "time", lambda: 1_700_000_000.0)
+    patient = _examination.Patient(Table(NAME), aws)
+    patient._note_start()
+    answer = SimpleNamespace(headers={"date": "Tue, 14 Nov 2023 22:15:20 GMT"})
+    patient._note_date(answer)
+    assert patient.skew == 120.5
+
+
+def test_slow_calls_are_warned_of(table, monkeypatch):
+    monkeypatch.setattr(_examination, "_SLOW", 0.0)
+    assert table is not None
+    assert findings("--no-scan")[1]["latency"]["state"] == "warning"
