@@ -145,7 +145,7 @@ def test_a_lock_is_held_until_interrupted(command, locks):
     process = command("locks", "hold", "a")
     assert process.stdout.readline().startswith("a is held, fencing token ")
     assert locks.inspect("a").held
-    process.send_signal(signal.SIGINT)
+    process.terminate()
     assert ended(process)[0] == 0
     assert not locks.inspect("a").held
 
@@ -185,6 +185,7 @@ class Terminal:
     def __init__(self, environment, *arguments):
         self.pid, self.fd = pty.fork()
         if not self.pid:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # which a job in the background ignores
             given = {"PATH": os.environ["PATH"], "TERM": "xterm", **environment}
             os.execve(COMMAND[0], [*COMMAND, *arguments], given)  # noqa: S606 - the child's
         self.seen = ""
