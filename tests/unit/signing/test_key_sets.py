@@ -211,6 +211,9 @@ def test_one_odd_key_never_disables_a_set(lib, issuer, odd):
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
 def test_a_token_of_an_odd_key_is_refused(lib, issuer, odd):
+    if odd["kty"] == "AKP":
+        reason = "the cryptography package has no ML-DSA"
+        pytest.importorskip("cryptography.hazmat.primitives.asymmetric.mldsa", reason=reason)
     keys = {"keys": [{**odd, "kid": "odd"}, issuer.jwk]}
     alg = {"OKP": "Ed25519", "AKP": "ML-DSA-65", "RSA": "PS256"}.get(odd["kty"], "ES256")
     with pytest.raises(InvalidToken):
