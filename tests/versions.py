@@ -27,6 +27,8 @@ LEFT_OUT = (
     "tests/unit/test_halves.py::test_the_blocking_half_is_as_the_awaitable_one_was_written",
 )
 NOT_WITH_LOWEST = (
+    # The oldest CDK itself refuses the reference from one account's stack to another's.
+    "tests/constructs/test_places.py::test_across_accounts_both_sides_are_written",
     "tests/constructs/test_runtime_layer.py::test_layer_has_nothing_compiled_for_the_machine_that_deploys",
 )
 

@@ -270,9 +270,8 @@ def wait_until_idle():
 def test_xray_records_a_call_on_another_thread_under_the_callers_segment(monkeypatch):
     core = pytest.importorskip("aws_xray_sdk.core", reason="X-Ray's SDK is an application's choice")
     monkeypatch.setattr("aws_xray_sdk.core.patcher._PATCHED_MODULES", {"botocore"})
-    recorder = core.AWSXRayRecorder()
-    monkeypatch.setattr(core, "xray_recorder", recorder)
-    recorder.configure(sampling=False)  # or a thread asks the daemon for rules, for ever
+    recorder = core.xray_recorder
+    monkeypatch.setattr(recorder, "sampling", False)  # or a thread asks for rules, for ever
     with recorder.in_segment("caller") as segment:
         seen = Workers().run(recorder.current_segment, 5.0)
         recorder.clear_trace_entities()
