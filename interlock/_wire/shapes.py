@@ -26,6 +26,8 @@ def checked(call: Call, reply: Reply) -> Reply:
 
 def mismatch(operation: str, params: Params, reply: Reply) -> str | None:
     """Return why a reply is not one to this call, None if it may be."""
+    if not isinstance(reply, Mapping):
+        return f"it is {reply!r}"
     if operation not in _CHECKS:
         return None
     own, check = _CHECKS[operation]

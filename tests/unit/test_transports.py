@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import boto3
@@ -250,6 +251,10 @@ def test_the_warning_names_the_line_of_the_application():
     with pytest.warns(RuntimeWarning, match="may hang") as warned:
         LockClient("t", client=client)
     assert warned[0].filename == __file__
+
+
+def test_a_call_may_take_the_longest_time_there_is():
+    assert Workers().run(lambda: "reply", timedelta.max.total_seconds()) == "reply"
 
 
 def test_clients_that_come_and_go_share_their_threads():

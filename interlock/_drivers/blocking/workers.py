@@ -109,7 +109,7 @@ class Workers:
         job = _Job(function, self._answered)
         if not _threads.start(job):
             return function()
-        if not job.done.wait(seconds):
+        if not job.done.wait(min(seconds, threading.TIMEOUT_MAX)):
             with self._lock:
                 job.abandoned = not job.done.is_set()
                 self._left += job.abandoned

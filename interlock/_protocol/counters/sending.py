@@ -1,9 +1,10 @@
 """Send a call until it is answered, or until time is up; report what is certain at the end."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from interlock._protocol.capacity import CAPACITY, answers_transaction, uses
 from interlock._protocol.faults import Fault, NoReply, NotSent, Refused
 from interlock._protocol.requests import Call, CallOnce, Operation, monotonic
 from interlock._protocol.retry import RetryBudget, may_pass, meaning
@@ -32,10 +33,13 @@ def send(
     it demands is gone for good, it may yet be.
     """
     request = CallOnce if kind in (Kind.ONCE, Kind.TOKEN) else Call
+    params = _asking(operation, params)
     doubt, until = False, float("inf")
     while True:
         try:
-            reply: Mapping[str, Any] = yield request(operation, params, budget.deadline)
+            reply = _believed(
+                operation, params, (yield request(operation, params, budget.deadline)), budget
+            )
         except NoReply as fault:
             now = yield from monotonic()
             if kind is Kind.ONCE or now > until:
@@ -68,6 +72,41 @@ def outpaced(budget: RetryBudget) -> Operation[None]:
 def unknown(why: Exception | str) -> OutcomeUnknown:
     """Return the error for a write of which a copy may have been carried out, or may yet be."""
     return OutcomeUnknown(f"a copy of the write may have been carried out, or may be: {why}")
+
+
+def _asking(operation: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a request that asks something back which only its own answer has."""
+    if operation in ("GetItem", "TransactWriteItems"):
+        return {**params, **CAPACITY}
+    if operation == "UpdateItem":
+        return {"ReturnValues": "UPDATED_NEW", **params}
+    return params
+
+
+def _believed(
+    operation: str, params: Mapping[str, Any], reply: Mapping[str, Any], budget: RetryBudget
+) -> Mapping[str, Any]:
+    """Return a reply, or raise `NoReply` if it is none to this request."""
+    if _answers(operation, params, reply, budget.target.tables):
+        return reply
+    raise NoReply("the reply is none to what was asked")
+
+
+def _answers(
+    operation: str, params: Mapping[str, Any], reply: Mapping[str, Any], tables: Sequence[str]
+) -> bool:
+    match operation:
+        case "GetItem" if "Item" not in reply:
+            return uses(reply.get("ConsumedCapacity"), tables)
+        case "TransactWriteItems":
+            return answers_transaction(reply, tables)
+        case "UpdateItem":
+            attributes = reply.get("Attributes")
+            written = params.get("ExpressionAttributeValues", {}).get(":next")
+            if not isinstance(attributes, Mapping):
+                return False
+            return written is None or written in attributes.values()
+    return True
 
 
 def _by_condition(fault: Refused) -> bool:

@@ -11,13 +11,22 @@ nothing had happened in between.
 import json
 import logging
 
+from interlock._protocol.capacity import CAPACITY, uses
 from interlock._protocol.faults import Fault, NoReply, NotSent, Refused
 from interlock._protocol.locks import record
 from interlock._protocol.locks.grant import Grant, Heartbeat
 from interlock._protocol.locks.item import Item, is_of, loss_of, parse, shows, version_of
 from interlock._protocol.locks.settings import Settings, checked_name
 from interlock._protocol.locks.state import LockRecord, LossReason
-from interlock._protocol.requests import Monotonic, NewId, Operation, WallClock, sleep, wall_clock
+from interlock._protocol.requests import (
+    Call,
+    Monotonic,
+    NewId,
+    Operation,
+    WallClock,
+    sleep,
+    wall_clock,
+)
 from interlock._protocol.retry import jittered, may_pass, meaning
 from interlock.errors import InvalidValue, ServiceUnavailable, Throttled
 
@@ -152,10 +161,13 @@ def inspect(settings: Settings, name: str) -> Operation[LockRecord | None]:
     """
     deadline = (yield Monotonic()) + _INSPECTING
     budget = settings.budget(deadline)
+    read = record.read_call(settings.table, name, deadline)
     while True:
         try:
-            reply = yield record.read_call(settings.table, name, deadline)
+            reply = yield Call("GetItem", {**read.params, **CAPACITY}, deadline)
             item = reply.get("Item")
+            if item is None and not uses(reply.get("ConsumedCapacity"), (settings.table,)):
+                raise NoReply("the answer does not say of which table it is")
             if item is not None and not is_of(item, name):
                 raise NoReply("the answer is not about this lock")
         except Fault as fault:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from interlock._protocol.capacity import CAPACITY, answers_transaction
 from interlock._protocol.faults import CancellationReason
 from interlock._protocol.locks.item import loss_of
 from interlock._protocol.locks.record import guarded
@@ -20,7 +21,7 @@ from interlock._protocol.transactions.actions import Action
 from interlock._protocol.transactions.attempt import NOTHING_CACHED, Attempt, CachedReads
 from interlock._protocol.transactions.items import Address, ItemSnapshot, native
 from interlock._protocol.transactions.reads import read_many
-from interlock._protocol.transactions.replies import CAPACITY, answers_transaction, answers_write
+from interlock._protocol.transactions.replies import answers_write
 from interlock._protocol.transactions.sending import (
     CONDITION_FAILED,
     REJECTED,

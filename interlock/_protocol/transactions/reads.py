@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from interlock._protocol.capacity import CAPACITY
 from interlock._protocol.faults import Fault, NoReply
 from interlock._protocol.requests import Call, Operation, monotonic
 from interlock._protocol.retry import RetryBudget
 from interlock._protocol.transactions.items import Address
 from interlock._protocol.transactions.replies import (
-    CAPACITY,
     NO_ANSWER,
     answers_get,
     answers_get_many,

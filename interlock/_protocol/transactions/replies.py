@@ -7,12 +7,12 @@ transaction for the tables that it used. Such an answer adds no request unit. Wh
 lost reply, with all that follows from one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from interlock._protocol.capacity import uses
 from interlock._protocol.transactions.items import Address
 
-CAPACITY = {"ReturnConsumedCapacity": "TOTAL"}
 NO_ANSWER = "the reply is none to what was asked"
 
 
@@ -22,7 +22,7 @@ def answers_get(reply: Any, address: Address) -> bool:
         return False
     if "Item" in reply:
         return address.is_of(reply["Item"])
-    return _uses(reply.get("ConsumedCapacity"), (address.table,))
+    return uses(reply.get("ConsumedCapacity"), (address.table,))
 
 
 def answers_get_many(reply: Any, addresses: Sequence[Address]) -> bool:
@@ -41,19 +41,3 @@ def answers_write(reply: Any, attribute: str, version: Any) -> bool:
     """Whether a reply to a write of one item shows a version, before or after as it was asked."""
     attributes = reply.get("Attributes") if isinstance(reply, Mapping) else None
     return isinstance(attributes, Mapping) and attributes.get(attribute) == version
-
-
-def answers_transaction(reply: Any, tables: Iterable[str]) -> bool:
-    """Whether a reply is that to a TransactWriteItems on these tables."""
-    used = reply.get("ConsumedCapacity") if isinstance(reply, Mapping) else None
-    return isinstance(used, list) and all(_uses(entry, tables) for entry in used)
-
-
-def _uses(capacity: Any, tables: Iterable[str]) -> bool:
-    name = capacity.get("TableName") if isinstance(capacity, Mapping) else None
-    # A table may be named by its ARN, in the request and in the reply.
-    return isinstance(name, str) and _name(name) in {_name(table) for table in tables}
-
-
-def _name(table: str) -> str:
-    return table.rpartition("/")[2]
