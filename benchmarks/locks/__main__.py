@@ -14,7 +14,7 @@ import sys
 import time
 from datetime import timedelta
 
-from benchmarks.locks import contention, held
+from benchmarks.locks import checking, contention, held
 from benchmarks.locks.peers import BEAT, PEERS, SPINNING, Interlock, dynamodb, prepare
 from benchmarks.transactions.__main__ import CREDENTIALS, endpoint
 
@@ -99,6 +99,7 @@ def main() -> None:
         prepare(dynamodb(url))
         round_trips(url)
         uncontended(url, options.rounds)
+        checking.report(options.rounds)
         for processes in (4, 16):
             contention.report(url, processes, options.seconds)
         held.report(url, 3.2 * BEAT.total_seconds())
