@@ -8,6 +8,7 @@ seconds later, when its caller may have given up long ago.
 import asyncio
 import contextlib
 import random
+import ssl
 from dataclasses import dataclass
 
 _BUFFER = 64 * 1024
@@ -36,9 +37,9 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self.counts = {"requests": 0, "late": 0, "cut before": 0, "cut after": 0, "replayed": 0}
 
-    async def open(self) -> int:
-        """Listen on loopback and return the port."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+    async def open(self, tls: ssl.SSLContext | None = None) -> int:
+        """Listen on loopback, encrypted if so asked, and return the port."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
