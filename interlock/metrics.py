@@ -24,6 +24,7 @@ class Metric(enum.StrEnum):
     LOCKS_ACQUIRED = "LocksAcquired"
     LOCKS_CONTENDED = "LocksContended"
     LOCKS_LOST = "LocksLost"
+    LOCKS_BROKEN = "LocksBroken"
     LOCK_WAIT_TIME = "LockWaitTime"
     TRANSACTION_ATTEMPTS = "TransactionAttempts"
     TRANSACTION_CONFLICTS = "TransactionConflicts"
@@ -125,10 +126,11 @@ class LockMetrics:
         if self._metrics is not None and acquisition.contended:
             self._metrics.record({Metric.LOCKS_CONTENDED: 1}, self._dimensions)
 
-    def lost(self) -> None:
-        """Note a lock that was lost."""
+    def lost(self, *, broken: bool) -> None:
+        """Note a lock that was lost, to a client that broke it or otherwise."""
         if self._metrics is not None:
-            self._metrics.record({Metric.LOCKS_LOST: 1}, self._dimensions)
+            how = {Metric.LOCKS_BROKEN: 1} if broken else {}
+            self._metrics.record({Metric.LOCKS_LOST: 1, **how}, self._dimensions)
 
 
 def _print(line: str) -> None:

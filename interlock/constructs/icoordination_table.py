@@ -222,6 +222,10 @@ class ICoordinationTable(Construct):
         """Count locks lost before their holder released them."""
         return self.metric(Metric.LOCKS_LOST, **options)
 
+    def metric_locks_broken(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
+        """Count locks that were broken from outside, as their holders learn of it."""
+        return self.metric(Metric.LOCKS_BROKEN, **options)
+
     def metric_lock_wait_time(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Measure how long acquisitions waited: 99th percentile, in milliseconds."""
         return self.metric(Metric.LOCK_WAIT_TIME, **options)

@@ -177,13 +177,14 @@ def _of_table(table: ICoordinationTable, limits: Thresholds) -> dict[str, list[W
                 limits.locks_lost,
                 "Locks were lost while held: look for pauses, or for work longer than a lease.",
             ),
+            _seen(table.metric_locks_broken()),
         ],
         "Waiting for locks": [
             Watched(
                 "LockWaitTime",
                 table.metric_lock_wait_time(),
                 None if wait is None else wait.to_milliseconds(),
-                "Locks are waited for too long: see who holds them (`interlock lock show`).",
+                "Locks are waited for too long: see who holds them (`interlock locks show`).",
             ),
         ],
     }

@@ -185,6 +185,7 @@ def test_a_table_that_exists_is_used_and_none_is_made(stack):
         ("metric_locks_acquired", "LocksAcquired"),
         ("metric_locks_contended", "LocksContended"),
         ("metric_locks_lost", "LocksLost"),
+        ("metric_locks_broken", "LocksBroken"),
         ("metric_lock_wait_time", "LockWaitTime"),
         ("metric_read_throttle_events", "ReadThrottleEvents"),
         ("metric_write_throttle_events", "WriteThrottleEvents"),

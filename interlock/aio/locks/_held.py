@@ -298,7 +298,7 @@ class HeldLocks:
             return
         error = grant.error()
         _log.warning("%s", error)
-        self._metrics.lost()
+        self._metrics.lost(broken=error.reason is LossReason.BROKEN)
         if lock is not None:
             callbacks = [self._on_lost, lock._on_lost]  # noqa: SLF001 - of the same package
             call_back([one for one in callbacks if one is not None], lock, error.reason)

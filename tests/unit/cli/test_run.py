@@ -48,6 +48,18 @@ def test_a_command_runs_under_the_lock_and_knows_its_token(command, locks):
     assert not record.held
 
 
+def test_a_look_at_a_lock_imports_nothing_heavy(command, locks):
+    text = (
+        "import sys\n"
+        "from interlock.cli import main\n"
+        "main(['locks', 'show', 'a'], standalone_mode=False)\n"
+        "print([m for m in sys.modules if m in {'boto3', 'botocore', 'cryptography', 'asyncio'}])"
+    )
+    code, out, _ = ended(command("locks", "run", "a", *python(text)))
+    assert (code, out.splitlines()[-1]) == (0, "[]")
+    assert locks.inspect("a") is not None
+
+
 def test_the_lock_is_held_meanwhile_and_given_back_after_a_signal(command, locks):
     process = command("locks", "run", "a", *python(SLOW))
     assert process.stdout.readline() == "begun\n"

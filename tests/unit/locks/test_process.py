@@ -122,14 +122,20 @@ def test_what_happens_to_locks_is_measured(make, network):
         pass
     network.take_away("a")
     wait_until(lambda: len(lines) == 4)
-    names = {"LocksAcquired", "LocksContended", "LocksLost"}
+    broken = locks.acquire("d")
+    make().break_lock("d", because="it hangs")
+    wait_until(lambda: len(lines) == 6)
+    names = {"LocksAcquired", "LocksContended", "LocksLost", "LocksBroken"}
     seen = [{k: v for k, v in json.loads(line).items() if k in names} for line in lines]
     assert seen == [
         {"LocksAcquired": 1},
         {"LocksContended": 1},
         {"LocksAcquired": 2},
         {"LocksLost": 1},
+        {"LocksAcquired": 1},
+        {"LocksLost": 1, "LocksBroken": 1},
     ]
     assert all(json.loads(line)["Table"] == TABLE for line in lines)
     assert json.loads(lines[0])["LockWaitTime"] >= 0
     assert lock.lost.is_set()
+    assert broken.lost.is_set()
