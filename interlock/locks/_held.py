@@ -12,7 +12,9 @@ from interlock._drivers.blocking.changes import Changes
 from interlock._drivers.blocking.driver import Driver
 from interlock._drivers.blocking.heartbeat import Heartbeat
 from interlock._drivers.lifecycle import watch_forks
+from interlock._drivers.lines import Lines
 from interlock._protocol.durations import seconds
+from interlock._protocol.locks.acquire import Acquisition
 from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.lease import RELEASING
@@ -20,6 +22,7 @@ from interlock._protocol.locks.settings import Cancel
 from interlock.errors import LockClientClosed, LossReason, RenewalImpossible
 from interlock.locks._cancelling import cancellable
 from interlock.locks._lock import Lock, OnLost
+from interlock.locks._queue import Place
 from interlock.metrics import LockMetrics
 
 _log = logging.getLogger("interlock")
@@ -56,6 +59,7 @@ class HeldLocks:
         self._changes = Changes()
         self._background = Background()
         self._acquiring: set[Any] = set()
+        self._lines = Lines(self.operations.settings.poll)
         self._watched = False
 
     def forked(self) -> None:
@@ -79,12 +83,14 @@ class HeldLocks:
         """
         if self.closed:
             raise LockClientClosed
-        waiting = self._waiting
-        if cancel is not None:
+        waiting, place = self._waiting, None
+        if isinstance(acquisition, Acquisition) and acquisition.waits:
+            place = Place(self._lines, acquisition, self._driver, self._is_closed, cancel)
+        elif cancel is not None:
             waiting = cancellable(self._driver, self._pause, cancel)
         self._acquiring.add(acquisition)
         try:
-            waiting.run(acquisition.run())
+            (waiting.run(acquisition.run()) if place is None else place.run())
             locks = [self.hold(grant, data, on_lost) for grant in acquisition.granted]
         except BaseException:
             for grant in acquisition.granted:
@@ -95,6 +101,8 @@ class HeldLocks:
             raise
         finally:
             self._acquiring.discard(acquisition)
+            if place is not None:
+                place.leave()
             if self.closed:
                 self._changes.notify()
         self._metrics.acquired(acquisition, len(locks))
@@ -126,6 +134,7 @@ class HeldLocks:
         except RuntimeError as error:
             self.operations.let_go(grant)
             raise RenewalImpossible(grant.name) from error
+        self._lines.held(grant.name, grant, self.clock())
         return lock
 
     def release(self, grant: Grant) -> bool:
@@ -164,6 +173,7 @@ class HeldLocks:
         end = self.clock() + _CLOSING
         self.closed = True
         self._changes.notify()
+        self._lines.call_all()
         grants = self.operations.held
         for grant in grants:
             grant.close()
@@ -205,6 +215,9 @@ class HeldLocks:
     def notify(self) -> None:
         """Have those who wait ask again."""
         self._changes.notify()
+
+    def _is_closed(self) -> bool:
+        return self.closed
 
     def _pause(self, pause: float) -> None:
         """Wait between looks at a lock that others hold."""
@@ -291,6 +304,7 @@ class HeldLocks:
         """Renew a lock no more; if it is lost, report so, once."""
         self._heartbeat.remove(grant)
         lock = self.operations.let_go(grant)
+        self._lines.freed(grant.name, grant, self.clock())
         self._changes.notify()
         if not grant.report_loss():
             return

@@ -55,12 +55,21 @@ class Acquisition:
     ) -> None:
         self._claim = Claim(settings, options, observed, settings.budget(grace=GRACE))
         self._looks = 0
+        self._timeout = options.timeout
+        self._began: float | None = None
+        self.name = options.name
+        self.queued = False
         self.granted: list[Grant] = []
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for a lock that another holds."""
+        return self._timeout is None or self._timeout > 0
 
     @property
     def contended(self) -> bool:
         """Whether it met another holder."""
-        return self._claim.contended
+        return self._claim.contended or self.queued
 
     @property
     def waited(self) -> float:
@@ -79,7 +88,8 @@ class Acquisition:
         `RequestRefused` at once; `Throttled` or `ServiceUnavailable` when the store has not
         answered for too long.
         """
-        self._claim.begin((yield Monotonic()))
+        now: float = yield Monotonic()
+        self._claim.begin(now if self._began is None else self._began)
         seen: LockItem | None = None
         while True:
             grant, seen = yield from self._claim.attempt(seen)
@@ -87,6 +97,11 @@ class Acquisition:
                 self.granted = [grant]
                 return grant
             seen = yield from self._wait(seen)
+
+    def begin(self, now: float) -> float:
+        """Let the caller's time count from now, before it runs; return when it is up."""
+        self._began = now
+        return float("inf") if self._timeout is None else now + self._timeout
 
     def abandon(self) -> Operation[bool]:
         """Give back what an acquisition that failed may have been granted, now or later."""

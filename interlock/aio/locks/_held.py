@@ -11,14 +11,16 @@ from interlock._drivers.awaitable.changes import Changes
 from interlock._drivers.awaitable.driver import Driver
 from interlock._drivers.awaitable.heartbeat import Heartbeat
 from interlock._drivers.lifecycle import watch_forks
+from interlock._drivers.lines import Lines
 from interlock._protocol.durations import seconds
-from interlock._protocol.locks.acquire import Acquiring
+from interlock._protocol.locks.acquire import Acquiring, Acquisition
 from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.lease import RELEASING
 from interlock._protocol.locks.settings import Cancel
 from interlock.aio.locks._cancelling import cancellable
 from interlock.aio.locks._lock import Lock, OnLost
+from interlock.aio.locks._queue import Place
 from interlock.errors import LockClientClosed, LossReason, RenewalImpossible
 from interlock.metrics import LockMetrics
 
@@ -56,6 +58,7 @@ class HeldLocks:
         self._changes = Changes()
         self._background = Background()
         self._acquiring: set[Acquiring[Any]] = set()
+        self._lines = Lines(self.operations.settings.poll)
         self._watched = False
 
     def forked(self) -> None:
@@ -79,12 +82,14 @@ class HeldLocks:
         """
         if self.closed:
             raise LockClientClosed
-        waiting = self._waiting
-        if cancel is not None:
+        waiting, place = self._waiting, None
+        if isinstance(acquisition, Acquisition) and acquisition.waits:
+            place = Place(self._lines, acquisition, self._driver, self._is_closed, cancel)
+        elif cancel is not None:
             waiting = cancellable(self._driver, self._pause, cancel)
         self._acquiring.add(acquisition)
         try:
-            await waiting.run(acquisition.run())
+            await (waiting.run(acquisition.run()) if place is None else place.run())
             locks = [self.hold(grant, data, on_lost) for grant in acquisition.granted]
         except BaseException:
             for grant in acquisition.granted:
@@ -95,6 +100,8 @@ class HeldLocks:
             raise
         finally:
             self._acquiring.discard(acquisition)
+            if place is not None:
+                place.leave()
             if self.closed:
                 self._changes.notify()
         self._metrics.acquired(acquisition, len(locks))
@@ -126,6 +133,7 @@ class HeldLocks:
         except RuntimeError as error:
             self.operations.let_go(grant)
             raise RenewalImpossible(grant.name) from error
+        self._lines.held(grant.name, grant, self.clock())
         return lock
 
     async def release(self, grant: Grant) -> bool:
@@ -164,6 +172,7 @@ class HeldLocks:
         end = self.clock() + _CLOSING
         self.closed = True
         self._changes.notify()
+        self._lines.call_all()
         grants = self.operations.held
         for grant in grants:
             grant.close()
@@ -205,6 +214,9 @@ class HeldLocks:
     def notify(self) -> None:
         """Have those who wait ask again."""
         self._changes.notify()
+
+    def _is_closed(self) -> bool:
+        return self.closed
 
     async def _pause(self, pause: float) -> None:
         """Wait between looks at a lock that others hold."""
@@ -293,6 +305,7 @@ class HeldLocks:
         """Renew a lock no more; if it is lost, report so, once."""
         self._heartbeat.remove(grant)
         lock = self.operations.let_go(grant)
+        self._lines.freed(grant.name, grant, self.clock())
         self._changes.notify()
         if not grant.report_loss():
             return
