@@ -6,9 +6,11 @@ Ask for `table` (a fresh one for each test) and `endpoint`; the test then runs o
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 
 from interlock._drivers.clients import CLIENT_CONFIG
 from local import dynamodb_local as engine
@@ -51,21 +53,28 @@ def endpoint(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def client(endpoint: str):
     """A boto3 client of the engine, set up as the library sets up its own."""
+    return connected(endpoint, CLIENT_CONFIG)
+
+
+def connected(endpoint: str, config: Config) -> Any:
+    """Return a boto3 client of an engine."""
     return boto3.client(
         "dynamodb",
         endpoint_url=endpoint,
         region_name="us-east-1",
         aws_access_key_id="test",
         aws_secret_access_key="test",
-        config=CLIENT_CONFIG,
+        config=config,
     )
 
 
 @pytest.fixture
-def table(client) -> Iterator[str]:
+def table(endpoint) -> Iterator[str]:
     """The name of an empty table with the shape of `CoordinationTable`'s."""
     name = f"coordination-{uuid.uuid4().hex[:12]}"
-    client.create_table(
+    # An engine that has just started, on a machine that is busy, takes its time for the first one.
+    patient = connected(endpoint, CLIENT_CONFIG.merge(Config(read_timeout=60)))
+    patient.create_table(
         TableName=name,
         AttributeDefinitions=[
             {"AttributeName": "pk", "AttributeType": "S"},
@@ -84,8 +93,8 @@ def table(client) -> Iterator[str]:
         ],
         BillingMode="PAY_PER_REQUEST",
     )
-    client.get_waiter("table_exists").wait(
+    patient.get_waiter("table_exists").wait(
         TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
     )
     yield name
-    client.delete_table(TableName=name)
+    patient.delete_table(TableName=name)

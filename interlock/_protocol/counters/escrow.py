@@ -6,6 +6,7 @@ from typing import Any
 
 from interlock._protocol.counters import ledger
 from interlock._protocol.counters.layout import (
+    FORMAT,
     LISTING,
     Handle,
     Snapshot,
@@ -17,6 +18,8 @@ from interlock._protocol.counters.ledger import Once
 from interlock._protocol.values import Item
 
 _NAMES = {"#value": "value", "#floor": "floor", "#format": "format"}
+# A header that a newer version of the library has written may mean something else.
+_KNOWN = "(attribute_not_exists(#format) OR #format <= :format)"
 _ADDED = ("#value = #value + :amount", "up = up - :amount", "down = down + :amount")
 
 
@@ -63,7 +66,8 @@ def covered(handle: Handle, index: int, amount: int) -> Write:
     if amount < 0:
         needed = ":needed"
         write.values[needed] = number(-amount)
-    write.conditions = [f"{headroom(amount)} >= {needed}"]
+    write.values[":format"] = number(FORMAT)
+    write.conditions = [f"{headroom(amount)} >= {needed} AND {_KNOWN}"]
     return write
 
 

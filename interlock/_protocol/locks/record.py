@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from interlock._protocol.locks.grant import Shown
-from interlock._protocol.locks.item import key_of
+from interlock._protocol.locks.item import FORMAT, key_of
 from interlock._protocol.locks.settings import KEPT, MOST_LEASE, PREFIX
 from interlock._protocol.requests import Call
 
@@ -30,6 +30,8 @@ from interlock._protocol.requests import Call
 # the bound after it. Wall clocks that differ cost another attempt, and decide nothing.
 _IN_TIME = "(attribute_not_exists(void_before) OR void_before <= :asked)"
 FREE = "attribute_not_exists(version)"
+# A row that a newer version of the library has written may mean something else by what it shows.
+_KNOWN = "(attribute_not_exists(#format) OR #format <= :format)"
 # The seed is the time, so that a row that was deleted does not start the numbering again.
 _GRANT = (
     "SET fence = if_not_exists(fence, :seed) + :one, version = :version, #owner = :owner, "
@@ -38,6 +40,7 @@ _GRANT = (
 _GRANT_BARE = f"{_GRANT} REMOVE #data"
 _GRANT_DATA = f"{_GRANT}, #data = :data"
 _NAMES = {"#owner": "owner", "#data": "data"}
+_GRANT_NAMES = {**_NAMES, "#format": "format"}
 _DATA_NAME = {"#data": "data"}
 # With the lease, which an extension may have changed.
 _RENEW = "SET version = :version, lease_ms = :lease, held_until = :until, expires = :expires"
@@ -81,18 +84,20 @@ def grant_update(
         ":until": {"N": str(now + lease_ms)},
         ":expires": {"N": str(expiry(wall, lease))},
         ":asked": {"N": str(asked)},
+        ":format": {"N": str(FORMAT)},
     }
     if data is not None:
         values[":data"] = data
     condition = FREE
     if takeable:
         condition = f"({FREE} OR {_among(takeable, values)})"
+    in_time = f"{_IN_TIME} AND {condition}"
     return {
         "TableName": table,
         "Key": {"pk": {"S": PREFIX + name}},
         "UpdateExpression": _GRANT_BARE if data is None else _GRANT_DATA,
-        "ConditionExpression": f"{_IN_TIME} AND {condition}",
-        "ExpressionAttributeNames": _NAMES,
+        "ConditionExpression": f"{_KNOWN} AND {in_time}",
+        "ExpressionAttributeNames": _GRANT_NAMES,
         "ExpressionAttributeValues": values,
     }
 
