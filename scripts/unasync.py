@@ -18,6 +18,7 @@ SOURCES = [  # modules, and folders of modules
     "interlock/_drivers/awaitable/driver.py",
     "interlock/_drivers/awaitable/opening.py",
     "interlock/aio/counters.py",
+    "interlock/aio/latches.py",
     "interlock/aio/locks",
     "interlock/aio/receipts.py",
     "interlock/aio/signing",

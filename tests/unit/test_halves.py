@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ["counters", "locks", "receipts", "signing", "tables"]
+ROOMS = ["counters", "latches", "locks", "receipts", "signing", "tables"]
 # Where a type differs, it is by its half: the words that scripts/unasync.py leaves out.
 OF_A_HALF = re.compile(
     r"(?:\b[\w.]+\.)?\bAcquiring\[([^\[\]]*)\]"

@@ -1,0 +1,119 @@
+"""Processes that wait for each other: a latch that opens once, and a barrier that all arrive at.
+
+Each is a counter (docs/counters.md), so who may use it is said by `grant_counters`.
+"""
+
+from datetime import timedelta
+
+from interlock._protocol.counters.awaiting import reached
+from interlock._protocol.counters.client import checked_amount
+from interlock._protocol.durations import seconds
+from interlock._protocol.requests import new_id
+from interlock.aio.counters import Counter, CounterClient
+from interlock.errors import CounterLimitExceeded, InvalidValue
+
+__all__ = ["Barrier", "CountDownLatch"]
+
+_MEETINGS = 10**15  # of a barrier
+_MOST = 10**9
+_POLL = timedelta(milliseconds=500)
+
+
+class CountDownLatch:
+    """Opens, for good, when it has been counted down `count` times (1 to 10^9).
+
+    All clients give the same `count`; if it was made with another, `CounterMismatch` is raised by
+    `count_down`. `poll` (default 0.5 s, jittered) is how often a waiter looks. It is the counter
+    `name`, which starts at 0 and rises; `Counter.delete` clears it away. Raises `InvalidValue` and
+    `InvalidCounterName`.
+    """
+
+    def __init__(
+        self, counters: CounterClient, name: str, *, count: int, poll: timedelta = _POLL
+    ) -> None:
+        self._count = _checked("count", count)
+        self._poll = seconds("poll", poll, positive=True)
+        self._counter = counters.counter(name, floor=0, ceiling=self._count)
+
+    async def count_down(self, *, idempotency_key: str | None = None) -> int:
+        """Count down by one, and return how many are left; 0 if it was open before.
+
+        With a key it is counted once, however often it is called. Raises what `Counter.increment`
+        does, but `CounterLimitExceeded`.
+        """
+        try:
+            change = await self._counter.increment(idempotency_key=idempotency_key)
+        except CounterLimitExceeded:
+            return 0
+        return self._count - change.value
+
+    async def left(self) -> int:
+        """Return how often it is still to be counted down."""
+        return self._count - await self._counter.get()
+
+    async def wait(self, timeout: timedelta | None = None) -> bool:  # noqa: ASYNC109 - as blocking
+        """Wait until it is open; return False if the time-out (default: none) is before.
+
+        Raises what `Counter.get` does.
+        """
+        return await _reached(self._counter, self._count, timeout, self._poll)
+
+
+class Barrier:
+    """Lets `parties` (1 to 10^9) go on when all of them have arrived; over and over.
+
+    All clients give the same number; if it was made with another, `CounterMismatch` is raised by
+    `wait`. `poll` is as a latch's. It is the counter `name`, which counts arrivals: those of each
+    meeting follow those of the one before. Raises `InvalidValue` and `InvalidCounterName`.
+    """
+
+    def __init__(
+        self, counters: CounterClient, name: str, *, parties: int, poll: timedelta = _POLL
+    ) -> None:
+        self._parties = _checked("parties", parties)
+        self._poll = seconds("poll", poll, positive=True)
+        # A bound that is never met tells those with another number of parties.
+        self._counter = counters.counter(name, floor=0, ceiling=self._parties * _MEETINGS)
+
+    async def wait(
+        self,
+        timeout: timedelta | None = None,  # noqa: ASYNC109 - judged within the operation
+        *,
+        idempotency_key: str | None = None,
+    ) -> bool:
+        """Arrive, and wait until all of this meeting have; return False if the time is up before.
+
+        Who has arrived stays counted: the others do not wait for it again. A process that may be
+        started again passes a key of its own for each meeting, with which it arrives once. Raises
+        what `Counter.increment` and `Counter.get` do.
+        """
+        if timeout is not None:
+            seconds("timeout", timeout)
+        key = idempotency_key
+        if key is None:
+            key = await self._counter._driver.run(new_id())  # noqa: SLF001 - of the same library
+        arrived = (await self._counter.increment(idempotency_key=key)).value
+        meeting = -(-arrived // self._parties)
+        if arrived == meeting * self._parties:
+            return True
+        return await _reached(self._counter, meeting * self._parties, timeout, self._poll)
+
+
+async def _reached(
+    counter: Counter,
+    value: int,
+    timeout: timedelta | None,  # noqa: ASYNC109 - judged within the operation
+    poll: float,
+) -> bool:
+    operations, handle = counter._operations, counter._handle  # noqa: SLF001 - of the same library
+    limit = None if timeout is None else seconds("timeout", timeout)
+    waiting = reached(
+        lambda: operations.get(handle, consistent=True), value, timeout=limit, poll=poll
+    )
+    return await counter._driver.run(waiting)  # noqa: SLF001 - of the same library
+
+
+def _checked(parameter: str, number: int) -> int:
+    if checked_amount(number) > _MOST:
+        raise InvalidValue(parameter, f"{number} is more than {_MOST}")
+    return number
