@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import os
 import re
 import warnings
 from typing import Any
@@ -63,12 +64,17 @@ def default_client(service: Any) -> Any:
     """Return a boto3 client made from the environment, with timeouts short of any lease.
 
     Only for requests that are built here, from values that were checked: that botocore does not
-    check them again saves a sixth of its time.
+    check them again saves a sixth of its time. Raises `Refused` where the environment does not say
+    enough.
     """
     import boto3  # noqa: PLC0415 - only where no client is passed in
 
     config = CLIENT_CONFIG.merge(Config(parameter_validation=False))
-    return boto3.client(service, config=config)
+    region = os.environ.get("AWS_REGION") or None  # which botocore does not look at
+    try:
+        return boto3.client(service, region_name=region, config=config)
+    except exceptions.BotoCoreError as error:
+        raise fault_of(error) from error
 
 
 def checked_client(client: Any, service: str, *, awaitable: bool) -> Any:

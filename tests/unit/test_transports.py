@@ -15,10 +15,10 @@ from interlock import LockClient, client_config
 from interlock._drivers.blocking.client import ClientTransport
 from interlock._drivers.blocking.opening import open_driver
 from interlock._drivers.blocking.workers import Workers, _Threads, _threads
-from interlock._drivers.clients import checked_client, fault_of, warn_of_timeouts
+from interlock._drivers.clients import checked_client, default_client, fault_of, warn_of_timeouts
 from interlock._protocol.faults import NoReply, NotSent, Refused
 from interlock._protocol.requests import Call
-from interlock.errors import InvalidValue
+from interlock.errors import CredentialsRejected, InvalidValue, RegionMissing
 
 GET = Call("GetItem", {"TableName": "t", "Key": {"pk": {"S": "a"}}})
 HONEST = {"x-amzn-RequestId": "1"}
@@ -244,6 +244,35 @@ def test_the_longest_call_of_a_client_is_computed_from_all_its_settings():
     client = boto3.client("dynamodb", region_name="us-east-1", config=config)
     with pytest.warns(RuntimeWarning, match="may hang for 6 s .* 3 attempts"):
         warn_of_timeouts(client, lease=5)
+
+
+@pytest.fixture
+def bare_environment(monkeypatch, tmp_path):
+    """An environment that names a proxy, so that the SDK carries the calls, and nothing of AWS."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    return monkeypatch
+
+
+def test_the_sdk_is_given_the_region_that_the_library_honours(bare_environment):
+    bare_environment.setenv("AWS_REGION", "eu-central-1")
+    bare_environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    assert default_client("dynamodb").meta.region_name == "eu-central-1"
+
+
+@pytest.mark.usefixtures("bare_environment")
+def test_a_missing_region_is_said_so_where_the_sdk_carries_the_calls():
+    with pytest.raises(RegionMissing, match="AWS_REGION"):
+        LockClient("t").inspect("a")
+
+
+def test_a_missing_profile_is_said_so_where_the_sdk_carries_the_calls(bare_environment):
+    bare_environment.setenv("AWS_REGION", "eu-central-1")
+    bare_environment.setenv("AWS_PROFILE", "absent")
+    with pytest.raises(CredentialsRejected, match="AWS_PROFILE"):
+        LockClient("t").inspect("a")
 
 
 def test_the_warning_names_the_line_of_the_application():
