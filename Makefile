@@ -22,7 +22,7 @@ CONTAINERS = $(if $(filter containers,$(COMPUTE)),--containers)
 CODE := app.py stacks lambda server interlock local benchmarks scripts tests
 UNIT := tests/constructs tests/stacks tests/unit tests/simulation
 
-.PHONY: help install unasync lock demo demo-check test test-fast coverage test-versions lint format types synth preflight diff deploy destroy \
+.PHONY: help install unasync page lock demo demo-check test test-fast coverage test-versions lint format types synth preflight diff deploy destroy \
 	snapshot-update bench simulate histories docs build pictures clean
 
 help:  ## Show this list
@@ -70,10 +70,14 @@ lint: install  ## ruff: rules and format; and whether generated code is up to da
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m scripts.unasync --check
+	$(BIN)/python -m scripts.page --check
 
 format: install  ## Let ruff format and fix what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+page: install  ## Write what browsers load of the web client from server/web's sources
+	$(BIN)/python -m scripts.page
 
 unasync: install  ## Write the blocking half of the library from the awaitable one
 	$(BIN)/python -m scripts.unasync

@@ -9,6 +9,7 @@ import * as receipts from "./receipts.js";
 import * as cluster from "./cluster.js";
 import { say, translate } from "./words.js";
 
+const FIRST = 400; // milliseconds
 const LOST = ["M11 4a7 7 0 1 0 0 14 7 7 0 0 0 0-14z", "m20 20-4-4", "M8.5 11h5"];
 
 const main = document.getElementById("main");
@@ -79,7 +80,10 @@ onKept(badge);
 subscribe(frame);
 subscribe((now) => show(now));
 addEventListener("hashchange", () => route());
-route(true);
 connect();
-// What a person may not do is drawn anew, disabled; for all others nothing changes.
-watch(main).then((withheld) => { if (withheld) route(true); });
+// Who is signed in stands above the view, and decides what it withholds: told later, the view would
+// jump down, and be drawn again. A service that does not answer is not waited for.
+const asked = watch(main);
+const waited = await Promise.race([asked.then(() => true), new Promise((resolve) => { setTimeout(resolve, FIRST, false); })]);
+route(true);
+if (!waited && await asked) route(true);

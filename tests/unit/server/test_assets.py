@@ -5,10 +5,9 @@ import re
 
 import pytest
 
+from scripts.page import build, sources, stale
 from server.application import WEB
 from tests.unit.server.test_service import empty_list
-
-IMPORTED = re.compile(r'^import [^;]*?"\./([\w./]+)"', re.MULTILINE)
 
 
 @pytest.fixture
@@ -75,15 +74,24 @@ async def test_another_method_is_told_what_there_is(files):
     assert (reply.status_code, reply.headers["allow"]) == (405, "GET, HEAD")
 
 
-def test_the_page_asks_at_once_for_every_module_that_it_starts_with():
-    """One after the other, each import would cost another way to the service and back."""
-    found, ahead = set(), ["app.js"]
-    while ahead:
-        name = ahead.pop()
-        if name not in found:
-            found.add(name)
-            ahead += IMPORTED.findall((WEB / name).read_text())
+def test_the_page_starts_with_one_program_and_one_style_sheet():
     page = (WEB / "index.html").read_text()
-    preloaded = re.findall(r'<link rel="modulepreload" href="([^"]+)">', page)
-    assert sorted(preloaded) == sorted(found - {"app.js"})
-    assert not [name for name in found if name.startswith("vendor/")]  # a view's own asks for it
+    assert re.findall(r'<script[^>]* src="([^"]+)"', page) == ["page.min.js"]
+    assert re.findall(r'<link rel="stylesheet" href="([^"]+)"', page) == ["page.min.css"]
+    program = (WEB / "page.min.js").read_text()
+    assert not re.search(r"\bimport\s*[{*\"]", program)
+    # By those who need it only: a language's words, the chart's library.
+    apart = {"./words.de.js", "./words.zh.js", "./vendor/uplot.js"}
+    assert set(re.findall(r'import\("([^"]+)"\)', program)) == apart
+    assert "uPlot=function" not in program
+
+
+def test_what_browsers_load_is_made_of_the_sources_as_they_are():
+    assert stale() == [], "python -m scripts.page"
+
+
+@pytest.mark.slow
+def test_and_by_nothing_else_than_esbuild(tmp_path):
+    build(tmp_path)
+    for name in sources():
+        assert (tmp_path / name).read_bytes() == (WEB / name).read_bytes()
