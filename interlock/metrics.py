@@ -19,13 +19,17 @@ _log = logging.getLogger("interlock")
 
 
 class Metric(enum.StrEnum):
-    """What the runtime counts and times. All have the dimension `Table`, signing has `KeyId`."""
+    """What the runtime counts and times. All have the dimension `Table`, signing has `KeyId`.
+
+    `LEADING` is for applications to report: 1 a minute and more by the process that leads.
+    """
 
     LOCKS_ACQUIRED = "LocksAcquired"
     LOCKS_CONTENDED = "LocksContended"
     LOCKS_LOST = "LocksLost"
     LOCKS_BROKEN = "LocksBroken"
     LOCK_WAIT_TIME = "LockWaitTime"
+    LEADING = "Leading"
     TRANSACTION_ATTEMPTS = "TransactionAttempts"
     TRANSACTION_CONFLICTS = "TransactionConflicts"
     TRANSACTION_THROTTLES = "TransactionThrottles"

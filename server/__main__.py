@@ -7,6 +7,7 @@ import sys
 import uvicorn
 from starlette.applications import Starlette
 
+from interlock.metrics import EmbeddedMetrics
 from server import logs
 from server.application import create_application
 from server.asking import asked
@@ -48,10 +49,11 @@ def build(settings: Settings) -> Starlette:
     reading = Reading(upstream)
     store = leader = None
     if settings.table:
+        metrics = EmbeddedMetrics()
         store = Store(settings.table, settings.region)
         sampling = Sampling(
             reading,
-            History(store, settings.keep_history),
+            History(store, settings.keep_history, metrics=metrics),
             every=settings.sample_every,
             remember=3 * settings.lease,
         )
@@ -61,6 +63,7 @@ def build(settings: Settings) -> Starlette:
             settings.lease,
             watch=sampling.watch,
             duty=sampling.record,
+            metrics=metrics,
         )
     group = Group(settings, store, leader)
     claims = Claims(settings.trust) if settings.trust else None

@@ -19,6 +19,7 @@ from server.store import Store
 if TYPE_CHECKING:
     from interlock.aio.locks import Lock
     from interlock.aio.transactions import Transaction
+    from interlock.metrics import Metrics
 
 MINUTE = 60
 MOST_MINUTES = 1440
@@ -29,9 +30,17 @@ _ACTIONS = 99  # of DynamoDB's 100 in a transaction; one is the guard
 class History:
     """Keeps samples for `keep` seconds; writes one chunk of them within `timeout` seconds."""
 
-    def __init__(self, store: Store, keep: float, *, timeout: float = 5.0) -> None:
+    def __init__(
+        self,
+        store: Store,
+        keep: float,
+        *,
+        timeout: float = 5.0,
+        metrics: "Metrics | None" = None,
+    ) -> None:
         self._store = store
         self._keep = keep
+        self._metrics = metrics
         self._timeout = timedelta(seconds=timeout)
 
     async def record(self, tick: int, values: Mapping[str, int], lock: "Lock") -> None:
@@ -44,7 +53,10 @@ class History:
         from interlock.aio.transactions import TransactionClient  # noqa: PLC0415
 
         transactions = TransactionClient(
-            self._store.table, client=self._store.client(), timeout=self._timeout
+            self._store.table,
+            client=self._store.client(),
+            timeout=self._timeout,
+            metrics=self._metrics,
         )
         remaining = iter(values.items())
         while chunk := list(islice(remaining, _ACTIONS)):

@@ -7,24 +7,43 @@ and can record the ticks for which no instance led; all others do nothing.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 
 from interlock.aio.locks import LeaderElection, Lock, LockClient, LockRecord
+from interlock.metrics import Metric, Metrics
 from server.store import Store
 
 LEADER = "service/leader"
 STANDBY = "service/standby"
 _RESIGNING = 2.0  # seconds that an instance takes at most to give the lead back when it stops
+_TELLING = 20.0
+"""Seconds between two words of the leader that it leads; the alarm looks at whole minutes."""
 _log = logging.getLogger("server.leader")
+
+
+class _Losses:
+    """Passes on that a lock was lost, and no other metric of this client.
+
+    An instance waits for the lead as long as another one leads, of which no alarm should hear.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def record(self, values: Mapping[Metric, float], dimensions: Mapping[str, str]) -> None:
+        """Pass on what is of a loss."""
+        if Metric.LOCKS_LOST in values:
+            self._metrics.record({Metric.LOCKS_LOST: values[Metric.LOCKS_LOST]}, dimensions)
 
 
 class Leader:
     """Stands by, leads, and stands by again when the lead was lost.
 
     `lease` is in seconds. `watch` is awaited while this instance stands by or leads, `duty` over
-    and over while it leads; both pace themselves.
+    and over while it leads; both pace themselves. `metrics` hears that this instance leads, and of
+    locks that it lost.
     """
 
     def __init__(
@@ -35,12 +54,14 @@ class Leader:
         *,
         watch: Callable[[], Awaitable[None]],
         duty: Callable[[Lock], Awaitable[None]],
+        metrics: Metrics | None = None,
     ) -> None:
         self._store = store
         self._owner = owner
         self._lease = lease
         self._watch = watch
         self._duty = duty
+        self._metrics = metrics
         self._locks: LockClient | None = None
         self.lock: Lock | None = None
         """The lock of this term; None while another instance leads."""
@@ -62,6 +83,7 @@ class Leader:
             lease=timedelta(seconds=self._lease),
             poll=timedelta(seconds=self._lease / 20),
             owner=self._owner,
+            metrics=_Losses(self._metrics) if self._metrics else None,
         )
         try:
             while True:
@@ -106,10 +128,12 @@ class Leader:
         self.lock = lock
         _log.info("leading", extra={"fields": {"fence": lock.fencing_token}})
         duty = asyncio.create_task(self._keep_at(lock), name="duty")
+        telling = asyncio.create_task(self._keep_telling(), name="telling")
         try:
             await lock.lost.wait()
         finally:
             duty.cancel()
+            telling.cancel()
             _log.warning("leads no longer", extra={"fields": {"fence": lock.fencing_token}})
             self.lock = None
 
@@ -120,6 +144,11 @@ class Leader:
             except Exception:  # noqa: BLE001 - the loop outlives every failure of the table
                 _log.exception("the leader's duty failed; it goes on")
                 await asyncio.sleep(1)
+
+    async def _keep_telling(self) -> None:
+        while self._metrics is not None:
+            self._metrics.record({Metric.LEADING: 1}, {"Table": self._store.table})
+            await asyncio.sleep(_TELLING)
 
     async def _keep_watching(self) -> None:
         while True:

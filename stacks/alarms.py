@@ -3,12 +3,17 @@
 import aws_cdk as cdk
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
+from constructs import Construct
 
 from interlock.constructs import Watched
 from stacks.load_balancer import ServiceLoadBalancer
 
+_SLOW = cdk.Duration.seconds(3)
+_LEADERLESS_MINUTES = 5  # a takeover takes a lease, a deployment two: seconds
 _MINUTE = cdk.Duration.minutes(1)
 
 
@@ -20,6 +25,12 @@ def of_api(api: apigateway.RestApi, function: lambda_.Function) -> list[Watched]
             api.metric_server_error(period=_MINUTE),
             1,
             "The API answers 5xx: read the function's log, then the table's throttles.",
+        ),
+        Watched(
+            "SlowApi",
+            api.metric_latency(period=_MINUTE, statistic="p99"),
+            _SLOW.to_milliseconds(),
+            "The API answers slowly: read a trace for what was waited for (DynamoDB or KMS).",
         ),
         Watched(
             "FunctionErrors",
@@ -40,6 +51,12 @@ def of_service(door: ServiceLoadBalancer) -> list[Watched]:
     """Return what to watch of the load balancer and its targets."""
     return [
         Watched(
+            "SlowService",
+            _balancer_metric(door, "TargetResponseTime", "p99", of_targets=True),
+            _SLOW.to_seconds(),
+            "Instances answer slowly: see SlowApi, then their processor time and the table.",
+        ),
+        Watched(
             "UnhealthyHosts",
             _balancer_metric(door, "UnHealthyHostCount", "Maximum", of_targets=True),
             1,
@@ -58,6 +75,35 @@ def of_service(door: ServiceLoadBalancer) -> list[Watched]:
             "The load balancer reaches no instance: see the target group and the group's activity.",
         ),
     ]
+
+
+class NobodyLeads(cloudwatch.Alarm):
+    """Goes off when no instance has said for five minutes that it leads: no data is bad."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        leading: cloudwatch.IMetric,
+        topic: sns.ITopic,
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            metric=leading,
+            threshold=1,
+            comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            evaluation_periods=_LEADERLESS_MINUTES,
+            treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
+            alarm_description=(
+                "No instance leads, so no history is recorded: see who holds the lock "
+                "(`interlock lock show service/leader`), then the service's journal."
+            ),
+        )
+        action = actions.SnsAction(topic)
+        self.add_alarm_action(action)
+        self.add_ok_action(action)
 
 
 def _balancer_metric(

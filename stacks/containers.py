@@ -67,8 +67,8 @@ class ContainerService(Construct):
         """What the load balancer sends requests to."""
         return self.service
 
-    def install(self, settings: Mapping[str, str]) -> None:
-        """Give the service more variables than it always has."""
+    def install(self, settings: Mapping[str, str], _: elbv2.ApplicationTargetGroup) -> None:
+        """Give the service more variables than it always has; ECS asks for its health by itself."""
         for name, value in settings.items():
             self._container.add_environment(name, value)
 

@@ -42,11 +42,33 @@ ExecStart=/usr/bin/python3.11 -m server
 Restart=always
 RestartSec=2
 TimeoutStopSec=30
-NoNewPrivileges=yes
-ProtectSystem=strict
-ProtectHome=yes
-PrivateTmp=yes
 CapabilityBoundingSet=
+LockPersonality=yes
+NoNewPrivileges=yes
+PrivateDevices=yes
+PrivateMounts=yes
+PrivateTmp=yes
+PrivateUsers=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHome=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+ProtectSystem=strict
+RemoveIPC=yes
+# Names are resolved through local sockets, after a look at the addresses of the machine.
+RestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+SystemCallErrorNumber=EPERM
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+UMask=0077
 [Install]
 WantedBy=multi-user.target
 UNIT
@@ -60,6 +82,14 @@ cat > /etc/logrotate.d/interlock <<'ROTATION'
     missingok
 }
 ROTATION
+# The package's timer looks once a day, which is too late for "hourly" and for a log that grows.
+install --directory /etc/systemd/system/logrotate.timer.d
+cat > /etc/systemd/system/logrotate.timer.d/hourly.conf <<'TIMER'
+[Timer]
+OnCalendar=
+OnCalendar=hourly
+RandomizedDelaySec=0
+TIMER
 # Metrics in the embedded format are lines of this log: CloudWatch Logs finds them by itself.
 cat > /opt/aws/amazon-cloudwatch-agent/etc/interlock.json <<AGENT
 {"logs": {"logs_collected": {"files": {"collect_list": [{
@@ -68,5 +98,14 @@ cat > /opt/aws/amazon-cloudwatch-agent/etc/interlock.json <<AGENT
 AGENT
 /opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl -a fetch-config -m ec2 -s -c file:/opt/aws/amazon-cloudwatch-agent/etc/interlock.json
 systemctl daemon-reload
-systemctl enable --now interlock
+systemctl enable --now interlock logrotate.timer
+systemctl restart logrotate.timer
 curl --fail --silent --retry 30 --retry-delay 1 --retry-connrefused "http://127.0.0.1:$PORT/healthz"
+# The instance is signalled to be well when clients would reach it, and not before.
+state=unknown
+for _ in $(seq 60); do
+    state=$(aws elbv2 describe-target-health --region "$REGION" --target-group-arn "$TARGET_GROUP" --targets "Id=$instance" --query 'TargetHealthDescriptions[0].TargetHealth.State' --output text) || state=unknown
+    if [ "$state" = healthy ]; then break; fi
+    sleep 5
+done
+test "$state" = healthy

@@ -20,6 +20,7 @@ from stacks.network import SERVICE_PORT, NetworkStack
 
 _SET_UP = Path(__file__).with_name("instance.sh")
 _START = cdk.Duration.minutes(5)
+_SIGNAL = cdk.Duration.minutes(10)  # what installing takes, and what the load balancer's checks do
 # The locks that server/leader.py campaigns for.
 ELECTION = "service/leader"
 STANDBY = "service/standby"
@@ -69,12 +70,23 @@ class InstanceGroup(Construct):
         )
         table.grant_locks(self.group, STANDBY)
 
-    def install(self, settings: Mapping[str, str]) -> None:
+    def install(
+        self, settings: Mapping[str, str], target_group: elbv2.ApplicationTargetGroup
+    ) -> None:
         """Fetch the service from S3, install it, run it under systemd, and signal the outcome.
 
-        `settings` are variables of its environment beside those that it always has; they hold
-        nothing that a shell or systemd would expand (`stacks.sign_in` refuses it).
+        It is well when `target_group` finds the instance healthy. `settings` are variables of its
+        environment beside those that it always has; they hold nothing that a shell or systemd
+        would expand (`stacks.sign_in` refuses it).
         """
+        # No group is made before a listener has it checked: until then no target is healthy.
+        self.group.node.add_dependency(target_group.load_balancer_attached)
+        self.role.add_to_policy(
+            iam.PolicyStatement(
+                actions=["elasticloadbalancing:DescribeTargetHealth"], resources=["*"]
+            )
+        )
+        acknowledge(self.role, "IAM5[Resource::*]", "DescribeTargetHealth has no resource")
         user_data = self.group.user_data
         user_data.add_signal_on_exit_command(self.group)
         archive = user_data.add_s3_download_command(
@@ -88,6 +100,7 @@ class InstanceGroup(Construct):
             "REGION": cdk.Stack.of(self).region,
             "PORT": str(SERVICE_PORT),
             "LOG_GROUP": self._journal.log_group_name,
+            "TARGET_GROUP": target_group.target_group_arn,
             "SETTINGS": "\n".join(f"{name}={value}" for name, value in settings.items()),
         }
         user_data.add_commands(
@@ -171,9 +184,9 @@ class InstanceGroup(Construct):
                 additional_types=[autoscaling.AdditionalHealthCheckType.ELB],
                 grace_period=_START,
             ),
-            signals=autoscaling.Signals.wait_for_min_capacity(timeout=_START),
+            signals=autoscaling.Signals.wait_for_min_capacity(timeout=_SIGNAL),
             update_policy=autoscaling.UpdatePolicy.rolling_update(
-                max_batch_size=1, min_instances_in_service=least, pause_time=_START
+                max_batch_size=1, min_instances_in_service=least, pause_time=_SIGNAL
             ),
             group_metrics=[autoscaling.GroupMetrics.all()],
         )

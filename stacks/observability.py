@@ -2,7 +2,13 @@
 
 from constructs import Construct
 
-from interlock.constructs import CoordinationMonitoring, ICoordinationTable, SigningKey
+from interlock.constructs import (
+    CoordinationMonitoring,
+    ICoordinationTable,
+    SigningKey,
+    Watched,
+)
+from interlock.metrics import Metric
 from stacks import alarms
 from stacks.alarm_topic import AlarmTopic
 from stacks.api import ApiStack
@@ -36,8 +42,14 @@ class ObservabilityStack(InterlockStack):
             self, "Coordination", table=table, signing_keys=[signing_key], topic=receiver.topic
         )
         monitoring.add_section("API", alarms.of_api(api.api.rest_api, api.function))
-        monitoring.add_section("Service", alarms.of_service(service.door))
+        leading = table.metric(Metric.LEADING)
+        monitoring.add_section(
+            "Service", [*alarms.of_service(service.door), Watched("Leading", leading)]
+        )
+        alarms.NobodyLeads(self, "NobodyLeads", leading=leading, topic=receiver.topic)
         monitoring.add_section("Alarms", [alarms.of_topic(receiver.undelivered)])
         dollars, email = environment.monthly_budget, environment.alarm_email
         if dollars is not None and email is not None and environment.has_budget:
-            MonthlyBudget(self, "Budget", dollars=dollars, email=email)
+            MonthlyBudget(
+                self, "Budget", environment=environment.name, dollars=dollars, email=email
+            )

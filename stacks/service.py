@@ -56,7 +56,9 @@ class ServiceStack(InterlockStack):
             authentication=authentication,
         )
         balancer = self.door.balancer
-        compute.install(authentication.variables(balancer) if authentication else {})
+        compute.install(
+            authentication.variables(balancer) if authentication else {}, self.door.target_group
+        )
         compute.add_scaling(self.door.target_group)
         Firewall(
             self,

@@ -139,6 +139,7 @@ def test_tasks_may_do_what_instances_may_and_fetch_nothing(contained, synthesize
     surplus = {action for action, _ in instances - tasks}
     assert surplus == {
         "cloudformation:SignalResource",  # of an instance's set-up
+        "elasticloadbalancing:DescribeTargetHealth",  # which ECS asks for by itself
         "logs:CreateLogStream",  # a task's log is written by ECS
         "logs:PutLogEvents",
         "s3:GetObject",

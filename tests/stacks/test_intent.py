@@ -173,6 +173,27 @@ def test_a_real_environment_has_a_budget_and_a_stateful_one_backups(synthesized)
     assert len(synthesized.of_type("AWS::Backup::BackupSelection")) == (synthesized.name == "prod")
 
 
+def test_the_budget_is_of_this_application_and_tells_of_what_was_spent(real):
+    budget = only(real.of_type("AWS::Budgets::Budget"))
+    tags = [each["Tags"] for each in budget["Budget"]["FilterExpression"]["And"]]
+    assert {tag["Key"]: tag["Values"] for tag in tags} == {
+        "application": ["interlock"],
+        "environment": [real.name],
+    }
+    told = [each["Notification"] for each in budget["NotificationsWithSubscribers"]]
+    assert ("ACTUAL", 100) in [(each["NotificationType"], each["Threshold"]) for each in told]
+
+
+def test_nobody_leading_is_seen_by_the_silence(real):
+    (alarm,) = (
+        alarm
+        for alarm in real.of_type("AWS::CloudWatch::Alarm", "Observability").values()
+        if alarm["MetricName"] == "Leading"
+    )
+    assert alarm["TreatMissingData"] == "breaching"
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
+
+
 def test_every_alarm_tells_somebody_and_says_what_to_do(synthesized):
     alarms = synthesized.of_type("AWS::CloudWatch::Alarm", "Observability").values()
     wanted = {
@@ -180,7 +201,7 @@ def test_every_alarm_tells_somebody_and_says_what_to_do(synthesized):
         *("HTTPCode_Target_5XX_Count", "HTTPCode_ELB_5XX_Count"),
         *("ReadThrottleEvents", "WriteThrottleEvents", "TransactionConflict"),
         *("ConditionalCheckFailedRequests", "LocksLost", "LockWaitTime", "SigningErrors"),
-        "ApproximateNumberOfMessagesVisible",
+        *("ApproximateNumberOfMessagesVisible", "Latency", "TargetResponseTime", "Leading"),
     }
     # Single metrics: the emulator has no alarms on expressions.
     assert wanted == {alarm["MetricName"] for alarm in alarms}

@@ -5,7 +5,8 @@ import contextlib
 
 import pytest
 
-from server.leader import LEADER, STANDBY, Leader
+from interlock.metrics import Metric
+from server.leader import LEADER, STANDBY, Leader, _Losses
 from tests.unit.server.conftest import until
 
 
@@ -14,8 +15,12 @@ class Candidate:
 
     def __init__(self, table, name):
         self.watching = self.led = 0
-        self.leader = Leader(table, name, 2.0, watch=self._watch, duty=self._duty)
+        self.told = []
+        self.leader = Leader(table, name, 2.0, watch=self._watch, duty=self._duty, metrics=self)
         self.task = asyncio.create_task(self.leader.run())
+
+    def record(self, values, dimensions):
+        self.told.append((dict(values), dict(dimensions)))
 
     async def _watch(self):
         self.watching += 1
@@ -55,6 +60,27 @@ async def test_an_instance_alone_leads_and_watches(stand, table):
     await until(lambda: one.led)
     assert one.watching == 1
     assert one.leader.lock.fencing_token == int(table.item(f"lock#{LEADER}")["fence"]["N"])
+
+
+async def test_the_leader_alone_tells_that_it_leads_and_nothing_of_its_waiting(stand, table):
+    one = stand("i-1")
+    await until(lambda: one.led)
+    two = stand("i-2")
+    await until(lambda: two.watching)
+    assert one.told == [({Metric.LEADING: 1}, {"Table": table.table})]
+    assert two.told == []
+    await one.stop()
+    await until(lambda: two.led)
+    assert two.told[0] == ({Metric.LEADING: 1}, {"Table": table.table})
+    assert all(Metric.LOCK_WAIT_TIME not in values for values, _ in two.told)
+
+
+async def test_a_lock_that_was_lost_is_told():
+    told = []
+    losses = _Losses(type("Seen", (), {"record": lambda _, *given: told.append(given)})())
+    losses.record({Metric.LOCKS_ACQUIRED: 1, Metric.LOCK_WAIT_TIME: 9e9}, {"Table": "t"})
+    losses.record({Metric.LOCKS_LOST: 1}, {"Table": "t"})
+    assert told == [({Metric.LOCKS_LOST: 1}, {"Table": "t"})]
 
 
 async def test_one_leads_one_stands_by_and_the_third_does_nothing(stand):
