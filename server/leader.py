@@ -20,11 +20,12 @@ STANDBY = "service/standby"
 _RESIGNING = 2.0  # seconds that an instance takes at most to give the lead back when it stops
 _TELLING = 20.0
 """Seconds between two words of the leader that it leads; the alarm looks at whole minutes."""
+_TOLD = frozenset(Metric) - {Metric.LOCK_WAIT_TIME}
 _log = logging.getLogger("server.leader")
 
 
-class _Losses:
-    """Passes on that a lock was lost, and no other metric of this client.
+class _WithoutWaits:
+    """Passes on what happens to locks, but not how long they were waited for.
 
     An instance waits for the lead as long as another one leads, of which no alarm should hear.
     """
@@ -34,8 +35,8 @@ class _Losses:
 
     def record(self, values: Mapping[Metric, float], dimensions: Mapping[str, str]) -> None:
         """Pass on what is of a loss."""
-        if Metric.LOCKS_LOST in values:
-            self._metrics.record({Metric.LOCKS_LOST: values[Metric.LOCKS_LOST]}, dimensions)
+        kept = {metric: value for metric, value in values.items() if metric in _TOLD}
+        self._metrics.record(kept, dimensions)
 
 
 class Leader:
@@ -43,7 +44,7 @@ class Leader:
 
     `lease` is in seconds. `watch` is awaited while this instance stands by or leads, `duty` over
     and over while it leads; both pace themselves. `metrics` hears that this instance leads, and of
-    locks that it lost.
+    locks that it takes or loses.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Leader:
             lease=timedelta(seconds=self._lease),
             poll=timedelta(seconds=self._lease / 20),
             owner=self._owner,
-            metrics=_Losses(self._metrics) if self._metrics else None,
+            metrics=_WithoutWaits(self._metrics) if self._metrics else None,
         )
         try:
             while True:
