@@ -126,7 +126,7 @@ def emitted() -> set[tuple[str, frozenset[str]]]:
     store = MemoryStore("coordination")
     locks = LockMetrics("coordination", recorder)
     locks.acquired(Contended(), 1)
-    locks.lost()
+    locks.lost(broken=True)
     transactions = TransactionClient("coordination", client=store.client(), metrics=recorder)
     transactions.run(lambda tx: tx.put("coordination", {"pk": "a"}, {"n": 1}))
     with pytest.raises(SigningError):
