@@ -39,7 +39,7 @@ _log = logging.getLogger("server.events")
 
 
 class Events:
-    """Looks at the counters while anybody listens, and tells all listeners the whole state.
+    """Looks at the counters while a page listens, and tells all listeners the whole state.
 
     Every event carries the complete state, so that a client that comes back after a break needs
     nothing that it missed; of several states that a slow client has not taken yet, only the
@@ -105,7 +105,7 @@ class Events:
             return
         queue: asyncio.Queue[str | None] = asyncio.Queue(1)
         if self._listeners and self._state is not None:
-            queue.put_nowait(self._state)  # not older than LOOK_EVERY: somebody was listening
+            queue.put_nowait(self._state)  # not older than LOOK_EVERY: another listens
         else:
             self._wake.set()
         self._listeners.add(queue)

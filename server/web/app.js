@@ -21,7 +21,7 @@ let show = () => {};
 let leave = () => {};
 
 function decoded(text) {
-  try { return decodeURIComponent(text); } catch { return text; } // nobody has such a name
+  try { return decodeURIComponent(text); } catch { return text; } // no counter has such a name
 }
 
 function viewOf(path) {

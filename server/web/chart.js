@@ -1,4 +1,4 @@
-// A counter's recorded history, drawn by uPlot: gaps where nobody recorded, a mark where another
+// A counter's recorded history, drawn by uPlot: gaps where no instance recorded, a mark where another
 // instance began to lead, and at its end the value that the page shows.
 import { el, number } from "./dom.js";
 import { history } from "./api.js";

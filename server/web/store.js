@@ -115,7 +115,7 @@ export function connect() {
   stream.open();
 }
 
-// Nobody watches a hidden page: its stream is free for those that are seen.
+// A hidden page is not watched: its stream is free for those that are seen.
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") { connect(); return; }
   for (const timer of [lateness, watchdog, retry]) clearTimeout(timer);

@@ -9,7 +9,7 @@ const channel = "BroadcastChannel" in globalThis ? new BroadcastChannel(NAME) : 
 let hear = () => {};
 let source = null;
 let last = null; // state that was heard, for pages that come later
-let attending = false; // somebody sees this page
+let attending = false; // this page is seen
 let holding = false; // the stream is this page's
 let turn = 0; // counts the requests for the lock: only the newest matters
 let quit = () => {};
@@ -95,7 +95,7 @@ function holdByLease() {
   renewal = setTimeout(holdByLease, RENEW);
 }
 
-// Waits for the stream and holds it, for as long as somebody sees this page. `steal` takes it from
+// Waits for the stream and holds it, for as long as this page is seen. `steal` takes it from
 // a page that fell silent.
 export function attend(steal = false) {
   if (attending && !steal) return;

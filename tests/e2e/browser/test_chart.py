@@ -52,7 +52,7 @@ def test_labels_of_one_sample_are_whole_distinct_and_not_cut(visit, made, value)
     name = made()
     window = visit((390, 844))
     page = window.page
-    # What the chart writes, where, and how wide; a canvas shows it to nobody else.
+    # What the chart writes, where, and how wide; a canvas gives nothing of it away.
     page.add_init_script("""
       window.written = new Map();
       const write = CanvasRenderingContext2D.prototype.fillText;

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 
 def report(url, cookies, options):
-    """What Lighthouse says of a page that somebody who has signed in sees."""
+    """What Lighthouse says of a page that a person who has signed in sees."""
     headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
     command = [
         *(str(BIN / "npx"), "--yes", LIGHTHOUSE, url, *options, "--quiet", "--output=json"),
