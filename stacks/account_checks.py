@@ -1,49 +1,17 @@
 """What an account has to have before a deployment: a check each, which asks and changes nothing."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
+from stacks.account import Account, Finding
+from stacks.account_quotas import addresses, processors
 from stacks.combinations import UNRESERVED
-from stacks.config import Environment
 from stacks.sign_in import Provider
 
 BOOTSTRAP = 6
 """The version of `cdk bootstrap` that the templates ask for."""
 _QUALIFIER = "hnb659fds"
 _ROLES = ("cfn-exec", "deploy", "file-publishing", "image-publishing", "lookup")
-_TASK = 0.5  # vCPUs (stacks.containers)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that would fail the deployment, and what mends it."""
-
-    what: str
-    fix: str
-
-
-class Account:
-    """The account and region of an environment, asked by `clients` (a service's name each)."""
-
-    def __init__(self, environment: Environment, clients: Callable[[str], Any]) -> None:
-        self.environment = environment
-        self.client = clients
-
-    @cached_property
-    def own_prefix(self) -> str:
-        """The start of the names of what this environment has there already."""
-        return f"interlock-{self.environment.name}-"
-
-    def quota(self, service: str, code: str) -> float:
-        """Return a quota as the account has it, or else as AWS gives it to all."""
-        quotas = self.client("service-quotas")
-        try:
-            found = quotas.get_service_quota(ServiceCode=service, QuotaCode=code)
-        except quotas.exceptions.NoSuchResourceException:
-            found = quotas.get_aws_default_service_quota(ServiceCode=service, QuotaCode=code)
-        return float(found["Quota"]["Value"])
 
 
 def credentials(account: Account) -> Iterator[Finding]:
@@ -226,32 +194,6 @@ def secret(account: Account) -> Iterator[Finding]:
         )
 
 
-def addresses(account: Account) -> Iterator[Finding]:
-    """Whether there are Elastic IPs for the NAT gateways, and room for a VPC."""
-    environment, ec2 = account.environment, account.client("ec2")
-    taken = [each for each in ec2.describe_addresses()["Addresses"] if not _own(each, account)]
-    quota = account.quota("ec2", "L-0263D0A3")
-    if len(taken) + environment.nat_gateways > quota:
-        yield _too_few(
-            f"{environment.nat_gateways} Elastic IPs are needed, {len(taken)} of {quota:.0f} are "
-            "taken",
-            *("ec2", "L-0263D0A3", len(taken) + environment.nat_gateways),
-        )
-    networks = [each for each in ec2.describe_vpcs()["Vpcs"] if not _own(each, account)]
-    quota = account.quota("vpc", "L-F678F1CE")
-    if len(networks) + 1 > quota:
-        yield _too_few(
-            f"a VPC is needed, {len(networks)} of {quota:.0f} are there",
-            *("vpc", "L-F678F1CE", len(networks) + 1),
-        )
-
-
-def _own(described: Mapping[str, Any], account: Account) -> bool:
-    tags = {tag["Key"]: tag["Value"] for tag in described.get("Tags", ())}
-    wanted = {"application": "interlock", "environment": account.environment.name}
-    return wanted.items() <= tags.items()
-
-
 def api_logging(account: Account) -> Iterator[Finding]:
     """Whether API Gateway may write logs, by a role that this deployment does not take away."""
     found = account.client("apigateway").get_account().get("cloudwatchRoleArn", "")
@@ -267,36 +209,6 @@ def api_logging(account: Account) -> Iterator[Finding]:
             "API Gateway has no role to write logs by, and api_logging_role is false",
             "remove api_logging_role from cdk.json, or aws apigateway update-account",
         )
-
-
-def processors(account: Account) -> Iterator[Finding]:
-    """Whether the group may grow to its greatest size."""
-    environment = account.environment
-    _, most = environment.capacity
-    if environment.compute == "containers":
-        # A deployment starts the whole set beside the old one.
-        service, code, needed = "fargate", "L-3032A538", 2 * most * _TASK
-    else:
-        found = account.client("ec2").describe_instance_types(
-            InstanceTypes=[environment.instance_type]
-        )["InstanceTypes"]
-        each = found[0]["VCpuInfo"]["DefaultVCpus"]
-        # A deployment starts one instance more than there are.
-        service, code, needed = "ec2", "L-1216C47A", (most + 1) * each
-    quota = account.quota(service, code)
-    if needed > quota:
-        yield _too_few(
-            f"{needed:.0f} vCPUs are needed at capacity {most}, the account may have {quota:.0f}",
-            *(service, code, needed),
-        )
-
-
-def _too_few(what: str, service: str, code: str, needed: float) -> Finding:
-    return Finding(
-        what,
-        f"aws service-quotas request-service-quota-increase --service-code {service} "
-        f"--quota-code {code} --desired-value {needed:.0f}",
-    )
 
 
 CHECKS: Mapping[str, Callable[[Account], Iterator[Finding]]] = {

@@ -17,7 +17,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from stacks.account_checks import CHECKS, Account, Finding, credentials
+from stacks.account import Account, Finding
+from stacks.account_checks import CHECKS, credentials
 from stacks.config import Environment, EnvironmentRefused, UnknownEnvironment, parse
 
 SETTINGS = Path(__file__).resolve().parent.parent / "cdk.json"
