@@ -134,7 +134,7 @@ class Registers:
         for name in "pqrs":
             self.world.process(name).start(self._program())
         kept = self.dice.choice([1, 2, 3])
-        with patch.multiple(ledger, SWEPT_AT=kept, MOST_KEPT=kept + 1):
+        with patch.multiple(ledger, SWEPT_AT=kept, SWEPT_IN_A_CROWD_AT=kept, MOST_KEPT=kept + 1):
             self.world.run()
             self.world.drain()
         now = self.world.now

@@ -159,7 +159,8 @@ class KeyedChange:
         reply = yield from send(Kind.FENCED, self.budget, "UpdateItem", params)
         item = sound(handle.table, reply["Attributes"])
         handle.eras[index] = era
-        if len(ledger.entries(item)) % ledger.SWEPT_AT == 0:
+        crowded = handle.shared or self.budget.conflicts > 0
+        if len(ledger.entries(item)) % ledger.swept_at(crowded=crowded) == 0:
             # One of the writers finds the ledger with so many entries, and no other does.
             yield from sweep_by_the_way(handle, index, item, self.budget)
         return CounterChange(integer(item, ledger.DONE + once.digest), self.amount, shard)

@@ -7,7 +7,7 @@ attributes, named by a digest of the key:
     done#<digest>   the new value, as the store computed it
     call#<digest>   "<amount> <expires> <shard, or -> <key>"
 
-and `kept` counts the entries. When there are `SWEPT_AT` of them, they move to records of their own
+and `kept` counts the entries. When there are `swept_at` of them, they move to records of their own
 (`counter#<name>#once#<key>`), which live as long as keys are remembered, and the shard enters a new
 era.
 
@@ -36,11 +36,21 @@ from interlock._protocol.counters.layout import Handle, integer, number
 from interlock.errors import IdempotencyMismatch
 
 SWEPT_AT = 6  # entries; a header with as many stays within 1 KB, which is one write unit
+SWEPT_IN_A_CROWD_AT = 24  # a new era refuses each write under way: so many units cost less
 MOST_KEPT = 48  # beyond, changes wait for a sweep: 48 entries of the longest keys are 30 KB
 DONE = "done#"
 CALL = "call#"
 NO_SHARD = "-"
 _DIGEST_BYTES = 16
+
+
+def swept_at(*, crowded: bool) -> int:
+    """Return how many entries are moved to records together, when a writer finds so many.
+
+    `crowded` says that another client's sweep had refused this writer's change before. It is no
+    part of the argument above: a ledger may be swept at any time.
+    """
+    return SWEPT_IN_A_CROWD_AT if crowded else SWEPT_AT
 
 
 @dataclass(frozen=True, slots=True)
