@@ -4,7 +4,7 @@
 """
 
 from interlock.testing._store.tables import Table
-from interlock.testing.clock import FakeClock
+from interlock.testing.clock import FakeClock, SystemClock
 from interlock.testing.memory import MemoryStore, SentCall
 
-__all__ = ["FakeClock", "MemoryStore", "SentCall", "Table"]
+__all__ = ["FakeClock", "MemoryStore", "SentCall", "SystemClock", "Table"]

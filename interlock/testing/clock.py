@@ -1,6 +1,7 @@
 """A clock that a test moves."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 
 
@@ -38,3 +39,31 @@ class FakeClock:
         """Move on instead of waiting, and let other tasks run."""
         self.pause(seconds)
         await asyncio.sleep(0)
+
+
+class SystemClock:
+    """The machine's clock, for tests whose threads or tasks wait for each other.
+
+    A `FakeClock` moves on when any client pauses, so that one that waits in a loop lets the
+    deadlines of all others pass.
+    """
+
+    @property
+    def now(self) -> datetime:
+        """What the clock shows."""
+        return datetime.now(UTC)
+
+    @staticmethod
+    def seconds() -> float:
+        """Return the seconds since the epoch."""
+        return time.time()
+
+    @staticmethod
+    def pause(seconds: float) -> None:
+        """Wait."""
+        time.sleep(max(0.0, seconds))
+
+    @staticmethod
+    async def pause_awaitably(seconds: float) -> None:
+        """Wait, and let other tasks run."""
+        await asyncio.sleep(max(0.0, seconds))

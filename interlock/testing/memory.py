@@ -14,7 +14,7 @@ from interlock._protocol.requests import Call
 from interlock._protocol.values import from_item, to_item
 from interlock.testing._store.store import Store
 from interlock.testing._store.tables import Table
-from interlock.testing.clock import FakeClock
+from interlock.testing.clock import FakeClock, SystemClock
 
 _TRANSACTIONS = ("TransactWriteItems", "TransactGetItems")
 
@@ -44,14 +44,15 @@ class MemoryStore:
     and contract tests compare it with DynamoDB Local.
 
     `tables` are names of coordination tables (partition key `pk`), or `Table`s with other keys.
-    Time is what `clock` shows; pauses of clients move it, so that nothing waits.
+    Time is what `clock` shows, a `FakeClock` by default; pauses of clients move it, so that nothing
+    waits. Where threads wait for each other, pass a `SystemClock`.
 
         store = MemoryStore("coordination", Table("orders", "id"))
         locks = LockClient("coordination", client=store.client())
     """
 
-    def __init__(self, *tables: str | Table, clock: FakeClock | None = None) -> None:
-        self.clock = clock or FakeClock()
+    def __init__(self, *tables: str | Table, clock: FakeClock | SystemClock | None = None) -> None:
+        self.clock: Any = clock or FakeClock()
         made = [Table(table) if isinstance(table, str) else table for table in tables]
         self._store = Store(*made, clock=self.clock.seconds)
         self._mutex = threading.RLock()

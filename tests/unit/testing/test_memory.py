@@ -5,16 +5,17 @@ from datetime import timedelta
 
 import pytest
 
-from interlock import CounterClient, TransactionClient
+from interlock import CounterClient, LockClient, TransactionClient
 from interlock.aio.counters import CounterClient as AioCounterClient
 from interlock.errors import (
     AccessDenied,
+    LockTimeout,
     OutcomeUnknown,
     ServiceUnavailable,
     Throttled,
     TransactionConflict,
 )
-from interlock.testing import FakeClock, MemoryStore, Table
+from interlock.testing import FakeClock, MemoryStore, SystemClock, Table
 from interlock.testing._store.parsing import reserved_words
 
 pytest_plugins = ["interlock.testing.fixtures"]
@@ -143,3 +144,16 @@ def test_the_reserved_words_are_those_that_moto_knows():
 
     words = files("moto").joinpath("dynamodb/parsing/reserved_keywords.txt").read_text()
     assert reserved_words() == {word.strip().upper() for word in words.split()}
+
+
+def test_on_the_systems_clock_one_who_waits_lets_no_deadline_of_another_pass():
+    clock = SystemClock()
+    store = MemoryStore("coordination", clock=clock)
+    before = clock.now
+    with LockClient("coordination", client=store.client()) as locks, locks.acquire("a") as lock:
+        with pytest.raises(LockTimeout):
+            LockClient("coordination", client=store.client()).acquire(
+                "a", timeout=timedelta(milliseconds=20)
+            )
+        lock.ensure()
+    assert clock.now - before < timedelta(seconds=20)
