@@ -18,6 +18,7 @@ from constructs import Construct
 from stacks.acknowledgements import acknowledge_own_policy
 from stacks.config import Environment, EnvironmentRefused, environment_of
 from stacks.stack import InterlockStack
+from stacks.stack_policy import protected
 
 ISSUER = "token.actions.githubusercontent.com"
 _AUDIENCE = "sts.amazonaws.com"
@@ -36,8 +37,8 @@ class PipelineStack(InterlockStack):
     """Lets the jobs of one repository compare and deploy one environment in this account.
 
     `deployer` is for jobs of the environment, `reviewer` for those of `ENVIRONMENT-diff`, which
-    show what approval is then asked for. Each may assume roles that `cdk bootstrap` made, and do
-    nothing itself.
+    show what approval is then asked for. Each may assume roles that `cdk bootstrap` made; the
+    deployer may set the policies of the stacks that keep data, which no role of bootstrap may.
     """
 
     def __init__(
@@ -49,6 +50,16 @@ class PipelineStack(InterlockStack):
         )
         job = f"repo:{repository}:environment:{environment.name}"
         self.deployer = self._add_role("Deployer", provider, job, _DEPLOYING)
+        self.deployer.add_to_policy(
+            iam.PolicyStatement(
+                actions=["cloudformation:DescribeStacks", "cloudformation:SetStackPolicy"],
+                resources=[
+                    f"arn:{self.partition}:cloudformation:{environment.region}:{self.account}:"
+                    f"stack/{name}/*"  # its id, which CloudFormation makes
+                    for name in protected(environment)
+                ],
+            )
+        )
         self.reviewer = self._add_role("Reviewer", provider, f"{job}-diff", _COMPARING)
         cdk.CfnOutput(self, "DeployerArn", value=self.deployer.role_arn)
         cdk.CfnOutput(self, "ReviewerArn", value=self.reviewer.role_arn)

@@ -42,14 +42,18 @@ def stack_policy(*, lifted: bool = False) -> dict[str, Any]:
     return {"Statement": [allowed] if lifted else [allowed, refused]}
 
 
+def protected(environment: Environment) -> list[str]:
+    """Return the names of the stacks that keep data; not every environment has each."""
+    return [f"interlock-{environment.name}-{part}" for part in _STACKS]
+
+
 def protect(
     environment: Environment, cloudformation: Any, *, lifted: bool = False
 ) -> Iterator[str]:
     """Set the policy of each stack that keeps data; yield the names of the stacks."""
     body = json.dumps(stack_policy(lifted=lifted))
-    for part in _STACKS:
-        name = f"interlock-{environment.name}-{part}"
-        if part == "identity" and not _is_there(name, cloudformation):
+    for name in protected(environment):
+        if name.endswith("-identity") and not _is_there(name, cloudformation):
             continue
         cloudformation.set_stack_policy(StackName=name, StackPolicyBody=body)
         yield name

@@ -54,10 +54,30 @@ def test_only_jobs_of_one_environment_of_one_repository_take_a_role(template):
     }
 
 
-def test_the_roles_do_nothing_but_assume_what_bootstrap_made(template):
+def policies(template):
+    return [each for each in statements({"Pipeline": template}) if each.kind == "AWS::IAM::Policy"]
+
+
+def test_only_the_deployer_protects_the_stacks_that_keep_data(template):
+    (setting,) = (
+        each for each in policies(template) if "cloudformation:SetStackPolicy" in each.actions
+    )
+    assert setting.place == "Pipeline/DeployerDefaultPolicy"
+    assert set(setting.actions) == {
+        "cloudformation:DescribeStacks",
+        "cloudformation:SetStackPolicy",
+    }
+    assert [arn.partition(":stack/")[2] for arn in setting.resources] == [
+        "interlock-prod-data/*",
+        "interlock-prod-identity/*",
+        "interlock-prod-records/*",
+    ]
+
+
+def test_else_the_roles_do_nothing_but_assume_what_bootstrap_made(template):
     found = {}
-    for statement in statements({"Pipeline": template}):
-        if statement.kind == "AWS::IAM::Policy":
+    for statement in policies(template):
+        if "cloudformation:SetStackPolicy" not in statement.actions:
             assert statement.actions == ["sts:AssumeRole"]
             kinds = re.findall(r"cdk-hnb659fds-(\S+?)-role", " ".join(statement.resources))
             found[statement.place] = set(kinds)
