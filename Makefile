@@ -54,7 +54,7 @@ demo-check: install  ## The same, checked through every tier and stopped again
 	@$(BIN)/python -m local demo --instances $(INSTANCES) $(CONTAINERS) --check
 
 test: install  ## All tests, the deployed local stack included
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=25
 
 test-fast: install  ## Unit, simulation and template tests only
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not contract and not e2e" $(UNIT)
