@@ -17,7 +17,7 @@ from local.progress import Progress
 from tests.e2e.browser.visit import MISSING, Visit, chromium, sign_in
 
 IMAGES = ROOT / "docs" / "images"
-SIZE = (1200, 960)
+SIZE = (1200, 1050)
 NAME = "seats-sold"
 SECONDS = 60
 STEPS = (3, 1, 0, 2, 0, 0, 5, 1, -2, 1)
