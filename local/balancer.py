@@ -4,7 +4,7 @@ ministack's load balancer speaks OpenID Connect as AWS's does, but for three thi
 good here, by replacing functions of its pinned version (tests/unit/local/test_balancer.py fails
 when they are no longer there):
 
-- it signs the claims with a key that nobody can look up: here with the key that
+- it signs the claims with a key that no program can look up: here with the key that
   INTERLOCK_BALANCER_KEY names, whose public half the provider on loopback publishes;
 - its session cookie is plain text that everybody can write: here it is encrypted, as AWS's is;
 - its CloudFormation drops the configuration of an `authenticate-oidc` action: here it keeps it.
@@ -43,7 +43,7 @@ def sealed_sessions() -> None:
         try:
             return json.loads(seal.decrypt(read(jar, name)[_SEALED]))
         except (InvalidToken, KeyError, TypeError, ValueError):
-            return None  # written by somebody else, or none
+            return None  # written by another program, or none
 
     def write_sealed(name: str, session: Any, max_age: int, secure: bool) -> Any:  # noqa: FBT001 - as there
         text = seal.encrypt(json.dumps(session).encode()).decode()

@@ -194,7 +194,7 @@ def _watch(running: Application, progress: Progress) -> None:
 
 
 def _show_leader(running: Application, progress: Progress, *, but_not: str = "") -> str:
-    """Wait until somebody leads and say who, and the ways to see another take over."""
+    """Wait until an instance leads and say which, and the ways to see another take over."""
     began = time.monotonic()
     while time.monotonic() < began + _ELECTION_TIMEOUT:
         leader = _leader(running)

@@ -61,7 +61,7 @@ def deploy(
         emulator,
         [
             *("deploy", "--all", "--context", "env=local", *given, "--require-approval", "never"),
-            # A change set is there to be looked at first: nobody looks at this one.
+            # A change set is there to be looked at first: no person looks at this one.
             *("--method", "direct", "--concurrency", "4", "--progress", "events"),
             *("--output", str(assembly), "--outputs-file", str(outputs)),
         ],

@@ -125,7 +125,7 @@ def dynamodb_local(*, state: Path = STATE, say: Callable[[str], None] = _say) ->
             except ProcessFailed:
                 if attempt == _ATTEMPTS or process.returncode is None:
                     raise
-                continue  # somebody took the port in between
+                continue  # another program took the port in between
             yield endpoint
             return
 

@@ -148,7 +148,7 @@ def emulator(
             except ProcessFailed:
                 if attempt == _ATTEMPTS or process.returncode is None:
                     raise
-                continue  # somebody took the port in between
+                continue  # another program took the port in between
             yield Emulator(endpoint, process, data)
             return
 

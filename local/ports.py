@@ -18,7 +18,7 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 
 def free_port(host: str = LOOPBACK) -> int:
-    """Return a port that nobody listens on.
+    """Return a port that no program listens on.
 
     Another process may take it before the caller does: start servers in a way that notices
     (`Process.wait_until` raises as soon as the server exits) and try again.

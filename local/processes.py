@@ -206,7 +206,7 @@ class Process:
 
         `grace` is in seconds, by default what the process was given at its start.
         """
-        # Once the leader is reaped its number may belong to somebody else's process, though
+        # Once the leader is reaped its number may belong to another program's process, though
         # not while members of the group remain.
         if self._popen.returncode is None or identity(self.pid) is None:
             stop_group(self.pid, grace=self._grace if grace is None else grace)

@@ -101,7 +101,7 @@ class Provider:
         asked = request.query_params
         redirect = asked.get("redirect_uri", "")
         if asked.get("client_id") != CLIENT_ID or not _is_of_this_machine(redirect):
-            # Not sent anywhere: the address may be anybody's.
+            # Not sent anywhere: the address may be any program's.
             return _page(_REFUSED, "The client or its address is unknown.", status=400)
         if asked.get("response_type") != "code" or not asked.get("state"):
             return _page(_REFUSED, "A code and a state are wanted.", status=400)

@@ -9,7 +9,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, `kill`, a c
 
 
 class Stopped(Exception):
-    """Somebody wants this to end; the message is the signal's name."""
+    """A signal asks for the end; the message is the signal's name."""
 
 
 class _Holding:

@@ -173,7 +173,7 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 def _single(headers: Headers, name: str) -> str:
     values = headers.getlist(name)
     if not values:
-        raise Unidentified("nobody is signed in: the request did not come by the load balancer")
+        raise Unidentified("no person is signed in: the request did not come by the load balancer")
     if len(values) > 1:
         raise Unidentified(f"the header {name} is there {len(values)} times")
     if len(values[0]) > _LONGEST:

@@ -49,7 +49,7 @@ class RequestContext:
             return
         given = Headers(scope=scope).get("x-request-id", "")
         identifier = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
-        token, nobody = request_id.set(identifier), subject.set(None)
+        token, before = request_id.set(identifier), subject.set(None)
         started = time.perf_counter()
         status = 0
 
@@ -88,4 +88,4 @@ class RequestContext:
                 },
             )
             request_id.reset(token)
-            subject.reset(nobody)
+            subject.reset(before)

@@ -103,7 +103,7 @@ class Forwarding:
             if name in _SINGLE and len(lines) > 1:
                 return self._problem(400, f"{name} was sent {len(lines)} times", field=name)
         if request.method not in _READS and from_another_site(request):
-            # The role signs for whoever reaches this port, also for a page that a browser
+            # The role signs for any program that reaches this port, also for a page that a browser
             # happens to show: without this, any web site could write through a visitor.
             return self._problem(403, "writes are taken from this service's own pages only")
         return None

@@ -23,7 +23,7 @@ PERSON = "interlock.person"
 """Where the person is in a request's scope."""
 
 _GUARDED = ("/api/", "/service/", "/events")
-_PUBLIC = frozenset({b"/api/.well-known/jwks.json"})  # whoever holds a receipt may verify it
+_PUBLIC = frozenset({b"/api/.well-known/jwks.json"})  # all who hold a receipt may verify it
 _ALL_ROLES = frozenset({b"/service/me", b"/service/sign-out"})
 _COOKIES = tuple(f"AWSELBAuthSessionCookie-{shard}" for shard in range(4))
 _log = logging.getLogger("server.identity")

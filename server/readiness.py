@@ -13,7 +13,7 @@ from server.sigv4 import CredentialsMissing
 from server.upstream import Upstream, UpstreamFailed
 
 HOLDS = 1.0
-"""Seconds for which an answer is given again: anybody may ask, and the API is not to pay for it."""
+"""Seconds for which an answer is given again: any program may ask, and the API shall not pay."""
 
 _ERROR = 400
 _log = logging.getLogger("server.readiness")

@@ -35,7 +35,7 @@ class Reading:
         """
         asked = self._clock()
         async with self._lock:
-            # Whoever waited for a reading that began after the question shares its answer.
+            # All who waited for a reading that began after the question share its answer.
             if self._began < asked:
                 began = self._clock()
                 self._counters = await all_counters(self._upstream)

@@ -140,7 +140,7 @@ class Environment:
             )
         if self.budgets is None and not self.has_budget:
             lacks.append(
-                f"CloudFormation makes no budgets in {self.region}: nobody is told of costs"
+                f"CloudFormation makes no budgets in {self.region}: no one is told of costs"
             )
         if self.speaks_tls and self.host is None:
             lacks.append(

@@ -109,7 +109,7 @@ class TieredVpc(Construct):
             "DynamoDb", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB
         )
         objects = self.vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
-        # Without a policy of its own, an endpoint is a way out to anybody's tables and buckets.
+        # Without a policy of its own, an endpoint is a way out to any account's tables and buckets.
         tables.add_to_policy(_within_account("dynamodb:*", stack.account))
         objects.add_to_policy(_within_account("s3:GetObject", stack.account))
         objects.add_to_policy(

@@ -47,7 +47,7 @@ class Peer:
 
 
 class Raw(Peer):
-    """Two plain UpdateItem calls: what a lock costs at least. It waits for nobody."""
+    """Two plain UpdateItem calls: what a lock costs at least. It waits for no holder."""
 
     def __init__(self, url: str, _poll: timedelta) -> None:
         self.client = dynamodb(url)
@@ -109,7 +109,7 @@ class SameCalls(Raw):
             TABLE,
             f"same/{name}",
             version=str(uuid.uuid4()),
-            owner="nobody",
+            owner="none",
             lease=LEASE.total_seconds(),
             data=None,
             wall=time.time(),
@@ -178,7 +178,7 @@ class Dlm(Peer):
     def __init__(self, _url: str, poll: timedelta) -> None:
         self.poll = poll.total_seconds()
         self.lock = DynamoDbLock("", table_name=DLM, duration=60, wait_forever=False)
-        super().__init__(self.lock._dynamo_db.meta.client)  # noqa: SLF001 - it gives it to nobody
+        super().__init__(self.lock._dynamo_db.meta.client)  # noqa: SLF001 - it gives it to no one
 
     def acquire(self, name: str) -> None:
         """Take a lock."""
@@ -232,7 +232,7 @@ class Dynalock(Peer):
 
 
 ALONE = ("two raw UpdateItem", "the least lock by hand", "interlock's two calls alone")
-"""What waits for nobody."""
+"""The peers that wait for no holder."""
 SPINNING = "dynamo-dlm, as it comes"
 PEERS: dict[str, Callable[[str, timedelta], Peer]] = {
     "two raw UpdateItem": Raw,

@@ -119,7 +119,7 @@ def compare(endpoint: str, rounds: int) -> None:
         **signing,
         "POWERTOOLS_TRACE_DISABLED": "false",
         "LAMBDA_TASK_ROOT": str(FUNCTION),
-        "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:9",  # UDP: nobody has to listen
+        "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:9",  # UDP: no program has to listen
         "_X_AMZN_TRACE_ID": "Root=1-5759e988-bd862e3fe1be46a994272793;"
         "Parent=53995c3f42cd8ad8;Sampled=1",
     }

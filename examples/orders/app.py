@@ -1,4 +1,4 @@
-"""Somebody's own CDK app: a function that was there before, and what lets it lock.
+"""A CDK app of one's own: a function that was there before, and what lets it lock.
 
 pip install "interlock[cdk]"
 cdk deploy

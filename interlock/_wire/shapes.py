@@ -1,4 +1,4 @@
-"""Does this reply answer that call? What does not is a lost reply, whoever it was meant for.
+"""Does this reply answer that call? What does not is a lost reply, whichever call it was meant for.
 
 A reply that bears a request id and the right checksum may still be another request's: a proxy or a
 shared connection may hand it over. So a reply has the members that its call asked for and none of

@@ -50,7 +50,7 @@ class Transaction:
     async def get(self, table: str, key: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return an item, or None where there is none; own writes are seen.
 
-        The commit goes through only if nobody has written the item in between. Raises `Throttled`
+        The commit goes through only if the item was not written in between. Raises `Throttled`
         or `ServiceUnavailable` when the transaction's time is over.
         """
         return await self._driver.run(self._attempt.get(table, key))

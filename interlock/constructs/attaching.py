@@ -10,7 +10,7 @@ from aws_cdk import aws_lambda as lambda_
 from interlock.constructs.runtime_layer import RuntimeLayer
 
 if TYPE_CHECKING:
-    # Each of these modules takes as long to load as the rest; whoever has a target has loaded it.
+    # Each of these modules takes as long to load as the rest; who has a target has loaded it.
     from aws_cdk import aws_autoscaling as autoscaling
     from aws_cdk import aws_ec2 as ec2
     from aws_cdk import aws_ecs as ecs

@@ -216,7 +216,7 @@ class _ImportedTable(ICoordinationTable):
 
 @jsii.implements(IAspect)
 class _Protection:
-    """Keeps deletion protection and removal policy of one mind, whoever changed the policy."""
+    """Keeps deletion protection and removal policy of one mind, whatever changed the policy."""
 
     def __init__(self, *, explicit: bool) -> None:
         self._explicit = explicit

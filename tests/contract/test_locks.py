@@ -70,7 +70,7 @@ def told(pipe):
 
 
 def enter_and_leave(pipe, endpoint, table):
-    """Enter a critical section that notices if somebody else is in it, and note the fence."""
+    """Enter a critical section that notices if another process is in it, and note the fence."""
     dynamodb = connect(endpoint)
     with lock_client(endpoint, table, lease=LONG) as locks:
         for _ in range(ROUNDS):

@@ -1,4 +1,4 @@
-"""A reply that is lost after the engine has committed counts once, whoever repeats the call.
+"""A reply that is lost after the engine has committed counts once, by whichever client.
 
 The line to the engine is botocore's own HTTP session, cut where a test says: the library's client
 repeats by itself, a client that is passed in has botocore repeat unseen.

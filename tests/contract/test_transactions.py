@@ -63,7 +63,7 @@ def deposit_once(endpoint, table, _seed, rounds):
 
 
 def take_a_shift(endpoint, table, seed, _rounds):
-    """Write skew: go off call only while somebody else is on it."""
+    """Write skew: go off call only while another doctor is on it."""
     tx, me, other = connect(endpoint, table), seed % 2, 1 - seed % 2
 
     def body(t):

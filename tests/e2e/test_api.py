@@ -19,7 +19,7 @@ def test_increments_come_back_through_every_tier(deployed):
 
 
 def test_concurrent_increments_stop_exactly_at_the_ceiling(signed, counter):
-    """Twelve ask for the last five: five get them, whoever they are."""
+    """Twelve ask for the last five: five get them, whichever they are."""
     with ThreadPoolExecutor(6) as pool:
         answers = pool.map(
             lambda _: signed("POST", f"{counter}/increment", {"amount": 1}).status, range(12)

@@ -1,4 +1,4 @@
-"""`make demo` as somebody at a terminal meets it: with Ctrl-C, `kill -9` and a taken port."""
+"""`make demo` as a person at a terminal meets it: with Ctrl-C, `kill -9` and a taken port."""
 
 import json
 import os

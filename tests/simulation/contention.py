@@ -393,7 +393,7 @@ class Contention:
 
     def _deliver(self, name: str, call: Call) -> None:
         if call.operation in READS:
-            return  # nobody waits for the answer any more
+            return  # no caller waits for the answer any more
         self.steps.append(f"{self.now:.3f} a late {call.operation} of {name} arrives")
         try:
             if call.operation == "TransactWriteItems":

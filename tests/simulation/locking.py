@@ -226,7 +226,7 @@ class User:
                 self.referee.broken(record)
 
     def give_back(self, grant: Grant) -> Operation[None]:
-        """Release, and write once more, as a thread does that nobody has told."""
+        """Release, and write once more, as a thread does that no client has told."""
         if grant.closed:
             return  # exported: as the driver does
         try:

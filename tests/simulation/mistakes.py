@@ -94,7 +94,7 @@ MISTAKES = (
         TWO_HOLDERS,
     ),
     Mistake(
-        "take-over by a wall clock that nobody vouched for",
+        "take-over by a wall clock that no caller vouched for",
         "lock-storm",
         claim,
         "if skew is None or until is None:\n            return False",

@@ -17,7 +17,7 @@ from typing import Any
 def mutated(module: ModuleType, right: str, wrong: str) -> Iterator[None]:
     """Put `wrong` for `right`, which is once in a module's source, into its functions and texts.
 
-    Functions change in place, so that whoever has imported them by name has the mistake too.
+    Functions change in place, so that a module that has imported them by name has the mistake too.
     """
     source = inspect.getsource(module)
     assert source.count(right) == 1, f"{module.__name__} has {source.count(right)} of: {right}"

@@ -191,7 +191,7 @@ class Process:
         return _EPOCH + self.world.now + self.skew
 
     def new_id(self) -> str:
-        """Return an identifier that nobody else has, and that a reader of a timeline can follow."""
+        """Return an identifier of this process alone, which a reader of a timeline can follow."""
         self.ids += 1
         return f"{self.name}-{self.ids}"
 

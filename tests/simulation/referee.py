@@ -102,12 +102,12 @@ class Referee:
         assert told.fencing_token in broken, f"the break of {record.name!r} was not carried out"
 
     def exported(self, grant: Grant, text: str) -> None:
-        """Note that a process let go of a lock for whoever adopts it first."""
+        """Note that a process let go of a lock for the client that adopts it first."""
         self._ledger(grant.name).exported.add(grant.fence)
         self.exports.append(text)
 
     def believers_hold(self) -> None:
-        """Whoever acts as a holder, by its own clock, is the one that the store has."""
+        """Demand that a process which acts as a holder, by its own clock, is the store's."""
         for name, (process, grant) in self.held.items():
             if not self._believes(process, grant):
                 continue
@@ -148,7 +148,7 @@ class Referee:
 
     def _judge_lock(self, name: str, change: Change) -> None:
         ledger, before, after = self._ledger(name), change.before, change.after
-        if after is None:  # by TTL: nobody else deletes
+        if after is None:  # by TTL: no client deletes
             return
         kept = int(after["expires"]["N"]) - EPOCH - self.world.now
         assert 0 < kept < 40 * 86400.0, f"TTL may delete {name!r} in {kept} seconds"

@@ -32,7 +32,7 @@ EAGER = Plan(
     timeouts=(None,),
 )
 BROKEN = Plan(processes=4, rounds=2, breaks=6)
-# Rows that nobody touches for longer than they are kept, and holders that sleep as long.
+# Rows that no client touches for longer than they are kept, and holders that sleep as long.
 SLEEPY = replace(
     STORM, sweeps=DAY / 4, pause=0.03, longest_pause=30 * DAY, kill=0.0, until=90 * DAY
 )

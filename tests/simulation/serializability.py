@@ -3,7 +3,7 @@
 The direct serialization graph of A. Adya, "Weak Consistency: A Generalized Theory and Optimistic
 Implementations for Distributed Transactions" (1999): an edge from T to U where U must come later,
 because U read what T wrote, overwrote it, or overwrote what T had read. A history is serializable
-if the graph has no cycle and nobody read what was never committed.
+if the graph has no cycle and no transaction read what was never committed.
 """
 
 import itertools

@@ -1,4 +1,4 @@
-"""Under contention every transaction gets through, and nobody is overtaken for ever."""
+"""Under contention every transaction gets through, and none is overtaken for ever."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whatever the network does and whoever dies: transactions are serializable and happen once."""
+"""Whatever the network does and whatever dies: transactions are serializable and happen once."""
 
 import pytest
 

@@ -173,8 +173,8 @@ def test_a_broken_invariant_stops_the_run_with_a_timeline():
     world.process("a").start(add_one())
 
     def never_written():
-        assert world.store.item("coordination", "n") is None, "somebody wrote"
+        assert world.store.item("coordination", "n") is None, "a process wrote"
 
     world.invariant(never_written)
-    with pytest.raises(Violation, match=r"(?s)seed 5: somebody wrote.*-> UpdateItem.*ADD n :one"):
+    with pytest.raises(Violation, match=r"(?s)seed 5: a process wrote.*-> UpdateItem.*ADD n :one"):
         world.run()

@@ -19,7 +19,7 @@ class Row(NamedTuple):
 
 
 class Timeline:
-    """Rows in the order of their events; text only when somebody asks."""
+    """Rows in the order of their events; text only when a reader asks."""
 
     def __init__(self) -> None:
         self._rows: list[tuple[float, str, str, Any]] = []

@@ -201,7 +201,7 @@ class World:
         return 0.001 + self.rng.random() * self.faults.latency
 
     def _apply(self, task: Task, call: Call, token: int | None, instead: Fault | None) -> None:
-        """Let the store carry a call out; answer to `token`, or to nobody if it is None."""
+        """Let the store carry a call out; answer to `token`, or to no process if it is None."""
         reply: Any = None
         fault: Fault | None = None
         try:

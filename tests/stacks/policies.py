@@ -39,8 +39,8 @@ class Statement:
     def open_to_all(self) -> bool:
         """Whether a resource's policy lets in everybody, without a condition on who it is."""
         principal = self.body.get("Principal")
-        anybody = principal == "*" or (isinstance(principal, dict) and principal.get("AWS") == "*")
-        return anybody and not self.body.get("Condition")
+        everyone = principal == "*" or (isinstance(principal, dict) and principal.get("AWS") == "*")
+        return everyone and not self.body.get("Condition")
 
 
 def statements(templates: dict[str, Any]) -> Iterator[Statement]:

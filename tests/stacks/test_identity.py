@@ -22,9 +22,9 @@ FIXED = {
     "AWS::KMS::Key": ("KeySpec", "KeyUsage"),
 }
 ADVICE = (
-    "this change would have CloudFormation replace a stateful resource of whoever deployed it: "
+    "this change would have CloudFormation replace a stateful resource of all who deployed it: "
     "its data, or what its key has signed, would be left behind. Construct ids are a public "
-    "contract; give the old one back. Only where nobody has deployed it: make snapshot-update"
+    "contract; give the old one back. Only where no one has deployed it: make snapshot-update"
 )
 
 

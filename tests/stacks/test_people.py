@@ -99,7 +99,7 @@ def test_the_client_takes_codes_for_the_load_balancer_alone(prod):
 
 
 def test_the_clients_secret_leaves_its_stack_by_no_output(prod):
-    """Whoever may describe stacks could read it there."""
+    """All who may describe stacks could read it there."""
     for stack, template in prod.templates.items():
         for output in template.get("Outputs", {}).values():
             assert "ClientSecret" not in json.dumps(output), stack

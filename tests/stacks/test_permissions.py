@@ -6,7 +6,7 @@ import pytest
 
 from tests.stacks.policies import statements
 
-_ADMINISTRATION = "the account's own policies say who administers the key; else nobody could"
+_ADMINISTRATION = "the account's own policies say who administers the key; else no one could"
 _WAY_OUT = "the way out of the network is narrowed to this account; roles say what may be done"
 _STAGE = "arn:aws:execute-api:eu-central-1:<account>:<Api>/<ApiDeploymentStagev1>"
 

@@ -1,4 +1,4 @@
-"""Metrics are lines that CloudWatch Logs understands, and never get in anybody's way."""
+"""Metrics are lines that CloudWatch Logs understands, and never get in a caller's way."""
 
 import io
 import json

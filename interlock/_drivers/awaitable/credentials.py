@@ -16,7 +16,7 @@ from interlock._wire.renewal import Kept
 from interlock._wire.settings import Settings
 
 _log = logging.getLogger("interlock")
-_RENEWAL = 10.0  # seconds that a fetch may take, whoever waits for it and however long
+_RENEWAL = 10.0  # seconds that a fetch may take, however long its waiters wait
 
 
 class CredentialsCache:

@@ -12,7 +12,7 @@ def default_transport(service: str) -> Transport:
     Raises `InvalidValue` where it cannot be the library's own: aiobotocore makes its clients in
     `async with` only.
     """
-    # Only now: whoever passes a client does not pay for them.
+    # Only now: a caller that passes a client does not pay for them.
     from interlock._drivers.awaitable.wire import WireTransport  # noqa: PLC0415
     from interlock._drivers.sdk import reason_for_sdk  # noqa: PLC0415
 

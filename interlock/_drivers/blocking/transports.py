@@ -33,7 +33,7 @@ class _DefaultTransport:
         return transport.send(call, timeout)
 
     def _choose(self) -> Transport:
-        # All of these only now: whoever passes a client pays for none of them, and an import is
+        # All of these only now: who passes a client pays for none of them, and an import is
         # not to take longer for what only the first call needs.
         from interlock._drivers.sdk import reason_for_sdk  # noqa: PLC0415
 

@@ -6,5 +6,5 @@ moves its amount from `up` to `value` and `down`, in one conditional write, so t
 
     value + up = ceiling    and    value - down = floor    (summed over the counter's items)
 
-hold after every write, whoever writes and whatever it believes about the counter.
+hold after every write, whichever client writes and whatever it believes about the counter.
 """

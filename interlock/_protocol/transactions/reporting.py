@@ -40,7 +40,7 @@ class Observers:
 
     @property
     def enabled(self) -> bool:
-        """Whether there is anybody."""
+        """Whether there is an observer."""
         return self.metrics is not None or self.on_finish is not None
 
     def notify(self, report: TransactionReport) -> None:

@@ -82,7 +82,7 @@ def merged(earlier: Write | None, later: Write, address: Address) -> Write:
 def update_of(
     assign: Mapping[str, Any], add: Mapping[str, Any], remove: Iterable[str], fixed: frozenset[str]
 ) -> Update:
-    """Build an update from native values; `fixed` are the names that nobody may change."""
+    """Build an update from native values; `fixed` are the names that no caller may change."""
     update = Update(to_item(assign, "values"), to_item(add, "add"), frozenset(remove))
     names = [*update.assign, *update.add, *update.remove]
     for name in names:

@@ -1,4 +1,4 @@
-"""What the page shows when there is nothing to show, or nobody answers."""
+"""What the page shows when there is nothing to show, or no server answers."""
 
 import json
 

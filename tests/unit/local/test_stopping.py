@@ -64,7 +64,7 @@ def test_not_held_stop_is_raised_at_once(number):
 
 
 def test_a_process_started_while_a_signal_came_is_recorded_and_can_be_stopped(tmp_path):
-    """The signal comes between fork and record: without holding, nobody would know the child."""
+    """The signal comes between fork and record: without holding, the child would be unknown."""
     done = run(
         """
         import os, pathlib, signal, subprocess, sys

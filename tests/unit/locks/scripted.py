@@ -1,4 +1,4 @@
-"""A driver over the simulated store whose calls meet what a script says, in time that nobody waits.
+"""A driver over the simulated store whose calls meet what a script says, in simulated time.
 
 driver.script = [lose_reply, None, throttle]    # what the next calls meet; None: nothing
 """

@@ -507,7 +507,7 @@ DECIDED = {
 
 
 def test_the_role_of_every_route_of_the_api_is_decided():
-    """A route that is added to the API fails here until somebody says who may use it."""
+    """A route that is added to the API fails here until a developer says who may use it."""
     document = json.loads((ROOT / "lambda" / "counters" / "openapi.json").read_text("utf-8"))
     found = {
         operation["operationId"]: needed(

@@ -1,0 +1,21 @@
+"""The house's English: a sentence names its actor."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("interlock", "stacks", "lambda", "server", "local", "scripts", "benchmarks", "examples")
+_UNNAMED = re.compile(r"\b(whoever|nobody|somebody|anybody)\b", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_code_names_its_actors(room):
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in sorted((ROOT / room).rglob("*.py"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if _UNNAMED.search(line)
+    ]
+    assert not found, "name the client, holder, waiter, caller or store"
