@@ -16,7 +16,11 @@ DOCKERFILE = ROOT / "Dockerfile"
 PYTHON = "3.11"
 """Of Amazon Linux 2023 (see instance.sh) and of the image's base: wheels are for one version."""
 
-_NO_CACHES = shutil.ignore_patterns("__pycache__", "*.pyc", "constructs")
+# What the service and its page are made of, and nothing that an editor leaves beside it.
+_FILES = (
+    *("*.py", "py.typed", "reserved_words.txt"),
+    *("*.css", "*.html", "*.js", "*.svg", "*.woff2", "*.LICENSE"),
+)
 _SBOM = "sbom.cdx.json"
 
 
@@ -26,8 +30,11 @@ def write_archive(target: Path, platform: str | None) -> None:
     `platform` is as uv names it ("aarch64-manylinux_2_28"); None leaves the packages out, for
     processes of this machine, which have them.
     """
+    from interlock.constructs.copying import all_but  # noqa: PLC0415 - it brings aws_cdk with it
+
     for package in ("server", "interlock"):
-        shutil.copytree(ROOT / package, target / package, ignore=_NO_CACHES)
+        kept = all_but(*_FILES, without="constructs")
+        shutil.copytree(ROOT / package, target / package, ignore=kept)
     if platform is not None:
         _install_packages(target, platform)
         write_sbom(target, target / _SBOM)

@@ -46,7 +46,7 @@ class CountersFunction(Construct):
             self,
             "Default",
             description="Interlock: counters over HTTP",
-            code=lambda_.Code.from_asset(str(_CODE), exclude=["__pycache__"]),
+            code=lambda_.Code.from_asset(str(_CODE), exclude=["*", "!*.py", "!openapi.json"]),
             handler="handler.handler",
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=lambda_.Architecture.ARM_64,

@@ -13,10 +13,11 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from interlock._protocol.texts import texts
+from interlock.constructs.copying import all_but
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-# Constructs are for the machine that deploys; the runtime never imports them.
-_LEFT_OUT = shutil.ignore_patterns("__pycache__", "constructs", "*.pyc")
+# What the package is made of: what an editor or a file manager leaves beside it changes no hash.
+_FILES = ("*.py", "py.typed", "reserved_words.txt")
 _NO_IMAGE = "interlock-is-bundled-without-docker"
 
 
@@ -84,7 +85,10 @@ class _InstalledPackages:
 
     def try_bundle(self, output_dir: str, *_: Any, **__: Any) -> bool:
         target = Path(output_dir, "python")
-        shutil.copytree(_PACKAGE, target / "interlock", ignore=_LEFT_OUT)
+        # Constructs are for the machine that deploys; the runtime never imports them.
+        shutil.copytree(
+            _PACKAGE, target / "interlock", ignore=all_but(*_FILES, without="constructs")
+        )
         for name in self._distributions:
             _copy(metadata.distribution(name), target)
         return True

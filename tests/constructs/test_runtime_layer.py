@@ -1,5 +1,6 @@
 """The layer holds the runtime and nothing that only a deployment needs; imports stay apart."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import aws_cdk as cdk
 import pytest
 
 from interlock.constructs import RuntimeLayer
+from interlock.constructs.copying import all_but
 
 
 def bundle(outdir: Path, **props) -> Path:
@@ -24,6 +26,18 @@ def test_layer_holds_the_runtime_alone(tmp_path):
     assert not (python / "interlock" / "constructs").exists()
     assert not list(python.rglob("__pycache__"))
     assert [path.name for path in python.iterdir()] == ["interlock"]
+
+
+def test_what_an_editor_leaves_in_the_package_is_in_no_layer(tmp_path):
+    left = (".DS_Store", "_client.py~", ".mypy_cache/x.json", "Thumbs.db", "__pycache__/a.pyc")
+    for name in (*left, "kept.py", "sub/py.typed"):
+        path = tmp_path / "package" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    patterns = all_but("*.py", "py.typed", without="constructs")
+    shutil.copytree(tmp_path / "package", tmp_path / "copy", ignore=patterns)
+    copied = {path.name for path in (tmp_path / "copy").rglob("*") if path.is_file()}
+    assert copied == {"kept.py", "py.typed"}
 
 
 def test_layer_has_the_same_hash_each_time(tmp_path):
