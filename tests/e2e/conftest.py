@@ -19,15 +19,13 @@ HERE = Path(__file__).parent
 INSTANCES = 2
 
 
-# First, or xdist reads the groups before when it is told to run this folder alone.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.e2e)
-            # One worker takes all that use it, so that `-n 2 --dist loadgroup` deploys once.
-            if item.get_closest_marker("xdist_group") is None:
-                item.add_marker(pytest.mark.xdist_group("deployed"))
+# As each is collected: when this folder is run alone, xdist has read the groups by the end of it.
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if HERE in item.path.parents:
+        item.add_marker(pytest.mark.e2e)
+        # One worker takes all that use it, so that `-n 2 --dist loadgroup` deploys once.
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group("deployed"))
 
 
 @pytest.fixture(scope="session")
