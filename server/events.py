@@ -6,7 +6,6 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 import asyncio
 import json
 import logging
-import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -31,8 +30,8 @@ STREAMS_A_CALLER = 100
 """An office behind one address has many people, one attacker many connections."""
 SLOW = 1.5
 """Seconds after which the API's answer is missed: with `LOOK_EVERY`, pages know it within 3 s."""
-SLOWEST = 8.0
-"""An API that always takes long is waited for three times as long as it took, up to this."""
+TIMES, SLOWEST = 3.0, 8.0
+"""An API that takes long is missed after so many times what it took last, up to so many seconds."""
 BEAT = 1.0
 """Seconds of quiet after which a client is told that this instance is still there.
 
@@ -58,7 +57,6 @@ class Events:
         self._state: str | None = None
         self._closed = False
         self._counters = Question(reading.counters, self.look)
-        self._usual = 0.0  # seconds that the API takes
         self._cluster = Question(group.cluster)
 
     @property
@@ -172,17 +170,13 @@ class Events:
 
     async def _counters_now(self) -> tuple[list[dict[str, Any]] | None, str | None]:
         """Return the counters, or None and why they cannot be read."""
-        patience = min(SLOWEST, max(SLOW, 3 * self._usual))
-        began = time.monotonic()
+        patience = max(SLOW, min(SLOWEST, TIMES * self._counters.took))
         try:
-            found = await self._counters.answer(patience)
+            return await self._counters.answer(patience), None
         except TimeoutError:
-            self._usual = patience
             return None, f"the API has not answered for {patience:g} s"
         except (UpstreamFailed, CredentialsMissing) as error:
             return None, str(error)
-        self._usual = time.monotonic() - began
-        return found, None
 
 
 def _replace(queue: "asyncio.Queue[str | None]", state: str | None) -> None:

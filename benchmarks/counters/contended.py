@@ -14,7 +14,7 @@ import statistics
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import NamedTuple
@@ -54,22 +54,14 @@ def closed(calls: list[Call], seconds: float) -> Loop:
     """Let each client make calls, one after another, for so many seconds."""
     ready = threading.Barrier(len(calls))
 
-    def run(call: Call) -> tuple[list[float], int]:
-        taken, failed = [], 0
+    def starts(call: Call) -> Iterator[float]:
         call()
         ready.wait()
         end = time.perf_counter() + seconds
-        while (began := time.perf_counter()) < end:
-            try:
-                call()
-            except InterlockError:
-                failed += 1
-            taken.append(time.perf_counter() - began)
-        return taken, failed
+        while (now := time.perf_counter()) < end:
+            yield now
 
-    with ThreadPoolExecutor(len(calls)) as pool:
-        results = list(pool.map(run, calls))
-    return Loop([taken for taken, _ in results], sum(failed for _, failed in results), seconds)
+    return loop_of(calls, starts, seconds)
 
 
 def offered(calls: list[Call], rate: int, seconds: float) -> Loop:
@@ -77,16 +69,26 @@ def offered(calls: list[Call], rate: int, seconds: float) -> Loop:
     tickets, total = count(), int(rate * seconds)
     began = time.perf_counter() + 0.1
 
-    def run(call: Call) -> tuple[list[float], int]:
-        taken, failed = [], 0
+    def starts(_: Call) -> Iterator[float]:
         while (ticket := next(tickets)) < total:
             due = began + ticket / rate
             time.sleep(max(0.0, due - time.perf_counter()))
+            yield due
+
+    return loop_of(calls, starts, seconds)
+
+
+def loop_of(calls: list[Call], starts: Callable[[Call], Iterator[float]], seconds: float) -> Loop:
+    """Have each client make a call at each of its starts, from which its time counts."""
+
+    def run(call: Call) -> tuple[list[float], int]:
+        taken, failed = [], 0
+        for began in starts(call):
             try:
                 call()
             except InterlockError:
                 failed += 1
-            taken.append(time.perf_counter() - due)
+            taken.append(time.perf_counter() - began)
         return taken, failed
 
     with ThreadPoolExecutor(len(calls)) as pool:

@@ -1,7 +1,7 @@
 """`interlock counters`: the counters of a table. They are changed through the API, by `counter`."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -32,7 +32,7 @@ def ls(context: click.Context, prefix: str) -> None:
         if after is None:
             break
     rows = [tuple(value for _, value in _facts(state)) for state in found]
-    lines([_entry(state) for state in found], _HEADER, rows)
+    lines([asdict(state) for state in found], _HEADER, rows)
 
 
 @counters.command("show")
@@ -43,11 +43,7 @@ def show_counter(context: click.Context, name: str) -> None:
     state = table_of(context).counters().counter(name).inspect()
     if state is None:
         fail(f"{name}: there is no such counter", REFUSED)
-    facts(_entry(state), _facts(state))
-
-
-def _entry(state: "CounterState") -> dict[str, Any]:
-    return asdict(state)
+    facts(asdict(state), _facts(state))
 
 
 def _facts(state: "CounterState") -> list[tuple[str, str]]:

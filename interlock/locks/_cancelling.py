@@ -7,7 +7,7 @@ from interlock._drivers.blocking.driver import Driver
 from interlock._protocol.locks.settings import Cancel
 from interlock.errors import LockWaitCancelled
 
-_LOOK = 0.05  # seconds between two looks at the event, which wakes only those who wait for it
+LOOK = 0.05  # seconds between two looks at an event, which wakes only those who wait for it
 
 
 def cancellable(driver: Driver, pause: Callable[[float], None], cancel: Cancel) -> Driver:
@@ -15,8 +15,8 @@ def cancellable(driver: Driver, pause: Callable[[float], None], cancel: Cancel) 
 
     def pausing(seconds: float) -> None:
         while seconds > 0 and not cancel.is_set():
-            pause(min(seconds, _LOOK))
-            seconds -= _LOOK
+            pause(min(seconds, LOOK))
+            seconds -= LOOK
         if cancel.is_set():
             raise LockWaitCancelled
 

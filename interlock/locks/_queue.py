@@ -14,8 +14,8 @@ from interlock.errors import (
     LockTimeout,
     LockWaitCancelled,
 )
+from interlock.locks._cancelling import LOOK
 
-_LOOK = 0.05  # seconds between two looks at a caller's event, which wakes only its own waiters
 _OF_ONE = (LockClientClosed, LockTimeout, LockWaitCancelled)  # these say nothing to the others
 
 
@@ -73,7 +73,7 @@ class Place:
             return ticket.called or self._closed() or (cancel is not None and cancel.is_set())
 
         while seconds > 0 and not woken():
-            step = seconds if cancel is None else min(seconds, _LOOK)
+            step = seconds if cancel is None else min(seconds, LOOK)
             self._changes.wait(woken, step)
             seconds -= step
         ticket.called = False

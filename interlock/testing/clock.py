@@ -25,7 +25,7 @@ class FakeClock:
         """Move the clock on. Raises `ValueError` for a step back, as leases forbid it."""
         if by < timedelta():
             raise ValueError(f"by: a clock does not go back by {-by}")
-        self._now += by.total_seconds()
+        self.pause(by.total_seconds())
 
     def seconds(self) -> float:
         """Return the seconds since the epoch, as each clock of a client reads them."""
@@ -41,29 +41,29 @@ class FakeClock:
         await asyncio.sleep(0)
 
 
-class SystemClock:
+class SystemClock(FakeClock):
     """The machine's clock, for tests whose threads or tasks wait for each other.
 
     A `FakeClock` moves on when any client pauses, so that one that waits in a loop lets the
-    deadlines of all others pass.
+    deadlines of all others pass. This one moves by itself: to advance it, or to pause, is to wait.
     """
+
+    def __init__(self) -> None:
+        super().__init__(datetime.now(UTC))
 
     @property
     def now(self) -> datetime:
         """What the clock shows."""
         return datetime.now(UTC)
 
-    @staticmethod
-    def seconds() -> float:
+    def seconds(self) -> float:
         """Return the seconds since the epoch."""
         return time.time()
 
-    @staticmethod
-    def pause(seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         """Wait."""
         time.sleep(max(0.0, seconds))
 
-    @staticmethod
-    async def pause_awaitably(seconds: float) -> None:
+    async def pause_awaitably(self, seconds: float) -> None:
         """Wait, and let other tasks run."""
         await asyncio.sleep(max(0.0, seconds))

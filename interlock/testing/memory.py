@@ -14,7 +14,7 @@ from interlock._protocol.requests import Call
 from interlock._protocol.values import from_item, to_item
 from interlock.testing._store.store import Store
 from interlock.testing._store.tables import Table
-from interlock.testing.clock import FakeClock, SystemClock
+from interlock.testing.clock import FakeClock
 
 _TRANSACTIONS = ("TransactWriteItems", "TransactGetItems")
 
@@ -51,8 +51,8 @@ class MemoryStore:
         locks = LockClient("coordination", client=store.client())
     """
 
-    def __init__(self, *tables: str | Table, clock: FakeClock | SystemClock | None = None) -> None:
-        self.clock: Any = clock or FakeClock()
+    def __init__(self, *tables: str | Table, clock: FakeClock | None = None) -> None:
+        self.clock = clock or FakeClock()
         made = [Table(table) if isinstance(table, str) else table for table in tables]
         self._store = Store(*made, clock=self.clock.seconds)
         self._mutex = threading.RLock()

@@ -57,7 +57,7 @@ def page(settings: Settings, prefix: str, after: str | None, *, held: bool) -> O
 
     One Scan, eventually consistent.
     """
-    target = Target((settings.table,), "CoordinationTable.grant_operate")
+    target = Target((settings.table,), "CoordinationTable.grant_operate(...)")
     budget = RetryBudget(target)
     yield from budget.start(_LISTING)
     params: dict[str, Any] = {

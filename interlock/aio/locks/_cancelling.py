@@ -6,7 +6,7 @@ from interlock._drivers.awaitable.driver import Driver
 from interlock._protocol.locks.settings import Cancel
 from interlock.errors import LockWaitCancelled
 
-_LOOK = 0.05  # seconds between two looks at the event, which wakes only those who wait for it
+LOOK = 0.05  # seconds between two looks at an event, which wakes only those who wait for it
 
 
 def cancellable(
@@ -16,8 +16,8 @@ def cancellable(
 
     async def pausing(seconds: float) -> None:
         while seconds > 0 and not cancel.is_set():
-            await pause(min(seconds, _LOOK))
-            seconds -= _LOOK
+            await pause(min(seconds, LOOK))
+            seconds -= LOOK
         if cancel.is_set():
             raise LockWaitCancelled
 

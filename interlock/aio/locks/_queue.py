@@ -7,6 +7,7 @@ from interlock._drivers.awaitable.driver import Driver
 from interlock._drivers.lines import Lines, Ticket
 from interlock._protocol.locks.acquire import Acquisition
 from interlock._protocol.locks.settings import Cancel
+from interlock.aio.locks._cancelling import LOOK
 from interlock.errors import (
     InterlockError,
     LockClientClosed,
@@ -14,7 +15,6 @@ from interlock.errors import (
     LockWaitCancelled,
 )
 
-_LOOK = 0.05  # seconds between two looks at a caller's event, which wakes only its own waiters
 _OF_ONE = (LockClientClosed, LockTimeout, LockWaitCancelled)  # these say nothing to the others
 
 
@@ -72,7 +72,7 @@ class Place:
             return ticket.called or self._closed() or (cancel is not None and cancel.is_set())
 
         while seconds > 0 and not woken():
-            step = seconds if cancel is None else min(seconds, _LOOK)
+            step = seconds if cancel is None else min(seconds, LOOK)
             await self._changes.wait(woken, step)
             seconds -= step
         ticket.called = False

@@ -160,6 +160,23 @@ async def test_an_api_that_stalls_is_told_while_its_answer_is_awaited(wire, list
     assert (await stream.event())["counters"] == [{"name": "a", "value": 1}]
 
 
+async def test_an_api_that_always_takes_long_is_waited_for_and_shown(wire, listen, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_EVERY", 0.02)
+    monkeypatch.setattr(module, "SLOW", 0.05)
+    monkeypatch.setattr(module, "TIMES", 1000.0)  # so that a busy machine is no stall
+    api = Api()
+
+    async def takes_long(request):
+        await asyncio.sleep(0.06)
+        api.value += 1
+        return api(request)
+
+    stream = await listen(await wire(takes_long))
+    assert (await stream.event())["counters"] is None  # that it takes long is not known at first
+    shown = [await stream.event() for _ in range(5)]
+    assert None not in [state["counters"] for state in shown]
+
+
 def test_a_stall_is_known_within_three_seconds():
     assert module.LOOK_EVERY + module.SLOW <= 2.5  # and half a second to get there
 
