@@ -184,7 +184,8 @@ class Process:
         """Wait until `ready()`; ProcessFailed if the process ends or `timeout` seconds pass."""
         deadline = time.monotonic() + timeout
         while not ready():
-            if self.returncode is not None:
+            # Looked at once more: it may have ended well since `ready` was asked.
+            if self.returncode is not None and not ready():
                 raise ProcessFailed(
                     f"{self.name} ended with status {self.returncode} before it was ready; "
                     f"end of {self.log}:\n{self.tail()}"

@@ -66,9 +66,10 @@ def value_of(signed: Call, counter: str) -> int:
 
 
 @pytest.fixture
-def counter(signed: Call) -> str:
-    """The path of a fresh counter with the value 5 and the ceiling 10."""
+def counter(signed: Call) -> Iterator[str]:
+    """The path of a fresh counter with the value 5 and the ceiling 10, which goes with its test."""
     path = f"/counters/test-{uuid4().hex[:12]}"
     assert signed("PUT", path, {"floor": 0, "ceiling": 10}).status == 201
     assert signed("POST", f"{path}/increment", {"amount": 5}).json()["value"] == 5
-    return path
+    yield path
+    signed("DELETE", path)

@@ -78,6 +78,17 @@ def test_process_that_ends_early_fails_with_its_log(tmp_path):
         process.wait_until(lambda: False, timeout=30)
 
 
+def test_process_whose_end_is_what_is_waited_for_may_end_between_two_looks(tmp_path):
+    with start(tmp_path, "pass") as process:
+
+        def ended():
+            before = process.returncode == 0
+            process.wait(30)  # it ends right after this look at it
+            return before
+
+        process.wait_until(ended, timeout=30)
+
+
 def test_process_that_is_never_ready_fails(tmp_path):
     with (
         start(tmp_path, "import time; time.sleep(60)") as process,
