@@ -53,8 +53,10 @@ demo: install  ## Deploy the whole application on this machine and run it
 demo-check: install  ## The same, checked through every tier and stopped again
 	@$(BIN)/python -m local demo --instances $(INSTANCES) $(CONTAINERS) --check
 
+# The deployed application has the machine to itself: it is a dozen processes and a browser.
 test: install  ## All tests, the deployed local stack included
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=25
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=25 -m "not e2e"
+	$(BIN)/python -m pytest --durations=25 tests/e2e
 
 test-fast: install  ## Unit, simulation and template tests only
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not contract and not e2e" $(UNIT)

@@ -76,6 +76,26 @@ async def test_a_request_that_is_cancelled_gives_its_place_back(server):
         assert (await waiting).text == "ok"
 
 
+@pytest.mark.parametrize("steps", range(6))
+async def test_nothing_waits_behind_a_request_whose_cleaning_up_was_cancelled_too(server, steps):
+    """As after a pause of the process, when a read's deadline and the whole call's pass at once."""
+    async with client(1) as api:
+        for _ in range(3):
+            slow = asyncio.create_task(api.get(f"{server.url}/slow"))
+            async with asyncio.timeout(10):
+                while not server.busy:  # noqa: ASYNC110 - another's attribute
+                    await asyncio.sleep(0.01)
+            for _ in range(steps):
+                slow.cancel()
+                await asyncio.sleep(0)
+            slow.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await slow
+            server.busy = 0
+            async with asyncio.timeout(5):
+                assert (await api.get(server.url)).text == "ok"
+
+
 async def test_one_that_is_cancelled_while_it_waits_takes_no_place(server):
     async with client(1) as api:
         slow = asyncio.create_task(api.get(f"{server.url}/slow"))
