@@ -1,4 +1,4 @@
-"""Pooled connections to the API, each in a pool of its own.
+"""Pooled connections to the API and to publishers of keys, each in a pool of its own.
 
 httpcore looks at every connection of a pool for every request that begins or ends: at 64 at once
 that is more work than all the rest of a request (8.4 ms of 9.3, measured). A stack of pools of one

@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 
+from server.connections import Connections
+
 AGAIN = 30.0
 """Seconds between two questions for what was not found: an attacker must not make us ask."""
 
@@ -45,7 +47,9 @@ class PublishedKeys:
     ) -> None:
         self._url = url.rstrip("/")
         self._clock = clock
-        self._client = httpx.AsyncClient(timeout=_PATIENCE, transport=transport, trust_env=False)
+        self._client = httpx.AsyncClient(
+            timeout=_PATIENCE, transport=transport or Connections(), trust_env=False
+        )
         self._lock = asyncio.Lock()
         self._keys: OrderedDict[str, Any] = OrderedDict()
         self._missed: OrderedDict[str, float] = OrderedDict()
