@@ -4,6 +4,7 @@ import pickle
 
 import pytest
 
+from interlock import errors
 from interlock.errors import (
     ClaimRejected,
     ConditionFailed,
@@ -34,3 +35,19 @@ def test_an_error_comes_through_a_pickle_whole(error):
     assert type(copy) is type(error)
     assert str(copy) == str(error)
     assert vars(copy) == vars(error)
+
+
+def test_an_error_is_of_the_module_that_users_import():
+    public = [getattr(errors, name) for name in errors.__all__]
+    assert {kind.__module__ for kind in public} == {"interlock.errors"}
+    assert b"errors._" not in pickle.dumps(TransactionClosed())
+
+
+def test_every_error_is_exported():
+    def below(kind):
+        return {kind}.union(*map(below, kind.__subclasses__()))
+
+    ours = {kind.__name__ for kind in below(InterlockError) if kind.__module__ == errors.__name__}
+    private = {kind for kind in below(InterlockError) if "errors._" in kind.__module__}
+    assert ours == set(errors.__all__) - {"LossReason"}
+    assert private == set()

@@ -1,0 +1,61 @@
+"""Errors of counters."""
+
+from interlock.errors._base import InterlockError
+
+
+class InvalidCounterName(InterlockError, ValueError):
+    """A name that a counter cannot have; nothing was sent."""
+
+    def __init__(self, name: object, reason: str) -> None:
+        super().__init__(f"invalid counter name {name!r}: {reason}")
+        self.name = name
+
+
+class CounterLimitExceeded(InterlockError):
+    """The change would pass a bound; nothing was written.
+
+    `value` is the counter's value at an instant when it had no room for the change; `floor` and
+    `ceiling` are None where there is no bound. `name` is the counter's, where several are changed.
+    """
+
+    def __init__(
+        self, value: int, floor: int | None, ceiling: int | None, *, name: str | None = None
+    ) -> None:
+        which = "the counter" if name is None else f"counter {name!r}"
+        super().__init__(
+            f"{which} is at {value} and may not leave its bounds: floor {floor}, ceiling {ceiling}"
+        )
+        self.value = value
+        self.floor = floor
+        self.ceiling = ceiling
+        self.name = name
+
+
+class CounterMismatch(InterlockError):
+    """The counter exists with another configuration than the one declared in code."""
+
+    def __init__(self, name: str, what: str, declared: int, stored: int | None) -> None:
+        super().__init__(
+            f"counter {name!r} has {what} {stored}, but {declared} is declared; "
+            f"leave it out, or change the counter with configure({what}={declared})"
+        )
+        self.name = name
+        self.what = what
+        self.declared = declared
+        self.stored = stored
+
+
+class CounterChanged(InterlockError):
+    """The counter is not as it was expected to be, or gone; nothing was written."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"counter {name!r} has changed since it was read")
+        self.name = name
+
+
+class CounterNotFound(InterlockError):
+    """There is no such counter; nothing was written."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no counter {name!r}")
+        self.name = name

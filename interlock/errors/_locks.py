@@ -1,0 +1,163 @@
+"""Errors of locks."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from interlock._protocol.locks.state import LockRecord, LossReason
+from interlock.errors._base import InterlockError
+from interlock.errors._transactions import ConditionFailed
+
+
+class InvalidLockName(InterlockError, ValueError):
+    """A name that a lock cannot have; nothing was sent."""
+
+    def __init__(self, name: object, reason: str) -> None:
+        super().__init__(f"invalid lock name {name!r}: {reason}")
+        self.name = name
+
+
+class LeaseTooShort(InterlockError, ValueError):
+    """A lease that could run out under a holder that is well; `needed` is the least that would do.
+
+    It must hold three heartbeats, and a call's whole time-out.
+    """
+
+    def __init__(self, lease: timedelta, needed: timedelta, why: str) -> None:
+        super().__init__(f"a lease of {lease} is too short: {why} (at least {needed})")
+        self.lease = lease
+        self.needed = needed
+
+
+class LockClientClosed(InterlockError):
+    """A lock was asked of a client that has been closed."""
+
+    def __init__(self) -> None:
+        super().__init__("this lock client is closed; make a new one")
+
+
+class LockWaitCancelled(InterlockError):
+    """The event that was passed as `cancel=` was set during the wait; nothing is held."""
+
+    def __init__(self) -> None:
+        super().__init__("the wait for a lock was cancelled by the event that it was given")
+
+
+class LockAlreadyHeld(InterlockError):
+    """A thread (or task) would wait for a lock that it holds itself; it would wait for ever.
+
+    Pass the lock on instead of acquiring it again, or `release` it first. If another thread is to
+    give it back, acquire it there.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"lock {name!r} is held by this very thread or task, which would wait for itself: "
+            "pass the lock on instead of acquiring it again"
+        )
+        self.name = name
+
+
+class RenewalImpossible(InterlockError):
+    """No thread can be started that would renew the lock, so it was given back.
+
+    The process has too many threads, or is ending.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"lock {name!r} was given back: no thread can be started to renew it, as this process "
+            "has too many or is ending"
+        )
+        self.name = name
+
+
+class CorruptRecord(InterlockError):
+    """A record that no client of this library has written; nothing was decided by it.
+
+    `table` and `key` say where it is, `attribute` what is wrong with it, and `value` what it has
+    there (typed; None: nothing). While it is so, nothing is granted: `LockClient.break_lock` mends
+    a lock's. `newer` says that a newer version of this library wrote it, which is to be left alone.
+    """
+
+    def __init__(
+        self, table: str, key: str, attribute: str, value: Any, *, newer: bool = False
+    ) -> None:
+        way_out = (
+            "it was written by a newer version of this library: update it here"
+            if newer
+            else "something else has written it: mend a lock by break_lock, or delete the item "
+            "when it is not in use"
+        )
+        super().__init__(
+            f"the record {key!r} in table {table!r} has {attribute}={value!r}, which cannot be "
+            f"relied upon; {way_out}"
+        )
+        self.table = table
+        self.key = key
+        self.attribute = attribute
+        self.value = value
+        self.newer = newer
+
+
+class LockTimeout(InterlockError):
+    """The lock was held by others for all of the time that the caller would wait.
+
+    `holder` is who holds it, since when, and their data, as the store had it last.
+    """
+
+    def __init__(self, name: str, waited: timedelta, holder: LockRecord) -> None:
+        since = f" since {holder.since:%Y-%m-%d %H:%M:%SZ}" if holder.since else ""
+        super().__init__(
+            f"lock {name!r} was not free within {waited}; {holder.owner or 'another client'} "
+            f"holds it{since}, fencing token {holder.fencing_token}"
+        )
+        self.name = name
+        self.waited = waited
+        self.holder = holder
+
+
+class LockLost(InterlockError):
+    """The lock is not held any more, so what it protects must not be touched.
+
+    `reason` is a `LossReason`; `problem` what the last heartbeat met, if that was the cause.
+    """
+
+    def __init__(
+        self, name: str, fencing_token: int, reason: LossReason, problem: Exception | None = None
+    ) -> None:
+        detail = f" ({problem})" if problem is not None else ""
+        super().__init__(
+            f"lock {name!r}, fencing token {fencing_token}, is lost: {reason.text}{detail}"
+        )
+        self.name = name
+        self.fencing_token = fencing_token
+        self.reason = reason
+        self.problem = problem
+
+
+class GuardFailed(ConditionFailed, LockLost):
+    """A transaction was guarded by a lock that is not held any more; nothing was written.
+
+    A `ConditionFailed` and a `LockLost` in one: `name`, `fencing_token` and `reason` are the
+    lock's, `item` is its record.
+    """
+
+    def __init__(  # noqa: PLR0917 - those of its two parents
+        self,
+        index: int,
+        table: str,
+        key: Mapping[str, Any],
+        item: Mapping[str, Any] | None,
+        name: str,
+        fencing_token: int,
+        reason: LossReason,
+    ) -> None:
+        InterlockError.__init__(
+            self,
+            f"nothing was written: lock {name!r}, fencing token {fencing_token}, which guards "
+            f"action {index}, is lost: {reason.text}",
+        )
+        self.index, self.table, self.key, self.item = index, table, key, item
+        self.name, self.fencing_token, self.reason = name, fencing_token, reason
+        self.problem = None
