@@ -13,8 +13,8 @@ def client_config(**settings: Any) -> Any:
     replace or complete these: `client_config(max_pool_connections=64)`. For an aiobotocore client
     pass `AioConfig().merge(client_config())`.
     """
-    from botocore.config import Config  # noqa: PLC0415 - only where it is used
+    from botocore.config import Config  # noqa: PLC0415 - `import interlock` is to cost nothing
 
-    from interlock._drivers.clients import CLIENT_CONFIG  # noqa: PLC0415 - likewise
+    from interlock._drivers.clients import CLIENT_CONFIG  # noqa: PLC0415 - imports botocore
 
     return CLIENT_CONFIG.merge(Config(**settings))

@@ -30,14 +30,14 @@ _CONFIGURATION = "AuthenticateOidcConfig"
 
 def publishable_key(path: Path) -> None:
     """Have the load balancer sign with the key in a file."""
-    alb._OIDC_SIGNING_KEY = load_pem_private_key(path.read_bytes(), None)  # noqa: SLF001 - see above
-    alb._OIDC_KID = BALANCER_KEY_ID  # noqa: SLF001 - see above
+    alb._OIDC_SIGNING_KEY = load_pem_private_key(path.read_bytes(), None)
+    alb._OIDC_KID = BALANCER_KEY_ID
 
 
 def sealed_sessions() -> None:
     """Encrypt session cookies with a key that ends with this process."""
     seal = Fernet(Fernet.generate_key())
-    read, write = alb._oidc_read_session, alb._oidc_session_cookies  # noqa: SLF001 - see above
+    read, write = alb._oidc_read_session, alb._oidc_session_cookies
 
     def read_sealed(jar: dict[str, str], name: str) -> Any:
         try:
@@ -45,17 +45,17 @@ def sealed_sessions() -> None:
         except (InvalidToken, KeyError, TypeError, ValueError):
             return None  # written by another program, or none
 
-    def write_sealed(name: str, session: Any, max_age: int, secure: bool) -> Any:  # noqa: FBT001 - as there
+    def write_sealed(name: str, session: Any, max_age: int, secure: bool) -> Any:
         text = seal.encrypt(json.dumps(session).encode()).decode()
         return write(name, {_SEALED: text}, max_age, secure)
 
-    alb._oidc_read_session = read_sealed  # noqa: SLF001 - see above
-    alb._oidc_session_cookies = write_sealed  # noqa: SLF001 - see above
+    alb._oidc_read_session = read_sealed
+    alb._oidc_session_cookies = write_sealed
 
 
 def configured_actions() -> None:
     """Have CloudFormation hand an action's provider on to the load balancer."""
-    actions = provisioners._elbv2_listener_actions  # noqa: SLF001 - see above
+    actions = provisioners._elbv2_listener_actions
 
     def with_configuration(props: Any, lb_arn: Any, prop: str = "DefaultActions") -> Any:
         made = actions(props, lb_arn, prop)
@@ -65,7 +65,7 @@ def configured_actions() -> None:
                 action[_CONFIGURATION] = dict(wanted[_CONFIGURATION])
         return made
 
-    provisioners._elbv2_listener_actions = with_configuration  # noqa: SLF001 - see above
+    provisioners._elbv2_listener_actions = with_configuration
 
 
 def main() -> None:

@@ -135,8 +135,8 @@ async def _verified(
     token: str, keys: PublishedKeys, algorithm: str
 ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Return the header and the claims of a token that a published key has signed."""
-    from jwt import PyJWS  # noqa: PLC0415 - only where people sign in
-    from jwt.exceptions import PyJWTError  # noqa: PLC0415 - as above
+    from jwt import PyJWS  # only where people sign in
+    from jwt.exceptions import PyJWTError
 
     jws = PyJWS()
     try:

@@ -143,7 +143,7 @@ class Group:
         kept = self._settings.keep_history
         most = math.ceil(kept / MINUTE)
         # As many digits are more than any history; int() refuses to read thousands of them.
-        if not (text.isascii() and text.isdecimal() and len(text) < 9 and 1 <= int(text) <= most):  # noqa: PLR2004
+        if not (text.isascii() and text.isdecimal() and len(text) < 9 and 1 <= int(text) <= most):  # noqa: PLR2004 - more than any history has
             detail = f"minutes is {text[:20]!r}; give a whole number from 1 to {most}"
             return problem(400, detail, field="minutes")
         span = int(text) * MINUTE

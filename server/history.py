@@ -50,7 +50,7 @@ class History:
         `TransactionClient.run` raises; some of the values may be written then.
         """
         # Imported here, as the leader alone needs it: it costs a tenth of the service's start.
-        from interlock.aio.transactions import TransactionClient  # noqa: PLC0415
+        from interlock.aio.transactions import TransactionClient
 
         transactions = TransactionClient(
             self._store.table,

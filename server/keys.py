@@ -83,7 +83,7 @@ class PublishedKeys:
             raise KeyUnknown("its key is not among those that are published")
 
     async def _read_one(self, url: str, key_id: str) -> dict[str, Any]:
-        from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 - once
+        from cryptography.hazmat.primitives.serialization import (
             load_pem_public_key,
         )
 
@@ -96,8 +96,8 @@ class PublishedKeys:
             raise KeysUnavailable(str(error)) from error
 
     async def _read_set(self) -> dict[str, Any]:
-        from jwt import PyJWKSet  # noqa: PLC0415 - as above
-        from jwt.exceptions import PyJWTError  # noqa: PLC0415 - as above
+        from jwt import PyJWKSet
+        from jwt.exceptions import PyJWTError
 
         response = await self._ask(self._url)
         try:

@@ -24,10 +24,10 @@ class Store:
     async def open(self) -> None:
         """Make the client."""
         # Imported here: it costs more than all the rest of the service's start.
-        from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # noqa: PLC0415
-        from aiobotocore.session import get_session  # type: ignore[import-untyped]  # noqa: PLC0415
+        from aiobotocore.config import AioConfig  # type: ignore[import-untyped]
+        from aiobotocore.session import get_session  # type: ignore[import-untyped]
 
-        from interlock import client_config  # noqa: PLC0415
+        from interlock import client_config
 
         self._client = await self._stack.enter_async_context(
             get_session().create_client(

@@ -38,9 +38,9 @@ def report(url: str, seconds: float) -> None:
 
 def _hold(name: str, peer: Peer, threads: int, seconds: float) -> None:
     client = (
-        peer.locks._driver.transport.client  # type: ignore[attr-defined]  # noqa: SLF001 - to watch what it sends
+        peer.locks._driver.transport.client  # type: ignore[attr-defined]  # noqa: SLF001 - it shows no client - to watch what it sends
         if isinstance(peer, Interlock)
-        else peer.locks._dynamodb_resource.meta.client  # type: ignore[attr-defined]  # noqa: SLF001
+        else peer.locks._dynamodb_resource.meta.client  # type: ignore[attr-defined]  # noqa: SLF001 - it shows no client
     )
     beats = Beats(client)
     peer.acquire("warm-up")

@@ -67,7 +67,7 @@ def default_client(service: Any) -> Any:
     check them again saves a sixth of its time. Raises `Refused` where the environment does not say
     enough.
     """
-    import boto3  # noqa: PLC0415 - only where no client is passed in
+    import boto3  # only where no client is passed in
 
     config = CLIENT_CONFIG.merge(Config(parameter_validation=False))
     region = os.environ.get("AWS_REGION") or None  # which botocore does not look at

@@ -61,7 +61,7 @@ def _watch_snapshots() -> None:
     """
     if _watched or os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") != "snap-start":
         return
-    from snapshot_restore_py import register_after_restore  # noqa: PLC0415 - in that runtime only
+    from snapshot_restore_py import register_after_restore
 
     register_after_restore(_copied)
     _watched.append(True)

@@ -14,7 +14,7 @@ _FRESH = 60.0  # seconds for which they are used without asking botocore again
 def botocore_source(settings: Settings) -> Callable[[], Credentials]:
     """Return a function that gets them; it blocks, and raises `Refused` or `NotSent`."""
     try:
-        from botocore import exceptions, session  # noqa: PLC0415 - 150 ms, only where it is needed
+        from botocore import exceptions, session  # 150 ms, only where it is needed
     except ImportError as error:
         raise Refused(
             "NoCredentialsError", "the profile's credentials need botocore, which is not installed"

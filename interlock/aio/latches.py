@@ -51,7 +51,7 @@ class CountDownLatch:
         """Return how often it is still to be counted down."""
         return self._count - await self._counter.get()
 
-    async def wait(self, timeout: timedelta | None = None) -> bool:  # noqa: ASYNC109 - as blocking
+    async def wait(self, timeout: timedelta | None = None) -> bool:
         """Wait until it is open; return False if the time-out (default: none) is before.
 
         Raises what `Counter.get` does.
@@ -77,7 +77,7 @@ class Barrier:
 
     async def wait(
         self,
-        timeout: timedelta | None = None,  # noqa: ASYNC109 - judged within the operation
+        timeout: timedelta | None = None,
         *,
         idempotency_key: str | None = None,
     ) -> bool:
@@ -102,7 +102,7 @@ class Barrier:
 async def _reached(
     counter: Counter,
     value: int,
-    timeout: timedelta | None,  # noqa: ASYNC109 - judged within the operation
+    timeout: timedelta | None,
     poll: float,
 ) -> bool:
     operations, handle = counter._operations, counter._handle  # noqa: SLF001 - of the same library

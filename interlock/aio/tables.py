@@ -15,7 +15,7 @@ async def create_table(
     *,
     client: Any = None,
     deletion_protection: bool = False,
-    timeout: timedelta = timedelta(minutes=2),  # noqa: ASYNC109 - bounds retries, within the operation
+    timeout: timedelta = timedelta(minutes=2),
 ) -> bool:
     """Make a coordination table that is ready for use; return False if it exists and fits.
 

@@ -48,7 +48,7 @@ class Connection:
         if body is not None:
             sent["Content-Type"] = "application/json"
         signed = {**sent, **_signature(method, url, sent, data)}
-        status, text = _send(Request(url, data or None, signed, method=method))  # noqa: S310
+        status, text = _send(Request(url, data or None, signed, method=method))  # noqa: S310 - `_base` has checked it
         try:
             content: dict[str, Any] = json.loads(text or b"{}")
         except ValueError:
@@ -109,7 +109,7 @@ def _session() -> Any:
     region = given.get("AWS_REGION") or given.get("AWS_DEFAULT_REGION")
     if key and secret and region and not given.get("AWS_PROFILE"):
         return _Environment(key, secret, given.get("AWS_SESSION_TOKEN"), region)
-    from botocore.session import Session  # noqa: PLC0415 - a quarter of a second
+    from botocore.session import Session  # a quarter of a second
 
     session = Session()
     if given.get("AWS_REGION"):  # which botocore does not read

@@ -17,7 +17,7 @@ def completion(context: click.Context, shell: str) -> None:
       interlock completion zsh >> ~/.zshrc
       interlock completion fish > ~/.config/fish/completions/interlock.fish
     """
-    from click.shell_completion import get_completion_class  # noqa: PLC0415 - only here
+    from click.shell_completion import get_completion_class
 
     made = get_completion_class(shell)
     assert made is not None  # noqa: S101 - click has all three

@@ -64,14 +64,14 @@ def doctor(context: click.Context, lock: str, *, scan: bool, strict: bool) -> No
 
 
 def _findings(table: Table, lock: str, *, scan: bool) -> "Iterator[Finding]":
-    from interlock.cli._examination import (  # noqa: PLC0415 - imports botocore
+    from interlock.cli._examination import (
         PROBLEM,
         Patient,
         examine,
         misfortune,
         open_client,
     )
-    from interlock.errors import InterlockError  # noqa: PLC0415 - likewise
+    from interlock.errors import InterlockError
 
     there = True
     try:
@@ -89,9 +89,9 @@ def _findings(table: Table, lock: str, *, scan: bool) -> "Iterator[Finding]":
 
 def _of_records(table: Table) -> "Iterator[Finding]":
     """Yield what the table's locks are like."""
-    from interlock.cli._examination import OK, PROBLEM, WARNING, Finding  # noqa: PLC0415 - as above
-    from interlock.cli._locks import every_lock  # noqa: PLC0415 - as above
-    from interlock.errors import AccessDenied  # noqa: PLC0415 - as above
+    from interlock.cli._examination import OK, PROBLEM, WARNING, Finding
+    from interlock.cli._locks import every_lock
+    from interlock.errors import AccessDenied
 
     try:
         locks, corrupt = every_lock(table.locks(), "", held=False)

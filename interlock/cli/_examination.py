@@ -58,7 +58,7 @@ class Patient:
 
 def open_client(table: Table) -> Any:
     """Return a boto3 client as the caller's configuration makes it."""
-    import boto3  # noqa: PLC0415 - only where it is used
+    import boto3
 
     given = os.environ
     region = table.region or given.get("AWS_REGION") or given.get("AWS_DEFAULT_REGION")

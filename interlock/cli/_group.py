@@ -113,7 +113,7 @@ def _json_option() -> click.Option:
     )
 
 
-def _note_json(context: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001
+def _note_json(context: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 - as click calls it
     if value:
         context.meta[_JSON] = True
 

@@ -70,7 +70,7 @@ class _Run(Verb):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
-            from interlock.errors import InterlockError, LockTimeout  # noqa: PLC0415 - raised by it
+            from interlock.errors import InterlockError, LockTimeout
 
             if not isinstance(error, InterlockError):
                 raise
@@ -253,7 +253,7 @@ def _hold(locks: "LockClient", take: "Callable[[], Lock]") -> None:
 
 
 def _lost(lock: "Lock") -> str:
-    from interlock.errors import LockLost  # noqa: PLC0415 - loaded with the client
+    from interlock.errors import LockLost
 
     try:
         lock.ensure()

@@ -228,7 +228,7 @@ def _facts(record: "LockRecord") -> Iterable[tuple[str, str]]:
 
 def _confirmed(client: "LockClient", name: str, fence: int | None) -> int | None:
     """Ask whether to break what is shown; return the fence of it, to break nothing else."""
-    from interlock.errors import CorruptRecord  # noqa: PLC0415 - not for --help
+    from interlock.errors import CorruptRecord
 
     try:
         record = client.inspect(name)

@@ -52,7 +52,7 @@ def _read(path: Path) -> Any:
 
 def _verified(text: str, keys: Any, issuer: str | None) -> dict[str, Any]:
     try:
-        from interlock.receipts import ReceiptVerifier  # noqa: PLC0415 - only where it is used
+        from interlock.receipts import ReceiptVerifier
 
         verifier = ReceiptVerifier(keys, issuer=issuer or _issuer_of(text))
         stated = verifier.verify(text)

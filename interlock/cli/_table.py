@@ -34,13 +34,13 @@ class Table:
 
     def locks(self, **options: Any) -> "LockClient":
         """Return a client of the table's locks, whose owner is the person at the terminal."""
-        from interlock.locks import LockClient  # noqa: PLC0415 - not for --help
+        from interlock.locks import LockClient
 
         return LockClient(self.name, client=self.client(), owner=person(), **options)
 
     def counters(self) -> "CounterClient":
         """Return a client of the table's counters."""
-        from interlock.counters import CounterClient  # noqa: PLC0415 - not for --help
+        from interlock.counters import CounterClient
 
         return CounterClient(self.name, client=self.client())
 

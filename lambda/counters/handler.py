@@ -26,7 +26,7 @@ def receipts(key_arns: str | None) -> "Receipts | None":
     """
     if not key_arns:
         return None
-    from receipts import Receipts  # noqa: PLC0415 - only where changes are signed
+    from receipts import Receipts  # only where changes are signed
 
     minutes = os.environ.get("INTERLOCK_DELEGATION_MINUTES")
     return Receipts(

@@ -20,6 +20,6 @@ class Locks:
 
     @cached_property
     def _locks(self) -> "LockClient":
-        from interlock import LockClient  # noqa: PLC0415 - as the module says
+        from interlock import LockClient
 
         return LockClient(self._table, client=self._client)

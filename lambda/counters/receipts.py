@@ -35,17 +35,17 @@ class Receipts:
         self._client = client
         if delegation is not None:
             # At the start: a deployment without cryptography fails, rather than each receipt.
-            from interlock.signing import DelegatedSigner  # noqa: F401, PLC0415 - see above
+            from interlock.signing import DelegatedSigner  # noqa: F401 - to fail here
 
     @cached_property
     def issuer(self) -> "ReceiptIssuer":
         """Who signs."""
-        from interlock.receipts import ReceiptIssuer  # noqa: PLC0415 - as the module says
+        from interlock.receipts import ReceiptIssuer
 
         return ReceiptIssuer(self._signer(), issuer=self._issuer)
 
     def _signer(self) -> "Signer | DelegatedSigner":
-        from interlock.metrics import EmbeddedMetrics  # noqa: PLC0415 - as the module says
+        from interlock.metrics import EmbeddedMetrics
 
         # The change is made already: its caller rather hears of it than of a receipt.
         options: dict[str, Any] = {
@@ -54,10 +54,10 @@ class Receipts:
             "metrics": EmbeddedMetrics(),
         }
         if self._delegation is None:
-            from interlock.signing import Signer  # noqa: PLC0415 - as above
+            from interlock.signing import Signer
 
             return Signer(self._key_arns[0], **options)
-        from interlock.signing import DelegatedSigner  # noqa: PLC0415 - needs cryptography
+        from interlock.signing import DelegatedSigner  # needs cryptography
 
         return DelegatedSigner(
             self._key_arns[0], issuer=self._issuer, lifetime=self._delegation, **options
@@ -66,13 +66,13 @@ class Receipts:
     @cached_property
     def key_set(self) -> dict[str, Any]:
         """The JWKS: read from KMS once an environment, for a new key comes with a deployment."""
-        from interlock.signing import jwks  # noqa: PLC0415 - as the module says
+        from interlock.signing import jwks
 
         return dict(jwks(self._key_arns, client=self._client))
 
     def verify(self, text: str) -> "Receipt":
         """Return what a genuine receipt states, or raise InvalidToken."""
-        from interlock.receipts import receipt_of  # noqa: PLC0415 - as the module says
+        from interlock.receipts import receipt_of
 
         return receipt_of(self._verifier.verify(text))
 
@@ -82,13 +82,13 @@ class Receipts:
 
     @cached_property
     def _verifier(self) -> "KmsVerifier | Verifier":
-        from interlock.receipts import RECEIPT_TYPE  # noqa: PLC0415 - as the module says
+        from interlock.receipts import RECEIPT_TYPE
 
         if self._delegation is not None:
-            from interlock.signing import Verifier  # noqa: PLC0415 - needs cryptography
+            from interlock.signing import Verifier  # needs cryptography
 
             return Verifier(lambda: self.key_set, issuer=self._issuer, token_type=RECEIPT_TYPE)
-        from interlock.signing import KmsVerifier  # noqa: PLC0415 - as above
+        from interlock.signing import KmsVerifier
 
         # By KMS, because this function's layer has no cryptography; the caller has signed anyway.
         return KmsVerifier(

@@ -114,7 +114,7 @@ class Request:
         text = self.parameter("limit")
         if text is None:
             return 100
-        if not (text.isascii() and text.isdecimal() and len(text) <= 3 and 1 <= int(text) <= 100):  # noqa: PLR2004
+        if not (text.isascii() and text.isdecimal() and len(text) <= 3 and 1 <= int(text) <= 100):  # noqa: PLR2004 - as documented
             raise invalid("limit", "an integer from 1 to 100 is wanted")
         return int(text)
 

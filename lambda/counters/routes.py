@@ -212,7 +212,7 @@ def _signing(services: Services) -> "Receipts":
 
 @cache
 def _document() -> Any:
-    import json  # noqa: PLC0415 - loaded already; named where it is used
+    import json  # loaded already; named where it is used
 
     return json.loads(Path(__file__).with_name("openapi.json").read_text("utf-8"))
 

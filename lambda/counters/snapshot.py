@@ -17,7 +17,7 @@ def hook(services: "Services") -> None:
     for the same "random" while. Connections are none yet, for nothing is sent before the snapshot.
     """
     try:
-        from snapshot_restore_py import (  # noqa: PLC0415 - in Lambda's runtime only
+        from snapshot_restore_py import (
             register_after_restore,
             register_before_snapshot,
         )

@@ -108,7 +108,7 @@ class Machine(RuleBasedStateMachine):
         self.kept: dict[str, tuple[Any, Any]] = {}
 
     @contextmanager
-    def trouble(self, kind: str, rival: Callable[[], None]) -> Iterator[None]:  # noqa: ARG002
+    def trouble(self, kind: str, rival: Callable[[], None]) -> Iterator[None]:  # noqa: ARG002 - overridden
         """Have something go wrong at the commit, where the store can be told to."""
         yield
 

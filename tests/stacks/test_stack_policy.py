@@ -26,7 +26,7 @@ class CloudFormation:
                 {"Error": {"Code": "ValidationError", "Message": message}}, "Describe"
             )
 
-    def set_stack_policy(self, *, StackName: str, StackPolicyBody: str) -> None:  # noqa: N803
+    def set_stack_policy(self, *, StackName: str, StackPolicyBody: str) -> None:  # noqa: N803 - boto3's names
         if self._refusal is not None:
             raise self._refusal
         self.policies[StackName] = json.loads(StackPolicyBody)

@@ -34,7 +34,7 @@ class Slow:
     def __init__(self, store):
         self.store = store
 
-    async def send(self, call: Call, timeout: float | None) -> Any:  # noqa: ASYNC109
+    async def send(self, call: Call, timeout: float | None) -> Any:
         del timeout
         for _ in range(TURNS):
             await asyncio.sleep(0)

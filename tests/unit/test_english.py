@@ -19,3 +19,20 @@ def test_the_code_names_its_actors(room):
         if _UNNAMED.search(line)
     ]
     assert not found, "name the client, holder, waiter, caller or store"
+
+
+_NOQA = re.compile(r"# noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*(?P<reason>.*)")
+_ELSEWHERE = re.compile(r" - (as (above|there|the module says)|likewise|see above)$")
+
+
+@pytest.mark.parametrize("room", [*ROOMS, "tests"])
+def test_an_exception_to_a_rule_has_a_reason_that_stands_on_its_own(room):
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in sorted((ROOT / room).rglob("*.py"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        for noqa in [_NOQA.search(line)]
+        if noqa and path.name != "test_english.py"
+        if not noqa["reason"].startswith(" - ") or _ELSEWHERE.search(noqa["reason"])
+    ]
+    assert not found, "say why, or give the rule an exception a folder in pyproject.toml"

@@ -40,7 +40,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(text.encode())
 
     do_PUT = do_GET  # noqa: N815 - as http.server wants it
-    do_POST = do_GET  # noqa: N815 - likewise
+    do_POST = do_GET  # noqa: N815 - as http.server wants it
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""

@@ -344,7 +344,7 @@ class Awaitable:
         """Return how many connections are open."""
         return sum(not one.closed for one in self.sockets)
 
-    async def _run(self, calls: Any, timeout: float | None, pause: float) -> list[Any]:  # noqa: ASYNC109
+    async def _run(self, calls: Any, timeout: float | None, pause: float) -> list[Any]:
         results: list[Any] = []
         for call in calls:
             began = self.loop.now
@@ -356,7 +356,7 @@ class Awaitable:
             await asyncio.sleep(pause)
         return results
 
-    async def _connect(self, _endpoint: Endpoint, timeout: float) -> Stream:  # noqa: ASYNC109
+    async def _connect(self, _endpoint: Endpoint, timeout: float) -> Stream:
         if not self.script.connects():
             await asyncio.sleep(timeout * self.script.rng.random())
             raise NotSent("connection refused")

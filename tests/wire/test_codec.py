@@ -48,7 +48,7 @@ def exchange(service="dynamodb", url="https://dynamodb.us-east-1.amazonaws.com",
 
 def response(status, body, **headers):
     own = {"x-amzn-requestid": "R", "x-amz-crc32": str(zlib.crc32(body))}
-    return Response(status, own | {k.replace("_", "-"): v for k, v in headers.items()}, body, True)  # noqa: FBT003
+    return Response(status, own | {k.replace("_", "-"): v for k, v in headers.items()}, body, True)  # noqa: FBT003 - the field's place
 
 
 @given(ITEMS)
@@ -273,7 +273,7 @@ def test_what_may_answer_the_call_is_believed(call, body):
 
 
 def test_an_answer_without_request_id_or_with_another_checksum_is_lost():
-    assert isinstance(outcome(GET, Response(200, {}, b"{}", True)), NoReply)  # noqa: FBT003
+    assert isinstance(outcome(GET, Response(200, {}, b"{}", True)), NoReply)  # noqa: FBT003 - the field's place
     assert isinstance(outcome(GET, response(200, b"{}", x_amz_crc32="1")), NoReply)
     refused = json.dumps({"__type": "ConditionalCheckFailedException"}).encode()
     assert isinstance(outcome(GET, response(400, refused, x_amz_crc32="1")), NoReply)

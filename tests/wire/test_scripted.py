@@ -155,7 +155,7 @@ def test_a_large_reply_on_a_slow_line_earns_the_time_it_takes(half):
     size = 2**19
     pieces = [whole[at : at + size] for at in range(0, len(whole), size)]
     comes: list[Event] = [(0.45 * (n + 1), piece) for n, piece in enumerate(pieces)]
-    script.events = lambda request: comes  # type: ignore[method-assign]  # noqa: ARG005
+    script.events = lambda request: comes  # type: ignore[method-assign]  # noqa: ARG005 - events take the request
     read = Call("GetItem", {"TableName": "coordination", "Key": key})
     assert subject.run(read) == [large]
     assert subject.took > CALL_TIMEOUT

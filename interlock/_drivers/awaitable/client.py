@@ -22,7 +22,7 @@ class ClientTransport:
         self.client = client
         self.skew = 0.0
 
-    async def send(self, call: Call, timeout: float | None) -> Mapping[str, Any]:  # noqa: ASYNC109
+    async def send(self, call: Call, timeout: float | None) -> Mapping[str, Any]:
         """Return the reply; a call that is still under way when its time is up is cancelled."""
         send = getattr(self.client, method_name(call.operation))
         with attempts_of(once=isinstance(call, CallOnce)) as attempts:

@@ -226,7 +226,7 @@ class Pool:
             self.drop_all()
 
 
-async def connect(endpoint: Endpoint, timeout: float, tls: Any = None) -> Stream:  # noqa: ASYNC109
+async def connect(endpoint: Endpoint, timeout: float, tls: Any = None) -> Stream:
     """Return a connection made within so many seconds in all, or raise `NotSent`.
 
     `tls` is the context to encrypt it by, None for none.
@@ -266,7 +266,7 @@ async def connect(endpoint: Endpoint, timeout: float, tls: Any = None) -> Stream
 
 async def _resolved(
     endpoint: Endpoint,
-    timeout: float,  # noqa: ASYNC109
+    timeout: float,
 ) -> list[resolving.Address]:
     found = resolving.literal(endpoint.host, endpoint.port)
     if found is not None:

@@ -43,7 +43,7 @@ class CredentialsCache:
         self._kept: Kept | None = None
         self._task: asyncio.Task[Credentials] | None = None
 
-    async def get(self, timeout: float) -> Credentials:  # noqa: ASYNC109
+    async def get(self, timeout: float) -> Credentials:
         """Return credentials that are good now, within so many seconds.
 
         Raises `Refused` if there are none, `NotSent` if they could not be had this time.
@@ -66,7 +66,7 @@ class CredentialsCache:
         if self._task is not None and not self._task.get_loop().is_closed():
             self._task.get_loop().call_soon_threadsafe(self._task.cancel)
 
-    async def _fetched(self, timeout: float) -> Credentials:  # noqa: ASYNC109
+    async def _fetched(self, timeout: float) -> Credentials:
         task = self._fetching()
         # All who wait share one fetch, which goes on if one of them is cancelled.
         done, _ = await asyncio.wait({task}, timeout=max(0.0, timeout))
@@ -116,7 +116,7 @@ class CredentialsCache:
             except Fault as fault:
                 step = partial(source.throw, fault)
 
-    async def _perform(self, fetch: Fetch, timeout: float) -> Response:  # noqa: ASYNC109
+    async def _perform(self, fetch: Fetch, timeout: float) -> Response:
         end = time.monotonic() + timeout
 
         def left(_carried: int) -> float:

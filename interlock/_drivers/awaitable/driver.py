@@ -20,7 +20,7 @@ class Transport(Protocol):
     @property
     def skew(self) -> float: ...
 
-    async def send(self, call: Call, timeout: float | None) -> Mapping[str, Any]:  # noqa: ASYNC109
+    async def send(self, call: Call, timeout: float | None) -> Mapping[str, Any]:
         """Return the reply of a call that may take `timeout` seconds in all (None: as it does).
 
         Raises `Refused`, `NotSent` or `NoReply`, and no other exception of its own.

@@ -30,7 +30,7 @@ def open_transport(client: Any, service: str = "dynamodb") -> Transport:
     if client is None:
         return default_transport(service)
     # Not before: a caller who passes no client does not pay for importing botocore.
-    from interlock._drivers.awaitable.client import ClientTransport  # noqa: PLC0415
-    from interlock._drivers.clients import checked_client  # noqa: PLC0415
+    from interlock._drivers.awaitable.client import ClientTransport
+    from interlock._drivers.clients import checked_client
 
     return ClientTransport(checked_client(client, service, awaitable=AWAITABLE))

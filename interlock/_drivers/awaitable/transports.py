@@ -13,8 +13,8 @@ def default_transport(service: str) -> Transport:
     `async with` only.
     """
     # Only now: a caller that passes a client does not pay for them.
-    from interlock._drivers.awaitable.wire import WireTransport  # noqa: PLC0415
-    from interlock._drivers.sdk import reason_for_sdk  # noqa: PLC0415
+    from interlock._drivers.awaitable.wire import WireTransport
+    from interlock._drivers.sdk import reason_for_sdk
 
     reason = reason_for_sdk(service)
     if reason is not None:

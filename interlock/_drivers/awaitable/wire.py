@@ -56,7 +56,7 @@ class WireTransport:
         """By how many seconds the service's clock is ahead of this machine's."""
         return self._clock.seconds
 
-    async def send(self, call: Call, timeout: float | None) -> Mapping[str, Any]:  # noqa: ASYNC109
+    async def send(self, call: Call, timeout: float | None) -> Mapping[str, Any]:
         """Return the reply to a call, or raise `Refused`, `NotSent` or `NoReply`.
 
         It takes `timeout` seconds in all at most, and not more than `limits.allowance`.
@@ -118,9 +118,9 @@ class WireTransport:
         self._pools[asyncio.get_running_loop()] = pool
         return pool
 
-    async def _open(self, endpoint: Endpoint, timeout: float) -> Stream:  # noqa: ASYNC109
+    async def _open(self, endpoint: Endpoint, timeout: float) -> Stream:
         if endpoint.tls and self._tls is None:
-            from interlock._drivers.tls import context  # noqa: PLC0415 - 15 ms, only for TLS
+            from interlock._drivers.tls import context  # 15 ms, only for TLS
 
             self._tls = context(self._settings.get("AWS_CA_BUNDLE", "ca_bundle"))
         return await connect(endpoint, timeout, self._tls if endpoint.tls else None)

@@ -35,14 +35,14 @@ class _DefaultTransport:
     def _choose(self) -> Transport:
         # All of these only now: who passes a client pays for none of them, and an import is
         # not to take longer for what only the first call needs.
-        from interlock._drivers.sdk import reason_for_sdk  # noqa: PLC0415
+        from interlock._drivers.sdk import reason_for_sdk
 
         if reason_for_sdk(self._service) is None:
-            from interlock._drivers.blocking.wire import WireTransport  # noqa: PLC0415
+            from interlock._drivers.blocking.wire import WireTransport
 
             return WireTransport(self._service)
-        from interlock._drivers.blocking.client import ClientTransport  # noqa: PLC0415
-        from interlock._drivers.clients import default_client  # noqa: PLC0415
+        from interlock._drivers.blocking.client import ClientTransport
+        from interlock._drivers.clients import default_client
 
         return ClientTransport(default_client(self._service))
 

@@ -101,7 +101,7 @@ class WireTransport:
 
     def _open(self, endpoint: Endpoint, timeout: float) -> Socket:
         if endpoint.tls and self._tls is None:
-            from interlock._drivers.tls import context  # noqa: PLC0415 - 15 ms, only for TLS
+            from interlock._drivers.tls import context  # 15 ms, only for TLS
 
             self._tls = context(self._settings.get("AWS_CA_BUNDLE", "ca_bundle"))
         return connect(endpoint, timeout, self._tls if endpoint.tls else None)

@@ -38,7 +38,7 @@ class Expression:
     def require(self, condition: "ConditionBase") -> None:
         """Demand what the caller demands."""
         # Who has made a condition has imported it already.
-        from boto3.dynamodb.conditions import ConditionExpressionBuilder  # noqa: PLC0415
+        from boto3.dynamodb.conditions import ConditionExpressionBuilder  # noqa: PLC0415 - only for boto3's own conditions
 
         built = ConditionExpressionBuilder().build_expression(condition)
         # The builder puts AND, OR and NOT into parentheses itself, and DynamoDB refuses two pairs.

@@ -142,7 +142,7 @@ class LockClient:
         self,
         names: Iterable[str],
         *,
-        timeout: timedelta | None = None,  # noqa: ASYNC109 - judged within the operation
+        timeout: timedelta | None = None,
         lease: timedelta | None = None,
         data: Any = None,
         cancel: Cancel | None = None,

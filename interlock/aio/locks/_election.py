@@ -112,7 +112,7 @@ class LeaderElection:
         self._changes.notify()
         self._held.notify()
 
-    async def campaign(self, timeout: timedelta | None = None) -> Lock:  # noqa: ASYNC109
+    async def campaign(self, timeout: timedelta | None = None) -> Lock:
         """Wait until this client leads, and return the lock of its term.
 
         Returns at once while it leads already; of several callers one campaigns for all. Raises
@@ -156,7 +156,7 @@ class LeaderElection:
 
     async def _campaign_until(
         self,
-        timeout: timedelta | None,  # noqa: ASYNC109 - judged within the operation
+        timeout: timedelta | None,
         cancel: Cancel | None,
     ) -> Lock:
         began = self._clock()

@@ -184,7 +184,7 @@ class HeldLocks:
         await self._background.settle(end - self.clock())
         self._heartbeat.close()
 
-    async def wait_for_loss(self, grant: Grant, timeout: timedelta | None) -> bool:  # noqa: ASYNC109
+    async def wait_for_loss(self, grant: Grant, timeout: timedelta | None) -> bool:
         """Wait until a lock is over, or the time is up; return whether it is lost."""
 
         def over() -> bool:
@@ -197,7 +197,7 @@ class HeldLocks:
         self,
         condition: Callable[[], bool],
         then: Callable[[], float],
-        timeout: timedelta | None,  # noqa: ASYNC109 - as blocking
+        timeout: timedelta | None,
     ) -> bool:
         """Wait until a condition holds, asked at each change and at the time that `then` returns.
 

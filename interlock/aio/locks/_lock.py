@@ -257,7 +257,7 @@ class Loss:
         """Return whether the lock is lost; true too if its lease ran out only now."""
         return self._grant.expired(self._held.clock())
 
-    async def wait(self, timeout: timedelta | None = None) -> bool:  # noqa: ASYNC109 - as blocking
+    async def wait(self, timeout: timedelta | None = None) -> bool:
         """Wait until the lock is lost; return False if it was given back, or the time is up."""
         return await self._held.wait_for_loss(self._grant, timeout)
 
@@ -288,6 +288,6 @@ class Keeper(Protocol):
         """End a grant here, and return what another client adopts."""
         ...
 
-    async def wait_for_loss(self, grant: Grant, timeout: timedelta | None) -> bool:  # noqa: ASYNC109
+    async def wait_for_loss(self, grant: Grant, timeout: timedelta | None) -> bool:
         """Wait until a lock is over, or the time is up; return whether it is lost."""
         ...

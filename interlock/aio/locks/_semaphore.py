@@ -58,7 +58,7 @@ class Semaphore:
 
     async def _acquire(
         self,
-        timeout: timedelta | None,  # noqa: ASYNC109 - judged within the operation
+        timeout: timedelta | None,
         lease: timedelta | None,
         data: Any,
         cancel: Cancel | None,

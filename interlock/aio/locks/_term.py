@@ -57,7 +57,7 @@ class Term:
             )
         return self._over
 
-    async def wait(self, timeout: timedelta | None = None) -> bool:  # noqa: ASYNC109 - as blocking
+    async def wait(self, timeout: timedelta | None = None) -> bool:
         """Wait until the term is over; return False if the time-out (default: none) is before."""
         return await self._held.wait_until(lambda: self.over, self._ends, timeout)
 

@@ -104,7 +104,7 @@ async def jwks(
     key_ids: Iterable[str],
     *,
     client: Any = None,
-    timeout: timedelta = timedelta(seconds=5),  # noqa: ASYNC109 - bounds retries, within the operation
+    timeout: timedelta = timedelta(seconds=5),
     rsa_algorithm: RsaAlgorithm = "PS256",
 ) -> dict[str, list[Jwk]]:
     """Return the JSON Web Key Set (RFC 7517) of these KMS keys: all that verifiers need.

@@ -81,9 +81,9 @@ OPERATIONS = (
 def modules(monkeypatch):
     """The function's modules, imported as Lambda does: from the function's own folder."""
     monkeypatch.syspath_prepend(FOLDER)
-    import dispatch  # noqa: PLC0415 - importable from here on
-    import locks  # noqa: PLC0415 - as above
-    import routes  # noqa: PLC0415 - as above
+    import dispatch  # importable from here on
+    import locks
+    import routes
 
     yield SimpleNamespace(dispatch=dispatch.dispatch, routes=routes, locks=locks)
     for name in MODULES:

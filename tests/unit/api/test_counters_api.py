@@ -334,7 +334,7 @@ def test_a_change_is_answered_even_if_it_cannot_be_signed(call, app):
     assert call("POST", "/counters/a/increment", {"amount": 2}).body["receipt"] == "a:0"
 
     def fail(*_, **__):
-        from interlock.errors import ServiceUnavailable  # noqa: PLC0415 - only here
+        from interlock.errors import ServiceUnavailable
 
         raise ServiceUnavailable("KMS")
 

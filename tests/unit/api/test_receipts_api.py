@@ -45,10 +45,10 @@ def delegation(request):
 @pytest.fixture
 def send(monkeypatch, kms, keys, delegation):
     monkeypatch.syspath_prepend(FOLDER)
-    from dispatch import dispatch  # noqa: PLC0415 - importable from here on
-    from locks import Locks  # noqa: PLC0415 - as above
-    from receipts import Receipts  # noqa: PLC0415 - as above
-    from routes import Services  # noqa: PLC0415 - as above
+    from dispatch import dispatch  # importable from here on
+    from locks import Locks
+    from receipts import Receipts
+    from routes import Services
 
     app = Services(
         CounterClient("t", client=Client()),

@@ -95,7 +95,7 @@ class _Awaitable:
     def __init__(self, network):
         self.network = network
 
-    async def send(self, call, timeout):  # noqa: ASYNC109 - as a transport has it
+    async def send(self, call, timeout):
         end = time.monotonic() + (SOON if timeout is None else timeout)
         await self._wait(self.network, "hangs", call, end)
         reply = self.network.perform(call.operation, call.params)

@@ -74,7 +74,7 @@ def test_a_second_release_does_nothing(locks, network):
 def test_a_lock_that_was_taken_over_is_reported_once_and_raised_at_the_end_of_the_body(
     locks, network, losses
 ):
-    with pytest.raises(LockLost) as caught, locks.acquire("a") as lock:  # noqa: PT012
+    with pytest.raises(LockLost) as caught, locks.acquire("a") as lock:  # noqa: PT012 - the block is the subject
         network.take_away("a")
         assert lock.lost.wait(timedelta(seconds=SOON))
         wait_until(lambda: losses)
@@ -92,14 +92,14 @@ def test_a_loss_that_no_heartbeat_has_noticed_is_found_at_the_end(locks, network
 
 @pytest.mark.parametrize("lost", [False, True])
 def test_the_exception_of_the_body_is_not_swallowed_or_replaced(locks, network, lost):
-    with pytest.raises(KeyError, match="mine"), locks.acquire("a"):  # noqa: PT012
+    with pytest.raises(KeyError, match="mine"), locks.acquire("a"):  # noqa: PT012 - the block is the subject
         if lost:
             network.take_away("a")
         raise KeyError("mine")
 
 
 def test_the_exception_of_the_body_survives_a_failing_release(locks, network):
-    with pytest.raises(KeyError, match="mine"), locks.acquire("a"):  # noqa: PT012
+    with pytest.raises(KeyError, match="mine"), locks.acquire("a"):  # noqa: PT012 - the block is the subject
         network.fault = denied
         raise KeyError("mine")
 

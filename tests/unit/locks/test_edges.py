@@ -103,7 +103,7 @@ def collect(half):
 def test_a_lock_that_was_dropped_is_renewed_no_more_and_reported(half, locks, network):
     lock = locks.acquire("a")
     assert lock.name == "a"
-    with pytest.warns(ResourceWarning, match="'a'.*dropped without a release"):  # noqa: PT031
+    with pytest.warns(ResourceWarning, match="'a'.*dropped without a release"):  # noqa: PT031 - what is warned of happens within
         del lock
         collect(half)
     calls = len(network.calls)
@@ -114,7 +114,7 @@ def test_a_lock_that_was_dropped_is_renewed_no_more_and_reported(half, locks, ne
 def test_a_client_that_was_dropped_with_its_locks_renews_no_more(half, network):
     client = half.locks.LockClient(TABLE, client=network.client(half), lease=LEASE)
     lock = half.wrap(client).acquire("a")
-    with pytest.warns(ResourceWarning, match="'a'"):  # noqa: PT031
+    with pytest.warns(ResourceWarning, match="'a'"):  # noqa: PT031 - what is warned of happens within
         del client, lock
         collect(half)
     calls = len(network.calls)

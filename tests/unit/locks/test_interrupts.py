@@ -169,7 +169,7 @@ def test_an_interrupt_during_the_exit_of_a_set_gives_back_all_of_it(network):
             raise interrupts.pop()
 
     with LockClient(TABLE, client=network.client(Half), lease=LEASE) as locks:
-        with pytest.raises(KeyboardInterrupt), locks.acquire_all(NAMES):  # noqa: PT012
+        with pytest.raises(KeyboardInterrupt), locks.acquire_all(NAMES):  # noqa: PT012 - the block is the subject
             network.fault = interrupt
             network.hangs = lambda *_: interrupts and threading.current_thread() is not caller
         wait_until(lambda: not held(network))
