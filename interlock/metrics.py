@@ -35,7 +35,6 @@ class Metric(enum.StrEnum):
     TRANSACTION_THROTTLES = "TransactionThrottles"
     TRANSACTION_TIME = "TransactionTime"
     CONDITIONS_REFUSED = "ConditionsRefused"
-    COUNTER_LIMIT_EXCEEDED = "CounterLimitExceeded"
     SIGNING_ERRORS = "SigningErrors"
 
     @property

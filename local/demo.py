@@ -23,7 +23,7 @@ _CHECK_EVERY = 1.0
 _ELECTION_TIMEOUT = 30.0
 _CREATED = (200, 201)
 _FORGED = "eyJhbGciOiJub25lIn0=.eyJzdWIiOiJhbGljZSIsImdyb3VwcyI6WyJhZG1pbmlzdHJhdG9yIl19."
-_FURNITURE: tuple[tuple[str, dict[str, int], int], ...] = (
+_SEEDS: tuple[tuple[str, dict[str, int], int], ...] = (
     ("seats-sold", {"floor": 0, "ceiling": 200}, 187),
     ("waiting-list", {"floor": 0, "ceiling": 50}, 23),
     ("full-house", {"floor": 0, "ceiling": 5}, 5),
@@ -142,14 +142,14 @@ def _forged_session() -> dict[str, str]:
 
 def _stay_until_told(running: Application, progress: Progress) -> None:
     try:
-        _furnish(running)
-        _introduce(running, progress)
+        _seed_counters(running)
+        _print_help(running, progress)
         _watch(running, progress)
     except Stopped:
         progress.say("\n  Stopping ...")
 
 
-def _introduce(running: Application, progress: Progress) -> None:
+def _print_help(running: Application, progress: Progress) -> None:
     signed = f"--aws-sigv4 aws:amz:{REGION}:execute-api --user test:test"
     left_out = "\n".join(f"    {name}" for name in running.deployment.left_out) or "    nothing"
     progress.say(
@@ -225,9 +225,9 @@ def _leader(running: Application) -> Instance | None:
     return next((each for each in running.fleet.instances if each.name == record.owner), None)
 
 
-def _furnish(running: Application) -> None:
+def _seed_counters(running: Application) -> None:
     """Make the counters that a visitor finds."""
-    for name, bounds, value in _FURNITURE:
+    for name, bounds, value in _SEEDS:
         counter = f"/api/counters/{name}"
         running.administrator.request("PUT", counter, bounds)
         running.administrator.request("POST", f"{counter}/increment", {"amount": value})

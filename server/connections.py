@@ -40,7 +40,7 @@ class Connections(httpx.AsyncBaseTransport):
             self._give_back(connection, sound=False)
             raise
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - as httpx promises
-        response.stream = _Lent(response.stream, partial(self._give_back, connection))
+        response.stream = _PooledStream(response.stream, partial(self._give_back, connection))
         return response
 
     async def aclose(self) -> None:
@@ -60,7 +60,7 @@ class Connections(httpx.AsyncBaseTransport):
         self._gate.release()
 
 
-class _Lent(httpx.AsyncByteStream):
+class _PooledStream(httpx.AsyncByteStream):
     """An answer's body, which gives its connection back when it is closed."""
 
     def __init__(self, stream: httpx.AsyncByteStream, give_back: "_GiveBack") -> None:

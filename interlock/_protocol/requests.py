@@ -67,12 +67,6 @@ def call(operation: str, **params: Any) -> Operation[Mapping[str, Any]]:
     return reply
 
 
-def call_once(operation: str, **params: Any) -> Operation[Mapping[str, Any]]:
-    """Make one API call that must not be repeated, and return its response."""
-    reply: Mapping[str, Any] = yield CallOnce(operation, params)
-    return reply
-
-
 def sleep(seconds: float) -> Operation[None]:
     """Let this many seconds pass."""
     yield Sleep(seconds)

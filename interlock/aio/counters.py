@@ -1,7 +1,6 @@
 """Counters on DynamoDB that are exact, bounded, sharded, and exactly-once where a key asks for it.
 
-The protocol is described in docs/counters.md. `interlock.counters` and `interlock.aio.counters` are
-the blocking and the awaitable half of the same.
+The protocol is described in docs/counters.md. Both halves of the library offer the same.
 """
 
 from collections.abc import AsyncIterator

@@ -1,7 +1,6 @@
 """Serializable transactions on any DynamoDB tables, retried, exactly-once on request.
 
-The protocol is described in docs/transactions.md. `interlock.transactions` and
-`interlock.aio.transactions` are the blocking and the awaitable half of the same.
+The protocol is described in docs/transactions.md. Both halves of the library offer the same.
 """
 
 import functools

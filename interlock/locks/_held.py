@@ -273,9 +273,9 @@ class HeldLocks:
             grant.close()
             self._background.start(partial(self._give_back, grant, RELEASING))
 
-    def _release(self, grant: Grant, patience: float) -> bool:
+    def _release(self, grant: Grant, seconds: float) -> bool:
         try:
-            return self._driver.run(self.operations.release(grant, patience))
+            return self._driver.run(self.operations.release(grant, seconds))
         finally:
             self._let_go(grant)
 
@@ -287,9 +287,9 @@ class HeldLocks:
             _log.warning("lock %r is left to end with its lease", grant.name)
             self._let_go(grant)
 
-    def _give_back(self, grant: Grant, patience: float) -> None:
+    def _give_back(self, grant: Grant, seconds: float) -> None:
         try:
-            self._release(grant, patience)
+            self._release(grant, seconds)
         except Exception as problem:  # noqa: BLE001 - one failure is not to keep the others held
             _log.warning("lock %r could not be given back: %s", grant.name, problem)
 

@@ -2,8 +2,7 @@
 """Signatures whose keys never leave KMS, and their verification without KMS.
 
 Importing this module, and signing, need boto3 only; `Verifier` and HTTP message signatures
-need `interlock[verify]`. `interlock.signing` and `interlock.signing` are the blocking and the
-awaitable half of the same.
+need `interlock[verify]`. Both halves of the library offer the same.
 """
 
 import importlib

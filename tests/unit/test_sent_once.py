@@ -112,7 +112,7 @@ def settings(request, server):
 
 
 def once():
-    return requests.call_once("UpdateItem", TableName="t", Key={"pk": {"S": "a"}})
+    yield requests.CallOnce("UpdateItem", {"TableName": "t", "Key": {"pk": {"S": "a"}}})
 
 
 def often():

@@ -24,7 +24,7 @@ def check(handle: Handle, expected: CounterState | None, seen: Snapshot | None) 
 def unchanged(
     actions: Sequence[dict[str, Any]], handle: Handle, seen: Snapshot
 ) -> list[dict[str, Any]]:
-    """Return the actions of a transaction that also demands of every item what was seen of it."""
+    """Return the actions of a transaction that also requires every item to be as it was seen."""
     written = {
         params["Key"]["pk"]["S"]: params
         for action in actions
@@ -38,13 +38,13 @@ def unchanged(
         if params is None:
             params = {"TableName": handle.table, "Key": key}
             checks.append({"ConditionCheck": params})
-        demands = [params["ConditionExpression"]] if "ConditionExpression" in params else []
+        conditions = [params["ConditionExpression"]] if "ConditionExpression" in params else []
         values: Item = {":unchanged": item["value"]}
-        demands.append(_VALUE)
+        conditions.append(_VALUE)
         if index == 0:
-            demands.append(_REVISION)
+            conditions.append(_REVISION)
             values[":unchanged_revision"] = {"N": str(integer(item, "revision"))}
-        params["ConditionExpression"] = " AND ".join(demands)
+        params["ConditionExpression"] = " AND ".join(conditions)
         params["ExpressionAttributeNames"] = {
             **params.get("ExpressionAttributeNames", {}),
             "#value": "value",

@@ -164,8 +164,8 @@ class Attempt:
     @property
     def wants(self) -> bool:
         """Whether there is anything to write or to demand, rather than reads alone."""
-        demands = (e.write is not None or e.condition is not None for e in self.entries.values())
-        return bool(self.guards or self.releases) or any(demands)
+        actions = (e.write is not None or e.condition is not None for e in self.entries.values())
+        return bool(self.guards or self.releases) or any(actions)
 
     def read_set(self) -> list[Entry]:
         """Return the entries that were read from the store."""

@@ -1,7 +1,6 @@
 """Distributed locks on DynamoDB whose fence the store itself enforces.
 
-The protocol is described in docs/locks.md. `interlock.locks` and `interlock.aio.locks` are the
-blocking and the awaitable half of the same.
+The protocol is described in docs/locks.md. Both halves of the library offer the same.
 """
 
 from interlock._protocol.locks.listing import LockPage

@@ -1,8 +1,7 @@
 """Signatures whose keys never leave KMS, and their verification without KMS.
 
 Importing this module, and signing, need aiobotocore only; `Verifier` and HTTP message signatures
-need `interlock[verify]`. `interlock.signing` and `interlock.aio.signing` are the blocking and the
-awaitable half of the same.
+need `interlock[verify]`. Both halves of the library offer the same.
 """
 
 import importlib

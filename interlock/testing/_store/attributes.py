@@ -109,11 +109,6 @@ def canonical_item(item: Mapping[str, Attribute]) -> Item:
     return {name: canonical(attribute) for name, attribute in item.items()}
 
 
-def order_key(kind: str, value: Any) -> Any:
-    """Return what values of one type are ordered by: numbers by value, the rest by bytes."""
-    return Decimal(value) if kind == "N" else value
-
-
 def comparable(left: Attribute | None, right: Attribute | None) -> tuple[Any, Any] | None:
     """Return both values' order keys, or None where the store has no order between them."""
     if left is None or right is None:
