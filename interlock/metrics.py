@@ -19,7 +19,7 @@ _log = logging.getLogger("interlock")
 
 
 class Metric(enum.StrEnum):
-    """What the runtime counts and times. All have the dimension `Table`, signing has `KeyId`.
+    """Metrics of the runtime. All have the dimension `Table`, signing has `KeyId`.
 
     `LEADING` is for applications to report: 1 a minute and more by the process that leads.
     """
@@ -49,7 +49,7 @@ def table_label(table: str) -> str:
 
 
 class Metrics(Protocol):
-    """Where a client's metrics go. Must return soon, and is called from any thread."""
+    """A receiver of a client's metrics. Must return soon, and is called from any thread."""
 
     def record(self, values: Mapping[Metric, float], dimensions: Mapping[str, str]) -> None:
         """Take note of values that were measured together; times are in milliseconds."""

@@ -33,7 +33,7 @@ _DAY = timedelta(days=1)
 
 
 class Transaction:
-    """What the function given to `TransactionClient.run` reads and writes with.
+    """The handle by which the function given to `TransactionClient.run` reads and writes.
 
     Only for use inside that function, by one thread or task at a time: `TransactionClosed`
     afterwards. Writes and demands wait for the commit: none of those calls reaches the store.

@@ -1,4 +1,4 @@
-"""What an instance of the service is on this machine: a process, or a container."""
+"""Instances of the service on this machine: processes, or containers."""
 
 import sys
 from collections.abc import Mapping

@@ -15,7 +15,7 @@ _LEFT_OUT = "interlock:left-out"
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What was deployed: the stacks' outputs, and the resource types that were left out."""
+    """A deployment: the stacks' outputs, and the resource types that were left out."""
 
     outputs: dict[str, str]
     left_out: tuple[str, ...]

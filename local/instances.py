@@ -36,7 +36,7 @@ class Instance:
 
     @property
     def url(self) -> str:
-        """Where it listens, past the load balancer."""
+        """The address where it listens, past the load balancer."""
         return f"http://{self.host}:{self.port}"
 
     @property

@@ -35,7 +35,7 @@ class ProcessFailed(Exception):
 
 
 class _Row(NamedTuple):
-    """What the operating system's process table says of one process."""
+    """One process, as the operating system's table has it."""
 
     pid: int
     group: int

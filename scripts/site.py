@@ -1,4 +1,4 @@
-"""What the documentation's site needs beside its pages, for MkDocs: two scripts, without a network.
+"""Hooks for MkDocs: two scripts that the site needs beside its pages, without a network.
 
 Material for MkDocs loads Mermaid, which draws ```` ```mermaid ```` blocks, and a shim for searching
 pages that are read from a folder, from a public address whenever a page is read. The site works

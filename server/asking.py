@@ -1,4 +1,4 @@
-"""What an instance asks for when it starts, where its environment holds only where to ask.
+"""Ask at the start for what the environment only says where to find.
 
 An EC2 instance is set up by a script that can ask (stacks/instance.sh); a container has no shell.
 """

@@ -1,4 +1,4 @@
-"""Who asks, by what the load balancer says of it and signs.
+"""Identify the person who asks, by what the load balancer says and signs.
 
 After it has signed a person in, the load balancer adds three headers to each request of that
 person: `x-amzn-oidc-data`, the claims as a JWS of its own (ES256); `x-amzn-oidc-accesstoken`, the
@@ -33,7 +33,7 @@ class Unidentified(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Trust:
-    """Whose word is taken: this load balancer's, for people of this client of this provider.
+    """The trusted signer: this load balancer, for people of this client of this provider.
 
     `groups_claim` names the claim with a person's groups, `groups` gives a role to each group that
     counts. Cognito's claims have no groups, its access token has: then `access_token_keys` is the
@@ -53,7 +53,7 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who asks. `role` is None for a person none of whose groups counts."""
+    """The person who asks. `role` is None for a person none of whose groups counts."""
 
     subject: str
     name: str

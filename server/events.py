@@ -61,7 +61,7 @@ class Events:
 
     @property
     def listening(self) -> int:
-        """How many streams are open."""
+        """The number of streams that are open."""
         return len(self._listeners)
 
     def look(self) -> None:

@@ -65,7 +65,7 @@ class Identity:
 
 
 class Session:
-    """What the page asks about its own person."""
+    """The answer to the page about its own person."""
 
     def __init__(self, trust: Trust | None) -> None:
         self._trust = trust

@@ -1,4 +1,4 @@
-"""How much one caller may send: the size of a body, and requests a second."""
+"""Limits of one caller: the size of a body, and requests a second."""
 
 import ipaddress
 import time

@@ -1,4 +1,4 @@
-"""Who may do what: three roles, and the one that each request needs.
+"""Roles of people: three, and the one that each request needs.
 
 A viewer reads, an operator changes counters' values, an administrator does everything. A request
 that is not listed here and is no read needs an administrator: a route that the API gains later is

@@ -1,4 +1,4 @@
-"""What the environment says, checked once at start."""
+"""Settings from the environment, checked once at start."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How this instance runs. Durations are seconds, sizes bytes."""
+    """Settings of this instance. Durations are seconds, sizes bytes."""
 
     api_url: str
     region: str

@@ -1,4 +1,4 @@
-"""What an account has to have before a deployment: a check each, which asks and changes nothing."""
+"""Checks of an account before a deployment: each asks, and changes nothing."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -15,7 +15,7 @@ _ROLES = ("cfn-exec", "deploy", "file-publishing", "image-publishing", "lookup")
 
 
 def credentials(account: Account) -> Iterator[Finding]:
-    """Whose credentials these are."""
+    """Find out whose credentials these are."""
     wanted = account.environment.account
     found = account.client("sts").get_caller_identity()
     if found["Account"] != wanted:

@@ -1,4 +1,4 @@
-"""What an account may have so much of: addresses, networks and processors."""
+"""Quotas of an account: addresses, networks and processors."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

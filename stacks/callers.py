@@ -1,4 +1,4 @@
-"""What a caller of the API may do: policies by route, as server/roles.py has roles for people."""
+"""Policies of the API's callers, by route, as server/roles.py has roles for people."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""How the values of an environment in `cdk.json` go together."""
+"""Checks that the values of an environment in `cdk.json` go together."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network

@@ -1,4 +1,4 @@
-"""What differs between environments: read from `cdk.json`, checked before a stack is made."""
+"""Settings of an environment: read from `cdk.json`, checked before a stack is made."""
 
 import json
 from collections.abc import Mapping
@@ -101,7 +101,7 @@ class Environment:
 
     @property
     def log_retention(self) -> logs.RetentionDays:
-        """How long logs are kept, as log groups take it."""
+        """The time that logs are kept, as log groups take it."""
         return RETENTION[self.log_retention_days]
 
     @property
@@ -128,7 +128,7 @@ class Environment:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the deployment is without, and why; a line each."""
+        """Notes on what the deployment is without, and why; a line each."""
         lacks = []
         if self.stateful and not self.protection:
             lacks.append(
@@ -150,7 +150,7 @@ class Environment:
 
     @property
     def removal_policy(self) -> cdk.RemovalPolicy:
-        """What happens to data when its stack is deleted, or replaces it.
+        """The fate of data when its stack is deleted, or replaces it.
 
         What a first deployment made before it failed goes with it, so that it can be repeated.
         """

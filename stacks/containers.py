@@ -64,7 +64,7 @@ class ContainerService(Construct):
 
     @property
     def target(self) -> elbv2.IApplicationLoadBalancerTarget:
-        """What the load balancer sends requests to."""
+        """The target of the load balancer."""
         return self.service
 
     def install(self, settings: Mapping[str, str], _: elbv2.ApplicationTargetGroup) -> None:

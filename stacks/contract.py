@@ -23,7 +23,7 @@ class Route:
 
 
 class Contract:
-    """What the document says of routes and bodies."""
+    """Routes and bodies as the document has them."""
 
     def __init__(self, document: Path = DOCUMENT) -> None:
         self._document = json.loads(document.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What an emulator of AWS on one machine does not know, left out in one place."""
+"""Parts that an emulator of AWS on one machine does not know, left out in one place."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What CloudFormation may do when it deploys the application: the policy for `cdk bootstrap`.
+"""The policy for `cdk bootstrap`: what CloudFormation may do when it deploys the application.
 
     python -m stacks.execution_policy > policy.json       docs/account.md says what to do with it
 

@@ -15,7 +15,7 @@ _INVITATION_DAYS = 7
 
 
 class IdentityStack(InterlockStack):
-    """Who may sign in. Apart from the rest, because accounts outlive what they are used for."""
+    """The user pool. Apart from the rest, because accounts outlive what they are used for."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, environment: Environment, pool: CognitoPool

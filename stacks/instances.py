@@ -111,7 +111,7 @@ class InstanceGroup(Construct):
 
     @property
     def target(self) -> elbv2.IApplicationLoadBalancerTarget:
-        """What the load balancer sends requests to."""
+        """The target of the load balancer."""
         return self.group
 
     def add_scaling(self, _: elbv2.ApplicationTargetGroup) -> None:

@@ -1,4 +1,4 @@
-"""Where logs are kept: log groups, buckets, and their key."""
+"""Log groups, buckets for logs, and their key."""
 
 from typing import Any
 

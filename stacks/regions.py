@@ -1,4 +1,4 @@
-"""What a region has not, of all that the templates use.
+"""Regions that lack something the templates use.
 
 Types that its CloudFormation does not know are those without a schema in cfn-lint, by region.
 SnapStart of Python: https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html

@@ -1,4 +1,4 @@
-"""How people sign in, as an environment in `cdk.json` says it: checked before a stack is made."""
+"""Sign-in of people, as an environment in `cdk.json` sets it: checked before a stack is made."""
 
 import re
 from collections.abc import Callable, Mapping

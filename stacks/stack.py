@@ -1,4 +1,4 @@
-"""What all stacks of the application have in common."""
+"""The base of all stacks of the application."""
 
 import aws_cdk as cdk
 from constructs import Construct

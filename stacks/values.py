@@ -1,4 +1,4 @@
-"""What each value of an environment in `cdk.json` has to be, taken by itself."""
+"""Checks of each value of an environment in `cdk.json`, taken by itself."""
 
 import re
 from collections.abc import Callable, Mapping

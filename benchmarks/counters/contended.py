@@ -31,7 +31,7 @@ Call = Callable[[], object]
 
 
 class Loop(NamedTuple):
-    """What clients measured: the seconds of each call, by client, and how many calls failed."""
+    """Measurements of clients: the seconds of each call, by client, and how many calls failed."""
 
     taken: list[list[float]]
     failed: int

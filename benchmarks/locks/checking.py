@@ -1,4 +1,4 @@
-"""What it costs that a reply is believed only if it answers the call, as a share of a lock cycle.
+"""Measure the checks that a reply answers its call, as a share of a lock cycle.
 
 The checks are those of `Exchange.reply` (checksum, request id, shape and key of what it shows) and
 the comparison of the version. They are timed alone, on the replies that the cycles brought.

@@ -26,7 +26,7 @@ class Section(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a crowd got done in how many seconds."""
+    """The work of a crowd, and the seconds that it took."""
 
     sections: list[Section]
     calls: int
@@ -45,7 +45,7 @@ class Outcome(NamedTuple):
 
     @property
     def overlaps(self) -> int:
-        """How often two were in the section at once."""
+        """The number of times that two were in the section at once."""
         return sum(b.entered < a.left for a, b in pairwise(sorted(self.sections)))
 
 

@@ -1,4 +1,4 @@
-"""What the service costs over API Gateway itself, and how soon it answers after its start.
+"""Measure the service beside API Gateway itself, and how soon it answers after its start.
 
     python -m benchmarks.service [--seconds 4] [--rounds 3]
 

@@ -1,4 +1,4 @@
-"""What signing costs over a bare KMS call, and verifying without KMS: one endpoint, one run.
+"""Measure signing beside a bare KMS call, and verifying without KMS: one endpoint, one run.
 
     python -m benchmarks.signing [--endpoint http://127.0.0.1:4566] [--rounds 300]
 

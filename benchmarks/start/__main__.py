@@ -1,4 +1,4 @@
-"""How long a function's fresh environment takes from its first import to its first answer.
+"""Measure a function's fresh environment from its first import to its first answer.
 
     python -m benchmarks.start [--rounds 15]
 

@@ -24,7 +24,7 @@ Transfer = Callable[[str, str], int]  # returns the attempts it took
 
 @dataclass(frozen=True)
 class Run:
-    """What each worker achieved: seconds and attempts of each of its transfers."""
+    """The work of each worker: seconds and attempts of each of its transfers."""
 
     workers: list[list[tuple[float, int]]]
     elapsed: float

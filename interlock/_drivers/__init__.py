@@ -1,1 +1,1 @@
-"""Who performs an operation's requests: blocking over boto3, awaitable over aiobotocore."""
+"""Drivers, which perform the requests of operations: by threads and blocking, or by tasks."""

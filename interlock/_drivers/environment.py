@@ -1,4 +1,4 @@
-"""What a driver answers without the network: clocks, randomness and identifiers."""
+"""Answers that need no network: clocks, randomness and identifiers."""
 
 import random
 import time

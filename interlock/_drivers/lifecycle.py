@@ -1,4 +1,4 @@
-"""What clients do when their process forks, ends, or is restored from a snapshot."""
+"""Clients at a fork, at the end of their process, and after a restored snapshot."""
 
 import atexit
 import logging
@@ -10,7 +10,7 @@ _log = logging.getLogger("interlock")
 
 
 class Inherited(Protocol):
-    """What must not be shared between a process and its copies."""
+    """A client whose state must not be shared between a process and its copies."""
 
     def forked(self) -> None:
         """Forget what is the parent's: this is a forked child, or a restored snapshot."""

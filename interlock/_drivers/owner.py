@@ -1,4 +1,4 @@
-"""Who a holder says it is, for people who look at the record."""
+"""The name that a holder gives itself, for people who look at the record."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""What a heartbeat engine needs to know of what it renews."""
+"""A grant as far as a heartbeat engine needs to know it."""
 
 from typing import Protocol
 

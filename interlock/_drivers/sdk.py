@@ -1,4 +1,4 @@
-"""Where the SDK carries the calls of a client that was given none, not the library itself."""
+"""Reasons to leave the calls of a client that was given none to the SDK."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""What both halves ask of the system's sockets."""
+"""Options and checks of the system's sockets, for both halves."""
 
 import select
 import socket

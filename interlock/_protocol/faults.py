@@ -1,4 +1,4 @@
-"""What a driver throws into an operation when a call did not bring an answer that it asked for."""
+"""Faults, which a driver throws into an operation whose call brought no answer of use."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ TRANSIENT_CODES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class CancellationReason:
-    """Why one action of a TransactWriteItems or TransactGetItems was refused.
+    """The reason for which one action of a TransactWriteItems or TransactGetItems was refused.
 
     `code` is "None" for an action that was not at fault; `item` is what the store held (ALL_OLD).
     """

@@ -1,4 +1,4 @@
-"""How long a failed call is tried again, and what its failure means: once, for every client.
+"""The one retry: how long a failed call is tried again, and what its failure means.
 
 Pauses have full jitter:
 https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
@@ -84,7 +84,7 @@ _CREDENTIALS = {
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What an operation asks, for the texts of its errors.
+    """The tables and the grant that an operation needs, for the texts of its errors.
 
     `tables` are the DynamoDB tables of the call, or `key` is its KMS key; `grant` is what
     allows it ("CoordinationTable.grant_locks(...)").
@@ -212,7 +212,7 @@ class RetryBudget:
 
     @property
     def attempts(self) -> int:
-        """How many attempts the failures were, and the one that is under way."""
+        """The number of attempts: those that failed, and the one that is under way."""
         return self.failures + 1
 
     def start(self, seconds: float) -> Operation[None]:

@@ -1,4 +1,4 @@
-"""Where a service is called: by region, or where the configuration says."""
+"""Endpoints of a service: by region, or as the configuration says."""
 
 import re
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where and how to connect. `host` is without brackets, `path` without a trailing slash."""
+    """An address to connect to. `host` is without brackets, `path` without a trailing slash."""
 
     scheme: str
     host: str

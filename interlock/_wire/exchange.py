@@ -30,7 +30,7 @@ _TRACE_VARIABLE = "_X_AMZN_TRACE_ID"  # of the invocation that a Lambda function
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """How a service is spoken to: the name it is signed for, and its JSON protocol."""
+    """A service on the wire: the name it is signed for, and its JSON protocol."""
 
     name: str
     target: str

@@ -24,7 +24,7 @@ _NO_CONTENT = frozenset({204, 304})
 
 
 class NotUnderstood(Exception):
-    """What came is not one whole HTTP/1.1 response."""
+    """The bytes that came are not one whole HTTP/1.1 response."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""How long a call may take, and a connection lie idle, where no deadline says otherwise."""
+"""Time limits of a call and of an idle connection, where no deadline says otherwise."""
 
 from collections.abc import Callable
 from typing import TypeAlias

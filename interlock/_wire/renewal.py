@@ -1,4 +1,4 @@
-"""When credentials are renewed: ahead of their end, and again soon if that fails."""
+"""The renewal of credentials: ahead of their end, and again soon if that fails."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What the environment and the active profile say of a service: region, endpoint, proxy, CA.
+"""Settings of the environment and the active profile: region, endpoint, proxy, CA.
 
 As the SDKs read it (https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html), with
 `AWS_REGION` before `AWS_DEFAULT_REGION`. The shared file is read only for what is not in the

@@ -1,4 +1,4 @@
-"""How far this machine's clock is from the service's, by which signatures are judged.
+"""The distance of this machine's clock from the service's, by which signatures are judged.
 
 The service refuses a request whose time is off by more than five minutes, and says in `Date` what
 time it is: https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
@@ -22,7 +22,7 @@ _CLOCK_CODES = frozenset(
 
 
 class Skew:
-    """What was learned of the service's clock: it is `seconds` ahead of this machine's."""
+    """The service's clock as it was last seen: it is `seconds` ahead of this machine's."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

@@ -1,4 +1,4 @@
-"""What `interlock doctor` examines: each check yields findings, with the way to mend each."""
+"""Checks of `interlock doctor`: each yields findings, with the way to mend each."""
 
 import os
 import time
@@ -24,7 +24,7 @@ _READ = ("pk", "fence", "version", "owner")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check has found: its `state` in a word, and how to mend it ("" if it is well)."""
+    """The result of a check: its `state` in a word, and how to mend it ("" if it is well)."""
 
     check: str
     state: str

@@ -1,4 +1,4 @@
-"""What all verbs have in common: `--json` anywhere, and failures without tracebacks."""
+"""The base of all verbs: `--json` anywhere, and failures without tracebacks."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What people read: aligned tables, colour on a terminal only, times both ways; and JSON lines."""
+"""Output for people: aligned tables, colour on a terminal only, times both ways; and JSON lines."""
 
 import json
 import os
@@ -116,7 +116,7 @@ def plain(value: Any) -> Any:
 
 
 class Progress:
-    """How far something long is, on standard error; only where a person looks."""
+    """Progress of something long, on standard error; only where a person looks."""
 
     def __init__(self) -> None:
         self._shown = sys.stderr.isatty() and not as_json()

@@ -1,4 +1,4 @@
-"""How what computes is given an environment variable, and a function the runtime."""
+"""Attach a table to what computes: by an environment variable, and for a function the runtime."""
 
 import json
 from typing import TYPE_CHECKING, TypeAlias, cast

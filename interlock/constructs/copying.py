@@ -1,4 +1,4 @@
-"""Which files are copied into an asset: those that are named, and no others."""
+"""Copy into an asset the files that are named, and no others."""
 
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase

@@ -1,4 +1,4 @@
-"""What is granted and measured of a coordination table, made by CDK or imported."""
+"""Grants and metrics of a coordination table, made by CDK or imported."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Unpack

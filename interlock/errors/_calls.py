@@ -1,4 +1,4 @@
-"""What any call to a service may meet, and what is refused before one."""
+"""Errors of any call to a service, and of what is refused before one."""
 
 from interlock.errors._base import InterlockError
 

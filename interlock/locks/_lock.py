@@ -73,7 +73,7 @@ class Lock:
 
     @property
     def after_break(self) -> LockBreak | None:
-        """How the grant right before this one was broken (`LockClient.break_lock`), else None.
+        """The break (`LockClient.break_lock`) of the grant right before this one, if it was broken.
 
         Its holder may not know yet, and what it does without a guard may still come.
         """
@@ -81,12 +81,12 @@ class Lock:
 
     @property
     def lease(self) -> timedelta:
-        """How long the lock stays held without a heartbeat."""
+        """The time that the lock stays held without a heartbeat."""
         return timedelta(seconds=self._grant.lease)
 
     @property
     def remaining(self) -> timedelta:
-        """How long the lock is certainly held if no heartbeat succeeds from now on.
+        """The time that the lock is certainly held if no heartbeat succeeds from now on.
 
         Zero if it is not. Counted on this process's monotonic clock from before the last successful
         heartbeat.
@@ -264,7 +264,7 @@ class Loss:
 
 
 class Keeper(Protocol):
-    """What renews locks and gives them back, as a `Lock` uses it; see `HeldLocks`."""
+    """The keeper of a client's locks, as a `Lock` uses it; see `HeldLocks`."""
 
     table: str
     clock: Callable[[], float]

@@ -32,7 +32,7 @@ class Semaphore:
 
     @property
     def permits(self) -> int:
-        """How many may hold it at a time."""
+        """The number of clients that may hold it at a time."""
         return self._permits
 
     def acquire(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @public_in("interlock.signing")
 class SignedItem:
-    """Which attributes of a table's items are signed, and where the signature is kept.
+    """The attributes of a table's items that are signed, and the one that keeps the signature.
 
     Name the primary key's attributes among `attributes`: a signature that does not cover the key
     is as good on another item. The table's name is signed too. A signature proves who wrote the

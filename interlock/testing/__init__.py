@@ -1,4 +1,4 @@
-"""What tests of code that uses this library need: a store in memory, a clock, and faults.
+"""Tools for tests of code that uses this library: a store in memory, a clock, and faults.
 
 `interlock.testing.fixtures` has them as pytest fixtures. Nothing here calls AWS.
 """

@@ -18,7 +18,7 @@ class FakeClock:
 
     @property
     def now(self) -> datetime:
-        """What the clock shows."""
+        """The time that the clock shows."""
         return datetime.fromtimestamp(self._now, UTC)
 
     def advance(self, by: timedelta) -> None:
@@ -53,7 +53,7 @@ class SystemClock(FakeClock):
 
     @property
     def now(self) -> datetime:
-        """What the clock shows."""
+        """The time that the clock shows."""
         return datetime.now(UTC)
 
     def seconds(self) -> float:

@@ -29,7 +29,7 @@ class SentCall:
 
 @dataclass(slots=True)
 class _Fault:
-    """What the next calls of an operation (None: of any) meet, so many times."""
+    """A fault that the next calls of an operation (None: of any) meet, so many times."""
 
     meet: Callable[[SentCall], Mapping[str, Any]]
     operation: str | None

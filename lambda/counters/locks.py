@@ -1,4 +1,4 @@
-"""Who holds which lock. The client is made by the first request that asks."""
+"""Locks and their holders. The client is made by the first request that asks."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING, Any

@@ -19,7 +19,7 @@ _FIELDS = {"source": "from", "target": "to", "idempotency_key": "Idempotency-Key
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What goes back to the caller; `body` is None for none."""
+    """The answer to the caller; `body` is None for none."""
 
     status: HTTPStatus
     body: Any = None

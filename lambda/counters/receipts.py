@@ -39,7 +39,7 @@ class Receipts:
 
     @cached_property
     def issuer(self) -> "ReceiptIssuer":
-        """Who signs."""
+        """The issuer that signs."""
         from interlock.receipts import ReceiptIssuer
 
         return ReceiptIssuer(self._signer(), issuer=self._issuer)

@@ -1,4 +1,4 @@
-"""What each route does: one function a route, named as its `operationId` in openapi.json."""
+"""Routes: one function each, named as its `operationId` in openapi.json."""
 
 import logging
 from collections.abc import Callable
@@ -29,7 +29,7 @@ OK, CREATED, GONE = HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT
 
 @dataclass(slots=True)
 class Services:
-    """What the routes work with; `receipts` is None where no signing key is configured."""
+    """The services that routes use; `receipts` is None where no signing key is configured."""
 
     counters: CounterClient
     locks: "Locks"

@@ -1,4 +1,4 @@
-"""What Lambda's SnapStart needs: much done before the snapshot, nothing random carried over it.
+"""Hooks of Lambda's SnapStart: much is done before the snapshot, nothing random carried over it.
 
 https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html
 """

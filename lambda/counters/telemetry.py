@@ -1,4 +1,4 @@
-"""What the function tells CloudWatch and X-Ray of each request.
+"""Metrics and traces of each request, for CloudWatch and X-Ray.
 
 All of it is made while Lambda initializes the environment, which gets a whole processor for that
 whatever the function's memory is: the same imports within the first request would take three times

@@ -1,5 +1,6 @@
 """The house's English: a sentence names its actor."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -19,6 +20,21 @@ def test_the_code_names_its_actors(room):
         if _UNNAMED.search(line)
     ]
     assert not found, "name the client, holder, waiter, caller or store"
+
+
+_PRONOUN = re.compile(r"(What|Who|Whose|Whom|How|Where|Which|That|Those|When|Why)\b")
+_DESCRIBED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_docstring_opens_with_a_verb_or_a_noun(room):
+    found = [
+        f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 1)}"
+        for path in sorted((ROOT / room).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, _DESCRIBED) and _PRONOUN.match(ast.get_docstring(node) or "")
+    ]
+    assert not found, "say what it is or does, rather than 'What ...'"
 
 
 _NOQA = re.compile(r"# noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*(?P<reason>.*)")

@@ -22,7 +22,7 @@ from interlock._wire.http1 import NotUnderstood, Response, ResponseReader
 
 
 class Socket(Protocol):
-    """What a connection needs of a socket, plain or encrypted."""
+    """A socket as far as a connection needs it, plain or encrypted."""
 
     def settimeout(self, value: float | None, /) -> None:
         """Set the seconds that one `send` or `recv` may take; 0 for none at all."""

@@ -1,4 +1,4 @@
-"""What a caller's function may be."""
+"""The functions that a caller may pass, and their results."""
 
 import inspect
 from typing import Any

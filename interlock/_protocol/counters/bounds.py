@@ -1,4 +1,4 @@
-"""What a counter may hold, and the checks of what callers pass."""
+"""Bounds of a counter, and checks of what callers pass."""
 
 from dataclasses import dataclass
 
@@ -42,7 +42,7 @@ def checked_key(key: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a counter may hold. A side that is None is limited by the store's 38 digits alone."""
+    """Bounds of a counter. A side that is None is limited by the store's 38 digits alone."""
 
     floor: int | None = None
     ceiling: int | None = None

@@ -1,4 +1,4 @@
-"""What a blocking and an awaitable counter have in common: arguments checked, operations made."""
+"""The sans-I/O half of a counter client: arguments checked, operations made."""
 
 from datetime import timedelta
 from enum import Enum

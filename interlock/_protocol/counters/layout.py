@@ -50,7 +50,7 @@ class Handle:
 
     @property
     def target(self) -> Target:
-        """What the counter's calls ask, for the texts of errors."""
+        """The tables and the grant of the counter's calls, for the texts of errors."""
         return target_of(self.table)
 
     def key(self, index: int = 0) -> Item:
@@ -196,7 +196,7 @@ class Snapshot:
 
     @property
     def revision(self) -> int:
-        """What the next change of the layout has to find."""
+        """The revision that the next change of the layout has to find."""
         return integer(self.header, "revision")
 
     @property
@@ -206,7 +206,7 @@ class Snapshot:
 
     @property
     def shards(self) -> int:
-        """How many shards take writes."""
+        """The number of shards that take writes."""
         return integer(self.header, "shards")
 
     @property

@@ -55,7 +55,7 @@ def swept_at(*, crowded: bool) -> int:
 
 @dataclass(frozen=True, slots=True)
 class CounterChange:
-    """What an increment or decrement did.
+    """The effect of an increment or decrement.
 
     `value` is the counter's new value, or that of its shard number `shard` where it has several
     (`shard` is None for a counter with one). `replayed` says that an earlier call with the same

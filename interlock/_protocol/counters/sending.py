@@ -14,7 +14,7 @@ TOKEN_SECONDS = 540.0  # DynamoDB remembers a ClientRequestToken for ten minutes
 
 
 class Kind(enum.Enum):
-    """What sending a call twice does."""
+    """The effect of sending a call twice."""
 
     HARMLESS = enum.auto()  # nothing, whenever the second arrives
     FENCED = enum.auto()  # what the first one leaves refuses the second; see `settling.fence`

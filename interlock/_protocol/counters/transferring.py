@@ -35,7 +35,7 @@ from interlock.errors import (
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """What a transfer did: the change of either counter, as `increment` returns it."""
+    """The effect of a transfer: the change of either counter, as `increment` returns it."""
 
     source: CounterChange
     target: CounterChange

@@ -35,7 +35,7 @@ class Acquiring(Protocol[T_co]):
 
     @property
     def granted(self) -> list[Grant]:
-        """What was granted, empty until then."""
+        """The grants, empty until there are any."""
 
     def run(self) -> Operation[T_co]:
         """Return what was granted."""

@@ -1,4 +1,4 @@
-"""What one acquisition knows of one lock: its attempts, and the holder in the way."""
+"""The knowledge that one acquisition has of one lock: its attempts, and the holder in the way."""
 
 import logging
 from collections import OrderedDict
@@ -34,7 +34,7 @@ ABANDONING = 5.0  # seconds that giving back is tried
 
 
 class ObservedVersions:
-    """Which version of which lock was first seen when. Shared by the threads of a client.
+    """The version of each lock that was seen, and since when. Shared by the threads of a client.
 
     A holder is dead for a client that has itself watched its version unchanged for the whole lease,
     on its own monotonic clock. Versions never come back, so two looks at the same one prove that
@@ -82,7 +82,7 @@ class Sent(NamedTuple):
 
 
 class Claim:
-    """What one acquisition knows of one lock: its own attempts, and the holder in the way."""
+    """One acquisition's knowledge of one lock: its own attempts, and the holder in the way."""
 
     def __init__(
         self,

@@ -33,13 +33,13 @@ class LockItem:
 
     @property
     def held_until(self) -> float | None:
-        """When the lease is over by the holder's wall clock, in seconds since the epoch."""
+        """The end of the lease by the holder's wall clock, in seconds since the epoch."""
         milliseconds = _whole(self.table, self.attributes, "held_until", 0, _MOST_TIME)
         return None if milliseconds is None else milliseconds / 1000
 
     @property
     def last_break(self) -> LockBreak | None:
-        """How the lock was broken last, None if it was not, or the record does not say clearly."""
+        """The last break of the lock; None if there was none, or it is not recorded clearly."""
         told = broken_of(self.attributes)
         texts = [told.get(name, {}).get("S") for name in ("because", "by", "owner")]
         numbers = [_exact(told.get(name, {}).get("N", "")) for name in ("at", "grant")]

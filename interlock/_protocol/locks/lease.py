@@ -1,4 +1,4 @@
-"""What follows a grant: heartbeats, the release, the handoff to another process, and a look.
+"""Operations after a grant: heartbeats, the release, the handoff to another process, and a look.
 
 A heartbeat is one conditional write that moves the record from our version to a fresh one. One
 whose reply was lost may have been carried out, so the next accepts each version that was sent since

@@ -29,7 +29,7 @@ _JOINERS = "\u200c\u200d"  # needed to write Persian, or a family of emoji
 
 
 class Invocation(Protocol):
-    """What a Lambda function's context object says of its invocation."""
+    """A Lambda function's context object, as far as it says how much time is left."""
 
     @property
     def aws_request_id(self) -> str:
@@ -40,7 +40,7 @@ class Invocation(Protocol):
 
 
 class Cancel(Protocol):
-    """What tells a waiter to stop: a `threading.Event`, an `asyncio.Event`, or the like."""
+    """An event by which a waiter stops: a `threading.Event`, an `asyncio.Event`, or the like."""
 
     def is_set(self) -> bool:
         """Return whether to stop waiting."""
@@ -170,7 +170,7 @@ class Settings:
 
     @property
     def target(self) -> Target:
-        """What these locks ask, for the texts of errors."""
+        """The table and the grant of these locks' calls, for the texts of errors."""
         return Target((self.table,), "CoordinationTable.grant_locks(...)")
 
     def budget(self, deadline: float = float("inf"), *, grace: float = 0.0) -> RetryBudget:

@@ -1,4 +1,4 @@
-"""What can be said of a lock: its record, and why it was lost. Imports no other module of ours."""
+"""A lock's record, its breaks, and the reasons of a loss. Imports no other module of ours."""
 
 import enum
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class LossReason(enum.StrEnum):
-    """Why a lock is not, or not certainly, held any more. The value is a label; `text` is prose."""
+    """Reasons of a loss: a lock is not, or not certainly, held. `text` says each in words."""
 
     TAKEN_OVER = "taken_over"
     RELEASED = "released"
@@ -40,7 +40,7 @@ _TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class LockBreak:
-    """How a lock was broken: `because` and `by` in the words of the client that broke it.
+    """A break of a lock: `because` and `by` in the words of the client that broke it.
 
     `at` is when, by that client's wall clock; `fencing_token` is that of the grant which it ended,
     0 if the record did not say; `owner` its holder, None if the record did not say.
@@ -55,7 +55,7 @@ class LockBreak:
 
 @dataclass(frozen=True, slots=True)
 class LockRecord:
-    """What the store holds of a lock. `held`: it was granted, and not given back since.
+    """A lock as the store has it. `held`: it was granted, and not given back since.
 
     `fencing_token` is that of the last grant, or of a break after it. What a lock that is free has
     no more is None: `owner` and `data` as the holder gave them, `lease`, `version`; `since` and

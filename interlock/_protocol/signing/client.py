@@ -32,7 +32,7 @@ class Signature:
 
 
 class SigningOperations:
-    """What a Signer does, as operations. Remembers the key between them.
+    """The operations of a `Signer`. Remembers the key between them.
 
     An alias may be pointed at another key at any moment. So the alias is only ever used to look
     up the key; `Sign` names the key's own ARN, which makes the `kid` right by construction:

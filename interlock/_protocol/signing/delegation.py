@@ -34,7 +34,7 @@ _MEMBERS = {"P-256": ("kty", "crv", "x", "y"), "Ed25519": ("kty", "crv", "x")}
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What a certificate says, genuine or not. Times in seconds since the epoch."""
+    """The content of a certificate, genuine or not. Times in seconds since the epoch."""
 
     token: Token
     claims: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""What is signed of a DynamoDB item."""
+"""The part of a DynamoDB item that is signed."""
 
 import base64
 from collections.abc import Collection, Mapping
@@ -13,7 +13,7 @@ _DOMAIN = b"interlock signed item v1\n"
 
 
 class ItemLayout:
-    """Which attributes of a table's items are signed, in one form."""
+    """The attributes of a table's items that are signed, in one form."""
 
     def __init__(self, table: str, attributes: Collection[str], signature: str) -> None:
         if isinstance(attributes, str):

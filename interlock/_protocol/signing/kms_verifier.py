@@ -41,7 +41,7 @@ class KmsVerification:
 
 
 class KmsVerifierOperations:
-    """What a KmsVerifier does, as operations. Remembers the keys between them."""
+    """The operations of a `KmsVerifier`. Remembers the keys between them."""
 
     def __init__(self, settings: KmsVerification) -> None:
         self._settings = settings

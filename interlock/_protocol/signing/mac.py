@@ -65,7 +65,7 @@ def mac_kid(key_id: str) -> str:
 
 
 class MacOperations:
-    """What a Mac does, as operations."""
+    """The operations of a `Mac`."""
 
     def __init__(self, settings: MacSettings) -> None:
         self._settings = settings

@@ -1,4 +1,4 @@
-"""What a receipt states, and which claims say so."""
+"""The statement of a receipt, and the claims that make it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -15,7 +15,7 @@ _OPTIONAL = frozenset({"amount", "shard", "previous", "idempotency_key", "reques
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a receipt states: after this change the counter, or its shard, had this value.
+    """The statement of a receipt: after this change the counter, or its shard, had this value.
 
     `amount` is negative for a decrement, and `None` for a reset, which sets the value whatever it
     was. `time` is when the receipt was signed. `shard` is the

@@ -136,7 +136,7 @@ def _encodable(value: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRules:
-    """What claims must hold. Times in seconds.
+    """Rules that the claims of a token must meet. Times in seconds.
 
     What begins may lie `CLOCK_AHEAD` seconds ahead, for a token that has just been issued by a
     clock that is ahead; `leeway` is given to all times.

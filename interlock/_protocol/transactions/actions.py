@@ -1,4 +1,4 @@
-"""What a transaction wants of each item, as actions of one commit."""
+"""Actions of a commit: one for each item that a transaction writes or checks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Guard(Protocol):
-    """What a commit can demand by a ConditionCheck of its own: a held lock is one."""
+    """A condition that a commit checks by a ConditionCheck of its own: a held lock is one."""
 
     def guard(self) -> Mapping[str, Any]:
         """Return `{"ConditionCheck": {...}}`, as TransactWriteItems takes it."""
@@ -22,7 +22,7 @@ class Guard(Protocol):
 
 
 class Releasable(Guard, Protocol):
-    """What a commit can give back, as it can a held lock."""
+    """A thing that a commit can give back: a held lock is one."""
 
     def release_action(self) -> Mapping[str, Any]:
         """Return `{"Update": {...}}`, refused where `guard` would be; the commit is sent next."""

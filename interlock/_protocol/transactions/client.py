@@ -23,7 +23,7 @@ from interlock.errors import InvalidValue
 
 
 class TransactionOperations:
-    """What a transaction client does, as operations of a driver."""
+    """The sans-I/O half of a transaction client: operations for a driver."""
 
     def __init__(self, settings: Settings, observers: Observers, *, unscoped_keys: bool) -> None:
         self.settings = settings

@@ -43,7 +43,7 @@ from interlock.errors import (
 
 
 class Verdict(enum.Enum):
-    """What became of an attempt."""
+    """The outcome of an attempt."""
 
     DONE = enum.auto()
     STALE = enum.auto()  # an item was written since it was read: run the function again

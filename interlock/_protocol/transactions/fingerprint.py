@@ -1,4 +1,4 @@
-"""What an idempotency key stands for: the operation's name, and a hash of its arguments."""
+"""The meaning of an idempotency key: the operation's name, and a hash of its arguments."""
 
 import dataclasses
 import datetime as dt

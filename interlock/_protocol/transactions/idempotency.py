@@ -53,7 +53,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What there is of a key: the result, and whether another operation has the unscoped record."""
+    """A key as it was found: the result, and whether another operation has the unscoped record."""
 
     committed: Committed | None = None
     occupied: bool = False
@@ -105,12 +105,12 @@ class Once:
 
     @property
     def address(self) -> Address:
-        """Where the record is."""
+        """The table and the key of the record."""
         return Address.of(self.table, {"pk": f"{PREFIX}{self.operation}#{self.key}"})
 
     @property
     def unscoped_address(self) -> Address:
-        """Where the record of the older format is."""
+        """The table and the key of the record of the older format."""
         return Address.of(self.table, {"pk": PREFIX + self.key})
 
     def find(self, budget: RetryBudget) -> Operation[Findings]:

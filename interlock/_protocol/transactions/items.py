@@ -1,4 +1,4 @@
-"""Where an item lives, what was read there, and how a commit proves that it still is so.
+"""Items of a transaction: their place, what was read there, and the proof that it still is so.
 
 The version attribute holds the ids of the last attempts that wrote the item, newest first. An id
 is never used twice, so a version that was replaced never comes back, not even for an item that was

@@ -1,4 +1,4 @@
-"""What a transaction took, and who is told."""
+"""Reports of transactions, and their receivers."""
 
 import logging
 from collections.abc import Callable
@@ -11,7 +11,7 @@ _log = logging.getLogger("interlock")
 
 @dataclass(frozen=True, slots=True)
 class TransactionReport:
-    """What one transaction took; times in seconds.
+    """The attempts and the time of one transaction; times in seconds.
 
     `attempts` counts runs of the function (0 for a replay), `conflicts` and `throttles` what the
     store refused on the way, `committed` whether it ended well, `replayed` whether its idempotency
@@ -29,7 +29,7 @@ class TransactionReport:
 
 @dataclass(frozen=True, slots=True)
 class Observers:
-    """Those who are told of every transaction of a client, however it ended.
+    """Receivers of a report of each transaction of a client, however it ended.
 
     Nothing that they raise reaches the caller, whose transaction has been committed or not.
     """

@@ -1,4 +1,4 @@
-"""What a transaction client was told once, and every transaction obeys."""
+"""Validated settings of a transaction client."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Where a verifier's keys come from."""
+"""Sources of a verifier's keys."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias

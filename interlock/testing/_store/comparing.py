@@ -1,4 +1,4 @@
-"""What the operators and functions of a condition say of two values.
+"""Operators and functions of conditions, on two values.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.OperatorsAndFunctions.html
 """

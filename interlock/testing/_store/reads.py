@@ -24,7 +24,7 @@ MAX_BATCH = 100
 
 
 class Look(Protocol):
-    """How a read sees an item."""
+    """The view that a read has of an item."""
 
     def __call__(self, place: Place, *, consistent: bool) -> Item | None:
         """Return what a read sees at a place."""

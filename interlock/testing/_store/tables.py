@@ -1,4 +1,4 @@
-"""What a table is, and the items it holds at an instant."""
+"""Tables, and the items they hold at an instant."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

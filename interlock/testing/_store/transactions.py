@@ -56,7 +56,7 @@ class Prepared:
 
     @property
     def left(self) -> int:
-        """How many items are still occupied."""
+        """The number of items that are still occupied."""
         return len(self.results)
 
     def write_one(self, index: int = 0) -> None:
