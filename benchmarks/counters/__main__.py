@@ -21,8 +21,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.models import Model
 
 from benchmarks.transactions.__main__ import CREDENTIALS, endpoint
-from interlock import CounterClient
-from interlock._drivers.clients import CLIENT_CONFIG
+from interlock import CounterClient, client_config
 
 TABLE, PEERS = "bench-counters", "bench-counter-peers"
 WARM_UP = 20
@@ -31,7 +30,7 @@ RAW = "raw ADD"
 
 def dynamodb(url: str) -> Any:
     """Make a client as the library makes its own."""
-    return boto3.client("dynamodb", endpoint_url=url, config=CLIENT_CONFIG)
+    return boto3.client("dynamodb", endpoint_url=url, config=client_config())
 
 
 def prepare(client: Any) -> None:
@@ -89,7 +88,7 @@ def pynamo(url: str) -> Callable[[], int]:
 def distributed(url: str) -> Callable[[], int]:
     """Return an increment by the package distributed-counter."""
     counter = DistributedCounter(
-        PEERS, config=CLIENT_CONFIG, endpoint_url=url, region_name=CREDENTIALS["AWS_REGION"]
+        PEERS, config=client_config(), endpoint_url=url, region_name=CREDENTIALS["AWS_REGION"]
     )
     counter.put("n", 0)
     return lambda: int(counter.increment("n", 1))

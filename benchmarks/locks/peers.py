@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -11,9 +12,7 @@ from dynalock import DynaLock, LockAlreadyAcquiredError
 from dynamo_dlm import DynamoDbLock, LockNotAcquiredError
 from python_dynamodb_lock.python_dynamodb_lock import DynamoDBLockClient
 
-from interlock import LockClient
-from interlock._drivers.clients import CLIENT_CONFIG
-from interlock._protocol.locks import record
+from interlock import LockClient, client_config
 
 TABLE, PYTHON_DYNAMODB_LOCK, DLM, DYNALOCK = (
     "bench-locks",
@@ -103,27 +102,30 @@ class ByHand(Raw):
 class SameCalls(Raw):
     """The two calls that this library makes, sent without it: what is left is its own time."""
 
+    def __init__(self, url: str, poll: timedelta) -> None:
+        super().__init__(url, poll)
+        self.seen: list[dict[str, Any]] = []
+        with LockClient(TABLE, client=SimpleNamespace(update_item=self._note)) as locks:
+            locks.acquire("same").release()
+        self.grant, self.give_back = self.seen
+
+    def _note(self, **params: Any) -> Any:
+        self.seen.append(params)
+        return self.client.update_item(**params)
+
     def acquire(self, name: str) -> None:
         """Take a lock."""
-        update = record.grant_update(
-            TABLE,
-            f"same/{name}",
-            version=str(uuid.uuid4()),
-            owner="none",
-            lease=LEASE.total_seconds(),
-            data=None,
-            wall=time.time(),
-            asked=int(time.time() * 1000),
-            takeable=(),
-        )
-        self.taken = (name, update["ExpressionAttributeValues"][":version"]["S"])
-        self.client.update_item(**record.grant_call(update).params)
+        self.key = {"pk": {"S": f"lock#same/{name}"}}
+        self.version = {"S": str(uuid.uuid4())}
+        self._send(self.grant, ":version")
 
     def release(self) -> None:
         """Give it back."""
-        name, version = self.taken
-        call = record.release_call(TABLE, f"same/{name}", wall=time.time(), own=(version,))
-        self.client.update_item(**call.params)
+        self._send(self.give_back, ":v0")
+
+    def _send(self, call: dict[str, Any], place: str) -> None:
+        values = {**call["ExpressionAttributeValues"], place: self.version}
+        self.client.update_item(**{**call, "Key": self.key, "ExpressionAttributeValues": values})
 
 
 class Interlock(Peer):
@@ -151,7 +153,7 @@ class PythonDynamodbLock(Peer):
     """python-dynamodb-lock: looks before it puts, and deletes the item in the end."""
 
     def __init__(self, url: str, poll: timedelta) -> None:
-        resource = boto3.resource("dynamodb", endpoint_url=url, config=CLIENT_CONFIG)
+        resource = boto3.resource("dynamodb", endpoint_url=url, config=client_config())
         super().__init__(resource.meta.client)
         self.poll = poll
         self.locks = DynamoDBLockClient(
@@ -248,7 +250,7 @@ PEERS: dict[str, Callable[[str, timedelta], Peer]] = {
 
 def dynamodb(url: str) -> Any:
     """Make a client as the library makes its own."""
-    return boto3.client("dynamodb", endpoint_url=url, config=CLIENT_CONFIG)
+    return boto3.client("dynamodb", endpoint_url=url, config=client_config())
 
 
 def prepare(client: Any) -> None:

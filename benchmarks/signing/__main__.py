@@ -13,19 +13,17 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import boto3
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from benchmarks.transactions.__main__ import CREDENTIALS, endpoint
-from interlock import CounterClient, Signer, Verifier
-from interlock._drivers.clients import CLIENT_CONFIG
-from interlock._protocol.signing.der import raw_to_der
-from interlock._protocol.signing.ephemeral import EphemeralAlgorithm
+from interlock import CounterClient, Signer, Verifier, client_config
 from interlock.receipts import ReceiptIssuer
 from interlock.signing import DelegatedSigner, KmsVerifier, jwks
 
-LOCAL: tuple[EphemeralAlgorithm, ...] = ("ES256", "Ed25519")
+LOCAL: tuple[Literal["ES256", "Ed25519"], ...] = ("ES256", "Ed25519")
 CLAIMS = {"counter": "visits", "value": 7, "amount": 3, "previous": 4}
 
 
@@ -51,14 +49,15 @@ def show(title: str, spent: Mapping[str, float], bound: str = "") -> None:
 
 def measure(url: str, rounds: int) -> None:
     """Print the comparisons."""
-    kms = boto3.client("kms", endpoint_url=url, config=CLIENT_CONFIG)
-    dynamodb = boto3.client("dynamodb", endpoint_url=url, config=CLIENT_CONFIG)
+    kms = boto3.client("kms", endpoint_url=url, config=client_config())
+    dynamodb = boto3.client("dynamodb", endpoint_url=url, config=client_config())
     key = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
     signer = Signer(key)
     delegated = {each: DelegatedSigner(key, algorithm=each) for each in LOCAL}
     token = signer.sign(CLAIMS)
     digest = hashlib.sha256(token.rpartition(".")[0].encode()).digest()
-    signature = raw_to_der(signer.sign_bytes(token.rpartition(".")[0].encode()).value, 32)
+    raw = signer.sign_bytes(token.rpartition(".")[0].encode()).value
+    signature = encode_dss_signature(*(int.from_bytes(half) for half in (raw[:32], raw[32:])))
     call: dict[str, Any] = {
         "KeyId": key,
         "MessageType": "DIGEST",
