@@ -6,6 +6,7 @@ import aws_cdk as cdk
 
 from stacks.application import Application
 from stacks.config import EnvironmentRefused
+from stacks.following import synthesize
 
 app = cdk.App()
 try:
@@ -14,7 +15,7 @@ except EnvironmentRefused as refusal:
     sys.exit(f"\n{refusal}\n")
 for note in environment.notes:
     sys.stderr.write(f"Note: {note}\n")
-app.synth()
+synthesize(app)
 if environment.placeholders:
     listed = "".join(f"\n  - {placeholder}" for placeholder in environment.placeholders)
     sys.stderr.write(f"To be looked at, and not to be deployed:{listed}\n")
