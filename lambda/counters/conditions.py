@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from interlock import CounterState
 
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
-_LIST = re.compile(rf"(?:{_TAG}|\s*,\s*|\s+)+")
+_ELEMENT = rf"[ \t]*(?:{_TAG}[ \t]*)?"
+_LIST = re.compile(rf"{_ELEMENT}(?:,{_ELEMENT})*")  # each step takes a comma: no way back is long
 _TAGS = re.compile(_TAG)
 ANY = "*"
 
@@ -84,6 +85,6 @@ def _tags(text: str) -> list[str] | None:
     """Return the ETags of a list, `["*"]` for any, None if it is neither."""
     if text.strip() == ANY:
         return [ANY]
-    if not _LIST.fullmatch(text):
+    if not text or not _LIST.fullmatch(text):
         return None
     return _TAGS.findall(text)

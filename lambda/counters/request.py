@@ -28,9 +28,10 @@ class Request:
     def __init__(self, event: dict[str, Any], request_id: str) -> None:
         self._event = event
         self.id = request_id
-        self._headers = {
-            name.lower(): lines for name, lines in _lines(event, "multiValueHeaders", "headers")
-        }
+        self._headers: dict[str, list[str]] = {}
+        for name, lines in _lines(event, "multiValueHeaders", "headers"):
+            # HTTP/1.1 sends names in any case, and two cases of one name are one header.
+            self._headers.setdefault(name.lower(), []).extend(lines)
         self._query = dict(
             _lines(event, "multiValueQueryStringParameters", "queryStringParameters")
         )
@@ -88,7 +89,7 @@ class Request:
             body = json.loads(
                 text, object_pairs_hook=_object, parse_float=Decimal, parse_int=_integer
             )
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, ArithmeticError):  # the last of 1e99999999999999999999
             raise invalid("body", "the body is not JSON") from None
         if not isinstance(body, dict):
             raise invalid("body", "the body is not an object")
@@ -171,6 +172,14 @@ def integer(value: object, path: str, least: int = -LARGEST, most: int = LARGEST
         value = exact if exact == value else value
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise invalid(path, f"an integer from {least} to {most} is wanted")
+    return value
+
+
+def text_in(body: dict[str, Any], path: str) -> str:
+    """Return a member that is a text, or raise the problem that `path` has."""
+    value = body[path]
+    if not isinstance(value, str):
+        raise invalid(path, "a text is wanted")
     return value
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conditions import expected, failed, wants_new
-from problems import Problem, Reply
-from request import MAX_SHARDS, Request, integer, named, optional
+from problems import Problem, Reply, invalid
+from request import MAX_SHARDS, Request, integer, named, optional, text_in
 
 from interlock import CounterClient, CounterState
-from interlock.errors import AlgorithmUnavailable, InterlockError, InvalidToken
+from interlock.errors import AlgorithmUnavailable, InterlockError, InvalidToken, InvalidValue
 
 if TYPE_CHECKING:
     from locks import Locks
@@ -91,7 +91,13 @@ def configure_counter(services: Services, request: Request) -> Reply:
     state = _expected(services, request)
     if state is None:
         _existing(services, request)
-    services.counters.counter(request.name).configure(expected=state, **changes)
+    try:
+        services.counters.counter(request.name).configure(expected=state, **changes)
+    except InvalidValue as error:
+        if error.path in changes or not changes:
+            raise
+        # What is stored is at odds with what was sent, and only that can be mended.
+        raise invalid(next(iter(changes)), str(error)) from error
     return _described(_existing(services, request))
 
 
@@ -189,7 +195,7 @@ def get_jwks(services: Services, request: Request) -> Reply:  # noqa: ARG001 - a
 
 def verify_receipt(services: Services, request: Request) -> Reply:
     """POST /receipts/verify."""
-    text = request.body("receipt", needed=("receipt",))["receipt"]
+    text = text_in(request.body("receipt", needed=("receipt",)), "receipt")
     try:
         receipt = _signing(services).verify(text)
     except (AlgorithmUnavailable, InvalidToken) as error:

@@ -51,6 +51,13 @@ def test_no_write_is_done_for_another_state(call, tag, write, form):
     assert refused(call, write, If_Match=form.format(tag)).body["field"] == "If-Match"
 
 
+@pytest.mark.parametrize("form", ['"a" "b"', '"a", *', '"a"' + " " * 4000 + "x", " " * 4000 + "x"])
+def test_what_is_no_list_is_refused_however_long_it_is(call, tag, form):
+    reply = call("DELETE", "/counters/a", headers={"If-Match": form})
+    assert (reply.status, reply.body["field"]) == (400, "If-Match")
+    assert call("GET", "/counters/a", headers={"If-None-Match": form}).headers["ETag"] == tag
+
+
 @pytest.mark.parametrize("write", WRITES)
 def test_a_change_meanwhile_makes_the_etag_another(call, tag, write):
     call("POST", "/counters/a/increment", {"amount": 1})

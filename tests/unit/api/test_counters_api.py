@@ -91,6 +91,8 @@ def test_a_transfer_moves_both_or_neither(call):
         (f'{{"amount": {"9" * 5000}}}', "amount"),
         ('{"amount": 1.00000000000000000001}', "amount"),
         ('{"amount": 1e39}', "amount"),
+        ('{"amount": 1e999999999999999999999}', "body"),
+        ('{"amount": {"a": 1, "a": 2}}', "a"),
         ('{"amount": 1, "amount": 2}', "amount"),
         ('{"amount": 1, "amo\\u0075nt": 1}', "amount"),
         ('\ufeff{"amount": 1}', "body"),
@@ -187,6 +189,12 @@ def test_a_header_of_one_value_that_comes_twice_is_400(call, header):
     assert (reply.status, reply.body["field"]) == (400, header)
 
 
+def test_two_cases_of_a_headers_name_are_one_header(call):
+    headers = {"Idempotency-Key": "a", "idempotency-key": "b"}
+    reply = call("POST", "/counters/a/increment", {"amount": 1}, headers=headers)
+    assert (reply.status, reply.body["field"]) == (400, "Idempotency-Key")
+
+
 def test_a_parameter_that_is_given_twice_is_400(call):
     reply = call("GET", "/counters", query={"limit": ["1", "2"]})
     assert (reply.status, reply.body["field"]) == (400, "limit")
@@ -263,6 +271,14 @@ def test_a_problem_blames_the_part_that_the_request_has(call):
     call("PUT", "/counters/a", {})
     reply = call("POST", "/transfers", {"from": "a", "to": "a", "amount": 1})
     assert (reply.status, reply.body["field"]) == (400, "to")
+
+
+@pytest.mark.parametrize(("given", "blamed"), [("ceiling", -1), ("floor", 11)])
+def test_a_bound_is_blamed_that_was_sent_and_not_the_one_that_is_stored(call, given, blamed):
+    call("PUT", "/counters/a", {"floor": 0, "ceiling": 10})
+    reply = call("PATCH", "/counters/a", {given: blamed})
+    assert (reply.status, reply.body["field"]) == (400, given)
+    assert "over the ceiling" in reply.body["detail"]
 
 
 def test_a_refused_reset_says_where_the_counter_is(call):

@@ -133,10 +133,15 @@ def test_a_genuine_receipt_is_stated_and_another_is_refused_with_its_reason(send
     for forged, reason in [
         (f"{head}.{payload}.{'A' * 86}", "BadSignature"),
         ("nonsense", "MalformedToken"),
-        (7, "MalformedToken"),
     ]:
         status, _, problem = send("POST", "/receipts/verify", {"receipt": forged})
         assert (status, problem["reason"]) == (422, reason)
+
+
+@pytest.mark.parametrize("receipt", [7, None, ["a.b.c"], {"a": 1}, True])
+def test_what_is_no_text_is_a_bad_request_and_no_forged_receipt(send, receipt):
+    status, _, problem = send("POST", "/receipts/verify", {"receipt": receipt})
+    assert (status, problem["field"]) == (400, "receipt")
 
 
 def test_a_delegated_receipt_is_refused_where_only_kms_verifies(send, kms, keys, delegation):
