@@ -12,7 +12,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from interlock._protocol.counters.layout import LISTING
-from interlock._protocol.locks.listing import ATTRIBUTES
+from interlock._protocol.locks.reading import ATTRIBUTES
 from interlock._protocol.texts import texts
 from interlock.constructs.attaching import install
 from interlock.constructs.granting import (

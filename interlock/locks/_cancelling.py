@@ -20,6 +20,4 @@ def cancellable(driver: Driver, pause: Callable[[float], None], cancel: Cancel) 
         if cancel.is_set():
             raise LockWaitCancelled
 
-    if cancel.is_set():
-        raise LockWaitCancelled
     return driver.pausing(pausing)

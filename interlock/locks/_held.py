@@ -19,7 +19,12 @@ from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.lease import RELEASING
 from interlock._protocol.locks.settings import Cancel
-from interlock.errors import LockClientClosed, LossReason, RenewalImpossible
+from interlock.errors import (
+    LockClientClosed,
+    LockWaitCancelled,
+    LossReason,
+    RenewalImpossible,
+)
 from interlock.locks._cancelling import cancellable
 from interlock.locks._lock import Lock, OnLost
 from interlock.locks._queue import Place
@@ -83,6 +88,8 @@ class HeldLocks:
         """
         if self.closed:
             raise LockClientClosed
+        if cancel is not None and cancel.is_set():
+            raise LockWaitCancelled
         waiting, place = self._waiting, None
         if isinstance(acquisition, Acquisition) and acquisition.waits:
             place = Place(self._lines, acquisition, self._driver, self._is_closed, cancel)

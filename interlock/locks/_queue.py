@@ -40,7 +40,6 @@ class Place:
 
     def run(self) -> None:
         """Run the acquisition when it is its turn, at the end of its time at the latest."""
-        self._check()
         name, clock = self._acquisition.name, self._driver.monotonic
         end = self._acquisition.begin(clock())
         self._lines.enter(name, self._ticket)

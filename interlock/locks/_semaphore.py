@@ -4,7 +4,6 @@
 from datetime import timedelta
 from typing import Any
 
-from interlock._drivers.blocking.acquiring import acquiring
 from interlock._protocol.locks.multi import checked_permits
 from interlock._protocol.locks.settings import Cancel, checked_name
 from interlock.errors import LockTimeout
@@ -48,7 +47,7 @@ class Semaphore:
         One round trip while most are free. A permit whose record is corrupt is left alone. Raises
         what `LockClient.acquire` does; the holder that `LockTimeout` names is one of them.
         """
-        return acquiring(lambda: self._acquire(timeout, lease, data, cancel))
+        return self._acquire(timeout, lease, data, cancel)
 
     def try_acquire(self, *, lease: timedelta | None = None, data: Any = None) -> Lock | None:
         """Acquire a permit if one is free, else return None; it never waits for a holder."""

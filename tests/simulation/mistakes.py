@@ -3,7 +3,7 @@
 from types import ModuleType
 from typing import NamedTuple
 
-from interlock._protocol.locks import breaking, claim, grant, lease, multi, record
+from interlock._protocol.locks import breaking, claim, grant, lease, multi, observed, record
 
 
 class Mistake(NamedTuple):
@@ -112,7 +112,7 @@ MISTAKES = (
     Mistake(
         "watch that does not start over with a new version",
         "lock-storm",
-        claim,
+        observed,
         "if known is not None and known[0] == version:\n            return\n",
         "if known is not None:\n            return\n",
         f"no progress|{TWO_HOLDERS}",

@@ -32,8 +32,3 @@ class Acquiring(Generic[T]):
         acquired, self._acquired = self._acquired, None
         if acquired is not None:
             await acquired.__aexit__(kind, error, traceback)
-
-
-def acquiring(begin: Callable[[], Awaitable[T]]) -> Acquiring[T]:
-    """Return an acquisition that begins when it is awaited or entered."""
-    return Acquiring(begin)

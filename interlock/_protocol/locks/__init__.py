@@ -16,6 +16,7 @@
    Anything else is a lost reply.
 
 From the call to the wire: `client.LockOperations.acquire` -> `acquire.Acquisition.run` ->
-`record.grant_update`; `lease.renew` and `lease.release` for what follows; `multi` for several
-locks and for permits; `grant.Grant` is what a holder knows.
+`claim.Claim.attempt` -> `record.grant_update`; `lease` renews, extends, hands over and gives back;
+`multi` takes several locks, and permits; `breaking` ends a grant from outside; `reading` looks.
+`grant.Grant` is what a holder knows, `observed` what a client has seen, `item` what a record says.
 """

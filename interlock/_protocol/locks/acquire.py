@@ -2,9 +2,10 @@
 
 from typing import Protocol, TypeVar
 
-from interlock._protocol.locks.claim import Claim, ObservedVersions
+from interlock._protocol.locks.claim import Claim
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.item import LockItem
+from interlock._protocol.locks.observed import ObservedVersions
 from interlock._protocol.locks.settings import GRACE, AcquireOptions, Settings
 from interlock._protocol.requests import (
     Monotonic,

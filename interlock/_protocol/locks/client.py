@@ -13,17 +13,16 @@ from weakref import ref
 from interlock._protocol.locks import lease as leases
 from interlock._protocol.locks.acquire import Acquisition
 from interlock._protocol.locks.breaking import break_lock, checked_reason
-from interlock._protocol.locks.claim import ObservedVersions
-from interlock._protocol.locks.extend import extend
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.lease import RELEASING
-from interlock._protocol.locks.listing import LockPage, page
 from interlock._protocol.locks.multi import (
     MOST_LOCKS,
     MultiAcquisition,
     PermitAcquisition,
     checked_permits,
 )
+from interlock._protocol.locks.observed import ObservedVersions
+from interlock._protocol.locks.reading import LockPage, inspect, page
 from interlock._protocol.locks.settings import (
     Invocation,
     Settings,
@@ -120,8 +119,8 @@ class LockOperations:
         return leases.renew(self.settings, grant)
 
     def extend(self, grant: Grant, lease: timedelta | None) -> Operation[None]:
-        """Renew a lock for another lease; as `extend.extend`."""
-        return extend(
+        """Renew a lock for another lease; as `lease.extend`."""
+        return leases.extend(
             self.settings,
             grant,
             grant.lease if lease is None else self.settings.checked_lease(lease),
@@ -140,8 +139,8 @@ class LockOperations:
         return leases.adopt(self.settings, exported)
 
     def inspect(self, name: str) -> Operation[LockRecord | None]:
-        """Return what the store holds of a lock; as `lease.inspect`."""
-        return leases.inspect(self.settings, checked_lock_or_permit(name))
+        """Return what the store holds of a lock; as `reading.inspect`."""
+        return inspect(self.settings, checked_lock_or_permit(name))
 
     def break_lock(
         self, name: str, *, because: str, fence: int | None = None
@@ -156,7 +155,7 @@ class LockOperations:
         )
 
     def page(self, prefix: str, after: str | None, *, held: bool) -> Operation[LockPage]:
-        """Return a part of the locks; as `listing.page`."""
+        """Return a part of the locks; as `reading.page`."""
         return page(self.settings, prefix, after, held=held)
 
     def hold(self, grant: Grant, handle: Any, taker: Any) -> None:

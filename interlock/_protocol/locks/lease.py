@@ -1,4 +1,4 @@
-"""Operations after a grant: heartbeats, the release, the handoff to another process, and a look.
+"""Operations after a grant: heartbeats, extensions, the release, the handoff to another process.
 
 A heartbeat is one conditional write that moves the record from our version to a fresh one. One
 whose reply was lost may have been carried out, so the next accepts each version that was sent since
@@ -6,34 +6,34 @@ the last answer; a refusal that shows one of them is an answer too, and the leas
 before *that* heartbeat was sent. It is never accepted by the fence alone: a copy that the network
 kept could then put back an old version, and a waiter who saw that version before would believe that
 nothing had happened in between.
+
+An extension is a heartbeat that writes another `lease_ms`. Until it is answered the record may have
+either lease: the holder counts the one that is over first.
 """
 
 import json
 import logging
 
-from interlock._protocol.capacity import CAPACITY, uses
 from interlock._protocol.faults import Fault, NoReply, NotSent, Refused
 from interlock._protocol.locks import record
 from interlock._protocol.locks.grant import Grant, Heartbeat
-from interlock._protocol.locks.item import Item, is_of, loss_of, parse, shows, version_of
+from interlock._protocol.locks.item import Item, is_of, loss_of, shows, version_of
 from interlock._protocol.locks.settings import Settings, checked_name
-from interlock._protocol.locks.state import LockRecord, LossReason
+from interlock._protocol.locks.state import LossReason
 from interlock._protocol.requests import (
-    Call,
     Monotonic,
     NewId,
     Operation,
     WallClock,
     sleep,
-    wall_clock,
 )
 from interlock._protocol.retry import jittered, may_pass, meaning
 from interlock.errors import InvalidValue, ServiceUnavailable, Throttled
 
 _log = logging.getLogger("interlock")
 
+EXTENDING = 5.0  # seconds that an extension is tried
 RELEASING = 5.0  # seconds by default; what is not given back by then ends with its lease
-_INSPECTING = 5.0  # seconds
 _MOST_UNCONFIRMED = 90  # heartbeats without an answer; IN takes 100 operands
 _FIRST_PAUSE, _LONGEST_PAUSE = 1 / 400, 1 / 30  # of the lease, so that those are never reached
 _PATIENCE = 1 / 3  # of the lease: a heartbeat that hangs for longer is sent again
@@ -77,6 +77,34 @@ def renew(settings: Settings, grant: Grant, lease: float = 0.0) -> Operation[str
         grant.renewed(version, sent, lease)
         grant.written = shown.number
     return str(version)
+
+
+def extend(settings: Settings, grant: Grant, lease: float) -> Operation[None]:
+    """Return when a heartbeat with this lease, in seconds, has been carried out.
+
+    No other heartbeat may be made meanwhile. Raises `LockLost`; `Throttled` or `ServiceUnavailable`
+    after 5 s and other refusals at once, with which the lock stays held by its former lease.
+    """
+    deadline = (yield Monotonic()) + EXTENDING
+    heartbeats = grant.heartbeat_interval != float("inf")
+    sent: set[str] = set()
+    while grant.version not in sent:
+        sent.add((yield from renew(settings, grant, lease)))
+        if grant.over or grant.expired((yield Monotonic())):
+            raise grant.error()
+        if grant.version in sent:
+            break
+        now: float = yield Monotonic()
+        problem = grant.problem
+        may_pass = problem is None or isinstance(problem, Throttled | ServiceUnavailable)
+        if problem is not None and (now >= deadline or not may_pass):
+            grant.due = now if heartbeats else grant.until
+            raise problem
+        pause = min(grant.due - now, grant.lease * _LONGEST_PAUSE)
+        yield from sleep(max(pause, grant.lease * _FIRST_PAUSE))
+    if heartbeats:
+        grant.heartbeat_interval = settings.heartbeat_interval(lease)
+        grant.due = min(grant.due, grant.until - lease + grant.heartbeat_interval)
 
 
 def release(settings: Settings, grant: Grant, seconds: float = RELEASING) -> Operation[bool]:
@@ -154,46 +182,21 @@ def adopt(settings: Settings, text: str) -> Operation[Grant]:
         yield from sleep(max(0.0, grant.due - (yield Monotonic())))
 
 
-def inspect(settings: Settings, name: str) -> Operation[LockRecord | None]:
-    """Return what the store holds of a lock, None if it was never taken (or long ago).
-
-    Raises `CorruptRecord`, and what else a read may raise.
-    """
-    deadline = (yield Monotonic()) + _INSPECTING
-    budget = settings.budget(deadline)
-    read = record.read_call(settings.table, name, deadline)
-    while True:
-        try:
-            reply = yield Call("GetItem", {**read.params, **CAPACITY}, deadline)
-            item = reply.get("Item")
-            if item is None and not uses(reply.get("ConsumedCapacity"), (settings.table,)):
-                raise NoReply("the answer does not say of which table it is")
-            if item is not None and not is_of(item, name):
-                raise NoReply("the answer is not about this lock")
-        except Fault as fault:
-            yield from budget.after(fault)
-        else:
-            if item is None:
-                return None
-            wall = yield from wall_clock()
-            return parse(settings.table, item).for_people(wall)
-
-
 def _sent(
-    settings: Settings, grant: Grant, beat: Heartbeat, own: tuple[str, ...], wall: float
+    settings: Settings, grant: Grant, heartbeat: Heartbeat, own: tuple[str, ...], wall: float
 ) -> Operation[None]:
     """Send a heartbeat, and return if the reply shows that it was carried out."""
     reply = yield record.renewal_call(
         settings.table,
         grant.name,
-        version=beat.version,
-        lease=beat.lease,
+        version=heartbeat.version,
+        lease=heartbeat.lease,
         wall=wall,
         own=own,
-        deadline=min(beat.sent + grant.lease * _PATIENCE, grant.until),
+        deadline=min(heartbeat.sent + grant.lease * _PATIENCE, grant.until),
         shown=grant.shown if grant.shown.number != grant.written else None,
     )
-    if not shows(reply.get("Attributes"), beat.version):
+    if not shows(reply.get("Attributes"), heartbeat.version):
         raise NoReply("the answer does not show the heartbeat that was sent")
 
 

@@ -14,9 +14,10 @@ from dataclasses import replace
 from typing import Any
 
 from interlock._protocol.faults import Fault, NoReply, NotSent, Refused
-from interlock._protocol.locks.claim import ABANDONING, Claim, ObservedVersions
+from interlock._protocol.locks.claim import ABANDONING, Claim
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.item import LockItem, is_of, key_of, shows
+from interlock._protocol.locks.observed import ObservedVersions
 from interlock._protocol.locks.settings import GRACE, AcquireOptions, Settings
 from interlock._protocol.requests import Call, Monotonic, NewId, Operation, WallClock, draw
 from interlock.errors import CorruptRecord, InvalidValue

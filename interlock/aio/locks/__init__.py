@@ -3,7 +3,7 @@
 The protocol is described in docs/locks.md. Both halves of the library offer the same.
 """
 
-from interlock._protocol.locks.listing import LockPage
+from interlock._protocol.locks.reading import LockPage
 from interlock._protocol.locks.state import LockBreak, LockRecord
 from interlock.aio.locks._client import LockClient
 from interlock.aio.locks._election import LeaderElection

@@ -21,6 +21,4 @@ def cancellable(
         if cancel.is_set():
             raise LockWaitCancelled
 
-    if cancel.is_set():
-        raise LockWaitCancelled
     return driver.pausing(pausing)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Self
 
-from interlock._drivers.awaitable.acquiring import Acquiring, acquiring
+from interlock._drivers.awaitable.acquiring import Acquiring
 from interlock._drivers.awaitable.background import current
 from interlock._drivers.awaitable.opening import open_driver
 from interlock._drivers.clocks import lease_clock
@@ -13,7 +13,7 @@ from interlock._drivers.environment import Environment
 from interlock._drivers.owner import default_owner
 from interlock._protocol.locks.acquire import Acquisition
 from interlock._protocol.locks.client import LockOperations
-from interlock._protocol.locks.listing import LockPage
+from interlock._protocol.locks.reading import LockPage
 from interlock._protocol.locks.settings import Cancel, Invocation, Settings
 from interlock._protocol.locks.state import LockRecord
 from interlock._wire.limits import CALL_TIMEOUT
@@ -123,7 +123,7 @@ class LockClient:
             heartbeats=heartbeats,
             max_hold=max_hold,
         )
-        return acquiring(lambda: self._acquire(taking, data, on_lost, cancel))
+        return Acquiring(lambda: self._acquire(taking, data, on_lost, cancel))
 
     async def try_acquire(
         self, name: str, *, lease: timedelta | None = None, data: Any = None

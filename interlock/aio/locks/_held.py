@@ -21,7 +21,12 @@ from interlock._protocol.locks.settings import Cancel
 from interlock.aio.locks._cancelling import cancellable
 from interlock.aio.locks._lock import Lock, OnLost
 from interlock.aio.locks._queue import Place
-from interlock.errors import LockClientClosed, LossReason, RenewalImpossible
+from interlock.errors import (
+    LockClientClosed,
+    LockWaitCancelled,
+    LossReason,
+    RenewalImpossible,
+)
 from interlock.metrics import LockMetrics
 
 _log = logging.getLogger("interlock")
@@ -82,6 +87,8 @@ class HeldLocks:
         """
         if self.closed:
             raise LockClientClosed
+        if cancel is not None and cancel.is_set():
+            raise LockWaitCancelled
         waiting, place = self._waiting, None
         if isinstance(acquisition, Acquisition) and acquisition.waits:
             place = Place(self._lines, acquisition, self._driver, self._is_closed, cancel)

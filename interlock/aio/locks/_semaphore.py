@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from interlock._drivers.awaitable.acquiring import Acquiring, acquiring
+from interlock._drivers.awaitable.acquiring import Acquiring
 from interlock._protocol.locks.multi import checked_permits
 from interlock._protocol.locks.settings import Cancel, checked_name
 from interlock.aio.locks._held import AnyLockClient
@@ -47,7 +47,7 @@ class Semaphore:
         One round trip while most are free. A permit whose record is corrupt is left alone. Raises
         what `LockClient.acquire` does; the holder that `LockTimeout` names is one of them.
         """
-        return acquiring(lambda: self._acquire(timeout, lease, data, cancel))
+        return Acquiring(lambda: self._acquire(timeout, lease, data, cancel))
 
     async def try_acquire(self, *, lease: timedelta | None = None, data: Any = None) -> Lock | None:
         """Acquire a permit if one is free, else return None; it never waits for a holder."""

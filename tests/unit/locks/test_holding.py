@@ -71,7 +71,7 @@ def test_an_extension_that_is_refused_leaves_the_lock_as_it_was(locks, network):
 
 
 def test_an_extension_is_tried_again_for_its_time(locks, network, monkeypatch):
-    monkeypatch.setattr("interlock._protocol.locks.extend.EXTENDING", 0.2)
+    monkeypatch.setattr("interlock._protocol.locks.lease.EXTENDING", 0.2)
     with locks.acquire("a", lease=LONG, heartbeats=False) as lock:
         network.fault = unreachable
         with pytest.raises(ServiceUnavailable):

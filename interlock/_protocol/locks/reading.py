@@ -1,4 +1,4 @@
-"""List locks: by reading the table, a page at a time.
+"""Read a lock, or the locks of a table, a page at a time.
 
 A sparse index would cost every grant and every release another write, and all of them would go to
 one partition of it, which takes 1,000 a second. So locks pay nothing for being listed, and the one
@@ -8,14 +8,17 @@ who lists pays for reading the whole table: half a unit for each 4 KB, of its ot
 from dataclasses import dataclass
 from typing import Any
 
-from interlock._protocol.faults import Fault
-from interlock._protocol.locks.item import parse
+from interlock._protocol.capacity import CAPACITY, uses
+from interlock._protocol.faults import Fault, NoReply
+from interlock._protocol.locks import record
+from interlock._protocol.locks.item import is_of, parse
 from interlock._protocol.locks.settings import PREFIX, Settings
 from interlock._protocol.locks.state import LockRecord
-from interlock._protocol.requests import Call, Operation, wall_clock
+from interlock._protocol.requests import Call, Monotonic, Operation, wall_clock
 from interlock._protocol.retry import RetryBudget, Target
 from interlock.errors import CorruptRecord
 
+_INSPECTING = 5.0  # seconds
 _LISTING = 15.0  # seconds for one page
 # All that a listing reads, as `CoordinationTable.grant_operate` allows it.
 ATTRIBUTES = (
@@ -50,6 +53,31 @@ class LockPage:
 
 
 LockPage.__module__ = "interlock.locks"
+
+
+def inspect(settings: Settings, name: str) -> Operation[LockRecord | None]:
+    """Return what the store holds of a lock, None if it was never taken (or long ago).
+
+    Raises `CorruptRecord`, and what else a read may raise.
+    """
+    deadline = (yield Monotonic()) + _INSPECTING
+    budget = settings.budget(deadline)
+    read = record.read_call(settings.table, name, deadline)
+    while True:
+        try:
+            reply = yield Call("GetItem", {**read.params, **CAPACITY}, deadline)
+            item = reply.get("Item")
+            if item is None and not uses(reply.get("ConsumedCapacity"), (settings.table,)):
+                raise NoReply("the answer does not say of which table it is")
+            if item is not None and not is_of(item, name):
+                raise NoReply("the answer is not about this lock")
+        except Fault as fault:
+            yield from budget.after(fault)
+        else:
+            if item is None:
+                return None
+            wall = yield from wall_clock()
+            return parse(settings.table, item).for_people(wall)
 
 
 def page(settings: Settings, prefix: str, after: str | None, *, held: bool) -> Operation[LockPage]:
