@@ -34,7 +34,8 @@ def patterns(
     """Return the patterns of the items whose keys are `prefix` and one of these names.
 
     A name may end in `*`; "*" alone is every name. `with_parts` adds what belongs to a name
-    (permits, shards). What comes from a token is left as it is. Raises `ValueError` for no names,
+    (permits, shards). What comes from a token is left as it is; a name is spelled
+    as the runtime spells it. Raises `ValueError` for no names,
     and for a name that the runtime refuses.
     """
     checked = texts(parameter, names)
@@ -46,9 +47,9 @@ def patterns(
     for name in checked:
         stem = name.removesuffix("*")
         if stem and not Token.is_unresolved(stem):
-            _CHECKS.get(prefix, _checked_key)(stem)
+            stem = _CHECKS.get(prefix, _checked_key)(stem)
         literal = prefix + _escaped(stem)
-        if stem != name:
+        if name.endswith("*"):
             found.append(f"{literal}*")
         else:
             found += [literal, f"{literal}#*"] if with_parts else [literal]

@@ -20,6 +20,7 @@ from http_message_signatures import (
 
 from interlock._protocol.durations import seconds
 from interlock._protocol.signing.checking import load_key
+from interlock._protocol.texts import texts
 from interlock.errors import (
     AlgorithmNotAllowed,
     BadSignature,
@@ -67,7 +68,7 @@ def sign_message(
     for. Raises UnsupportedKey for a key other than ES256, ES384, RS256 or Ed25519, InvalidValue for
     a message that cannot be signed so, and what `Signer.sign` raises.
     """
-    covered = components if components is not None else _default_components(message)
+    covered = _covered(message, components)
     created = datetime.fromtimestamp(int(wall_clock()), UTC)
     expires = None if lifetime is None else _end(created, lifetime)
     # The key may be replaced between naming it and signing: name the new one then.
@@ -115,7 +116,7 @@ def verify_message(
     Raises BadSignature, AlgorithmNotAllowed or UnknownKey, or KeysUnavailable.
     """
     seconds("max_age", max_age, least=0.0)
-    required = components if components is not None else _default_components(message)
+    required = _covered(message, components)
     failures: list[InvalidToken] = []
     for label, key_id in _signatures(message, tag):
         try:
@@ -225,5 +226,7 @@ def _algorithm(key: "PublicKey") -> type[HTTPSignatureAlgorithm]:
         ) from None
 
 
-def _default_components(message: Any) -> Sequence[str]:
+def _covered(message: Any, components: Sequence[str] | None) -> Sequence[str]:
+    if components is not None:
+        return texts("components", components)
     return RESPONSE_COMPONENTS if hasattr(message, "status_code") else REQUEST_COMPONENTS

@@ -14,6 +14,7 @@ from interlock._protocol.signing.algorithms import ALGORITHMS, allowed
 from interlock._protocol.signing.keys import RsaAlgorithm
 from interlock._protocol.signing.kms_verifier import KmsVerification, KmsVerifierOperations
 from interlock._protocol.signing.tokens import ClaimRules
+from interlock._protocol.texts import texts
 
 
 @public_in("interlock.signing")
@@ -43,7 +44,7 @@ class KmsVerifier:
         self._driver = open_driver(client, "kms", environment=Environment(wall_clock=wall_clock))
         self._operations = KmsVerifierOperations(
             KmsVerification(
-                tuple(key_ids),
+                texts("key_ids", key_ids),
                 allowed(algorithms),
                 token_type,
                 ClaimRules(required, issuer, audience, seconds("leeway", leeway, least=0.0)),

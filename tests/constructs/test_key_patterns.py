@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from unicodedata import normalize
 
 import aws_cdk as cdk
 import pytest
@@ -20,7 +21,9 @@ from interlock.constructs.key_patterns import (
 from interlock.errors import InvalidCounterName, InvalidLockName, InvalidValue
 from tests.constructs.evaluator import like
 
-NAMES = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="#"), min_size=1)
+NAMES = st.text(
+    st.characters(exclude_categories=["C", "Z"], exclude_characters="#"), min_size=1
+).map(lambda text: normalize("NFC", text))
 SPECIAL = st.text("ab*?${}", min_size=1, max_size=6)
 
 
@@ -38,6 +41,13 @@ def test_a_trailing_star_matches_what_begins_so(stem, other):
     (pattern,) = patterns(LOCKS, [f"{stem}*"])
     assert like(f"lock#{stem}{other}", pattern)
     assert like(f"lock#{other}", pattern) == other.startswith(stem)
+
+
+def test_a_name_is_spelled_as_the_runtime_spells_it():
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    assert patterns(LOCKS, [decomposed]) == [f"lock#{composed}"]
+    assert patterns(LOCKS, [f"{decomposed}/*"]) == [f"lock#{composed}/*"]
+    assert patterns(COUNTERS, [decomposed]) == [f"counter#{decomposed}"]  # counters keep theirs
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from interlock._protocol.signing.keys import (
     same_key,
 )
 from interlock._protocol.signing.kms import ask, expect, expect_key, octets
+from interlock._protocol.texts import texts
 from interlock.errors import InterlockError, KeyUnusable
 
 log = logging.getLogger("interlock")
@@ -153,7 +154,7 @@ def fetch_jwks(
 ) -> Operation[dict[str, list[Jwk]]]:
     """Return the JWKS (RFC 7517, 5) of the keys, in their order, each key once."""
     keys: dict[str, Jwk] = {}
-    for key_id in key_ids:
+    for key_id in texts("key_ids", key_ids):
         key = yield from fetch_key(key_id, rsa_algorithm, timeout)
         keys.setdefault(key.kid, key.published())
     return {"keys": list(keys.values())}

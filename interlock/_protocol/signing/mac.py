@@ -10,6 +10,7 @@ from interlock._protocol.signing.algorithms import base64url
 from interlock._protocol.signing.client import json_bytes, timed
 from interlock._protocol.signing.kms import ask, expect, expect_key, octets
 from interlock._protocol.signing.tokens import ClaimRules, read_json, read_token
+from interlock._protocol.texts import texts
 from interlock.errors import (
     AlgorithmNotAllowed,
     BadSignature,
@@ -50,7 +51,7 @@ def mac_settings(
     rules: ClaimRules,
 ) -> MacSettings:
     """Check and keep a Mac's settings; raise ValueError for an alias or an unknown algorithm."""
-    key_ids = (key_id, *previous)
+    key_ids = (key_id, *texts("previous", previous))
     for each in key_ids:
         if "alias/" in each:
             raise ValueError(f"{each!r} may come to mean another key; pass key ids or ARNs")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, DecimalException
 from typing import Any, TypeAlias
 
+from interlock._protocol.texts import texts
 from interlock._protocol.transactions.items import Address
 from interlock._protocol.values import NUMBERS, Attribute, Item, number_text, to_item
 from interlock.errors import InvalidValue
@@ -83,7 +84,8 @@ def update_of(
     assign: Mapping[str, Any], add: Mapping[str, Any], remove: Iterable[str], fixed: frozenset[str]
 ) -> Update:
     """Build an update from native values; `fixed` are the names that no caller may change."""
-    update = Update(to_item(assign, "values"), to_item(add, "add"), frozenset(remove))
+    removed = frozenset(texts("remove", remove))
+    update = Update(to_item(assign, "values"), to_item(add, "add"), removed)
     names = [*update.assign, *update.add, *update.remove]
     for name in names:
         if name in fixed:
