@@ -22,7 +22,7 @@ CONTAINERS = $(if $(filter containers,$(COMPUTE)),--containers)
 CODE := app.py stacks lambda server interlock local benchmarks scripts tests
 UNIT := tests/constructs tests/stacks tests/unit tests/simulation
 
-.PHONY: help install unasync page lock demo demo-check test test-fast coverage test-versions lint format types synth preflight diff deploy destroy \
+.PHONY: help install unasync page lock demo demo-check demo-scale test test-fast coverage test-versions lint format types synth preflight diff deploy destroy \
 	snapshot-update bench simulate histories docs build pictures clean
 
 help:  ## Show this list
@@ -52,6 +52,9 @@ demo: install  ## Deploy the whole application on this machine and run it
 
 demo-check: install  ## The same, checked through every tier and stopped again
 	@$(BIN)/python -m local demo --instances $(INSTANCES) $(CONTAINERS) --check
+
+demo-scale: install  ## The same under load: the group grows and shrinks, and nothing is lost
+	@$(BIN)/python -m local demo-scale --instances $(INSTANCES) $(CONTAINERS)
 
 # The deployed application has the machine to itself: it is a dozen processes and a browser.
 test: install  ## All tests, the deployed local stack included

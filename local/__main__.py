@@ -1,4 +1,4 @@
-"""`python -m local demo [--instances N] [--containers] [--port N] [--state DIR] [--check]`."""
+"""`python -m local demo [--check]` and `python -m local demo-scale`."""
 
 import argparse
 import sys
@@ -7,10 +7,12 @@ from pathlib import Path
 from local import STATE
 from local.demo import CheckFailed, run
 from local.emulator import PREFERRED_PORT
+from local.growth import NotScaled
+from local.growth import run as run_under_load
 from local.processes import ProcessFailed
 from local.stopping import Stopped
 
-_MOST_INSTANCES = 20
+_MOST = 20
 _INTERRUPTED = 130
 
 
@@ -19,21 +21,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser("demo", help="deploy the application on this machine and run it")
-    demo.add_argument("--instances", type=int, default=2, choices=range(1, _MOST_INSTANCES + 1))
-    demo.add_argument("--containers", action="store_true", help="instances as containers")
     demo.add_argument("--check", action="store_true", help="count through every tier, then stop")
     demo.add_argument("--port", type=int, default=PREFERRED_PORT, help="of the emulator, if free")
-    demo.add_argument("--state", type=Path, default=STATE, help="folder of logs and records")
+    growth = commands.add_parser(
+        "demo-scale", help="the same under load: the group grows and shrinks, and nothing is lost"
+    )
+    for command in (demo, growth):
+        command.add_argument("--instances", type=int, default=2, choices=range(1, _MOST + 1))
+        command.add_argument("--containers", action="store_true", help="instances as containers")
+        command.add_argument("--state", type=Path, default=STATE, help="of logs and records")
     arguments = parser.parse_args()
+    given = {
+        "instances": arguments.instances,
+        "containers": arguments.containers,
+        "state": arguments.state.resolve(),
+    }
     try:
-        run(
-            instances=arguments.instances,
-            containers=arguments.containers,
-            check=arguments.check,
-            preferred_port=arguments.port,
-            state=arguments.state.resolve(),
-        )
-    except (ProcessFailed, CheckFailed) as error:
+        if arguments.command == "demo":
+            run(check=arguments.check, preferred_port=arguments.port, **given)
+        else:
+            run_under_load(**given)
+    except (ProcessFailed, CheckFailed, NotScaled) as error:
         sys.stderr.write(f"\n{error}\n")
         return 1
     except Stopped as stopped:

@@ -3,6 +3,8 @@
 import base64
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from interlock import LockClient, client_config
@@ -48,8 +50,34 @@ def run(
     Raises `CheckFailed`, `ProcessFailed` and, where it is told to stop before it is up, `Stopped`.
     Whatever was started is stopped in every case.
     """
-    stop_on_signals()
     progress = Progress()
+    with deployed(
+        instances=instances,
+        containers=containers,
+        preferred_port=None if check else preferred_port,
+        state=state,
+        progress=progress,
+    ) as running:
+        with progress.step("count through every tier"):
+            value = count(running, times=3 * instances)
+        with progress.step("sign in, and change nothing without the right"):
+            check_roles(running)
+        progress.say(f"  ready after {progress.elapsed:.1f} s; counter {COUNTER!r} is {value}")
+        if not check:
+            _stay_until_told(running, progress)
+
+
+@contextmanager
+def deployed(
+    *,
+    instances: int,
+    containers: bool,
+    state: Path,
+    progress: Progress,
+    preferred_port: int | None = None,
+) -> Iterator[Application]:
+    """Run the application for a person at a terminal: signals end it, leftovers are removed."""
+    stop_on_signals()
     for name in stop_leftovers(state / "run"):
         progress.say(f"  Stopped {name}, left by an earlier run.")
     try:
@@ -57,16 +85,10 @@ def run(
             instances=instances,
             containers=containers,
             progress=progress,
-            preferred_port=None if check else preferred_port,
+            preferred_port=preferred_port,
             state=state,
         ) as running:
-            with progress.step("count through every tier"):
-                value = count(running, times=3 * instances)
-            with progress.step("sign in, and change nothing without the right"):
-                check_roles(running)
-            progress.say(f"  ready after {progress.elapsed:.1f} s; counter {COUNTER!r} is {value}")
-            if not check:
-                _stay_until_told(running, progress)
+            yield running
     finally:
         stop_own(state / "run")
 

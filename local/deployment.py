@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from local import ROOT, STATE, cdk
 from local.emulator import ACCOUNT, REGION, Emulator
@@ -15,10 +16,18 @@ _LEFT_OUT = "interlock:left-out"
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A deployment: the stacks' outputs, and the resource types that were left out."""
+    """A deployment: the stacks' outputs and their templates."""
 
     outputs: dict[str, str]
-    left_out: tuple[str, ...]
+    templates: tuple[dict[str, Any], ...]
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The resource types that the emulator does not know, and that were left out."""
+        types: set[str] = set()
+        for template in self.templates:
+            types.update(template.get("Metadata", {}).get(_LEFT_OUT, ()))
+        return tuple(sorted(types))
 
     def api_url(self, endpoint: str) -> str:
         """Return the URL of the API's stage, as the emulator at `endpoint` serves it."""
@@ -70,14 +79,8 @@ def deploy(
     )
     by_stack: dict[str, dict[str, str]] = json.loads(outputs.read_text())
     merged = {name: value for stack in by_stack.values() for name, value in stack.items()}
-    return Deployment(merged, _left_out(assembly))
-
-
-def _left_out(assembly: Path) -> tuple[str, ...]:
-    types: set[str] = set()
-    for template in assembly.glob("*.template.json"):
-        types.update(json.loads(template.read_text()).get("Metadata", {}).get(_LEFT_OUT, ()))
-    return tuple(sorted(types))
+    files = sorted(assembly.glob("*.template.json"))
+    return Deployment(merged, tuple(json.loads(file.read_text()) for file in files))
 
 
 def _run(

@@ -70,6 +70,8 @@ class Fleet:
         self.instances: list[Instance] = []
         self.unhealthy: list[Instance] = []
         """Running, but out of the target group until they answer again."""
+        self.leaving: list[Instance] = []
+        """Out of the target group for good; they finish what they were sent."""
 
     def start(self) -> Instance:
         """Start the instance 1, 2, ...; it takes part once `admit` is called."""
@@ -99,10 +101,22 @@ class Fleet:
 
     def stop(self) -> None:
         """Stop every instance, the paused ones too."""
-        for instance in self.instances:
+        running = [*self.instances, *self.leaving]
+        for instance in running:
             instance.process.terminate()  # all at once, so that they end side by side
-        for instance in self.instances:
+        for instance in running:
             instance.process.stop()
+
+    def withdraw(self, instance: Instance) -> None:
+        """Send the instance no more requests; it runs until `dismiss` is called."""
+        self._deregister(instance)
+        self.instances.remove(instance)
+        self.leaving.append(instance)
+
+    def dismiss(self) -> None:
+        """Stop the instances that were withdrawn."""
+        while self.leaving:
+            self.leaving.pop().process.stop()
 
     def admit(self, instance: Instance) -> None:
         """Wait until the instance is healthy and register it. Raises ProcessFailed."""

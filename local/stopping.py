@@ -8,8 +8,11 @@ from types import FrameType
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, `kill`, a closed window
 
 
-class Stopped(Exception):
-    """A signal asks for the end; the message is the signal's name."""
+class Stopped(BaseException):
+    """A signal asks for the end; the message is the signal's name.
+
+    No `Exception`, as KeyboardInterrupt is none: the SDK takes every one for a failed request.
+    """
 
 
 class _Holding:

@@ -40,6 +40,7 @@ class Environment:
 
     `compute` is what the service runs on: "instances" of EC2, or "containers" of Fargate, for the
     processor of `instance_type` in both cases. `capacity` is the group's least and greatest size,
+    `requests_per_target` how many requests a minute each of them gets before the group grows,
     `throttle` the API's burst and its requests a second, `monthly_budget` in US dollars. `stateful`
     environments keep their data: it is retained, and protected against deletion. `emulated` ones
     run on one machine. `code_signing`
@@ -69,6 +70,7 @@ class Environment:
     image_id: str | None = None
     compute: str = "instances"
     capacity: tuple[int, int]
+    requests_per_target: int = 3000
     throttle: tuple[int, int]
     log_retention_days: int
     reserved_concurrency: int | None = None

@@ -60,7 +60,7 @@ class ContainerService(Construct):
         self._task = self._add_task(environment)
         self._container = self._add_container(environment, table, api, journal)
         self.service = self._add_service(network)
-        self._capacity = environment.capacity
+        self._environment = environment
 
     @property
     def target(self) -> elbv2.IApplicationLoadBalancerTarget:
@@ -74,11 +74,13 @@ class ContainerService(Construct):
 
     def add_scaling(self, target_group: elbv2.ApplicationTargetGroup) -> None:
         """Let the service grow with processor time and requests, as the instance group does."""
-        least, most = self._capacity
+        least, most = self._environment.capacity
         tasks = self.service.auto_scale_task_count(min_capacity=least, max_capacity=most)
         tasks.scale_on_cpu_utilization("Cpu", target_utilization_percent=60)
         tasks.scale_on_request_count(
-            "Requests", requests_per_target=3000, target_group=target_group
+            "Requests",
+            requests_per_target=self._environment.requests_per_target,
+            target_group=target_group,
         )
 
     def _add_role(self, api: CountersApi) -> iam.Role:

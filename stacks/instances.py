@@ -59,6 +59,7 @@ class InstanceGroup(Construct):
         self._table, self._api, self._journal = table, api, journal
         self._let_fetch(self._bundle, api)
         self.group = self._add_group(environment, network)
+        self._requests_per_target = environment.requests_per_target
         # The leader alone writes the history, in transactions that its lock guards.
         LeaderElectedService(
             self,
@@ -117,7 +118,9 @@ class InstanceGroup(Construct):
     def add_scaling(self, _: elbv2.ApplicationTargetGroup) -> None:
         """Let the group grow with processor time and requests; the target group has it already."""
         self.group.scale_on_cpu_utilization("Cpu", target_utilization_percent=60)
-        self.group.scale_on_request_count("Requests", target_requests_per_minute=3000)
+        self.group.scale_on_request_count(
+            "Requests", target_requests_per_minute=self._requests_per_target
+        )
 
     def _add_role(self, api: CountersApi) -> iam.Role:
         role = iam.Role(

@@ -94,6 +94,7 @@ WANTED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "image_id": (_text(r"ami-[0-9a-f]{8,17}"), "the id of an image, ami-..."),
     "compute": (COMPUTES.__contains__, " or ".join(COMPUTES)),
     "capacity": (_pair, "[least, greatest], both at least 1"),
+    "requests_per_target": (_whole(1), "requests a minute, a whole number of at least 1"),
     "throttle": (_pair, "[burst, requests a second], both at least 1"),
     "log_retention_days": (_retention, f"one of {', '.join(map(str, RETENTION))}"),
     "reserved_concurrency": (_whole(1), "a whole number of at least 1"),

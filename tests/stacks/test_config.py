@@ -110,6 +110,7 @@ def test_everything_wrong_is_named_at_once():
         ("nat_gateways", -1, "a whole number"),
         ("instance_type", "large", "a type such as"),
         ("image_id", "al2023", "the id of an image"),
+        ("requests_per_target", 0, "requests a minute"),
         ("capacity", 2, "[least, greatest]"),
         ("capacity", [0, 2], "[least, greatest]"),
         ("capacity", [1, 2, 3], "[least, greatest]"),

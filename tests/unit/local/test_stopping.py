@@ -45,6 +45,23 @@ def test_stop_is_put_off_while_held_and_then_raised_once():
     assert done.returncode == 0
 
 
+def test_stop_is_not_taken_for_a_failure_by_code_that_handles_every_one():
+    """As the SDK does around a request, which it then repeats."""
+    done = run("""
+        import os, signal
+        from local.stopping import Stopped, stop_on_signals
+        stop_on_signals()
+        try:
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            except Exception:
+                print("swallowed")
+        except Stopped as stopped:
+            print(stopped)
+    """)
+    assert done.stdout == "SIGINT\n"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_not_held_stop_is_raised_at_once(number):
     done = run(
