@@ -30,7 +30,7 @@ class NotScaled(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run went: the sizes that the group had, in order, and what was counted."""
+    """Outcome of a run: the sizes that the group had, in order, and what was counted."""
 
     sizes: tuple[int, ...]
     counted: int

@@ -1,4 +1,4 @@
-"""What the instances do: the requests that they get and the processor time that they take."""
+"""Measurements of the instances: the requests that they get, their processor time."""
 
 import os
 import time

@@ -29,7 +29,7 @@ _POLICIES = {
 
 
 class Metric(StrEnum):
-    """What a policy holds at its target."""
+    """Quantity that a policy holds at its target."""
 
     PROCESSOR = "processor"
     """Per cent of one processor, of each instance."""
