@@ -23,7 +23,10 @@ class Unanswered(Exception):
 
 @dataclass
 class Tally:
-    """Count of the visitors' requests; each increment has a key and is repeated until it is answered."""
+    """Count of the visitors' requests.
+
+    Each increment has a key, and is repeated until it is answered.
+    """
 
     counted: int = 0
     looked: int = 0

@@ -2,11 +2,15 @@
 
 import json
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from local.metering import Meter
 from local.scaling import OVER, UNDER, Metric, Scaling, Tracking, scaling_of
+
+if TYPE_CHECKING:
+    from local.instances import Fleet
 
 CALM = {Metric.REQUESTS: 10.0, Metric.PROCESSOR: 1.0}
 
@@ -133,7 +137,7 @@ def test_requests_are_counted_for_each_instance_and_minute(tmp_path):
     fleet = Logs(tmp_path)
     one, two = fleet.add("one"), fleet.add("two")
     write(one, 50)
-    meter = Meter(fleet, clock=lambda: now[0])
+    meter = Meter(cast("Fleet", fleet), clock=lambda: now[0])
     write(one, 3)
     write(two, 1)
     now[0] = 2.0
@@ -144,7 +148,7 @@ def test_a_line_that_is_not_whole_is_counted_once(tmp_path):
     now = [0.0]
     fleet = Logs(tmp_path)
     log = fleet.add("one")
-    meter = Meter(fleet, clock=lambda: now[0])
+    meter = Meter(cast("Fleet", fleet), clock=lambda: now[0])
     write(log, 1, rest='{"logger": "server.access"')
     now[0] = 60.0
     assert meter.read()[Metric.REQUESTS] == 1.0
@@ -156,7 +160,7 @@ def test_a_line_that_is_not_whole_is_counted_once(tmp_path):
 def test_an_instance_that_came_in_between_is_measured_from_the_next_reading_on(tmp_path):
     now = [0.0]
     fleet = Logs(tmp_path)
-    meter = Meter(fleet, clock=lambda: now[0])
+    meter = Meter(cast("Fleet", fleet), clock=lambda: now[0])
     log = fleet.add("late")
     write(log, 5)
     now[0] = 60.0

@@ -1,11 +1,15 @@
 """Visitors count what was answered, and repeat with the same key what was not."""
 
 import threading
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from local.requests import Answer
 from local.visitors import visitors
+
+if TYPE_CHECKING:
+    from local.identity import Visitor
 
 
 class Service:
@@ -27,7 +31,7 @@ class Service:
                 self.keys.add(headers["Idempotency-Key"])
                 raise ConnectionError("the answer is lost")
             if turn != "count":
-                return Answer(turn, {}, b"no")
+                return Answer(int(turn), {}, b"no")
             self.keys.add(headers["Idempotency-Key"])
             if len(self.keys) > 20:
                 self.enough.set()
@@ -37,7 +41,7 @@ class Service:
 @pytest.mark.parametrize("turn", ["lost", 429, 502, 503, 504])
 def test_what_is_not_answered_is_repeated_and_counted_once(turn):
     service = Service(["count", turn, turn, "count", turn])
-    with visitors(service, "/api/counters/a", 3) as tally:
+    with visitors(cast("Visitor", service), "/api/counters/a", 3) as tally:
         assert service.enough.wait(30)
     assert tally.failures == []
     assert tally.counted == len(service.keys)
@@ -47,7 +51,7 @@ def test_what_is_not_answered_is_repeated_and_counted_once(turn):
 @pytest.mark.parametrize("script", [[400], [503] * 100])
 def test_a_refusal_and_what_is_never_answered_are_reported(script):
     service = Service(script)
-    with visitors(service, "/api/counters/a", 1) as tally:
+    with visitors(cast("Visitor", service), "/api/counters/a", 1) as tally:
         pass
     assert tally.counted == 0
     assert f"{script[0]} b'no'" in tally.failures[0]
