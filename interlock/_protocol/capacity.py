@@ -2,7 +2,7 @@
 
 A broken proxy answers 200 with a page of its own, an empty body, `{}`, or the reply to another
 request, and `{}` is what DynamoDB says of an item that is not there, and of a transaction that was
-committed. To be told the capacity costs nothing.
+committed. The report of the capacity costs nothing.
 """
 
 from collections.abc import Iterable, Mapping

@@ -78,5 +78,5 @@ class Child:
 
 
 def say(text: str) -> None:
-    """Tell the person of something beside the command's own output."""
+    """Show the person something beside the command's own output."""
     click.echo(f"interlock: {text}", err=True)

@@ -50,7 +50,7 @@ def doctor(context: click.Context, lock: str, *, scan: bool, strict: bool) -> No
       3  the table cannot be reached
     """
     table = table_of(context)
-    _ = table.name  # misuse is told before anything is imported
+    _ = table.name  # misuse is reported before anything is imported
     found = list(_findings(table, lock, scan=scan))
     rows = [(one.check, one.state, one.finding) for one in found]
     lines([asdict(one) for one in found], _HEADER, rows)

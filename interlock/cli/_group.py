@@ -64,11 +64,11 @@ class Verbs(click.Group):
             fail(f"cannot write: {error.strerror or error}", REFUSED)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except Exception as error:  # a person is told of it without a traceback
+        except Exception as error:  # a person sees it without a traceback
             if os.environ.get("INTERLOCK_DEBUG"):
                 raise
             told = {"detail": str(error), "type": _type_of(error)}
-            hint = "" if _is_ours(error) else f" ({_type_of(error)}; INTERLOCK_DEBUG=1 tells more)"
+            hint = "" if _is_ours(error) else f" ({_type_of(error)}; INTERLOCK_DEBUG=1 shows more)"
             fail(f"{error}{hint}", status_of(error), told)
         return result
 

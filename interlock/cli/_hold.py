@@ -227,7 +227,7 @@ def _run(  # noqa: PLR0917 - once each
 
 
 def _watch(lock: "Lock", child: Child, on_loss: str) -> None:
-    """Wait until a lock is given back or lost, and then tell the command."""
+    """Wait until a lock is given back or lost, and then have the command know."""
     if not lock.lost.wait():
         return
     say(f"{_lost(lock)}" + ("; ending the command" if on_loss == "kill" else ""))

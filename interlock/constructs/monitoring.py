@@ -50,7 +50,7 @@ class Watched:
 class CoordinationMonitoring(Construct):
     """A dashboard section and alarms for a coordination table and for signing keys.
 
-    With `topic` the alarms tell it when they go off and when they are over. `facade` is a
+    With `topic` the alarms notify it when they go off and when they are over. `facade` is a
     monitoring facade that exists: the section is added to its dashboard, and its alarm defaults
     hold (default: a facade and a dashboard of its own; `dashboard=False` makes alarms only).
     `alarms` has the alarms made, by name: ThrottledReads, ThrottledWrites, TransactionConflicts,

@@ -317,7 +317,7 @@ class CodeSigning(Construct):
 
     An AWS Signer profile for Lambda and a code signing configuration that trusts it alone. Pass
     `config` as a function's `code_signing_config`. Assets must then be signed before CloudFormation
-    sees them: docs/signing.md tells how the pipeline does it.
+    sees them: docs/signing.md shows how the pipeline does it.
 
     `signature_validity` is 135 months by default, the longest. `enforce=False` warns in the logs
     instead of refusing, for the first deployment of an existing application.

@@ -50,7 +50,7 @@ class RegionMissing(InterlockError, ValueError):
 
 
 class Throttled(InterlockError):
-    """The store kept refusing for its rate until the deadline; nothing was written.
+    """DynamoDB throttled the call until the deadline; nothing was written.
 
     `reasons` says which limit of which resource was exceeded, as far as the service reports it.
     """

@@ -183,7 +183,7 @@ class LockClient:
         """End the grant of a lock from outside, and return the lock's record after it.
 
         The fence rises and the lock is free: the holder's `guard()` fails from now on, and its next
-        heartbeat tells it of the loss (`LossReason.BROKEN`); until then it may act as if it held
+        heartbeat reports the loss (`LossReason.BROKEN`); until then it may act as if it held
         the lock. `because` (1 to 500 characters) is recorded with this client's `owner`, and shown
         by `inspect` and to the next holder (`Lock.after_break`). With a `fencing_token` only the
         grant that has it is ended. `name` may also be that of a semaphore's permit ("render#3").

@@ -15,17 +15,17 @@ _PART = 2 / 3  # of the lease: client-go's 10 s of 15 s
 
 
 class Stop:
-    """Whether an election was told to stop."""
+    """A request to an election that it stop."""
 
     def __init__(self) -> None:
         self._set = False
 
     def is_set(self) -> bool:
-        """Return whether it was."""
+        """Return whether it was made."""
         return self._set
 
     def set(self) -> None:
-        """Tell it."""
+        """Make it."""
         self._set = True
 
 
@@ -33,7 +33,7 @@ class Term:
     """One term of a leader; made by `LeaderElection.run`.
 
     Over when its lock is lost, when no heartbeat was answered for the renew deadline, and when the
-    election was told to stop. What is over stays so.
+    election was asked to stop. What is over stays so.
     """
 
     def __init__(self, held: HeldLocks, lock: Lock, renew_deadline: float, stop: Stop) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ["counters", "latches", "locks", "receipts", "signing", "tables"]
+ROOMS = ["counters", "latches", "locks", "receipts", "signing", "tables", "transactions"]
 # Where a type differs, it is by its half: the words that scripts/unasync.py leaves out.
 OF_A_HALF = re.compile(
     r"(?:\b[\w.]+\.)?\bAcquiring\[([^\[\]]*)\]"
@@ -29,6 +29,11 @@ def test_the_blocking_half_is_as_the_awaitable_one_was_written():
         check=False,
     )
     assert check.returncode == 0, check.stderr
+
+
+def test_every_room_of_the_awaitable_half_is_looked_at():
+    found = {path.stem for path in (ROOT / "interlock/aio").iterdir() if path.name[0] != "_"}
+    assert found == set(ROOMS)
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -55,12 +60,9 @@ def surface(value):
         for name, member in members.items()
         if callable(member) or isinstance(member, property)
     }
-    fields = (
-        [field.name for field in dataclasses.fields(value)]
-        if dataclasses.is_dataclass(value)
-        else []
-    )
-    return {"": signature(value), "fields": fields, **described}
+    fields = dataclasses.fields(value) if dataclasses.is_dataclass(value) else ()
+    types = {field.name: of_any_half(str(field.type)) for field in fields}
+    return {"": signature(value), "fields": types, **described}
 
 
 def signature(function):
@@ -68,6 +70,11 @@ def signature(function):
         text = str(inspect.signature(function))
     except (TypeError, ValueError):
         return "?"
+    return of_any_half(text)
+
+
+def of_any_half(text):
+    """Return a type or a signature without what is by its half."""
     text = re.sub(r"\binterlock\.aio\b", "interlock", text).replace("awaitable", "blocking")
     text = re.sub(r" at 0x[0-9a-f]+", "", text)  # of a default that is a function
     text = re.sub(r"(collections\.abc\.)?\bAwaitable\[None\] \| None\b", "None", text)

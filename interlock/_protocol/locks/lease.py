@@ -235,7 +235,7 @@ def _again(settings: Settings, grant: Grant, fault: Fault) -> Operation[None]:
 
 
 def _explain(grant: Grant) -> None:
-    """Tell heartbeats that were refused from those that went unanswered."""
+    """Set heartbeats that were refused apart from those that went unanswered."""
     problem = grant.problem.__cause__ if grant.problem is not None else None
     refused = isinstance(problem, Refused) and not may_pass(problem)
     if grant.loss is LossReason.LEASE_RAN_OUT and refused:

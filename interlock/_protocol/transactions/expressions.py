@@ -36,7 +36,7 @@ class Expression:
         return placeholder
 
     def require(self, condition: "ConditionBase") -> None:
-        """Demand what the caller demands."""
+        """Require what the caller requires."""
         # Who has made a condition has imported it already.
         from boto3.dynamodb.conditions import ConditionExpressionBuilder  # noqa: PLC0415 - only for boto3's own conditions
 
@@ -48,7 +48,7 @@ class Expression:
             self._values[placeholder] = to_attribute(value, "condition")
 
     def require_unchanged(self, address: Address, snapshot: ItemSnapshot) -> None:
-        """Demand that the item is the one that was read, as far as versions tell."""
+        """Require that the item is the one that was read, as far as versions show."""
         if snapshot.version is not None:
             version = self.name(snapshot.version_attribute)
             self._conditions.append(f"{version} = {self.value(snapshot.version)}")

@@ -44,7 +44,7 @@ class Observers:
         return self.metrics is not None or self.on_finish is not None
 
     def notify(self, report: TransactionReport) -> None:
-        """Tell them all."""
+        """Report a transaction to each of them."""
         try:
             if self.metrics is not None:
                 values = {
