@@ -18,14 +18,14 @@ def lazily(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
     return __getattr__
 
 
-def public_in(module: str) -> Callable[[type[T]], type[T]]:
-    """Give a class of a private module the public module as its home.
+def public_in(module: str) -> Callable[[T], T]:
+    """Give a class or function of a private module the public module as its home.
 
-    Tracebacks, pickles and references then name what users import, wherever the class is kept.
+    Tracebacks, pickles and references then name what users import, wherever it is kept.
     """
 
-    def at_home(kind: type[T]) -> type[T]:
-        kind.__module__ = module
-        return kind
+    def at_home(exported: T) -> T:
+        exported.__module__ = module
+        return exported
 
     return at_home

@@ -76,6 +76,7 @@ class SigV4:
         )
 
 
+@public_in("interlock.signing")
 def sigv4(
     session: Any,
     *,

@@ -23,7 +23,7 @@ def create_table(
     On demand, with the partition key `pk`, the index `listing` and TTL by `expires`; for tests
     (moto, DynamoDB Local) and for applications without CDK. `schema(name)` and
     `time_to_live(name)` are the same as parameters of CreateTable and UpdateTimeToLive. Safe to
-    repeat, also at once from several processes. `client` is an boto3 DynamoDB client
+    repeat, also at once from several processes. `client` is a boto3 DynamoDB client
     (default: one of the library's own), `timeout` the time that it may take in all.
 
     Raises `TableUnfit` for a table that has another key or no such index; `AccessDenied`,

@@ -129,7 +129,7 @@ class TransactionClient:
     another client before the commit.
 
     `table` holds the records of idempotency keys (a `CoordinationTable`); transactions themselves
-    work on any tables. `client` is an boto3 DynamoDB client (default: one of the library's
+    work on any tables. `client` is a boto3 DynamoDB client (default: one of the library's
     own, with timeouts of 1 to 2 s). `timeout` (default 15 s, at most 5 minutes) and `attempts`
     (default 200) bound what one transaction may take in all, its retries included; no call is made
     or waited for when the time is over. `version_attribute` (default `_version`) is kept on every

@@ -43,6 +43,7 @@ REPLACEMENTS = [
     (r"\bAcquiring\[([^\[\]]*)\]", r"\1"),
     (r"\bAcquiring\(lambda: (.*)\)$", r"\1"),
     (r"\bcoroutine function\b", "function"),
+    (r"\ban aiobotocore\b", "a boto3"),
     (r"\baiobotocore\b", "boto3"),
     (r"[ ]+# noqa: ASYNC\d+[^\n]*", ""),
 ]

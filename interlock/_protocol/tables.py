@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from interlock._exports import public_in
 from interlock._protocol.faults import Fault, Refused
 from interlock._protocol.requests import Call, Operation, monotonic, sleep
 from interlock._protocol.retry import RetryBudget, Target
@@ -14,6 +15,7 @@ LISTING = "listing"
 _LOOK = 0.5  # seconds between two looks at a table that is being made
 
 
+@public_in("interlock.tables")
 def schema(name: str) -> dict[str, Any]:
     """Return the parameters of CreateTable, without TTL, which has a call of its own."""
     return {
@@ -37,6 +39,7 @@ def schema(name: str) -> dict[str, Any]:
     }
 
 
+@public_in("interlock.tables")
 def time_to_live(name: str) -> dict[str, Any]:
     """Return the parameters of UpdateTimeToLive."""
     specification = {"AttributeName": TTL_ATTRIBUTE, "Enabled": True}

@@ -18,6 +18,7 @@ from http_message_signatures import (
     algorithms,
 )
 
+from interlock._exports import public_in
 from interlock._protocol.durations import seconds
 from interlock._protocol.signing.checking import load_key
 from interlock._protocol.texts import texts
@@ -49,6 +50,7 @@ CLOCK_SKEW = timedelta(seconds=5)
 _FIELDS = frozenset({"signature", "signature-input"})
 
 
+@public_in("interlock.signing")
 def sign_message(
     message: Any,
     signer: "Signer",
@@ -96,6 +98,7 @@ def sign_message(
     raise SigningError("the signing key changed twice while one message was signed")
 
 
+@public_in("interlock.signing")
 def verify_message(
     message: Any,
     verifier: "Verifier",

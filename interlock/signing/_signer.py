@@ -99,6 +99,7 @@ class Signer:
         return self._driver.run(self._operations.current_key())
 
 
+@public_in("interlock.signing")
 def jwks(
     key_ids: Iterable[str],
     *,

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.metadata
+import inspect
 import subprocess
 import sys
 
@@ -38,3 +39,27 @@ def test_a_face_alone_imports_no_client(package):
         f"import sys, {package}; sys.exit(any(m.startswith('interlock._d') for m in sys.modules))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+OF_BOTH_HALVES = ["counters", "latches", "locks", "receipts", "signing", "tables", "transactions"]
+HOMES = [
+    "interlock",
+    "interlock.aio",
+    *(f"interlock.{room}" for room in ("clients", "errors", "metrics", "testing", *OF_BOTH_HALVES)),
+    *(f"interlock.aio.{room}" for room in OF_BOTH_HALVES),
+]
+
+
+@pytest.mark.parametrize("package", HOMES)
+def test_what_is_exported_is_of_a_public_module(package):
+    module = importlib.import_module(package)
+    kept = {
+        name: exported.__module__
+        for name in module.__all__
+        for exported in [getattr(module, name)]
+        if inspect.isclass(exported) or inspect.isfunction(exported)
+    }
+    assert {name: home for name, home in kept.items() if "._" in home} == {}
+    for name, home in kept.items():
+        if home.startswith("interlock"):
+            assert getattr(importlib.import_module(home), name) is getattr(module, name)

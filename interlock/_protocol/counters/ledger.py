@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+from interlock._exports import public_in
 from interlock._protocol.counters.layout import Handle, integer, number
 from interlock.errors import IdempotencyMismatch
 
@@ -53,6 +54,7 @@ def swept_at(*, crowded: bool) -> int:
     return SWEPT_IN_A_CROWD_AT if crowded else SWEPT_AT
 
 
+@public_in("interlock.counters")
 @dataclass(frozen=True, slots=True)
 class CounterChange:
     """The effect of an increment or decrement.

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from interlock._exports import public_in
 from interlock._protocol.counters.checking import sound
 from interlock._protocol.counters.layout import Handle, Snapshot, integer, total
 from interlock._protocol.counters.ledger import Entry, Once, recorded
@@ -14,6 +15,7 @@ from interlock._protocol.retry import RetryBudget
 from interlock._protocol.values import Item
 
 
+@public_in("interlock.counters")
 @dataclass(frozen=True, slots=True)
 class CounterState:
     """A counter as it was read: `floor` and `ceiling` are None where there is no bound."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from interlock._exports import public_in
 from interlock._protocol.counters import ledger
 from interlock._protocol.counters.checking import sound
 from interlock._protocol.counters.committing import transact
@@ -33,6 +34,7 @@ from interlock.errors import (
 )
 
 
+@public_in("interlock.counters")
 @dataclass(frozen=True, slots=True)
 class Transfer:
     """The effect of a transfer: the change of either counter, as `increment` returns it."""

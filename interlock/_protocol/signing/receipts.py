@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from interlock._exports import public_in
 from interlock.errors import ClaimMissing, ClaimRejected
 
 # Sets a receipt apart from any other token that the same key might sign (RFC 8725, 3.11).
@@ -13,6 +14,7 @@ RECEIPT_TYPE = "interlock-receipt+jwt"
 _OPTIONAL = frozenset({"amount", "shard", "previous", "idempotency_key", "request_id"})
 
 
+@public_in("interlock.receipts")
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """The statement of a receipt: after this change the counter, or its shard, had this value.
@@ -35,6 +37,7 @@ class Receipt:
     request_id: str | None = None
 
 
+@public_in("interlock.receipts")
 def receipt_of(claims: Mapping[str, Any]) -> Receipt:
     """Return what claims state that were verified with `RECEIPT_TYPE` as the token's type.
 

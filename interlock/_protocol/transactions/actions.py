@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from interlock._exports import public_in
 from interlock._protocol.transactions.expressions import Expression
 from interlock._protocol.transactions.items import Address, ItemSnapshot
 from interlock._protocol.transactions.writes import Delete, Put, Update, Write, size
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from boto3.dynamodb.conditions import ConditionBase
 
 
+@public_in("interlock.transactions")
 class Guard(Protocol):
     """A condition that a commit checks by a ConditionCheck of its own: a held lock is one."""
 
@@ -21,6 +23,7 @@ class Guard(Protocol):
         ...
 
 
+@public_in("interlock.transactions")
 class Releasable(Guard, Protocol):
     """A thing that a commit can give back: a held lock is one."""
 

@@ -4,11 +4,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from interlock._exports import public_in
 from interlock.metrics import Metric, Metrics, table_label
 
 _log = logging.getLogger("interlock")
 
 
+@public_in("interlock.transactions")
 @dataclass(frozen=True, slots=True)
 class TransactionReport:
     """The attempts and the time of one transaction; times in seconds.

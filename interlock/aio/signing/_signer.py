@@ -100,6 +100,7 @@ class Signer:
         return await self._driver.run(self._operations.current_key())
 
 
+@public_in("interlock.aio.signing")
 async def jwks(
     key_ids: Iterable[str],
     *,

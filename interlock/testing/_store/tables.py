@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeAlias
 
+from interlock._exports import public_in
 from interlock._protocol.faults import Refused
 from interlock.testing._store.attributes import Attribute, Item, exceeds, invalid, number_text
 
@@ -15,6 +16,7 @@ Key: TypeAlias = tuple[Any, ...]
 """An item's key: the values of its key attributes, partition key first."""
 
 
+@public_in("interlock.testing")
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table's name and key schema. A key type is "S", "N" or "B"."""
