@@ -1,6 +1,7 @@
 """Attach a table to what computes: by an environment variable, and for a function the runtime."""
 
 import json
+import re
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from aws_cdk import Stack
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _VARIABLE = "interlock:variable"  # metadata of a target: what was put into which variable
 _LAYER = "interlock:layer"
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]+")  # as Lambda has it
 
 
 def install(
@@ -33,9 +35,11 @@ def install(
 ) -> iam.IGrantable:
     """Give a target a variable, and a function that is no container the layer, each once.
 
-    Returns to whom grants go. Raises `ValueError` for a variable that has another value already,
-    for a second layer, and for what cannot be given a variable.
+    Returns to whom grants go. Raises `ValueError` for a variable that has another value already
+    or cannot be called so, for a second layer, and for what cannot be given a variable.
     """
+    if not _NAME.fullmatch(variable):
+        raise ValueError(f"variable is {variable!r}: give a name such as INTERLOCK_TABLE")
     if isinstance(target, lambda_.Function):
         if _is_new(target, variable, value):
             target.add_environment(variable, value)

@@ -1,5 +1,6 @@
 """The table behind locks, counters and transactions."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -30,6 +31,8 @@ from interlock.constructs.schema import (
     check_schema,
 )
 
+_NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
+_ARN = re.compile(rf"arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]{{12}}:table/{_NAME.pattern}")
 _REGIONS_OF_QUORUM = 3
 _AFTER_MUTATIONS = AspectPriority.DEFAULT + 100  # RemovalPolicies.of(...) is a mutating aspect
 
@@ -180,7 +183,7 @@ class CoordinationTable(ICoordinationTable):
         resource policy and key policy, which a warning spells out. Raises `ValueError` for what is
         no ARN of a table.
         """
-        if not Token.is_unresolved(table_arn) and ":table/" not in table_arn:
+        if not Token.is_unresolved(table_arn) and not _ARN.fullmatch(table_arn):
             raise ValueError(f"table_arn is {table_arn!r}: give arn:aws:dynamodb:...:table/NAME")
         imported = _ImportedTable(scope, construct_id)
         table = dynamodb.TableV2.from_table_arn(imported, "Table", table_arn)
@@ -198,10 +201,13 @@ class CoordinationTable(ICoordinationTable):
     ) -> ICoordinationTable:
         """Use a table of this account and region by its name, as `from_table` does.
 
-        Raises `ValueError` for an empty name.
+        Raises `ValueError` for what no table is called.
         """
-        if not Token.is_unresolved(table_name) and not table_name:
-            raise ValueError("table_name is empty: give the name of a table that exists")
+        if not Token.is_unresolved(table_name) and not _NAME.fullmatch(table_name):
+            raise ValueError(
+                f"table_name is {table_name!r}: give the name of a table that exists, 3 to 255 of "
+                "a-z, A-Z, 0-9, '_', '-' and '.'; or use from_table_arn"
+            )
         imported = _ImportedTable(scope, construct_id)
         table = dynamodb.TableV2.from_table_name(imported, "Table", table_name)
         imported.use(table, encryption_key)

@@ -4,7 +4,7 @@ Across accounts both have to allow: https://docs.aws.amazon.com/IAM/latest/UserG
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -75,8 +75,8 @@ def allow_items(
         conditions["StringEquals"] = {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"}
     arn = table.table_arn if index is None else f"{table.table_arn}/index/{index}"
     owned = table if isinstance(table, dynamodb.TableV2 | dynamodb.Table) else None
-    statement = _Statement(arn, sorted(actions), conditions)
-    return _allow(scope, grantee, statement, table.env.account, owned)
+    statement = _Statement(sorted(actions), conditions)
+    return _allow(scope, grantee, statement, [_Resource(arn, table.env.account, owned)])
 
 
 def allow_key(
@@ -86,47 +86,74 @@ def allow_key(
     if key is None:
         return None
     via = f"dynamodb.{table.env.region}.{Stack.of(scope).url_suffix}"
-    statement = _Statement(
-        key.key_arn, list(_KEY_ACTIONS), {"StringEquals": {"kms:ViaService": via}}
+    return allow_keys(
+        scope, grantee, [key], _KEY_ACTIONS, {"StringEquals": {"kms:ViaService": via}}
     )
-    owned = key if isinstance(key, kms.Key) else None
-    return _allow(scope, grantee, statement, key.env.account, owned)
+
+
+def allow_keys(
+    scope: Construct,
+    grantee: iam.IGrantable,
+    keys: Sequence[kms.IKey],
+    actions: Sequence[str],
+    conditions: Mapping[str, Any],
+) -> iam.Grant:
+    """Allow actions with keys."""
+    resources = [
+        _Resource(key.key_arn, key.env.account, key if isinstance(key, kms.Key) else None)
+        for key in keys
+    ]
+    return _allow(scope, grantee, _Statement(list(actions), dict(conditions)), resources)
 
 
 @dataclass(frozen=True)
 class _Statement:
-    arn: str
     actions: list[str]
     conditions: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Resource:
+    arn: str
+    account: str
+    owned: dynamodb.TableV2 | dynamodb.Table | kms.Key | None
 
 
 def _allow(
     scope: Construct,
     grantee: iam.IGrantable,
     statement: _Statement,
-    account: str,
-    owned: dynamodb.TableV2 | dynamodb.Table | kms.Key | None,
+    resources: Sequence[_Resource],
 ) -> iam.Grant:
-    """Write a statement to the grantee's policy, and across accounts to the resource's own."""
+    """Write a statement to the grantee's policy, and across accounts to the resources' own."""
     grant = iam.Grant.add_to_principal(
         grantee=grantee,
         actions=statement.actions,
-        resource_arns=[statement.arn],
+        resource_arns=[resource.arn for resource in resources],
         conditions=statement.conditions,
     )
-    if not _in_another_account(grantee, account):
-        return grant
+    for resource in resources:
+        if _in_another_account(grantee, resource.account):
+            half = _allow_there(scope, grantee, statement, resource)
+            grant = half or grant
+    return grant
+
+
+def _allow_there(
+    scope: Construct, grantee: iam.IGrantable, statement: _Statement, resource: _Resource
+) -> iam.Grant | None:
+    """Write a statement to a resource's own policy; return a failed grant where it cannot be."""
     theirs = iam.PolicyStatement(
         principals=[grantee.grant_principal],
         actions=statement.actions,
         resources=["*"],  # in a resource's own policy: this resource
         conditions=statement.conditions,
     )
-    if owned is not None:
-        owned.add_to_resource_policy(theirs)
-        return grant
+    if resource.owned is not None:
+        resource.owned.add_to_resource_policy(theirs)
+        return None
     text = json.dumps(Stack.of(scope).resolve(theirs.to_json()))
-    missing = f"{statement.arn} is another account's, whose policy of it must have {text}"
+    missing = f"{resource.arn} is another account's, whose policy of it must have {text}"
     Annotations.of(scope).add_warning_v2(_OTHER_SIDE, missing)
     # Half of a grant is none: `success` is False, and `assert_success` raises.
     return iam.Grant.drop(grantee, missing)

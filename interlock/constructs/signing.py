@@ -12,6 +12,7 @@ from aws_cdk import aws_signer as signer
 from constructs import Construct
 
 from interlock._protocol.texts import texts
+from interlock.constructs.granting import allow_keys
 from interlock.constructs.metric_options import MetricOptions, metric_of
 from interlock.metrics import NAMESPACE, Metric
 
@@ -139,12 +140,7 @@ class _RotatingKey(Construct):
         actions: Sequence[str],
         conditions: dict[str, dict[str, object]] | None = None,
     ) -> iam.Grant:
-        return iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=list(actions),
-            resource_arns=self.key_arns,
-            conditions=conditions,
-        )
+        return allow_keys(self, grantee, self.keys, actions, conditions or {})
 
 
 def _full_alias(name: str) -> str:
@@ -202,7 +198,8 @@ class SigningKey(_RotatingKey):
         """Use keys that exist: the one in use, which `alias_name` names, then others.
 
         `key_spec` is that of all of them. Grants are made to the grantee alone: the keys' policies
-        must leave that to IAM, as CDK's do. Raises `ValueError` without a key.
+        must leave that to IAM, as CDK's do. A grant on a key of another account is half of one: a
+        warning spells out what that key's policy must have. Raises `ValueError` without a key.
         """
         return cls._from_keys(scope, construct_id, keys, alias_name, key_spec)
 

@@ -90,6 +90,8 @@ def test_another_table_needs_a_variable_of_its_own(stack, table):
     table.attach_to(function)
     with pytest.raises(ValueError, match=r"another table in INTERLOCK_TABLE.*variable="):
         other.attach_to(function)
+    with pytest.raises(ValueError, match="variable is 'OTHER-TABLE'"):
+        other.attach_to(function, variable="OTHER-TABLE")
     other.attach_to(function, variable="OTHER_TABLE")
     made = only(stack, "AWS::Lambda::Function")
     assert made["Environment"]["Variables"] == {

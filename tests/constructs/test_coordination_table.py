@@ -175,8 +175,12 @@ def test_a_table_that_exists_is_used_and_none_is_made(stack):
     table.grant_locks(role_in(stack), "*")
     Template.from_stack(stack).resource_count_is("AWS::DynamoDB::GlobalTable", 0)
     assert table.table_name == "coordination"
-    with pytest.raises(ValueError, match="table_name is empty"):
+    with pytest.raises(ValueError, match="table_name is ''"):
         CoordinationTable.from_table_name(stack, "Empty", "")
+    with pytest.raises(ValueError, match="or use from_table_arn"):
+        CoordinationTable.from_table_name(
+            stack, "Arn", "arn:aws:dynamodb:eu-west-1:222222222222:table/ours"
+        )
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk.assertions import Annotations, Match, Template
 
-from interlock.constructs import CoordinationTable
+from interlock.constructs import CoordinationTable, MacKey, SigningKey
 
 HERE = cdk.Environment(account="111111111111", region="us-east-1")
 THERE = cdk.Environment(account="222222222222", region="eu-west-1")
@@ -137,7 +137,42 @@ def test_half_a_grant_is_none_and_says_what_is_missing(app):
         grant.assert_success()
 
 
-@pytest.mark.parametrize("arn", ["ours", "arn:aws:s3:::bucket", ""])
+def test_across_accounts_a_keys_own_policy_lets_the_signer_in(app):
+    home = cdk.Stack(app, "Home", env=HERE)
+    away = cdk.Stack(app, "Away", env=cdk.Environment(account=THERE.account, region=HERE.region))
+    signing, mac = SigningKey(home, "Signing", versions=["1", "2"]), MacKey(home, "Mac")
+    role = role_in(away, role_name="fixed")
+    assert signing.grant_sign(role).success
+    assert mac.grant_verify(role).success
+    keys = Template.from_stack(home).find_resources("AWS::KMS::Key").values()
+    assert len(keys) == 3
+    for key in keys:
+        _, *theirs = key["Properties"]["KeyPolicy"]["Statement"]
+        assert "222222222222:role/fixed" in json.dumps(theirs[0]["Principal"])
+        assert "StringEquals" in theirs[0]["Condition"]  # as narrow as the role's own
+
+
+def test_half_a_grant_on_a_key_is_none_and_says_what_is_missing(app):
+    stack = cdk.Stack(app, "Stack", env=HERE)
+    far, role = kms.Key.from_key_arn(stack, "Far", FAR_KEY), role_in(stack)
+    for kind, verb in ((SigningKey, "grant_sign"), (MacKey, "grant_generate")):
+        key = kind.from_keys(stack, kind.__name__, far, alias_name="receipts")
+        assert not getattr(key, verb)(role).success
+    for action in ("kms:Sign", "kms:GenerateMac"):
+        Annotations.from_stack(stack).has_warning("*", Match.string_like_regexp(action))
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "ours",
+        "arn:aws:s3:::bucket",
+        "",
+        f"{FAR_ARN}/index/listing",
+        FAR_ARN + "/",
+        "arn:aws:sqs:eu-west-1:222222222222:table/ours",
+    ],
+)
 def test_what_is_no_arn_of_a_table_is_refused(app, arn):
     with pytest.raises(ValueError, match="table_arn is"):
         CoordinationTable.from_table_arn(cdk.Stack(app, "Stack"), "Table", arn)
