@@ -88,6 +88,8 @@ def configuration(settings: Settings, app: Starlette) -> uvicorn.Config:
         app,
         # On h11, which is pure Python and strict. The service waits far more than it parses.
         http=Protocol,
+        # Nothing here speaks WebSocket: an upgrade that is asked for is left, as HTTP has it.
+        ws="none",
         host=settings.host,
         port=settings.port,
         log_config=None,

@@ -28,14 +28,11 @@ class Admission:
         answer = self._app
         if scope["type"] == "http":
             headers = Headers(scope=scope)
-            if "transfer-encoding" in headers and "content-length" in headers:
+            ambiguity = _ambiguity(scope, headers)
+            if ambiguity:
                 # Two ends that differ on where this request ends take its rest for another one:
                 # RFC 9112, 6.1. The connection is closed, so that no rest can follow.
-                answer = problem(
-                    400,
-                    "the request has both Content-Length and Transfer-Encoding",
-                    headers={"connection": "close"},
-                )
+                answer = problem(400, ambiguity, headers={"connection": "close"})
             elif scope["path"].startswith(_METERED):
                 wait = self._rate.wait(caller_of(scope, self._proxies))
                 if wait:
@@ -45,3 +42,14 @@ class Admission:
                         headers={"retry-after": str(max(1, math.ceil(wait)))},
                     )
         await answer(scope, receive, send)
+
+
+def _ambiguity(scope: Scope, headers: Headers) -> str | None:
+    """Return what leaves in doubt where a request ends, None if nothing does."""
+    if "transfer-encoding" not in headers:
+        return None
+    if "content-length" in headers:
+        return "the request has both Content-Length and Transfer-Encoding"
+    if scope["http_version"] == "1.0":
+        return "the request has Transfer-Encoding, which HTTP/1.0 does not know"
+    return None

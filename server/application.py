@@ -8,7 +8,6 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 
 from server.admission import Admission
 from server.assets import Assets
@@ -19,6 +18,7 @@ from server.forwarding import Forwarding
 from server.group import Group
 from server.identity import Identity, Session
 from server.limits import RateLimit
+from server.methods import KNOWN, route
 from server.problems import problem
 from server.readiness import Readiness
 from server.reading import Reading
@@ -27,7 +27,6 @@ from server.upstream import Upstream
 
 _NOT_FOUND = 404
 WEB = Path(__file__).parent / "web"
-_METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
 
 
 def create_application(
@@ -64,15 +63,16 @@ def create_application(
     session = Session(settings.trust)
     application = Starlette(
         routes=[
-            Route("/healthz", healthy),
-            Route("/readyz", Readiness(upstream).answer),
-            Route("/service/me", session.answer_me),
-            Route("/service/sign-out", session.answer_sign_out, methods=["POST"]),
-            Route("/service/cluster", group.answer_cluster),
-            Route("/service/history/{name}", group.answer_history),
-            Route("/events", events.answer),
-            Route("/api/{path:path}", forwarding.answer, methods=_METHODS),
-            Route("/{path:path}", Assets(WEB).answer),
+            route("/healthz", healthy),
+            route("/readyz", Readiness(upstream).answer),
+            route("/service/me", session.answer_me),
+            route("/service/sign-out", session.answer_sign_out, ("POST",)),
+            route("/service/cluster", group.answer_cluster),
+            route("/service/history/{name}", group.answer_history),
+            route("/events", events.answer),
+            route("/api/{path:path}", forwarding.answer, KNOWN),
+            # Which of them are there is the files' to say, before what can be done with them.
+            route("/{path:path}", Assets(WEB).answer, KNOWN),
         ],
         middleware=[
             Middleware(RequestContext, instance=settings.instance_id),
@@ -92,8 +92,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 404)
     if status == _NOT_FOUND:
         return problem(status, "there is nothing at this address")
-    if request.method not in _METHODS:
+    if request.method not in KNOWN:
         return problem(501, f"the method {request.method} is not known here")
-    possible = getattr(error, "headers", None) or {}
-    allowed = ", ".join(sorted(possible.get("Allow", "").split(", ")))  # they come in any order
-    return problem(status, f"{request.method} is not possible here", headers={"allow": allowed})
+    allow = getattr(error, "headers", None) or {}
+    return problem(status, f"{request.method} is not possible here", headers=allow)

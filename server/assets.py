@@ -10,6 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.methods import READS, among
+
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -68,10 +70,13 @@ class Assets:
         self._files = {path.relative_to(folder).as_posix(): _File.read(path) for path in paths}
 
     async def answer(self, request: Request) -> Response:
-        """Answer a GET or HEAD. Raises `HTTPException` with 404 for a file that is not there."""
+        """Answer any method. Raises `HTTPException`: 404 for a file that is not there, 405."""
         file = self._files.get(request.path_params["path"] or "index.html")
         if file is None:
             raise HTTPException(404)
+        said = among(READS, request)
+        if said is not None:
+            return said
         form = file.form(", ".join(request.headers.getlist("accept-encoding")))
         headers = {"cache-control": "no-cache", "etag": form.tag}
         if file.packed:

@@ -92,20 +92,28 @@ class Forwarding:
     def _refuse(self, request: Request) -> Response | None:
         # Of the request line itself: request.url is made from the Host header, which can be
         # anything, and has a `?` in it if the caller likes.
-        if not raw_path(request.scope).startswith(_PREFIX):
+        _, _, *parts = request.scope["path"].split("/")
+        # A gateway that takes two slashes for one would answer of another lock, or counter.
+        if not raw_path(request.scope).startswith(_PREFIX) or "" in parts:
             return self._problem(404, "there is nothing at this address")
-        if any(unquote(part) in {".", ".."} for part in request.scope["path"].split("/")):
+        if any(unquote(part) in {".", ".."} for part in parts):
             return self._problem(400, "the path holds a dot segment")
-        for name in (*_LISTS, *_SINGLE):
-            lines = request.headers.getlist(name)
-            if not all(line.isascii() for line in lines):  # SigV4 knows ASCII only
-                return self._problem(400, f"the header {name} is not ASCII", field=name)
-            if name in _SINGLE and len(lines) > 1:
-                return self._problem(400, f"{name} was sent {len(lines)} times", field=name)
+        if (refusal := self._refuse_headers(request)) is not None:
+            return refusal
         if request.method not in _READS and from_another_site(request):
             # The role signs for any program that reaches this port, also for a page that a browser
             # happens to show: without this, any web site could write through a visitor.
             return self._problem(403, "writes are taken from this service's own pages only")
+        return None
+
+    def _refuse_headers(self, request: Request) -> Response | None:
+        for name in (*_LISTS, *_SINGLE):
+            lines = request.headers.getlist(name)
+            if not all(line.isascii() for line in lines):  # SigV4 knows ASCII only
+                return self._problem(400, "the header is not ASCII", field=name.title())
+            if name in _SINGLE and len(lines) > 1:
+                detail = f"the header was sent {len(lines)} times"
+                return self._problem(400, detail, field=name.title())
         return None
 
     def _failed(self, request: Request, error: UpstreamFailed) -> Response:

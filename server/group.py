@@ -7,6 +7,7 @@ reading the group is two reads of known keys and never a scan.
 import asyncio
 import logging
 import math
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -29,6 +30,7 @@ REMEMBERED = 300.0
 SAMPLES = 600
 """Of a counter's history in one answer, about: a chart is hardly more points wide."""
 
+_NAME = re.compile(r"[A-Za-z0-9._~:@-]{1,128}", re.ASCII)  # of a counter, as the API has it
 _log = logging.getLogger("server.group")
 
 
@@ -139,19 +141,15 @@ class Group:
         """
         if not self._history:
             return problem(404, "no history is kept: the service runs without a table")
-        text = request.query_params.get("minutes", "10")
         kept = self._settings.keep_history
-        most = math.ceil(kept / MINUTE)
-        # As many digits are more than any history; int() refuses to read thousands of them.
-        if not (text.isascii() and text.isdecimal() and len(text) < 9 and 1 <= int(text) <= most):  # noqa: PLR2004 - more than any history has
-            detail = f"minutes is {text[:20]!r}; give a whole number from 1 to {most}"
-            return problem(400, detail, field="minutes")
+        refusal = _refusal(request, math.ceil(kept / MINUTE))
+        if refusal is not None:
+            return refusal
+        name, text = request.path_params["name"], request.query_params.get("minutes", "10")
         span = int(text) * MINUTE
         try:
             now = self._clock()
-            samples = await self._history.read(
-                request.path_params["name"], since=now - span, until=now
-            )
+            samples = await self._history.read(name, since=now - span, until=now)
         except Exception as error:  # noqa: BLE001 - every failure of the table is a 503
             _log.exception("the history could not be read")
             return _unreadable(error)
@@ -209,6 +207,23 @@ class Group:
             UpdateExpression=f"{verb} members :who",
             ExpressionAttributeValues={":who": {"SS": members}},
         )
+
+
+def _refusal(request: Request, most: int) -> Response | None:
+    """Return what is wrong with a request for a history of up to `most` minutes; None for none."""
+    if not _NAME.fullmatch(request.path_params["name"]):
+        return problem(400, "1 to 128 letters, digits and . _ ~ : @ - are wanted", field="name")
+    for parameter in request.query_params:
+        times = len(request.query_params.getlist(parameter))
+        if parameter != "minutes" or times > 1:
+            wrong = "not known here" if parameter != "minutes" else f"given {times} times"
+            return problem(400, f"{parameter[:20]} is {wrong}", field=parameter[:20])
+    text = request.query_params.get("minutes", "10")
+    # As many digits are more than any history; int() refuses to read thousands of them.
+    if not (text.isascii() and text.isdecimal() and len(text) < 9 and 1 <= int(text) <= most):  # noqa: PLR2004
+        detail = f"minutes is {text[:20]!r}; give a whole number from 1 to {most}"
+        return problem(400, detail, field="minutes")
+    return None
 
 
 def _unreadable(error: Exception) -> Response:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from typing import Any
 
 import h11
@@ -15,6 +16,7 @@ HEAD_TIMEOUT = 10.0
 A client that sends a byte now and then holds a connection, and so a file descriptor, otherwise for
 as long as it likes.
 """
+_log = logging.getLogger("server.protocol")
 
 
 class Protocol(H11Protocol):
@@ -72,12 +74,17 @@ class Protocol(H11Protocol):
             self.transport.close()
 
     def _refuse(self, status: int, detail: str) -> None:
-        body = json.dumps(content(status, detail)).encode()
+        told = content(status, detail)
+        # No request came of it, so that no line of the log is the access log's.
+        fields = {"status": status, "request_id": told["instance"].rpartition(":")[2]}
+        _log.info("refused: %s", detail, extra={"fields": fields})
+        body = json.dumps(told).encode()
         head = h11.Response(
             status_code=status,
             headers=[
                 (b"content-type", MEDIA_TYPE.encode()),
                 (b"content-length", str(len(body)).encode()),
+                (b"cache-control", b"no-store"),
                 (b"connection", b"close"),
             ],
         )

@@ -25,7 +25,7 @@ class Role(IntEnum):
 
 LABELS = tuple(role.label for role in Role)
 
-_READS = frozenset({"GET", "HEAD"})
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 # A name, percent-encoded or not, without an encoded slash: what stands on either side of one would
 # be another route for a gateway that decodes before it looks.
 _NAME = rb"(?:[^/%]|%(?!2[fF]|5[cC])[0-9A-Fa-f]{2})+"

@@ -71,7 +71,7 @@ async def test_head_is_get_without_the_content(files):
 
 async def test_another_method_is_told_what_there_is(files):
     reply = await files.post("/app.js")
-    assert (reply.status_code, reply.headers["allow"]) == (405, "GET, HEAD")
+    assert (reply.status_code, reply.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
 def test_the_page_starts_with_one_program_and_one_style_sheet():

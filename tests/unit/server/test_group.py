@@ -147,6 +147,24 @@ async def test_minutes_out_of_range_are_refused(service, join, minutes):
     assert "1 to 1440" in reply.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ("a?minutes=1&minutes=2", "minutes"),
+        ("a?minutes=1&minutes=1", "minutes"),
+        ("a?Minutes=1", "Minutes"),
+        ("a?since=1", "since"),
+        ("%ff", "name"),
+        ("a" * 129, "name"),
+        ("a%20b", "name"),
+    ],
+)
+async def test_a_history_is_asked_for_in_one_way(service, join, asked, field):
+    client = await service(lambda _: httpx.Response(200, json={}), group=join("i-1"))
+    reply = await client.get(f"/service/history/{asked}")
+    assert (reply.status_code, reply.json()["field"]) == (400, field)
+
+
 def fill(table, name, seconds, value):
     """Put a sample each 2 s into the table, as leaders of that time would have left them."""
     last = int(NOW)

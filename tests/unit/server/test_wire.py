@@ -89,14 +89,16 @@ async def test_no_file_outside_the_client_is_served(wire, target):
         ("Transfer-Encoding: chunked, identity",),
         ("Content-Length: +3",),
         ("Content-Length: 3_0",),
+        ("Transfer-Encoding: chunked", "HTTP/1.0"),
     ],
     ids=" and ".join,
 )
 async def test_ambiguous_framing_is_refused_and_its_rest_is_no_request(wire, framing):
     api = Api()
     smuggled = b"0\r\n\r\nGET /api/counters/smuggled HTTP/1.1\r\nHost: service.test\r\n\r\n"
+    *framing, version = framing if "HTTP/1.0" in framing else (*framing, "HTTP/1.1")
     status, headers, rest = await (await wire(api)).say(
-        "POST /api/counters/a/increment HTTP/1.1", HOST, *framing, body=smuggled
+        f"POST /api/counters/a/increment {version}", HOST, *framing, body=smuggled
     )
     assert status in {400, 501}
     assert headers["connection"] == "close"
@@ -111,7 +113,7 @@ async def test_a_header_that_cannot_be_sent_on_is_refused_by_name(wire, value):
         "GET /api/counters HTTP/1.1", HOST, CLOSE, b"Idempotency-Key: " + value
     )
     assert (status, api.seen) == (400, [])
-    assert b"idempotency-key is not ASCII" in rest
+    assert json.loads(rest)["field"] == "Idempotency-Key"
 
 
 @pytest.mark.parametrize(
@@ -186,10 +188,13 @@ async def test_a_slow_answer_is_no_slow_head(wire, monkeypatch):
     assert status == 200
 
 
-async def test_what_is_no_http_is_refused_as_a_problem(wire):
+async def test_what_is_no_http_is_refused_as_a_problem_that_the_log_names(wire, caplog):
+    caplog.set_level("INFO")
     status, headers, body = await (await wire(Api())).say("GET /healthz HTTP/1.1", "no colon")
     assert (status, headers["content-type"]) == (400, "application/problem+json")
     assert json.loads(body)["status"] == 400
+    told = [each.fields["request_id"] for each in caplog.records if each.name == "server.protocol"]
+    assert [f"urn:interlock:request:{each}" for each in told] == [json.loads(body)["instance"]]
 
 
 @pytest.mark.parametrize(
@@ -227,7 +232,7 @@ async def test_a_header_of_one_value_that_comes_twice_is_refused(wire, header):
     status, _, body = await (await wire(api)).say(
         "POST /api/counters/a/increment HTTP/1.1", HOST, CLOSE, f"{header}: a", f"{header}: b"
     )
-    assert (status, api.seen, json.loads(body)["field"]) == (400, [], header.lower())
+    assert (status, api.seen, json.loads(body)["field"]) == (400, [], header)
 
 
 async def test_the_lines_of_a_list_go_on_as_one(wire):
@@ -249,7 +254,60 @@ async def test_a_method_that_nothing_knows_is_501(wire, method, path):
 async def test_a_method_that_an_address_does_not_take_is_405_with_those_it_does(wire, path):
     status, headers, _ = await (await wire(Api())).say(f"DELETE {path} HTTP/1.1", HOST, CLOSE)
     assert status == 405
-    assert {each.strip() for each in headers["allow"].split(",")} == {"GET", "HEAD"}
+    assert headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+OWN = ["/", "/app.js", "/healthz", "/readyz", "/events", "/service/me", "/service/cluster"]
+
+
+@pytest.mark.parametrize("path", [*OWN, "/service/history/a", "/service/sign-out"])
+async def test_options_say_what_an_address_takes(wire, path):
+    status, headers, rest = await (await wire(Api())).say(f"OPTIONS {path} HTTP/1.1", HOST, CLOSE)
+    takes = "OPTIONS, POST" if path.endswith("sign-out") else "GET, HEAD, OPTIONS"
+    assert (status, headers["allow"], rest) == (204, takes, b"")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
+async def test_what_takes_only_posts_is_no_missing_file(wire, method):
+    line = f"{method} /service/sign-out HTTP/1.1"
+    status, headers, _ = await (await wire(Api())).say(line, HOST, CLOSE)
+    assert (status, headers["allow"]) == (405, "OPTIONS, POST")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "OPTIONS", "POST"])
+@pytest.mark.parametrize("path", ["/none", "/service/none", "/events/", "/app.js/x", "/api"])
+async def test_what_is_not_there_is_404_by_each_method(wire, method, path):
+    status, headers, _ = await (await wire(Api())).say(f"{method} {path} HTTP/1.1", HOST, CLOSE)
+    assert (status, "allow" in headers) == (404, False)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/counters//a",
+        "/api//counters",
+        "/api/counters/",
+        "/api/locks/a//b",
+        "/api/locks/a%2F/b",
+    ],
+)
+async def test_an_empty_segment_of_a_path_is_no_other_spelling_of_one_without(wire, path):
+    api = Api()
+    status, _, _ = await (await wire(api)).say(f"GET {path} HTTP/1.1", HOST, CLOSE)
+    assert (status, api.seen) == (404, [])
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/app.js", "/api/counters", "/events"])
+async def test_an_upgrade_that_is_asked_for_is_left(wire, path):
+    asked = ("Upgrade: websocket", "Connection: Upgrade, close", "Sec-WebSocket-Version: 13")
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+    running = await wire(Api())
+    reader, writer = await running.connect()
+    lines = (f"GET {path} HTTP/1.1", HOST, key, *asked)
+    writer.write("\r\n".join(lines).encode() + b"\r\n\r\n")
+    async with asyncio.timeout(10):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+    writer.close()
 
 
 async def test_what_the_api_takes_is_said_by_the_api(wire):
