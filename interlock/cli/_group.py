@@ -1,9 +1,12 @@
 """The base of all verbs: `--json` anywhere, and failures without tracebacks."""
 
+import errno
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import takewhile
 from typing import Any, NoReturn
 
 import click
@@ -11,6 +14,7 @@ import click
 REFUSED, MISUSE, UNAVAILABLE = 1, 2, 3
 INTERRUPTED = 130
 _JSON = "interlock.json"
+_ASKED = "interlock.json.asked"
 
 
 def show(content: Mapping[str, Any], text: str) -> None:
@@ -44,33 +48,65 @@ class Verbs(click.Group):
         super().__init__(*args, **kwargs)
         self.params.append(_json_option())
 
-    def invoke(self, context: click.Context) -> Any:
-        """Run the verb, and write out what it printed while a failure can still be said.
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Read the arguments, or print the help or the version that they ask for."""
+        if parent is not None:
+            return super().make_context(info_name, args, parent, **extra)
+        # What cannot be read says nothing of --json: then its being there has to do.
+        asked = "--json" in takewhile(lambda each: each != "--", args)
+        with _said(asked):
+            context = super().make_context(info_name, args, parent, **extra)
+        context.meta[_ASKED] = asked
+        return context
 
-        A closed pipe ends well, as its reader has had enough. click itself would end with 1.
-        """
+    def invoke(self, context: click.Context) -> Any:
+        """Run the verb."""
         if context.parent is not None:
             return super().invoke(context)
+        with _said(context.meta[_ASKED]):
+            return super().invoke(context)
+
+
+@contextmanager
+def _said(asked: bool) -> Iterator[None]:  # noqa: FBT001 - of this module alone
+    """Write out what is printed while a failure can still be said, and say each failure.
+
+    A closed pipe ends well, as its reader has had enough. click itself would end with 1.
+    """
+    try:
         try:
-            result = super().invoke(context)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            _discard_output()
-            sys.exit(0)
-        except KeyboardInterrupt:
-            sys.exit(INTERRUPTED)
-        except OSError as error:
-            _discard_output()
-            fail(f"cannot write: {error.strerror or error}", REFUSED)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            yield
+        except click.exceptions.Exit:
+            _write_out()
             raise
-        except Exception as error:  # a person sees it without a traceback
-            if os.environ.get("INTERLOCK_DEBUG"):
-                raise
-            told = {"detail": str(error), "type": _type_of(error)}
-            hint = "" if _is_ours(error) else f" ({_type_of(error)}; INTERLOCK_DEBUG=1 shows more)"
-            fail(f"{error}{hint}", status_of(error), told)
-        return result
+        _write_out()
+    except BrokenPipeError:
+        _discard_output()
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except OSError as error:
+        _discard_output()
+        fail(f"cannot write: {error.strerror or error}", REFUSED)
+    except click.ClickException as error:
+        if not asked:
+            raise
+        click.echo(json.dumps({"detail": error.format_message()}), err=True)
+        sys.exit(error.exit_code)
+    except (click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:  # a person sees it without a traceback
+        if os.environ.get("INTERLOCK_DEBUG"):
+            raise
+        told = {"detail": str(error), "type": _type_of(error)}
+        hint = "" if _is_ours(error) else f" ({_type_of(error)}; INTERLOCK_DEBUG=1 shows more)"
+        fail(f"{error}{hint}", status_of(error), told)
 
 
 def status_of(error: Exception) -> int:
@@ -124,6 +160,15 @@ def as_json() -> bool:
     return bool(context and context.meta.get(_JSON))
 
 
+def _write_out() -> None:
+    # None: closed before the program began, so that all that was printed is lost.
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "standard output is closed")
+    sys.stdout.flush()
+
+
 def _discard_output() -> None:
     """Have the interpreter find nothing to write at its end: it would fail once more."""
+    if sys.stdout is None:
+        return
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -234,7 +234,7 @@ def test_configure_wants_something_to_change(run, server):
 def command(server, tmp_path):
     """Run the command as a process of its own, in a given environment."""
 
-    def start(*arguments, stdout=subprocess.PIPE, **environment):
+    def start(*arguments, stdout=subprocess.PIPE, before=(), **environment):
         given = {
             "PATH": os.environ["PATH"],
             "HOME": str(tmp_path),
@@ -245,7 +245,7 @@ def command(server, tmp_path):
             **environment,
         }
         return subprocess.run(
-            [sys.executable, "-c", "from interlock.cli import main; main()", *arguments],
+            [*before, sys.executable, "-c", "from interlock.cli import main; main()", *arguments],
             env={name: value for name, value in given.items() if value is not None},
             stdout=stdout,
             stderr=subprocess.PIPE,
@@ -282,15 +282,60 @@ def test_a_full_disk_is_said(command, server):
     )
 
 
-def test_a_pipe_that_was_closed_ends_well(command, server):
+WRITES = [("--help",), ("--version",), ("counter", "--help"), ("completion", "bash")]
+
+
+@pytest.mark.parametrize("words", WRITES, ids=" ".join)
+def test_a_full_disk_is_said_by_whatever_writes(command, words):
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        done = command(*words, stdout=full)
+    said = "interlock: cannot write: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+@pytest.mark.parametrize("words", [*WRITES, ("counter", "list")], ids=" ".join)
+def test_a_pipe_that_was_closed_ends_well(command, server, words):
     server.answers = [(200, {"counters": [{"name": f"c{i}", "value": i} for i in range(20_000)]})]
     reading, writing = os.pipe()
     os.close(reading)
     try:
-        done = command("counter", "list", stdout=writing)
+        done = command(*words, stdout=writing)
     finally:
         os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "counter get --json",
+        "--json frob",
+        "counter --json",
+        "counter increment a x --json",
+        "counter get a --frob --json",
+        "--frob --json",
+        "--json --url ftp://a counter get a",
+    ],
+)
+def test_misuse_is_json_too_where_that_is_asked_for(command, words):
+    done = command(*words.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert list(json.loads(done.stderr)) == ["detail"]
+
+
+def test_what_a_command_is_run_with_is_not_ours(command):
+    done = command("locks", "run", "a", "--", "true", "--json")
+    assert (done.returncode, done.stderr[:6]) == (2, "Usage:")
+
+
+@pytest.mark.parametrize("words", [*WRITES, ("counter", "get", "a")], ids=" ".join)
+def test_output_that_was_closed_before_is_said(command, server, words):
+    server.answers = [(200, STATE)]
+    done = command(*words, before=("/bin/sh", "-c", 'exec "$0" "$@" >&-'))
+    assert (done.returncode, done.stderr) == (
+        1,
+        "interlock: cannot write: standard output is closed\n",
+    )
 
 
 def test_nothing_heavy_is_imported_before_it_is_needed():
