@@ -1,5 +1,6 @@
 """SigV4 for HTTP clients that are not boto3."""
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -87,12 +88,13 @@ def sigv4(
     """Return SigV4 authentication for `httpx` and `requests`: `auth=sigv4(boto3.Session())`.
 
     `session` is a boto3 or botocore session; its credentials are asked for at each request, so
-    they may expire and be refreshed. `region` is the session's by default. Raises ValueError if
-    there is none.
+    they may expire and be refreshed. `region` is the session's by default, else that of
+    `AWS_REGION`. Raises ValueError if there is none.
     """
     region = region or getattr(session, "region_name", None)
     if region is None and hasattr(session, "get_config_variable"):
         region = session.get_config_variable("region")
+    region = region or os.environ.get("AWS_REGION") or None  # which botocore does not look at
     if region is None:
         raise ValueError("a SigV4 signature names a region; pass region= or set AWS_REGION")
     return SigV4(session, service, region, wall_clock=wall_clock)

@@ -219,8 +219,8 @@ def _refusal(request: Request, most: int) -> Response | None:
             wrong = "not known here" if parameter != "minutes" else f"given {times} times"
             return problem(400, f"{parameter[:20]} is {wrong}", field=parameter[:20])
     text = request.query_params.get("minutes", "10")
-    # As many digits are more than any history; int() refuses to read thousands of them.
-    if not (text.isascii() and text.isdecimal() and len(text) < 9 and 1 <= int(text) <= most):  # noqa: PLR2004
+    # Nine digits are more than any history; int() refuses to read thousands of them.
+    if not (text.isascii() and text.isdecimal() and len(text) < 9 and 1 <= int(text) <= most):  # noqa: PLR2004 - nine digits, as said
         detail = f"minutes is {text[:20]!r}; give a whole number from 1 to {most}"
         return problem(400, detail, field="minutes")
     return None

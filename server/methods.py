@@ -1,4 +1,4 @@
-"""Which methods an address takes, said by the address itself."""
+"""The methods that an address takes, said by the address itself."""
 
 from collections.abc import Awaitable, Callable
 

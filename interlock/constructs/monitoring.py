@@ -54,8 +54,9 @@ class CoordinationMonitoring(Construct):
     monitoring facade that exists: the section is added to its dashboard, and its alarm defaults
     hold (default: a facade and a dashboard of its own; `dashboard=False` makes alarms only).
     `alarms` has the alarms made, by name: ThrottledReads, ThrottledWrites, TransactionConflicts,
-    RefusedConditions, LostLocks, LockWaitTime, and SigningErrors for each
-    key, numbered from the second on. Each alarm's description says what to do.
+    RefusedConditions, LostLocks, LockWaitTime, and for each key SigningErrors, and
+    SigningErrorsByAlias where the key was given an `alias_name`, by which a `Signer` may name it;
+    numbered from the second key on. Each alarm's description says what to do.
 
     Raises `ValueError` without a table and without keys, and for a topic beside a facade.
     """
@@ -196,15 +197,18 @@ def _seen(metric: cloudwatch.Metric) -> Watched:
 
 
 def _of_keys(keys: Sequence[SigningKey], limits: Thresholds) -> list[Watched]:
-    return [
-        Watched(
-            f"SigningErrors{number if number > 1 else ''}",
-            key.metric_signing_errors(),
-            limits.signing_errors,
-            "KMS did not sign: see the key's state, its grants, and the account's KMS quota.",
-        )
-        for number, key in enumerate(keys, start=1)
-    ]
+    found = []
+    for number, key in enumerate(keys, start=1):
+        name = f"SigningErrors{number if number > 1 else ''}"
+        advice = "KMS did not sign: see the key's state, its grants, and the account's KMS quota."
+        found.append(Watched(name, key.metric_signing_errors(), limits.signing_errors, advice))
+        by_alias = key.metric_signing_errors_by_alias()
+        if by_alias is not None:
+            advice = (
+                "KMS does not tell the alias' key: see that there is the alias, and the grants."
+            )
+            found.append(Watched(f"{name}ByAlias", by_alias, limits.signing_errors, advice))
+    return found
 
 
 def _group(title: str, watched: Sequence[Watched]) -> monitoring.CustomMetricGroup:

@@ -53,6 +53,7 @@ class _RotatingKey(Construct):
     key: kms.IKey
     keys: list[kms.IKey]
     alias: kms.IAlias
+    _given_alias: str | None
 
     def __init__(
         self,
@@ -92,6 +93,7 @@ class _RotatingKey(Construct):
             self, max_length=_MAX_ALIAS_LENGTH, separator="-"
         )
         alias = kms.Alias(self, "Alias", alias_name=_full_alias(name), target_key=self.key)
+        self._given_alias = _full_alias(alias_name) if alias_name else None
         # A deleted alias is no loss to what was signed, but a retained one blocks the next deploy.
         alias.apply_removal_policy(RemovalPolicy.DESTROY)
         self.alias = alias
@@ -115,6 +117,7 @@ class _RotatingKey(Construct):
         Construct.__init__(imported, scope, construct_id)
         imported._use(key_spec)  # noqa: SLF001 - of this class
         imported.key, imported.keys = keys[0], list(keys)
+        imported._given_alias = _full_alias(alias_name)  # noqa: SLF001 - of this class
         imported.alias = kms.Alias.from_alias_name(imported, "Alias", _full_alias(alias_name))
         return imported
 
@@ -240,8 +243,21 @@ class SigningKey(_RotatingKey):
 
         The runtime reports it where a client is given `metrics`, under the key's ARN.
         """
-        dimensions = {"KeyId": self.key.key_arn}
-        return metric_of(NAMESPACE, Metric.SIGNING_ERRORS.value, dimensions, **options)
+        return self._errors_of(self.key.key_arn, options)
+
+    def metric_signing_errors_by_alias(
+        self, **options: Unpack[MetricOptions]
+    ) -> cloudwatch.Metric | None:
+        """Count how often the alias could not be looked up, by a `Signer` that was given it.
+
+        Until KMS has said which key an alias means, errors are counted under the alias. None if
+        `alias_name` was left out: nothing signs by a name that it was not told.
+        """
+        return self._errors_of(self._given_alias, options) if self._given_alias else None
+
+    def _errors_of(self, key_id: str, options: MetricOptions) -> cloudwatch.Metric:
+        name = Metric.SIGNING_ERRORS.value
+        return metric_of(NAMESPACE, name, {"KeyId": key_id}, **options)
 
     def metric_signatures(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Count the signatures that the key in use made."""

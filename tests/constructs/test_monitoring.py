@@ -16,7 +16,10 @@ from interlock.constructs import (
     Thresholds,
     Watched,
 )
-from interlock.metrics import NAMESPACE, Metric
+from interlock.errors import KeyUnusable
+from interlock.metrics import NAMESPACE, EmbeddedMetrics, Metric
+from interlock.signing import Signer
+from tests.unit.signing.kms import LocalKms, refusal
 
 ALARMS = {
     "ThrottledReads": ("AWS/DynamoDB", "ReadThrottleEvents"),
@@ -124,6 +127,35 @@ def test_each_key_has_its_alarm(stack):
     keys = [SigningKey(stack, name) for name in ("Receipts", "Cookies")]
     watching = CoordinationMonitoring(stack, "Watching", signing_keys=keys)
     assert list(watching.alarms) == ["SigningErrors", "SigningErrors2"]
+
+
+def counted_by(signer_of, key_id):
+    """Return the dimension under which a Signer counts an error before it knows its key."""
+    lines: list[str] = []
+    kms = LocalKms()
+    kms.failures = [refusal("NotFoundException")]
+    with pytest.raises(KeyUnusable):
+        signer_of(key_id, client=kms, metrics=EmbeddedMetrics(lines.append)).sign({"a": 1})
+    (line,) = map(json.loads, lines)
+    return line["KeyId"]
+
+
+@pytest.mark.parametrize("given", ["receipts", "alias/receipts"])
+@pytest.mark.parametrize(
+    "named", ["alias/receipts", "arn:aws:kms:us-east-1:123456789012:alias/receipts"]
+)
+@pytest.mark.parametrize("imported", [False, True])
+def test_an_alias_that_kms_does_not_know_is_alarmed_under_what_the_signer_was_given(
+    stack, given, named, imported
+):
+    key = SigningKey(stack, "Key", alias_name=None if imported else given)
+    if imported:
+        key = SigningKey.from_keys(stack, "Imported", key.key, alias_name=given)
+    watching = CoordinationMonitoring(stack, "Watching", signing_keys=[key])
+    assert list(watching.alarms) == ["SigningErrors", "SigningErrorsByAlias"]
+    alarms = Template.from_stack(stack).find_resources("AWS::CloudWatch::Alarm").values()
+    watched = [alarm["Properties"]["Dimensions"] for alarm in alarms]
+    assert [{"Name": "KeyId", "Value": counted_by(Signer, named)}] in watched
 
 
 def test_what_makes_no_sense_is_refused(stack):

@@ -53,8 +53,14 @@ class SigningOperations:
 
     @property
     def key_id(self) -> str:
-        """The ARN of the key that signs, or what the caller named it by until that is known."""
-        return self._key_id if self._known is None else self._known[0].arn
+        """The ARN of the key that signs; until that is known, what the caller named it by.
+
+        An alias' ARN counts as the alias, so that both have one metric, which an alarm can name.
+        """
+        if self._known is not None:
+            return self._known[0].arn
+        _, alias, name = self._key_id.rpartition("alias/")
+        return alias + name
 
     def current_key(self) -> Operation[PublicKey]:
         """Return the key, looked up again when `refresh` seconds have passed.

@@ -27,8 +27,8 @@ class Signer:
     every `refresh` (default 5 minutes), so an alias that is pointed at a new key is followed
     within that time; each token's `kid` is that of the key which signed it. `timeout` (default
     5 seconds) bounds one signature, retries included. `client` is any aiobotocore KMS client.
-    `metrics` receives each error (`SigningErrors`, dimension `KeyId`: the key's ARN, or `key_id`
-    until that is known). Safe to share, as far as `client` is.
+    `metrics` receives each error (`SigningErrors`, dimension `KeyId`: the key's ARN; until that is
+    known, `key_id`, or the alias in it). Safe to share, as far as `client` is.
 
     Every method may raise AccessDenied, KeyUnusable, UnsupportedKey, RequestRefused, Throttled,
     ServiceUnavailable or SigningError.

@@ -284,6 +284,17 @@ def test_a_region_is_needed(monkeypatch):
         sigv4(boto3.Session("a", "b"))
 
 
+@pytest.mark.parametrize("library", [boto3.Session, botocore.session.Session])
+def test_a_region_of_the_environment_is_found_which_botocore_does_not_look_at(monkeypatch, library):
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_REGION", "eu-north-1")
+    signed = sigv4(library()).sign("GET", HOST)
+    assert "/eu-north-1/execute-api/" in signed["Authorization"]
+
+
 def test_missing_credentials_are_reported():
     class Anonymous:
         region_name = "eu-west-1"
