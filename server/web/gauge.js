@@ -38,7 +38,7 @@ function boundsOf({ floor, ceiling, value, shards }) {
   const low = floor === null ? say("no floor") : say("from {n}", { n: number(floor) });
   const high = ceiling === null ? say("no ceiling") : say("to {n}", { n: number(ceiling) });
   const middle = isFull({ value, ceiling }) ? el("b", {}, say("full")) : isLow({ value, floor }) ? el("b", {}, say("at its floor")) : shards > 1 ? el("span", {}, many(shards, "{n} shard", "{n} shards")) : "";
-  return [el("span", {}, low), middle, el("span", {}, high)];
+  return [el("span", {}, ...breakable(low)), middle, el("span", {}, ...breakable(high))];
 }
 
 export function bar() {

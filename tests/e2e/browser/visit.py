@@ -24,6 +24,37 @@ SMALL = (320, 640)
 # The browser's own remark on each answer of 400 and above: a page cannot prevent it.
 _REMARK = "Failed to load resource: "
 _RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+_FLAWS = """async () => {
+  const flaws = [];
+  const told = (what, node) => flaws.push(`${what}: ${node.outerHTML.slice(0, 120)}`);
+  const shown = (node) => node.checkVisibility({ opacityProperty: true, visibilityProperty: true });
+  const scrolls = (node) => node && (/auto|scroll/.test(getComputedStyle(node).overflowX)
+    || scrolls(node.parentElement));
+  const top = document.querySelector("dialog[open]") ?? document.body;
+  for (const node of top.querySelectorAll("*:not(.skip, option, svg *)")) {
+    const { left, right, width, height } = node.getBoundingClientRect();
+    // What is for screen readers alone has a pixel.
+    if (!shown(node) || width <= 1 || height <= 1 || node.closest(".skip")) continue;
+    const outside = left < -1 || right > innerWidth + 1;
+    if (outside && !scrolls(node.parentElement)) told("outside", node);
+    const style = getComputedStyle(node);
+    const text = [...node.childNodes].some((each) => each.nodeType === 3 && each.data.trim());
+    const clips = /hidden|clip/.test(style.overflowX) && style.textOverflow !== "ellipsis";
+    if (text && clips && node.scrollWidth > node.clientWidth + 1) told("cut", node);
+  }
+  const used = "a[href], button, input, select, textarea, [role=alert]";
+  for (const node of top.querySelectorAll(used)) {
+    if (!shown(node) || node.closest(".skip")) continue;
+    node.scrollIntoView({ block: "center", behavior: "instant" });
+    const { left, top: y, width, height } = node.getBoundingClientRect();
+    if (width <= 1 || height <= 1) continue;
+    const met = document.elementFromPoint(left + width / 2, y + height / 2);
+    if (met && !node.contains(met) && !met.contains(node) && met.closest("label")?.control !== node)
+      told(`below ${met.outerHTML.slice(0, 60)}`, node);
+  }
+  scrollTo(0, 0);
+  return flaws;
+}"""
 
 
 def chromium() -> str | None:
@@ -99,6 +130,23 @@ class Visit:
         width = self.page.evaluate("document.documentElement.scrollWidth")
         seen = self.page.evaluate("document.documentElement.clientWidth")
         assert width <= seen, f"{self.page.url} is {width} wide in a window of {seen}"
+
+    def assert_nothing_is_cut_or_covered(self) -> None:
+        """Fail with what is out of reach at a side, cut off, or below something else."""
+        assert self.page.evaluate(_FLAWS) == []
+
+    def assert_right_at_each_size_and_in_each_scheme(self) -> None:
+        """Look at the page as it is on a desk, a phone and a small one, by day and by night.
+
+        Fail with what does not fit, is cut or covered, or is found by axe-core.
+        """
+        for size in (DESK, PHONE, SMALL):
+            self.page.set_viewport_size({"width": size[0], "height": size[1]})
+            for scheme in ("light", "dark"):
+                self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+                self.assert_fits()
+                self.assert_nothing_is_cut_or_covered()
+                self.assert_accessible()
 
     def press(self, name: str) -> None:
         """Press the button of this name."""
