@@ -1,10 +1,11 @@
-"""Counters against moto: values, bounds, shards, configuration, and what bad input gets."""
+"""Counters of both halves against moto: values, bounds, shards, configuration, bad input."""
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from interlock import CounterClient
+from interlock._drivers.clients import fault_of, method_name
 from interlock._protocol.counters.ledger import SWEPT_AT
 from interlock.errors import (
     CounterLimitExceeded,
@@ -15,6 +16,7 @@ from interlock.errors import (
     InvalidValue,
     TableNotFound,
 )
+from tests.halves import HALVES
 
 
 @pytest.fixture
@@ -46,9 +48,29 @@ def store(monkeypatch):
         yield client
 
 
+@pytest.fixture(params=HALVES, ids=lambda half: half.__name__)
+def half(request):
+    with request.param() as half:
+        yield half
+
+
 @pytest.fixture
-def counters(store):
-    return CounterClient("t", client=store)
+def client_of(half, store):
+    def answer(operation, params):
+        try:
+            return getattr(store, method_name(operation))(**params)
+        except ClientError as error:
+            raise fault_of(error) from error
+
+    def make(table):
+        return half.wrap(half.counters.CounterClient(table, client=half.client(answer)))
+
+    return make
+
+
+@pytest.fixture
+def counters(client_of):
+    return client_of("t")
 
 
 @pytest.fixture
@@ -99,10 +121,10 @@ def test_the_first_increment_over_the_ceiling_leaves_no_counter(counters):
     assert counter.inspect() is None
 
 
-def test_stored_bounds_hold_for_whoever_does_not_know_them(counters, store):
+def test_stored_bounds_hold_for_clients_that_do_not_know_them(counters, client_of):
     counters.counter("seats", ceiling=3).increment(3)
     with pytest.raises(CounterLimitExceeded):
-        CounterClient("t", client=store).counter("seats").increment()
+        client_of("t").counter("seats").increment()
 
 
 def test_a_declaration_that_disagrees_with_the_store_is_refused(counters):
@@ -114,11 +136,11 @@ def test_a_declaration_that_disagrees_with_the_store_is_refused(counters):
 
 
 @pytest.mark.parametrize("shards", [1, 4])
-def test_a_key_counts_once_and_its_result_is_replayed(counters, store, shards):
+def test_a_key_counts_once_and_its_result_is_replayed(counters, client_of, shards):
     counter = counters.counter("orders", ceiling=3, shards=shards)
     first = counter.increment(2, idempotency_key="a")
     counter.increment(1)
-    other = CounterClient("t", client=store).counter("orders")
+    other = client_of("t").counter("orders")
     again = other.increment(2, idempotency_key="a")
     assert (first.value, first.replayed) == (again.value, not again.replayed)
     assert counter.get() == 3
@@ -162,11 +184,11 @@ def test_keys_move_to_records_that_live_as_long_as_they_are_remembered(counters,
 
 
 @pytest.mark.parametrize(("old", "new"), [(1, 4), (4, 1), (3, 5), (5, 3), (1, 24), (24, 1)])
-def test_shards_change_without_losing_a_count(counters, store, old, new):
+def test_shards_change_without_losing_a_count(counters, client_of, old, new):
     counter = counters.counter("a", ceiling=100, shards=old)
     for _ in range(20):
         counter.increment()
-    other = CounterClient("t", client=store)
+    other = client_of("t")
     assert other.counter("a").configure(shards=new) is False
     state = other.counter("a").inspect()
     assert state is not None
@@ -213,10 +235,10 @@ def test_reset_sets_the_value_and_its_escrow(counters, shards):
 
 
 @pytest.mark.parametrize("shards", [1, 3])
-def test_a_deleted_counter_starts_anew(counters, store, shards):
+def test_a_deleted_counter_starts_anew(counters, client_of, shards):
     counter = counters.counter("a", ceiling=5, shards=shards)
     counter.increment(5)
-    assert CounterClient("t", client=store).counter("a").delete() is True
+    assert client_of("t").counter("a").delete() is True
     assert counter.delete() is False
     counter.increment(2)
     assert counter.get() == 2
@@ -333,6 +355,6 @@ def test_all_38_digits_count(counters):
         counter.increment()
 
 
-def test_a_missing_table_is_said_as_such(store):
+def test_a_missing_table_is_said_as_such(client_of):
     with pytest.raises(TableNotFound, match="CoordinationTable"):
-        CounterClient("nowhere", client=store).counter("a").increment()
+        client_of("nowhere").counter("a").increment()
