@@ -13,9 +13,14 @@ const ORDER = ["counter", "amount", "value", "previous", "shard", "iat", "iss"];
 // Of each algorithm: the members of its keys, and what WebCrypto calls it.
 const curve = (namedCurve, hash) => ({ members: ["crv", "kty", "x", "y"], is: { kty: "EC", crv: namedCurve }, key: { name: "ECDSA", namedCurve }, scheme: { name: "ECDSA", hash } });
 const lattice = (name) => ({ members: ["alg", "kty", "pub"], is: { kty: "AKP", alg: name }, key: { name }, scheme: { name } });
+const rsa = (name, more) => ({ members: ["e", "kty", "n"], is: { kty: "RSA" }, key: { name, hash: "SHA-256" }, scheme: { name, ...more } });
 const ALGORITHMS = {
   ES256: curve("P-256", "SHA-256"),
   ES384: curve("P-384", "SHA-384"),
+  ES512: curve("P-521", "SHA-512"),
+  ES256K: curve("secp256k1", "SHA-256"), // which browsers do not have: they say so
+  PS256: rsa("RSA-PSS", { saltLength: 32 }),
+  RS256: rsa("RSASSA-PKCS1-v1_5"),
   Ed25519: { members: ["crv", "kty", "x"], is: { kty: "OKP", crv: "Ed25519" }, key: { name: "Ed25519" }, scheme: { name: "Ed25519" } },
   "ML-DSA-44": lattice("ML-DSA-44"),
   "ML-DSA-65": lattice("ML-DSA-65"),
@@ -53,6 +58,7 @@ async function thumbprint(jwk, members) {
 
 async function imported({ members, key }, jwk, alg) {
   const own = Object.fromEntries(members.map((name) => [name, jwk[name]]));
+  if (own.kty === "RSA" && bytes(own.n).length < 256) refuse(say("Refused: the published key cannot be used."));
   try {
     return await crypto.subtle.importKey("jwk", own, key, false, ["verify"]);
   } catch (error) {
@@ -84,7 +90,7 @@ async function delegatedKey(certificate, kid, claims) {
   if (typ !== CERTIFICATE || crit !== undefined) refuse(say("Refused: the key is vouched for by something else."));
   await checkSignature(certificate, await publishedKey(by));
   const { iat, exp, scope, iss, cnf } = JSON.parse(textOf(certificate.split(".")[1]));
-  const known = Object.values(ALGORITHMS).find(({ is }) => is.kty !== "AKP" && is.crv === cnf.jwk.crv);
+  const known = Object.values(ALGORITHMS).find(({ is }) => is.crv && is.crv === cnf.jwk.crv);
   if (!known || await thumbprint(cnf.jwk, known.members) !== kid) refuse(say("Refused: another key is vouched for."));
   if (!scope.split(" ").includes(TYPE) || (iss !== undefined && iss !== claims.iss)) refuse(say("Refused: the key is not vouched for to sign this."));
   if (!(iat < exp && exp <= iat + LONGEST && iat - SLACK <= claims.iat && claims.iat <= exp + SLACK)) refuse(say("Refused: the key was not vouched for then."));

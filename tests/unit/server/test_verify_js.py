@@ -71,11 +71,23 @@ def delegated(kms, key, **options):
     return DelegatedSigner(key, client=kms, wall_clock=lambda: NOW, **options)
 
 
-@pytest.mark.parametrize("spec", ["ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_EDWARDS25519"])
-def test_a_receipt_of_each_kind_of_key_is_genuine_and_a_changed_one_is_not(judge, kms, spec):
+@pytest.mark.parametrize(
+    ("spec", "options"),
+    [
+        ("ECC_NIST_P256", {}),
+        ("ECC_NIST_P384", {}),
+        ("ECC_NIST_P521", {}),
+        ("ECC_NIST_EDWARDS25519", {}),
+        ("RSA_2048", {}),
+        ("RSA_3072", {"rsa_algorithm": "RS256"}),
+    ],
+)
+def test_a_receipt_of_each_kind_of_key_is_genuine_and_a_changed_one_is_not(
+    judge, kms, spec, options
+):
     key = kms.create(spec)
-    signer = Signer(key, client=kms)
-    genuine, forged = judge(jwks([key], client=kms), signer.sign(CLAIMS, token_type=RECEIPT_TYPE))
+    token = Signer(key, client=kms, **options).sign(CLAIMS, token_type=RECEIPT_TYPE)
+    genuine, forged = judge(jwks([key], client=kms, **options), token)
     assert genuine["valid"], genuine
     assert genuine["words"].startswith("Genuine")
     assert forged == {"valid": False, "words": "Refused: this is not what the key signed."}
@@ -106,10 +118,28 @@ def test_a_delegation_covers_what_it_says_and_no_more(judge, kms):
         assert verdict["words"].startswith("Refused")
 
 
-def test_what_the_browser_cannot_verify_it_says(judge, kms):
-    key = kms.create("ML_DSA_65")
+def test_a_short_rsa_key_verifies_nothing(judge, kms):
+    key = kms.create("RSA_2048")
+    token = Signer(key, client=kms).sign(CLAIMS, token_type=RECEIPT_TYPE)
+    published = jwks([key], client=kms)
+    published["keys"][0]["n"] = published["keys"][0]["n"][:171]  # 1,024 bits
+    for verdict in judge(published, token):
+        assert verdict == {"valid": False, "words": "Refused: the published key cannot be used."}
+
+
+@pytest.mark.parametrize(
+    ("spec", "algorithm"),
+    [
+        ("ML_DSA_44", "ML-DSA-44"),
+        ("ML_DSA_65", "ML-DSA-65"),
+        ("ML_DSA_87", "ML-DSA-87"),
+        ("ECC_SECG_P256K1", "ES256K"),
+    ],
+)
+def test_what_the_browser_cannot_verify_it_says(judge, kms, spec, algorithm):
+    key = kms.create(spec)
     token = Signer(key, client=kms).sign(CLAIMS, token_type=RECEIPT_TYPE)
     genuine, forged = judge(jwks([key], client=kms), token)
-    unable = "Not checked: this browser cannot verify ML-DSA-65 yet."
+    unable = f"Not checked: this browser cannot verify {algorithm} yet."
     assert genuine["valid"] or genuine["words"] == unable
     assert not forged["valid"]
