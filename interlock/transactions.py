@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 from interlock._drivers.blocking.driver import Driver
 from interlock._drivers.blocking.functions import result_of
 from interlock._drivers.blocking.opening import open_driver
+from interlock._drivers.unshared import Unshared
 from interlock._protocol.transactions.actions import Guard, Releasable
 from interlock._protocol.transactions.attempt import Attempt
 from interlock._protocol.transactions.client import KeyedFunction, TransactionOperations
@@ -32,7 +33,7 @@ R = TypeVar("R")
 _DAY = timedelta(days=1)
 
 
-class Transaction:
+class Transaction(Unshared):
     """The handle by which the function given to `TransactionClient.run` reads and writes.
 
     Only for use inside that function, by one thread or task at a time: `TransactionClosed`
@@ -121,7 +122,7 @@ class Transaction:
         self._attempt.release(lock)
 
 
-class TransactionClient:
+class TransactionClient(Unshared):
     """Runs functions as serializable transactions.
 
     The function may run more than once, so it should do nothing but read and write through the

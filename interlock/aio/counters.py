@@ -9,6 +9,7 @@ from typing import Any
 
 from interlock._drivers.awaitable.driver import Driver
 from interlock._drivers.awaitable.opening import open_driver
+from interlock._drivers.unshared import Unshared
 from interlock._protocol.counters.client import (
     KEEP,
     REMEMBERED,
@@ -25,7 +26,7 @@ from interlock._protocol.counters.transferring import Transfer
 __all__ = ["KEEP", "Counter", "CounterChange", "CounterClient", "CounterState", "Transfer"]
 
 
-class CounterClient:
+class CounterClient(Unshared):
     """Counters in a coordination table. Safe to share, as far as `client` is.
 
     `client` is any aiobotocore DynamoDB client (default: one of the library's own, with timeouts of
@@ -103,7 +104,7 @@ class CounterClient:
                 return
 
 
-class Counter:
+class Counter(Unshared):
     """One counter. Made by `CounterClient.counter`."""
 
     def __init__(self, operations: CounterOperations, driver: Driver, handle: Handle) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 from interlock._drivers.awaitable.driver import Driver
 from interlock._drivers.awaitable.functions import result_of
 from interlock._drivers.awaitable.opening import open_driver
+from interlock._drivers.unshared import Unshared
 from interlock._protocol.transactions.actions import Guard, Releasable
 from interlock._protocol.transactions.attempt import Attempt
 from interlock._protocol.transactions.client import KeyedFunction, TransactionOperations
@@ -31,7 +32,7 @@ R = TypeVar("R")
 _DAY = timedelta(days=1)
 
 
-class Transaction:
+class Transaction(Unshared):
     """The handle by which the function given to `TransactionClient.run` reads and writes.
 
     Only for use inside that function, by one thread or task at a time: `TransactionClosed`
@@ -120,7 +121,7 @@ class Transaction:
         self._attempt.release(lock)
 
 
-class TransactionClient:
+class TransactionClient(Unshared):
     """Runs functions as serializable transactions.
 
     The function may run more than once, so it should do nothing but read and write through the

@@ -11,6 +11,7 @@ from interlock._drivers.blocking.opening import open_driver
 from interlock._drivers.clocks import lease_clock
 from interlock._drivers.environment import Environment
 from interlock._drivers.owner import default_owner
+from interlock._drivers.unshared import Unshared
 from interlock._protocol.locks.acquire import Acquisition
 from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.reading import LockPage
@@ -25,7 +26,7 @@ from interlock.locks._semaphore import Semaphore
 from interlock.metrics import LockMetrics, Metrics
 
 
-class LockClient:
+class LockClient(Unshared):
     """Acquires locks in a coordination table and keeps them by heartbeats.
 
     Safe to share, as far as `client` is; one a process is enough. Locks that are held when a

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol, Self, TypeAlias
 
+from interlock._drivers.unshared import Unshared
 from interlock._protocol.locks import record
 from interlock._protocol.locks.grant import Grant, Shown
 from interlock._protocol.locks.settings import checked_data
@@ -16,7 +17,7 @@ from interlock.errors import InterlockError
 _log = logging.getLogger("interlock")
 
 
-class Lock:
+class Lock(Unshared):
     """A lock that is held; made by `LockClient.acquire`. To be shared as its client is.
 
     As a context manager it gives the lock back at the end. If the body ended well although the

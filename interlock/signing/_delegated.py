@@ -10,6 +10,7 @@ from typing import Any
 
 from interlock._drivers.blocking.exclusion import Exclusion
 from interlock._drivers.lifecycle import watch_forks
+from interlock._drivers.unshared import Unshared
 from interlock._exports import public_in
 from interlock._protocol.durations import seconds
 from interlock._protocol.signing.algorithms import base64url
@@ -44,7 +45,7 @@ class _Delegate:
 
 
 @public_in("interlock.signing")
-class DelegatedSigner:
+class DelegatedSigner(Unshared):
     """Signs tokens by a key of this process, so that only its certificate costs a KMS call.
 
     The key is weaker kept than one in KMS: what can read this process' memory can take it, and

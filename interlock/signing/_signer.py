@@ -9,6 +9,7 @@ from typing import Any
 
 from interlock._drivers.blocking.opening import open_driver
 from interlock._drivers.environment import Environment
+from interlock._drivers.unshared import Unshared
 from interlock._exports import public_in
 from interlock._protocol.durations import seconds
 from interlock._protocol.signing.client import Signature, SigningOperations, fetch_jwks
@@ -18,7 +19,7 @@ from interlock.metrics import Metrics
 
 
 @public_in("interlock.signing")
-class Signer:
+class Signer(Unshared):
     """Signs with a KMS key, by the algorithm that its spec decides.
 
     ES256, ES384, ES512 or ES256K by its curve, Ed25519, ML-DSA-44, -65 or -87; PS256 for RSA, or

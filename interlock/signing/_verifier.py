@@ -10,6 +10,7 @@ from interlock._drivers.blocking.driver import Driver
 from interlock._drivers.blocking.exclusion import Exclusion
 from interlock._drivers.blocking.fetching import fetch_url
 from interlock._drivers.environment import Environment
+from interlock._drivers.unshared import Unshared
 from interlock._exports import public_in
 from interlock._protocol.durations import seconds
 from interlock._protocol.signing.algorithms import ALGORITHMS, allowed
@@ -35,7 +36,7 @@ from interlock.signing._keys import KeySet, KeySource
 
 
 @public_in("interlock.signing")
-class Verifier:
+class Verifier(Unshared):
     """Verifies tokens by a JWKS, which is fetched when needed and cached.
 
     `keys` is the JWKS' URL, the JWKS itself, or a function that returns it

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from interlock._drivers.unshared import Unshared
 from interlock._exports import public_in
 from interlock._protocol.durations import seconds
 from interlock._protocol.signing.algorithms import base64url
@@ -15,7 +16,7 @@ from interlock.errors import SigningError
 
 
 @public_in("interlock.aio.signing")
-class HybridSigner:
+class HybridSigner(Unshared):
     """Signs with two keys, so that a token holds until both algorithms are broken.
 
     `classical` signs by today's algorithms, `post_quantum` by ML-DSA. A token costs a KMS call of

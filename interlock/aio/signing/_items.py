@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from interlock._drivers.unshared import Unshared
 from interlock._exports import public_in
 from interlock._protocol.signing.items import ItemLayout
 from interlock.errors import BadSignature
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @public_in("interlock.aio.signing")
-class SignedItem:
+class SignedItem(Unshared):
     """The attributes of a table's items that are signed, and the one that keeps the signature.
 
     Name the primary key's attributes among `attributes`: a signature that does not cover the key

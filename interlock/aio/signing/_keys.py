@@ -5,13 +5,14 @@ from typing import Any, TypeAlias
 
 from interlock._drivers.awaitable.fetching import called
 from interlock._drivers.fetching import check_url
+from interlock._drivers.unshared import Unshared
 from interlock._protocol.faults import NoReply
 from interlock._protocol.requests import Call
 
 KeySet: TypeAlias = Mapping[str, Any]
 
 
-class KeySource:
+class KeySource(Unshared):
     """The transport of a verifier: answers its FetchKeys with the JWKS."""
 
     skew = 0.0

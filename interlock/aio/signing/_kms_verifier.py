@@ -7,6 +7,7 @@ from typing import Any
 
 from interlock._drivers.awaitable.opening import open_driver
 from interlock._drivers.environment import Environment
+from interlock._drivers.unshared import Unshared
 from interlock._exports import public_in
 from interlock._protocol.durations import seconds
 from interlock._protocol.signing.algorithms import ALGORITHMS, allowed
@@ -17,7 +18,7 @@ from interlock._protocol.texts import texts
 
 
 @public_in("interlock.aio.signing")
-class KmsVerifier:
+class KmsVerifier(Unshared):
     """Verifies tokens of these KMS keys by KMS `Verify`, where cryptography is not installed.
 
     `key_ids` are ids or ARNs of keys, or aliases as they point at the first use. All else is as

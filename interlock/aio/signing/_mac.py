@@ -7,6 +7,7 @@ from typing import Any
 
 from interlock._drivers.awaitable.opening import open_driver
 from interlock._drivers.environment import Environment
+from interlock._drivers.unshared import Unshared
 from interlock._exports import public_in
 from interlock._protocol.durations import seconds
 from interlock._protocol.signing.mac import MacAlgorithm, MacOperations, mac_settings
@@ -14,7 +15,7 @@ from interlock._protocol.signing.tokens import ClaimRules
 
 
 @public_in("interlock.aio.signing")
-class Mac:
+class Mac(Unshared):
     """Makes and checks tokens under a KMS HMAC key: HS256, or as `algorithm` says.
 
     `key_id` makes them; tokens of the `previous` keys are accepted too, so a rotation drops

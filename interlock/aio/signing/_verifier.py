@@ -9,6 +9,7 @@ from interlock._drivers.awaitable.driver import Driver
 from interlock._drivers.awaitable.exclusion import Exclusion
 from interlock._drivers.awaitable.fetching import fetch_url
 from interlock._drivers.environment import Environment
+from interlock._drivers.unshared import Unshared
 from interlock._exports import public_in
 from interlock._protocol.durations import seconds
 from interlock._protocol.signing.algorithms import ALGORITHMS, allowed
@@ -34,7 +35,7 @@ from interlock.errors import MalformedToken
 
 
 @public_in("interlock.aio.signing")
-class Verifier:
+class Verifier(Unshared):
     """Verifies tokens by a JWKS, which is fetched when needed and cached.
 
     `keys` is the JWKS' URL, the JWKS itself, or a coroutine function that returns it
