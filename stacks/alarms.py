@@ -44,6 +44,8 @@ def of_api(api: apigateway.RestApi, function: lambda_.Function) -> list[Watched]
             1,
             "The function is at its reserved concurrency: raise it, or find who calls so much.",
         ),
+        # On the dashboard alone: whether throttled calls are slow ones.
+        Watched("FunctionDuration", function.metric_duration(period=_MINUTE, statistic="p99")),
     ]
 
 
@@ -98,7 +100,7 @@ class NobodyLeads(cloudwatch.Alarm):
             treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
             alarm_description=(
                 "No instance leads, so no history is recorded: see who holds the lock "
-                "(`interlock lock show service/leader`), then the service's journal."
+                "(`interlock locks show service/leader`), then the service's journal."
             ),
         )
         action = actions.SnsAction(topic)

@@ -241,7 +241,9 @@ class SigningKey(_RotatingKey):
     def metric_signing_errors(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Count how often the runtime could not sign with the key in use.
 
-        The runtime reports it where a client is given `metrics`, under the key's ARN.
+        The runtime reports it where a client is given `metrics`, under the key's ARN. A signer that
+        is given an alias does not know that before KMS has answered once, and reports what fails
+        until then under the alias: give it `key_arns[0]`, and the alarm sees that, too.
         """
         return self._errors_of(self.key.key_arn, options)
 

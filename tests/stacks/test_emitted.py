@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -46,6 +46,18 @@ _OF_AWS: Mapping[str, Mapping[frozenset[str], frozenset[str]]] = {
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
     "AWS/SQS": {frozenset({"QueueName"}): frozenset({"ApproximateNumberOfMessagesVisible"})},
 }
+# By dimension: what its value has to be, so that it is what AWS or the runtime puts there.
+_VALUES: Mapping[str, str] = {
+    "ApiName": r"interlock-{environment}",
+    "FunctionName": r"<(PublishOutputRef)?Counters\w*>",
+    "KeyId": r"<PublishOutputFnGetAttReceiptsKey\w+Arn\w+>",
+    "LoadBalancer": r"<PublishOutputFnGetAtt\w+LoadBalancerFullName\w+>",
+    "QueueName": r"<Undelivered\.QueueName>",
+    "Resource": r"<Counters>:live",
+    "Table": r"<PublishOutputRefCoordinationTable\w+>",
+    "TableName": r"<PublishOutputRefCoordinationTable\w+>",
+    "TargetGroup": r"<PublishOutputFnGetAtt\w+TargetGroupFullName\w+>",
+}
 KEY = "arn:aws:kms:eu-central-1:271828182845:key/1"
 RUNBOOK = (
     (ROOT / "docs" / "operations.md")
@@ -81,6 +93,7 @@ def sought(made: Synthesized) -> Iterator[Sought]:
             elif resource["Type"] == "AWS::CloudWatch::Dashboard":
                 body = json.loads(rendered(properties["DashboardBody"]))
                 for widget in body["widgets"]:
+                    assert "query" not in widget["properties"]  # no logs are looked at there
                     for metric in widget["properties"].get("metrics", ()):
                         yield _of_widget(f"{stack}.{logical_id}", metric)
 
@@ -137,23 +150,52 @@ def emitted() -> set[tuple[str, frozenset[str]]]:
     return recorder.seen
 
 
-def test_every_metric_that_is_looked_for_is_emitted(synthesized, emitted):
+Emitted = set[tuple[str, frozenset[str]]]
+
+
+def is_emitted(each: Sought, emitted: Emitted) -> bool:
+    dimensions = frozenset(each.dimensions)
+    if each.namespace == NAMESPACE:
+        return (each.name, dimensions) in emitted
+    return each.name in _OF_AWS.get(each.namespace, {}).get(dimensions, ())
+
+
+def is_own(each: Sought, environment: str) -> bool:
+    """Whether it is of this environment's table, function, API and keys, named as they report."""
+    return all(
+        re.fullmatch(_VALUES[name].replace("{environment}", environment), value)
+        for name, value in each.dimensions.items()
+    )
+
+
+def test_every_metric_that_is_looked_for_is_emitted_by_this_environment(synthesized, emitted):
     found = list(sought(synthesized))
     assert len({each.where for each in found}) > 15
-    for each in found:
-        dimensions = frozenset(each.dimensions)
-        if each.namespace == NAMESPACE:
-            assert (each.name, dimensions) in emitted, each
-        else:
-            assert each.name in _OF_AWS[each.namespace][dimensions], each
+    assert [each for each in found if not is_emitted(each, emitted)] == []
+    assert [each for each in found if not is_own(each, synthesized.name)] == []
 
 
-def test_every_metric_is_of_this_environment(synthesized):
-    """Its table, function, API and keys: by reference, or by a name that has the environment's."""
+def test_no_metric_that_is_looked_for_wrongly_is_overlooked(synthesized, emitted):
     for each in sought(synthesized):
+        assert not is_emitted(replace(each, name=f"{each.name}s"), emitted)
+        assert not is_emitted(replace(each, namespace="AWS/Nothing"), emitted)
         for name, value in each.dimensions.items():
-            own = value.startswith("<") or f"interlock-{synthesized.name}" in value
-            assert own or (name, value[-5:]) == ("Resource", ":live"), each
+            others = {key: kept for key, kept in each.dimensions.items() if key != name}
+            assert not is_emitted(replace(each, dimensions={**others, "Name": value}), emitted)
+            for wrong in (
+                "interlock-other",
+                "<Other>",
+                f"{value}:1",
+                value.replace("FullName", "Arn"),
+            ):
+                other = replace(each, dimensions={**others, name: wrong})
+                assert wrong == value or not is_own(other, synthesized.name), other
+
+
+def test_what_the_runbook_looks_up_on_the_dashboard_is_there(synthesized):
+    named = re.findall(r"`?(\w+)`? on the dashboard", RUNBOOK)
+    assert "Duration" in named
+    assert set(named) <= {each.name for each in sought(synthesized) if "Dashboard" in each.where}
 
 
 def test_fields_that_the_runbook_names_are_logged(synthesized):
@@ -174,5 +216,5 @@ def test_places_that_the_runbook_names_are_there(real):
     assert "bucket `AccessLogs` of the\nrecords stack" in RUNBOOK
     records = real.templates["Records"]["Resources"]
     assert any(name.startswith("AccessLogs") for name in records)
-    assert "`service/leader`" in RUNBOOK or "interlock lock show service/leader" in RUNBOOK
+    assert f"interlock locks show {LEADER}" in RUNBOOK
     assert LEADER == ELECTION
