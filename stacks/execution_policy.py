@@ -84,9 +84,10 @@ PASSED_TO = (
 )
 
 
-def execution_policy() -> dict[str, Any]:
-    """Return the policy's document."""
-    own = [f"arn:aws:iam::*:{kind}/{PREFIX}*" for kind in ("instance-profile", "policy", "role")]
+def execution_policy(partition: str = "aws") -> dict[str, Any]:
+    """Return the policy's document; `partition` is "aws-eusc" for eusc-de-east-1, and so on."""
+    arn = f"arn:{partition}"
+    own = [f"{arn}:iam::*:{kind}/{PREFIX}*" for kind in ("instance-profile", "policy", "role")]
     handed_on = _allow("HandedOn", ["iam:PassRole"], [own[-1]])
     handed_on["Condition"] = {"StringEquals": {"iam:PassedToService": list(PASSED_TO)}}
     return {
@@ -97,17 +98,18 @@ def execution_policy() -> dict[str, Any]:
             _allow("Roles", list(ROLES), own),
             handed_on,
             _allow("ServiceRoles", ["iam:CreateServiceLinkedRole"], ["*"]),
-            _allow("Buckets", ["s3:*"], [f"arn:aws:s3:::{PREFIX}*"]),
+            _allow("Buckets", ["s3:*"], [f"{arn}:s3:::{PREFIX}*"]),
             # Code and images that the deployment has published, and the version of `cdk bootstrap`.
-            _allow("Assets", ["s3:GetObject*", "s3:GetBucket*"], ["arn:aws:s3:::cdk-*-assets-*"]),
+            _allow("Assets", ["s3:GetObject*", "s3:GetBucket*"], [f"{arn}:s3:::cdk-*-assets-*"]),
             _allow("Parameters", ["ssm:GetParameter*"], ["*"]),
-            _allow("Secrets", ["secretsmanager:GetSecretValue"], [_SIGN_IN]),
+            # Of the client of a provider that is there already (stacks.sign_in).
+            _allow(
+                "Secrets",
+                ["secretsmanager:GetSecretValue"],
+                [f"{arn}:secretsmanager:*:*:secret:{PREFIX}*"],
+            ),
         ],
     }
-
-
-# Of the client of a provider that is there already (stacks.sign_in).
-_SIGN_IN = f"arn:aws:secretsmanager:*:*:secret:{PREFIX}*"
 
 
 def _allow(name: str, actions: list[str], resources: list[str]) -> dict[str, Any]:
@@ -115,5 +117,5 @@ def _allow(name: str, actions: list[str], resources: list[str]) -> dict[str, Any
 
 
 if __name__ == "__main__":
-    json.dump(execution_policy(), sys.stdout, indent=2)
+    json.dump(execution_policy(*sys.argv[1:2]), sys.stdout, indent=2)
     sys.stdout.write("\n")

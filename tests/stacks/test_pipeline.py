@@ -172,6 +172,15 @@ def _allows(statement, action):
     return any(fnmatchcase(action, pattern) for pattern in statement["Action"])
 
 
+def test_the_policy_is_of_the_partition_that_is_asked_for():
+    every = [
+        resource
+        for each in execution_policy("aws-eusc")["Statement"]
+        for resource in each["Resource"]
+    ]
+    assert {arn.split(":")[1] for arn in every if arn != "*"} == {"aws-eusc"}
+
+
 def test_the_policy_fits_into_one_managed_policy():
     assert len(json.dumps(execution_policy(), separators=(",", ":"))) <= 6144
 

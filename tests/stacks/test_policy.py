@@ -94,6 +94,18 @@ def test_no_answer_is_left_over(report):
     assert report.answered > 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("region", ["cn-north-1", "eusc-de-east-1", "us-gov-west-1"])
+def test_no_finding_is_unanswered_in_another_partition(region, tmp_path, monkeypatch):
+    monkeypatch.delenv("CDK_VALIDATION", raising=False)
+    given = context("dev")
+    zones = [f"{region}{zone}" for zone in "ab"]
+    given["environments"]["dev"] |= {"region": region, "availability_zones": zones}
+    app = cdk.App(context={**given, **STRICT}, outdir=str(tmp_path))
+    Application(app)
+    assert judge(app, tmp_path).unanswered == frozenset()
+
+
 def test_a_finding_and_a_stale_answer_are_not_overlooked(tmp_path, monkeypatch):
     """The same reading finds an open bucket, so an empty list above means something."""
     monkeypatch.setenv("CDK_VALIDATION", "false")
