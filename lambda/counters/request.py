@@ -87,9 +87,9 @@ class Request:
         self._check_content_type(text)
         try:
             body = json.loads(
-                text, object_pairs_hook=_object, parse_float=Decimal, parse_int=_integer
+                text, object_pairs_hook=_object, parse_float=_decimal, parse_int=_integer
             )
-        except (ValueError, RecursionError, ArithmeticError):  # the last of 1e99999999999999999999
+        except (ValueError, RecursionError):
             raise invalid("body", "the body is not JSON") from None
         if not isinstance(body, dict):
             raise invalid("body", "the body is not an object")
@@ -204,6 +204,15 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise invalid(name, f"{name} is there twice")
         members[name] = value
     return members
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except (
+        ArithmeticError
+    ):  # an exponent beyond all that a Decimal holds, as 1e99999999999999999999
+        return Decimal("NaN")
 
 
 def _integer(text: str) -> int | Decimal:
