@@ -6,8 +6,12 @@ from typing import Any
 
 # Accounts of AWS's own documents, and those of one digit.
 _ACCOUNT = re.compile(r"111122223333|444455556666|123456789012|(\d)\1{11}")
-_CERTIFICATE = re.compile(r"certificate/0{8}-0{4}-[0-9a-f]0{3}-[0-9a-f]0{3}-0{12}$")
-_IMAGE = re.compile(r"ami-(0abcdef1234567890|12345678|0+)")
+# The same of certificates and images.
+_CERTIFICATE = re.compile(
+    r"certificate/(0{8}-0{4}-[0-9a-f]0{3}-[0-9a-f]0{3}-0{12}|12345678-1234-1234-1234-123456789012"
+    r"|(.)\2{7}-\2{4}-\2{4}-\2{4}-\2{12})$"
+)
+_IMAGE = re.compile(r"ami-(0abcdef1234567890|0123456789abcdef0|1234567890abcdef0|12345678|(.)\2+)")
 # RFC 2606: https://www.rfc-editor.org/rfc/rfc2606
 _RESERVED = r"(example\.(com|net|org|edu)|example|invalid|test|localhost)"
 _NAME = re.compile(rf"(.*[.@/])?{_RESERVED}", re.IGNORECASE)

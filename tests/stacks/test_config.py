@@ -242,6 +242,10 @@ PLACEHOLDERS = [
     {"alarm_email": "alarms@us.invalid"},
     {"domain": DOMAIN | {"zone_id": "ZEXAMPLE1234"}},
     {"certificate_arn": CERTIFICATE[:-36] + "00000000-0000-4000-8000-000000000000"},
+    {"certificate_arn": CERTIFICATE[:-36] + "12345678-1234-1234-1234-123456789012"},
+    {"certificate_arn": CERTIFICATE[:-36] + "11111111-1111-1111-1111-111111111111"},
+    {"image_id": "ami-0123456789abcdef0"},
+    {"image_id": "ami-1234567890abcdef0"},
     {"certificate_arn": CERTIFICATE, "identity": {**POOL, "host": "count.example.com"}},
     {
         "certificate_arn": CERTIFICATE,
