@@ -313,6 +313,15 @@ def test_threads_have_a_connection_each_and_leave_them_to_the_next():
         transport.close()
 
 
+@pytest.fixture
+def interruptible():
+    """SIGINT is a KeyboardInterrupt, also in a job in the background, which is started without."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_the_connection_of_its_call(plain):
     """A KeyboardInterrupt while an answer is waited for: it is not the next call's answer."""
     begun, over = threading.Event(), threading.Event()
