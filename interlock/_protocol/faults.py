@@ -110,6 +110,13 @@ class NotSent(Fault):
     """The call never reached the service (no connection): it changed nothing."""
 
 
+class OutOfTime(NotSent):
+    """The call's time was up before it was sent, which says nothing of the service."""
+
+    def __init__(self) -> None:
+        super().__init__("its time was up before it was sent")
+
+
 class NoReply(Fault):
     """The outcome is unknown: the call may have been carried out, or may yet be.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from interlock._drivers import resolving
 from interlock._drivers.sockets import prepare, readable
-from interlock._protocol.faults import NoReply, NotSent
+from interlock._protocol.faults import NoReply, NotSent, OutOfTime
 from interlock._wire import limits
 from interlock._wire.endpoints import Endpoint
 from interlock._wire.exchange import answered
@@ -186,7 +186,7 @@ class Pool:
                     self.drop_idle()  # what has cut this one is likely to have cut the others
                 raise
         if (seconds := left(0)) <= 0:
-            raise NotSent("its time was up before it was sent")
+            raise OutOfTime
         stream = await self._connect(min(seconds, limits.CONNECT_TIMEOUT))
         self._open.add(stream)
         self.opened += 1

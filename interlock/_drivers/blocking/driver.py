@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from interlock._drivers.blocking.pausing import pause
 from interlock._drivers.environment import Environment
-from interlock._protocol.faults import Fault, NotSent
+from interlock._protocol.faults import Fault, OutOfTime
 from interlock._protocol.requests import Call, Operation, Request, Sleep
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ class Driver:
         if isinstance(request, Call):
             left = self.environment.left(request)
             if left is not None and left <= 0:
-                raise NotSent("its time was up before it was sent")
+                raise OutOfTime
             return self.transport.send(request, left)
         if isinstance(request, Sleep):
             return self._sleep(request.seconds)

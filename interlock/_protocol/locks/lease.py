@@ -14,7 +14,7 @@ either lease: the holder counts the one that is over first.
 import json
 import logging
 
-from interlock._protocol.faults import Fault, NoReply, NotSent, Refused
+from interlock._protocol.faults import Fault, NoReply, NotSent, OutOfTime, Refused
 from interlock._protocol.locks import record
 from interlock._protocol.locks.grant import Grant, Heartbeat
 from interlock._protocol.locks.item import Item, is_of, loss_of, shows, version_of
@@ -218,8 +218,10 @@ def _judge(grant: Grant, refusal: Refused, sent: float) -> None:
 def _again(settings: Settings, grant: Grant, fault: Fault) -> Operation[None]:
     """Plan the next heartbeat after one that failed: soon, and until the lease is over."""
     grant.failures += 1
-    grant.problem = meaning(fault, settings.target, attempts=grant.failures)
-    grant.problem.__cause__ = fault
+    # The last heartbeat of a lease may find no time left, and would hide why those before failed.
+    if grant.problem is None or not isinstance(fault, OutOfTime):
+        grant.problem = meaning(fault, settings.target, attempts=grant.failures)
+        grant.problem.__cause__ = fault
     _log.warning(
         "heartbeat %d of lock %r failed, which is tried again until its lease is over: %s",
         grant.failures,

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 
-from interlock._protocol.faults import Refused
+from interlock._protocol.faults import NotSent, OutOfTime, Refused
 from interlock.errors import (
     InvalidLockName,
     InvalidValue,
@@ -116,6 +116,19 @@ def test_a_lease_that_runs_out_is_reported_with_its_cause(locks, network, losses
     assert lock.lost.wait(timedelta(seconds=SOON))
     wait_until(lambda: losses)
     assert losses == [("a", LossReason.LEASE_RAN_OUT)]
+    with pytest.raises(LockLost, match="no connection"):
+        lock.ensure()
+
+
+def test_a_heartbeat_that_found_no_time_left_does_not_hide_the_cause(locks, network):
+    faults = iter([NotSent("no connection")])
+
+    def fault(_operation, _params):
+        raise next(faults, OutOfTime())
+
+    lock = locks.acquire("a")
+    network.fault = fault
+    assert lock.lost.wait(timedelta(seconds=SOON))
     with pytest.raises(LockLost, match="no connection"):
         lock.ensure()
 
