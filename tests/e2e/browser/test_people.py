@@ -75,6 +75,7 @@ def test_a_session_that_ends_meanwhile_is_said_and_can_be_begun_again(visit):
     expect(page.get_by_role("heading", name="Who are you?")).to_be_visible()
     page.get_by_role("button", name="bob").click()
     expect(page.get_by_role("group", name="Signed in")).to_contain_text(re.compile("bob viewer"))
+    page.wait_for_load_state("load")  # the icon is still the session's
     page.context.clear_cookies()
     # The open stream goes on; the next one is refused, and the page says what to do.
     page.evaluate("window.dispatchEvent(new Event('offline'))")
