@@ -29,16 +29,14 @@ class Tally:
     """
 
     counted: int = 0
-    looked: int = 0
     repeated: int = 0
     failures: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, *, counted: int = 0, looked: int = 0, repeated: int = 0) -> None:
+    def add(self, *, counted: int = 0, repeated: int = 0) -> None:
         """Count what a visitor did."""
         with self._lock:
             self.counted += counted
-            self.looked += looked
             self.repeated += repeated
 
 
@@ -55,7 +53,6 @@ def visitors(person: Visitor, counter: str, many: int) -> Iterator[Tally]:
             while not leave.is_set():
                 for _ in range(LOOKS):
                     _ask(tally, partial(person.request, "GET", "/icon.svg"))
-                    tally.add(looked=1)
                 key = {"Idempotency-Key": str(uuid.uuid4())}
                 _ask(tally, partial(person.request, "POST", increment, {"amount": 1}, headers=key))
                 tally.add(counted=1)

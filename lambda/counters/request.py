@@ -209,9 +209,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _decimal(text: str) -> Decimal:
     try:
         return Decimal(text)
-    except (
-        ArithmeticError
-    ):  # an exponent beyond all that a Decimal holds, as 1e99999999999999999999
+    except ArithmeticError:
+        # Its exponent is beyond all that a Decimal holds, as in 1e99999999999999999999.
         return Decimal("NaN")
 
 
