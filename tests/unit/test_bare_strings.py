@@ -9,7 +9,6 @@ import pytest
 from interlock.errors import InvalidValue
 from interlock.testing._store.store import Store
 from interlock.testing._store.tables import Table
-from tests.halves import HALVES
 
 TEXT = "orders"
 KEY = "arn:aws:kms:eu-central-1:271828182845:key/1"
@@ -28,12 +27,6 @@ SIGNING = {
 CASES = [(name, option) for name, (_, options) in SIGNING.items() for option in options.split()]
 _MODULES = ("counters", "latches", "locks", "signing", "transactions")
 _SEVERAL = re.compile(r"(Sequence|Iterable|Collection|[Ss]et|list)\[str\]")
-
-
-@pytest.fixture(params=HALVES, ids=["blocking", "awaitable"])
-def half(request):
-    with request.param() as half:
-        yield half
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import pytest
 from interlock.errors import CorruptRecord
 from interlock.testing._store.store import Store
 from interlock.testing._store.tables import Table
-from tests.halves import HALVES
 
 SOUND = {"value": "1", "up": "5", "down": "5", "span": "1", "shards": "1", "revision": "0"}
 POISON = {
@@ -26,12 +25,6 @@ CALLS = {
     "configure": lambda counter: counter.configure(floor=0, ceiling=9),
     "reset": lambda counter: counter.reset(),
 }
-
-
-@pytest.fixture(params=HALVES, ids=["blocking", "awaitable"])
-def half(request):
-    with request.param() as half:
-        yield half
 
 
 @pytest.mark.parametrize("call", CALLS)

@@ -16,7 +16,6 @@ from interlock.errors import (
     InvalidValue,
     TableNotFound,
 )
-from tests.halves import HALVES
 
 
 @pytest.fixture
@@ -46,12 +45,6 @@ def store(monkeypatch):
             BillingMode="PAY_PER_REQUEST",
         )
         yield client
-
-
-@pytest.fixture(params=HALVES, ids=lambda half: half.__name__)
-def half(request):
-    with request.param() as half:
-        yield half
 
 
 @pytest.fixture

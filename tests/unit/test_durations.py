@@ -10,7 +10,6 @@ from interlock._protocol.durations import as_duration, seconds
 from interlock.errors import InvalidValue, LeaseTooShort
 from interlock.testing._store.store import Store
 from interlock.testing._store.tables import Table
-from tests.halves import HALVES
 
 # Where a client is made: what it is made of, and the parameters that are durations.
 MADE = {
@@ -25,12 +24,6 @@ MADE = {
 }
 CASES = [(name, option) for name, (_, options) in MADE.items() for option in options.split()]
 NO_DURATIONS = [5, 2.5, True, "5", "PT5S"]
-
-
-@pytest.fixture(params=HALVES, ids=["blocking", "awaitable"])
-def half(request):
-    with request.param() as half:
-        yield half
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from interlock import CounterClient
 from interlock.errors import CounterChanged, CounterLimitExceeded, IdempotencyMismatch
 from interlock.testing._store.store import Store
 from interlock.testing._store.tables import Table
-from tests.halves import HALVES, Half
+from tests.halves import Half
 
 
 @pytest.fixture
@@ -20,12 +20,6 @@ def store():
 def before():
     """What happens just before a write arrives; a test may set `[0]`."""
     return [lambda: None]
-
-
-@pytest.fixture(params=HALVES, ids=str)
-def half(request):
-    with request.param() as half:
-        yield half
 
 
 @pytest.fixture

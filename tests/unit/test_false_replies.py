@@ -11,7 +11,6 @@ import pytest
 from interlock._protocol.requests import Call
 from interlock._wire import shapes
 from interlock.errors import InterlockError
-from tests.halves import HALVES
 from tests.unit.test_one_meaning import CALLS, KEY_CALLS, Dynamo, Kms
 
 OTHER = {"pk": {"S": "other"}, "version": {"S": "v"}, "fence": {"N": "9"}, "value": {"N": "7"}}
@@ -28,12 +27,6 @@ LIES: dict[str, Any] = {
     "another table's capacity": {"ConsumedCapacity": {"TableName": "x", "CapacityUnits": 1.0}},
     "another key's signature": {"KeyId": "arn:aws:kms:x:1:key/2", "Signature": b"1", "Mac": b"1"},
 }
-
-
-@pytest.fixture(params=HALVES, ids=["blocking", "awaitable"])
-def half(request):
-    with request.param() as half:
-        yield half
 
 
 def believed(of, call, lie):

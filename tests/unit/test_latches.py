@@ -7,15 +7,8 @@ import pytest
 
 from interlock.errors import CounterMismatch, InvalidCounterName, InvalidValue
 from interlock.testing import MemoryStore
-from tests.halves import HALVES
 
 SOON = timedelta(seconds=30)
-
-
-@pytest.fixture(params=HALVES, ids=["blocking", "awaitable"])
-def half(request):
-    with request.param() as half:
-        yield half
 
 
 @pytest.fixture

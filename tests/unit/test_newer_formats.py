@@ -9,7 +9,6 @@ import pytest
 from interlock.errors import CorruptRecord
 from interlock.testing._store.store import Store
 from interlock.testing._store.tables import Table
-from tests.halves import HALVES
 
 CALLS = {
     "lock#a": {
@@ -40,12 +39,6 @@ class Release:
         self.locks = half.wrap(half.locks.LockClient("t", client=client))
         counters = half.wrap(half.counters.CounterClient("t", client=client))
         self.counter = counters.counter("visits", ceiling=10)
-
-
-@pytest.fixture(params=HALVES, ids=["blocking", "awaitable"])
-def half(request):
-    with request.param() as half:
-        yield half
 
 
 @pytest.fixture(params=["knows", "knows not"])

@@ -19,7 +19,6 @@ from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.settings import Settings
 from interlock.testing._store.store import Store
 from interlock.testing._store.tables import Table
-from tests.halves import HALVES
 from tests.unit.signing.kms import LocalKms
 
 COORDINATION, ORDERS, KEY = "coordination", "orders", "alias/receipts"
@@ -227,12 +226,6 @@ CODES = {
     "AnythingElse": errors.RequestRefused,
 }
 CONFLICTS = ["TransactionConflictException", "ReplicatedWriteConflictException"]
-
-
-@pytest.fixture(params=HALVES, ids=["blocking", "awaitable"])
-def half(request):
-    with request.param() as half:
-        yield half
 
 
 def refusal(code, message="why", status=400):

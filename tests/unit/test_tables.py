@@ -12,13 +12,6 @@ from interlock._drivers.clients import fault_of, method_name
 from interlock._drivers.environment import Environment
 from interlock._protocol.faults import NotSent, Refused
 from interlock.errors import AccessDenied, InvalidValue, ServiceUnavailable, TableUnfit
-from tests.halves import HALVES
-
-
-@pytest.fixture(params=HALVES, ids=lambda half: half.__name__)
-def half(request):
-    with request.param() as half:
-        yield half
 
 
 @pytest.fixture

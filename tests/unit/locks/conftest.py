@@ -4,7 +4,6 @@ import pytest
 
 from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.settings import Settings
-from tests.halves import HALVES
 from tests.unit.locks.realtime import Network
 from tests.unit.locks.scripted import TABLE, Driver
 
@@ -47,12 +46,6 @@ def other(process):
     other = Process(process.driver.store)
     other.driver.now = 5_000_000.0
     return other
-
-
-@pytest.fixture(params=HALVES, ids=["blocking", "awaitable"])
-def half(request):
-    with request.param() as half:
-        yield half
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from moto import mock_aws
 
 from interlock._drivers.clients import CLIENT_CONFIG
 from interlock._drivers.environment import Environment
-from tests.halves import HALVES
 from tests.unit.transactions.wire import OnEither, Time, Wire
 
 
@@ -35,12 +34,6 @@ def time():
 @pytest.fixture
 def reports():
     return []
-
-
-@pytest.fixture(params=HALVES, ids=lambda half: half.__name__)
-def half(request):
-    with request.param() as half:
-        yield half
 
 
 @pytest.fixture
