@@ -14,6 +14,7 @@ from server.group import Group
 from server.reading import Reading
 from server.settings import Settings
 from server.upstream import Upstream
+from tests.unit.server.people import Api, Publisher, claims_of
 from tests.unit.server.table import Grants, Table
 
 API = "http://api.test/_aws/execute-api/abc/local"
@@ -156,3 +157,18 @@ async def wire(made):
             return Wire(server, task, sock.getsockname()[1])
 
         yield start
+
+
+@pytest.fixture
+def api():
+    return Api()
+
+
+@pytest.fixture
+def publisher():
+    return Publisher()
+
+
+@pytest.fixture
+async def guarded(service, api, publisher):
+    return await service(api, claims=claims_of(publisher))

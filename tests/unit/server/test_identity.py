@@ -3,134 +3,33 @@
 import base64
 import json
 import logging
-from pathlib import Path
 
 import httpx
 import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 
-from server.claims import Claims, Trust
-from server.keys import AGAIN, KeysUnavailable, KeyUnknown, PublishedKeys
+from server.keys import PublishedKeys
 from server.logs import JsonFormatter, subject
 from server.roles import Role, needed
-from server.settings import Settings, SettingsError
-from tests.unit.server.conftest import API
-
-ROOT = Path(__file__).parents[3]
-SIGNER = (
-    "arn:aws:elasticloadbalancing:eu-west-1:111122223333:loadbalancer/app/front/0123456789abcdef"
+from tests.unit.server.people import (
+    CHANGE,
+    CLIENT,
+    ISSUER,
+    NOW,
+    OTHER_KEY,
+    POOL_KEY,
+    SIGNER,
+    Publisher,
+    ask,
+    claims_of,
+    data,
+    token,
 )
-ISSUER = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Pool"
-CLIENT = "client-1"
-GROUPS = {"viewer": Role.VIEWER, "operator": Role.OPERATOR, "administrator": Role.ADMINISTRATOR}
-KEY = ec.generate_private_key(ec.SECP256R1())
-OTHER_KEY = ec.generate_private_key(ec.SECP256R1())
-POOL_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-NOW = 1_800_000_000
-
-
-def pem(key):
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    return key.public_key().public_bytes(serialization.Encoding.PEM, form)
-
-
-def padded(raw):
-    """Encode as load balancers do, against RFC 7515: with the padding."""
-    return base64.urlsafe_b64encode(raw)
-
-
-def token(claims, *, key=KEY, text=None, **header):
-    """Sign claims as a load balancer does."""
-    whose = {"signer": SIGNER, "client": CLIENT, "iss": ISSUER}
-    head = {"alg": "ES256", "kid": "key-1", "exp": NOW + 120} | whose | header
-    body = json.dumps(claims) if text is None else text
-    signed = padded(json.dumps(head).encode()) + b"." + padded(body.encode())
-    signature = jwt.algorithms.ECAlgorithm(jwt.algorithms.ECAlgorithm.SHA256).sign(signed, key)
-    return (signed + b"." + padded(signature)).decode()
-
-
-def data(*groups, sub="p-1", **header):
-    return token({"sub": sub, "name": "Alice", "groups": list(groups)}, **header)
-
-
-class Api:
-    """Counts what reaches the API, which is what must not happen."""
-
-    def __init__(self):
-        self.requests = []
-
-    def __call__(self, request):
-        self.requests.append(request)
-        return httpx.Response(200, json={"name": "a", "value": 1})
-
-
-class Publisher:
-    """Publishes keys as AWS does, each under its id; `down` makes it fail."""
-
-    def __init__(self, **keys):
-        self.keys = keys or {"key-1": pem(KEY)}
-        self.asked = []
-        self.down = False
-
-    def __call__(self, request):
-        self.asked.append(str(request.url))
-        if self.down:
-            raise httpx.ConnectError("no way")
-        name = request.url.path.rpartition("/")[2]
-        if name.endswith(".json"):
-            return httpx.Response(200, json={"keys": list(self.keys.values())})
-        return (
-            httpx.Response(200, content=self.keys[name])
-            if name in self.keys
-            else httpx.Response(403)
-        )
-
-
-def claims_of(publisher, **changes):
-    pool = changes.pop("pool", None)
-    url = "https://keys.test"
-    trust = {
-        "signer": SIGNER,
-        "issuer": ISSUER,
-        "client_id": CLIENT,
-        "keys": url,
-        "groups_claim": "groups",
-        "groups": GROUPS,
-    } | changes
-    return Claims(
-        Trust(**trust),
-        keys=PublishedKeys(url, transport=httpx.MockTransport(publisher)),
-        access_token_keys=pool,
-        wall_clock=lambda: NOW,
-    )
-
-
-@pytest.fixture
-def api():
-    return Api()
-
-
-@pytest.fixture
-def publisher():
-    return Publisher()
-
-
-@pytest.fixture
-async def guarded(service, api, publisher):
-    return await service(api, claims=claims_of(publisher))
-
-
-CHANGE = ("POST", "/api/counters/a/increment")
-
-
-async def ask(client, method, path, *tokens, **headers):
-    given = [("x-amzn-oidc-data", each) for each in tokens] + list(headers.items())
-    return await client.request(method, path, headers=given)
-
 
 PRETENDED = base64.urlsafe_b64encode(b'{"alg":"none"}').decode()
+
+
 BAD = {
     "no header": ((), "did not come by the load balancer"),
     "a doubled header": ((data("administrator"), data("administrator")), "2 times"),
@@ -265,46 +164,6 @@ async def test_one_group_may_be_given_as_text(guarded):
     assert (await ask(guarded, *CHANGE, one)).status_code == 200
 
 
-async def test_a_key_is_fetched_once(guarded, publisher):
-    for _ in range(3):
-        assert (await ask(guarded, *CHANGE, data("operator"))).status_code == 200
-    assert publisher.asked == ["https://keys.test/key-1"]
-
-
-async def test_without_the_keys_nothing_is_changed_and_the_caller_may_try_again(
-    guarded, api, publisher
-):
-    publisher.down = True
-    answer = await ask(guarded, *CHANGE, data("operator"))
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-    assert api.requests == []
-    publisher.down = False
-    assert (await ask(guarded, *CHANGE, data("operator"))).status_code == 200
-
-
-async def test_an_unknown_key_is_asked_for_once_in_a_while():
-    clock = [0.0]
-    publisher = Publisher()
-    keys = PublishedKeys(
-        "https://keys.test", transport=httpx.MockTransport(publisher), clock=lambda: clock[0]
-    )
-    for _ in range(3):
-        with pytest.raises(KeyUnknown):
-            await keys.get("key-2")
-    assert len(publisher.asked) == 1
-    clock[0] += AGAIN
-    publisher.keys["key-2"] = pem(OTHER_KEY)
-    assert (await keys.get("key-2")).public_numbers() == OTHER_KEY.public_key().public_numbers()
-
-
-@pytest.mark.parametrize("content", [b"no PEM", b"x" * 70_000])
-async def test_a_publisher_of_something_else_is_not_believed(content):
-    publisher = Publisher(**{"key-1": content})
-    keys = PublishedKeys("https://keys.test", transport=httpx.MockTransport(publisher))
-    with pytest.raises(KeysUnavailable):
-        await keys.get("key-1")
-
-
 @pytest.fixture
 async def of_pool(service, api, publisher):
     """The service behind a load balancer that signs in by Cognito."""
@@ -414,113 +273,3 @@ async def test_the_log_names_the_subject(guarded, caplog):
         ("POST /api/counters/a/increment", "p-7")
     ]
     assert subject.get() is None
-
-
-async def test_the_page_hears_who_is_signed_in(guarded):
-    answer = await ask(guarded, "GET", "/service/me", data("operator"))
-    assert answer.json() == {
-        "open": False,
-        "name": "Alice",
-        "subject": "p-1",
-        "role": "operator",
-        "roles": ["viewer", "operator", "administrator"],
-    }
-
-
-async def test_where_all_may_enter_the_page_hears_that(service, api):
-    answer = await (await service(api)).get("/service/me")
-    assert (answer.json()["open"], answer.json()["role"]) == (True, "administrator")
-
-
-async def test_signing_out_ends_the_load_balancers_session(service, api, publisher):
-    claims = claims_of(publisher, sign_out="https://provider.test/logout?client_id=1")
-    client = await service(api, claims=claims, trust=claims._trust)
-    answer = await client.post(
-        "/service/sign-out",
-        headers={"x-amzn-oidc-data": data("viewer"), "x-forwarded-proto": "https"},
-    )
-    assert answer.json() == {"next": "https://provider.test/logout?client_id=1"}
-    cookies = answer.headers.get_list("set-cookie")
-    assert [cookie.partition("=")[0] for cookie in cookies] == [
-        f"AWSELBAuthSessionCookie-{n}" for n in range(4)
-    ]
-    assert all("Max-Age=0" in cookie and "Secure" in cookie for cookie in cookies)
-
-
-async def test_another_site_signs_nobody_out(guarded):
-    foreign = {"origin": "https://evil.test"}
-    answer = await ask(guarded, "POST", "/service/sign-out", data("viewer"), **foreign)
-    assert answer.status_code == 403
-    assert "set-cookie" not in answer.headers
-
-
-BASE = {
-    "INTERLOCK_API_URL": API,
-    "AWS_REGION": "eu-west-1",
-    "INTERLOCK_INSTANCE_ID": "i-1",
-}
-SIGN_IN = {
-    "INTERLOCK_SIGNER": SIGNER,
-    "INTERLOCK_SIGN_IN_ISSUER": ISSUER,
-    "INTERLOCK_SIGN_IN_CLIENT": CLIENT,
-}
-
-
-def test_the_environment_says_whose_word_is_taken():
-    trust = Settings.from_environment(
-        BASE | SIGN_IN | {"INTERLOCK_GROUPS": "viewer=staff, administrator=ops"}
-    ).trust
-    assert trust is not None
-    assert trust.keys == "https://public-keys.auth.elb.eu-west-1.amazonaws.com"
-    assert dict(trust.groups) == {
-        "staff": Role.VIEWER,
-        "operator": Role.OPERATOR,
-        "ops": Role.ADMINISTRATOR,
-    }
-    assert Settings.from_environment(BASE).trust is None
-
-
-@pytest.mark.parametrize("lost", SIGN_IN)
-def test_a_service_that_lost_part_of_it_does_not_start(lost):
-    with pytest.raises(SettingsError, match=f"{lost} is not set"):
-        Settings.from_environment(BASE | SIGN_IN | {lost: ""})
-
-
-@pytest.mark.parametrize(
-    ("groups", "words"),
-    [("boss=ops", "holds 'boss=ops'"), ("viewer=", "holds 'viewer='"), ("viewer=operator", "two")],
-)
-def test_groups_that_give_no_role_are_refused_at_the_start(groups, words):
-    with pytest.raises(SettingsError, match=words):
-        Settings.from_environment(BASE | SIGN_IN | {"INTERLOCK_GROUPS": groups})
-
-
-DECIDED = {
-    "get_counter": Role.VIEWER,
-    "put_counter": Role.ADMINISTRATOR,
-    "configure_counter": Role.ADMINISTRATOR,
-    "delete_counter": Role.ADMINISTRATOR,
-    "list_counters": Role.VIEWER,
-    "increment_counter": Role.OPERATOR,
-    "decrement_counter": Role.OPERATOR,
-    "reset_counter": Role.ADMINISTRATOR,
-    "create_transfer": Role.OPERATOR,
-    "get_lock": Role.VIEWER,
-    "get_openapi": Role.VIEWER,
-    "get_jwks": Role.VIEWER,
-    "verify_receipt": Role.VIEWER,
-}
-
-
-def test_the_role_of_every_route_of_the_api_is_decided():
-    """A route that is added to the API fails here until a developer says who may use it."""
-    document = json.loads((ROOT / "lambda" / "counters" / "openapi.json").read_text("utf-8"))
-    found = {
-        operation["operationId"]: needed(
-            method.upper(), f"/api{path.replace('{name}', 'a').replace('{name+}', 'a/b')}".encode()
-        )
-        for path, item in document["paths"].items()
-        for method, operation in item.items()
-        if "operationId" in operation
-    }
-    assert found == DECIDED
