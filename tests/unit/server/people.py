@@ -63,7 +63,7 @@ def data(*groups, sub="p-1", **header):
 
 
 class Api:
-    """Counts what reaches the API, which is what must not happen."""
+    """API that answers everything, and remembers what reached it."""
 
     def __init__(self):
         self.requests = []

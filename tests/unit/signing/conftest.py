@@ -6,6 +6,7 @@ import pytest
 
 from interlock._drivers.environment import Environment
 from tests.halves import HALVES
+from tests.unit.signing.issuer import Issuer
 from tests.unit.signing.kms import LocalKms
 
 
@@ -49,3 +50,8 @@ def lib(request):
 @pytest.fixture
 def kms():
     return LocalKms()
+
+
+@pytest.fixture
+def issuer():
+    return Issuer()

@@ -26,8 +26,8 @@ from interlock.errors import (
     UnknownKey,
 )
 from interlock.receipts import RECEIPT_TYPE
+from tests.unit.signing.issuer import NOW, Clock, encode
 from tests.unit.signing.kms import LocalKms, refusal
-from tests.unit.signing.test_verifier import NOW, Clock, encode
 
 ISSUER = "https://api.example"
 

@@ -17,7 +17,7 @@ from interlock.errors import (
     UnknownKey,
     UnsupportedKey,
 )
-from tests.unit.signing.test_verifier import NOW, Clock, encode
+from tests.unit.signing.issuer import NOW, Clock, encode
 
 
 class Hybrid:

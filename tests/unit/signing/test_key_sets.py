@@ -22,8 +22,8 @@ from interlock.errors import (
     KeysUnavailable,
     UnknownKey,
 )
+from tests.unit.signing.issuer import Clock, Issuer, encode, number
 from tests.unit.signing.kms import LocalKms
-from tests.unit.signing.test_verifier import Clock, Issuer, encode, number
 
 
 @contextmanager
