@@ -97,7 +97,7 @@ preflight: install  ## Ask the account of ENV whether a deployment would find wh
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m stacks.preflight $(ENV)
 
 diff: install  ## Compare ENV with what is deployed
-	$(CDK) diff --all -c env=$(ENV)
+	$(CDK) diff -c env=$(ENV)
 
 deploy: install  ## Deploy ENV; PROTECTION=off for the first time of one that keeps data
 	$(CDK) deploy --all -c env=$(ENV) -c protection=$(PROTECTION) --require-approval $(APPROVAL)

@@ -171,8 +171,24 @@ def _stay_until_told(running: Application, progress: Progress) -> None:
         progress.say("\n  Stopping ...")
 
 
+def exports(running: Application) -> dict[str, str]:
+    """Return the variables by which a terminal's AWS SDKs, and `interlock`, use the application."""
+    return {
+        "INTERLOCK_API_URL": running.api_url,
+        "INTERLOCK_API_KEY": running.api_key,
+        "AWS_ENDPOINT_URL": running.emulator.endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,  # boto3 looks at this one alone
+    }
+
+
 def _print_help(running: Application, progress: Progress) -> None:
     signed = f"--aws-sigv4 aws:amz:{REGION}:execute-api --user test:test"
+    shell = "\n               ".join(
+        f"export {name}={value}" for name, value in exports(running).items()
+    )
     left_out = "\n".join(f"    {name}" for name in running.deployment.left_out) or "    nothing"
     progress.say(
         f"""
@@ -181,10 +197,7 @@ def _print_help(running: Application, progress: Progress) -> None:
   Programs     curl -X POST {signed} -H 'x-api-key: {running.api_key}' \\
                  -H 'content-type: application/json' -d '{{"amount": 1}}' \\
                  {running.api_url}/counters/{COUNTER}/increment
-  Command      export INTERLOCK_API_URL={running.api_url}
-               export INTERLOCK_API_KEY={running.api_key}
-               export AWS_ENDPOINT_URL={running.emulator.endpoint}
-               export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION={REGION}
+  Command      {shell}
                .venv/bin/interlock counter get {COUNTER}
   Table        {running.deployment.outputs["TableName"]}
   Logs         {running.fleet.logs}

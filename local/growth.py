@@ -17,6 +17,9 @@ from local.scaling import OVER, UNDER, Metric, Scaling, Tracking, scaling_of
 from local.visitors import Tally, visitors
 
 VISITORS = 6
+REST = 2.0
+"""Seconds between two rounds of the one visitor who stays while the group shrinks."""
+
 PERIOD = 1.0
 """Seconds from one data point to the next; a minute on AWS."""
 PATIENCE = 120.0
@@ -43,7 +46,9 @@ def run(*, instances: int, containers: bool = False, state: Path = STATE) -> Non
     with deployed(
         instances=instances, containers=containers, state=state, progress=progress
     ) as running:
-        progress.say(f"\n  Watch it on the Cluster view: {running.web_address}#/cluster")
+        progress.say(
+            f"\n  Watch it on the Cluster view, as alice or bob: {running.web_address}#/cluster"
+        )
         done = scale(running, progress)
         progress.say(
             f"\n  The group had {' -> '.join(map(str, done.sizes))} instances; all "
@@ -64,11 +69,13 @@ def scale(running: Application, progress: Progress) -> Outcome:
         raise NotScaled(f"PUT {counter}: {made.status} {made.content!r}")
     progress.say(_announcement(scaling))
     group = _Group(running, scaling, progress)
-    with visitors(person, counter, VISITORS) as tally:
+    tally = Tally()
+    with visitors(person, counter, tally, many=VISITORS):
         group.follow_until(lambda size: size == scaling.most, tally, "grow")
         group.wait_until_seen(person)
-    group.follow_until(lambda size: size == scaling.least, tally, "shrink")
-    group.wait_until_seen(person)
+    with visitors(person, counter, tally, many=1, rest=REST):
+        group.follow_until(lambda size: size == scaling.least, tally, "shrink")
+        group.wait_until_seen(person)
     _audit(person, counter, tally)
     person.request("DELETE", counter)
     return Outcome(tuple(group.sizes), tally.counted, tally.repeated)
@@ -160,8 +167,8 @@ def _words(point: Mapping[Metric, float]) -> str:
 
 def _announcement(scaling: Scaling) -> str:
     return f"""
-  {VISITORS} visitors load the page and count. As synthesized, the group has {scaling.least} to
-  {scaling.most} instances, held at {_words(scaling.targets)}.
+  {VISITORS} visitors load the page and count; then one stays. As synthesized, the group has
+  {scaling.least} to {scaling.most} instances, held at {_words(scaling.targets)}.
   A data point is a minute on AWS and a second here: {OVER} in a row over a target make the group
   grow, {UNDER} well under all of them make it shrink.
 """

@@ -1,4 +1,4 @@
-"""Visitors: threads that load a part of the page and count, as fast as they are answered."""
+"""Visitors: threads that load a part of the page and count."""
 
 import threading
 import uuid
@@ -41,16 +41,19 @@ class Tally:
 
 
 @contextmanager
-def visitors(person: Visitor, counter: str, many: int) -> Iterator[Tally]:
+def visitors(
+    person: Visitor, counter: str, tally: Tally, *, many: int, rest: float = 0.0
+) -> Iterator[None]:
     """Have `many` visitors increment the counter at a path for as long as the context is open.
 
-    At its end all that they began is answered, or among the tally's failures.
+    Each rests for so many seconds after an increment. At the end all that they began is answered,
+    or among the tally's failures.
     """
-    tally, leave, increment = Tally(), threading.Event(), f"{counter}/increment"
+    leave, increment = threading.Event(), f"{counter}/increment"
 
     def visit() -> None:
         try:
-            while not leave.is_set():
+            while not leave.wait(rest):
                 for _ in range(LOOKS):
                     _ask(tally, partial(person.request, "GET", "/icon.svg"))
                 key = {"Idempotency-Key": str(uuid.uuid4())}
@@ -63,7 +66,7 @@ def visitors(person: Visitor, counter: str, many: int) -> Iterator[Tally]:
     for thread in threads:
         thread.start()
     try:
-        yield tally
+        yield
     finally:
         leave.set()
         for thread in threads:

@@ -1,6 +1,6 @@
 """Base of what belongs to the process that made it: clients, and what they hand out."""
 
-from typing import NoReturn, SupportsIndex
+from typing import ClassVar, NoReturn, SupportsIndex
 
 
 class Unshared:
@@ -11,11 +11,11 @@ class Unshared:
     """
 
     __slots__ = ()
+    _instead: ClassVar[str] = "make one in each process, of the same table or key"
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         """Raise TypeError; `pickle`, `copy` and `multiprocessing` come here."""
         name = type(self).__name__
         raise TypeError(
-            f"a {name} is this process's and cannot be pickled or copied: make one in each "
-            "process, from the table's name; a lock that is held is handed on by lock.export()"
+            f"a {name} is this process's and cannot be pickled or copied: {self._instead}"
         )

@@ -146,6 +146,7 @@ class ICoordinationTable(Construct):
         Raises `ValueError` without tables and records, and for a table without transactions.
         """
         self._need_transactions("transactions")
+        tables = _several("tables", tables)
         if not tables and not once:
             raise ValueError("nothing to grant: give tables, once, or both")
         grants = [self._grant_table(grantee, table) for table in tables]
@@ -190,14 +191,14 @@ class ICoordinationTable(Construct):
         """
         # All is checked before anything is changed.
         names = {"locks": texts("locks", locks), "counters": texts("counters", counters)}
-        records = texts("once", once)
+        records, tables = texts("once", once), _several("transactions_on", transactions_on)
         principal = install(target, variable, self._named_for(target), layer)
         if names["locks"]:
             self.grant_locks(principal, *names["locks"])
         if names["counters"]:
             self.grant_counters(principal, *names["counters"])
-        if transactions_on or records:
-            self.grant_transactions(principal, tables=transactions_on, once=records)
+        if tables or records:
+            self.grant_transactions(principal, tables=tables, once=records)
 
     def metric(self, metric: Metric, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Return a metric that the runtime reports of this table: a sum over one minute.
@@ -312,3 +313,10 @@ def _all_of(grants: Sequence[iam.Grant]) -> iam.Grant:
     for each in others:
         first = first.combine(each)
     return first
+
+
+def _several(parameter: str, tables: Sequence[dynamodb.ITable]) -> Sequence[dynamodb.ITable]:
+    """Return several tables, and refuse one alone."""
+    if hasattr(tables, "table_arn"):
+        raise ValueError(f"{parameter} is one table; write {parameter}=[table]")
+    return tables

@@ -8,6 +8,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_iam as iam
+from aws_cdk.assertions import Template
 
 from interlock import constructs
 from interlock.constructs import (
@@ -80,3 +81,20 @@ def test_it_is_refused(case):
     role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     with pytest.raises(InvalidValue, match=rf"^{case[1]}: .*\['{TEXT}'\]"):
         CASES[case](stack, role)
+
+
+@pytest.mark.parametrize(
+    "grant",
+    [
+        lambda table, role: table.attach_to(role, transactions_on=table.table),
+        lambda table, role: table.grant_transactions(role, tables=table.table),
+    ],
+    ids=["attach_to", "grant_transactions"],
+)
+def test_one_table_where_several_are_taken_is_refused_before_anything_is_granted(grant):
+    stack = cdk.Stack()
+    role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    with pytest.raises(ValueError, match=r"is one table; write \w+=\[table\]"):
+        grant(CoordinationTable(stack, "Table"), role)
+    template = Template.from_stack(stack)
+    template.resource_count_is("AWS::IAM::Policy", 0)

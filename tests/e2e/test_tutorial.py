@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from local.emulator import client_environment
+from local.demo import exports
+from local.emulator import without_aws
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "docs" / "tutorial.md", ROOT / "docs" / "zh" / "tutorial.md"]
@@ -21,7 +22,8 @@ def blocks(page):
 @pytest.fixture
 def run(deployed):
     """Run a program as in a terminal with the demo's exports, and return its lines."""
-    environment = client_environment(deployed.emulator.endpoint, os.environ)
+    environment = without_aws() | exports(deployed)
+    environment["AWS_CONFIG_FILE"] = os.devnull  # a developer's own would hide what is missing
     environment["TABLE"] = deployed.deployment.outputs["TableName"]
 
     def run(program):

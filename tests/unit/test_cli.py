@@ -388,3 +388,12 @@ class TestReceipts:
     def test_a_file_that_is_not_there_is_said(self, run, token):
         result = run("receipt", "verify", token, "--keys", "/nowhere.json")
         assert (result.exit_code, "/nowhere.json" in result.output) == (2, True)
+
+
+def test_without_its_packages_it_says_what_to_install():
+    program = "import sys; sys.modules['click'] = None; from interlock._command import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == "interlock: the command needs click: pip install 'interlock[cli]'\n"
+    assert (done.returncode, done.stdout) == (1, "")

@@ -41,6 +41,6 @@ def test_no_second_one_comes_about(kind, way):
 def test_a_child_that_is_spawned_with_a_client_is_told_what_to_do():
     with (
         LockClient(TABLE) as client,
-        pytest.raises(TypeError, match="make one in each process, from the table's name"),
+        pytest.raises(TypeError, match="make one in each process, of the same table"),
     ):
         pickle.dumps({"args": (client,)})

@@ -28,6 +28,7 @@ class Lock(Unshared):
     """
 
     __slots__ = ("__weakref__", "_data", "_grant", "_held", "_on_lost")
+    _instead = "hand it on by export() and adopt()"
 
     def __init__(self, held: "Keeper", grant: Grant, data: Any, on_lost: "OnLost | None") -> None:
         self._held = held

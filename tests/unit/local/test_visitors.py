@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from local.requests import Answer
-from local.visitors import visitors
+from local.visitors import Tally, visitors
 
 if TYPE_CHECKING:
     from local.identity import Visitor
@@ -19,6 +19,7 @@ class Service:
         self.script = iter(script)
         self.keys = set()
         self.enough = threading.Event()
+        self.refused = threading.Event()
         self._lock = threading.Lock()
 
     def request(self, method, path, body=None, *, headers=None):
@@ -31,6 +32,7 @@ class Service:
                 self.keys.add(headers["Idempotency-Key"])
                 raise ConnectionError("the answer is lost")
             if turn != "count":
+                self.refused.set()
                 return Answer(int(turn), {}, b"no")
             self.keys.add(headers["Idempotency-Key"])
             if len(self.keys) > 20:
@@ -41,7 +43,8 @@ class Service:
 @pytest.mark.parametrize("turn", ["lost", 429, 502, 503, 504])
 def test_what_is_not_answered_is_repeated_and_counted_once(turn):
     service = Service(["count", turn, turn, "count", turn])
-    with visitors(cast("Visitor", service), "/api/counters/a", 3) as tally:
+    tally = Tally()
+    with visitors(cast("Visitor", service), "/api/counters/a", tally, many=3):
         assert service.enough.wait(30)
     assert tally.failures == []
     assert tally.counted == len(service.keys)
@@ -51,7 +54,8 @@ def test_what_is_not_answered_is_repeated_and_counted_once(turn):
 @pytest.mark.parametrize("script", [[400], [503] * 100])
 def test_a_refusal_and_what_is_never_answered_are_reported(script):
     service = Service(script)
-    with visitors(cast("Visitor", service), "/api/counters/a", 1) as tally:
-        pass
+    tally = Tally()
+    with visitors(cast("Visitor", service), "/api/counters/a", tally, many=1):
+        assert service.refused.wait(30)
     assert tally.counted == 0
     assert f"{script[0]} b'no'" in tally.failures[0]
