@@ -62,11 +62,9 @@ class Child:
         self._killing.start()
 
     def _forward(self, number: int, _: FrameType | None) -> None:
-        if number == signal.SIGINT and not self._grouped:
-            return  # the terminal has told the command, too
         if self._process is None:
             self._early.append(number)
-        else:
+        elif number != signal.SIGINT or self._grouped:  # else the terminal has told the command
             self._signal(number)
 
     def _signal(self, number: int) -> None:
