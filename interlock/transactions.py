@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 from interlock._drivers.blocking.driver import Driver
 from interlock._drivers.blocking.functions import result_of
 from interlock._drivers.blocking.opening import open_driver
+from interlock._drivers.bounds import timeout_bound
 from interlock._drivers.unshared import Unshared
 from interlock._protocol.transactions.actions import Guard, Releasable
 from interlock._protocol.transactions.attempt import Attempt
@@ -158,7 +159,7 @@ class TransactionClient(Unshared):
         )
         observers = Observers(table, metrics, on_finish)
         self._operations = TransactionOperations(settings, observers, unscoped_keys=unscoped_keys)
-        self._driver = open_driver(client)
+        self._driver = open_driver(client, bound=timeout_bound(settings.timeout))
 
     def run(
         self,

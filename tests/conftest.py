@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import snapshot_restore_py as runtime
 from hypothesis import settings
 
 # Before aws_cdk is imported, which starts it; the machine's own Node may be too old, or none.
@@ -31,3 +32,17 @@ def pytest_collection_finish() -> None:
     """Keep the collector from going through everything imported again and again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def restore(monkeypatch):
+    """Return a function that does what Lambda does after it has restored a snapshot."""
+    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start")
+    monkeypatch.setattr(runtime, "_after_restore_registry", [])
+    monkeypatch.setattr("interlock._drivers.lifecycle._watched", [])
+
+    def restore():
+        for function, positional, named in runtime.get_after_restore():
+            function(*positional, **named)
+
+    return restore

@@ -4,17 +4,14 @@ import functools
 import inspect
 import os
 import re
-import warnings
 from typing import Any
 
 from botocore import exceptions
 from botocore.config import Config
 
+from interlock._drivers.bounds import CONNECT_TIMEOUT, READ_TIMEOUT
 from interlock._protocol.faults import CancellationReason, Fault, NoReply, NotSent, Refused
 from interlock.errors import InvalidValue
-
-CONNECT_TIMEOUT = 1.0
-READ_TIMEOUT = 2.0
 
 # botocore waits 60 s for a connection and 60 s for an answer, which is longer than a lease, and
 # repeats calls unseen. Operations bring their own retries, which know what may be repeated.
@@ -102,30 +99,6 @@ def checked_client(client: Any, service: str, *, awaitable: bool) -> Any:
     if not awaitable and any(map(inspect.iscoroutinefunction, calls)):
         raise InvalidValue("client", f"{client!r} is to be awaited; use it with interlock.aio")
     return client
-
-
-def timeouts(client: Any) -> tuple[float, float]:
-    """Return how long a client waits for a connection and for an answer, in seconds."""
-    config = getattr(getattr(client, "meta", None), "config", None)
-    forever = float("inf")  # botocore's None waits for ever
-    connect, read = (getattr(config, name, 0.0) for name in ("connect_timeout", "read_timeout"))
-    return (forever if connect is None else connect, forever if read is None else read)
-
-
-def warn_of_timeouts(client: Any, lease: float) -> None:
-    """Warn of a client of which one call that hangs would outlast a lease (in seconds)."""
-    connect, read = timeouts(client)
-    retries = getattr(getattr(getattr(client, "meta", None), "config", None), "retries", None) or {}
-    attempts = retries.get("total_max_attempts") or retries.get("max_attempts", 4) + 1
-    longest = max(connect, read) * attempts
-    if longest >= lease:
-        warnings.warn(
-            f"a call of this client may hang for {longest:g} s ({connect:g} s for a connection and "
-            f"{read:g} s for an answer, {attempts} attempts), which is longer than the lease of "
-            f"{lease:g} s. Make it with config=interlock.client_config()",
-            RuntimeWarning,
-            stacklevel=4,  # where the application makes its `LockClient`
-        )
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from typing import Any
 
 from interlock._drivers.awaitable.driver import Driver
 from interlock._drivers.awaitable.opening import open_driver
+from interlock._drivers.bounds import timeout_bound
 from interlock._drivers.unshared import Unshared
 from interlock._protocol.counters.client import (
     KEEP,
@@ -43,7 +44,7 @@ class CounterClient(Unshared):
         remember_keys_for: timedelta = REMEMBERED,
     ) -> None:
         self._operations = CounterOperations(table, timeout, remember_keys_for)
-        self._driver = open_driver(client)
+        self._driver = open_driver(client, bound=timeout_bound(self._operations.timeout))
 
     def counter(
         self,

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from interlock._drivers.blocking.background import current
 from interlock._drivers.blocking.opening import open_driver
+from interlock._drivers.bounds import lease_bound
 from interlock._drivers.clocks import lease_clock
 from interlock._drivers.environment import Environment
 from interlock._drivers.owner import default_owner
@@ -69,8 +70,11 @@ class LockClient(Unshared):
             max_clock_skew=max_clock_skew,
             call_timeout=CALL_TIMEOUT if client is None else 0.0,
         )
-        driver = open_driver(client, environment=Environment(monotonic=lease_clock()))
-        _warn_of_timeouts(client, settings.lease)
+        driver = open_driver(
+            client,
+            bound=lease_bound(settings.lease),
+            environment=Environment(monotonic=lease_clock()),
+        )
         self._operations = LockOperations(
             settings, default_owner if owner is None else lambda: owner
         )
@@ -243,10 +247,3 @@ class LockClient(Unshared):
     ) -> Lock:
         (lock,) = self._held.take(taking(taker=current()), data, on_lost, cancel)
         return lock
-
-
-def _warn_of_timeouts(client: Any, lease: float) -> None:
-    if client is not None:
-        from interlock._drivers.clients import warn_of_timeouts  # noqa: PLC0415 - imports botocore
-
-        warn_of_timeouts(client, lease)

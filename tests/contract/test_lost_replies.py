@@ -18,7 +18,7 @@ from interlock.errors import ConditionFailed, OutcomeUnknown
 from interlock.transactions import TransactionClient
 
 WRITES = ("TransactWriteItems", "UpdateItem", "PutItem")
-TWICE = Config(retries={"mode": "standard", "total_max_attempts": 2}, user_agent_extra="passed-in")
+TWICE = CLIENT_CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 2}))
 A, B = {"pk": "a"}, {"pk": "b"}
 
 

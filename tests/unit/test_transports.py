@@ -11,11 +11,11 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, CredentialRetrievalError
 
-from interlock import LockClient, client_config
+from interlock import LockClient
 from interlock._drivers.blocking.client import ClientTransport
 from interlock._drivers.blocking.opening import open_driver
 from interlock._drivers.blocking.workers import Workers, _Threads, _threads
-from interlock._drivers.clients import checked_client, default_client, fault_of, warn_of_timeouts
+from interlock._drivers.clients import checked_client, default_client, fault_of
 from interlock._protocol.faults import NoReply, NotSent, Refused
 from interlock._protocol.requests import Call
 from interlock.errors import CredentialsRejected, InvalidValue, RegionMissing
@@ -229,21 +229,6 @@ def test_credentials_that_cannot_be_fetched_now_may_be_later():
     assert isinstance(
         fault_of(CredentialRetrievalError(provider="iam", error_msg="timed out")), NotSent
     )
-
-
-def test_a_client_with_the_recommended_settings_draws_no_warning(recwarn):
-    config = client_config(max_pool_connections=64)
-    client = boto3.client("dynamodb", region_name="us-east-1", config=config)
-    warn_of_timeouts(client, lease=5)
-    assert not recwarn.list
-    assert client.meta.config.max_pool_connections == 64  # type: ignore[attr-defined]
-
-
-def test_the_longest_call_of_a_client_is_computed_from_all_its_settings():
-    config = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 3})
-    client = boto3.client("dynamodb", region_name="us-east-1", config=config)
-    with pytest.warns(RuntimeWarning, match="may hang for 6 s .* 3 attempts"):
-        warn_of_timeouts(client, lease=5)
 
 
 @pytest.fixture

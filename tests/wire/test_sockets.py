@@ -281,11 +281,10 @@ def _child(half, number):
     return 0
 
 
-def test_a_copy_of_the_process_drops_what_it_inherited(half, plain):
-    """As after a restored snapshot, whose connections are those of another process."""
+def test_a_restored_snapshot_drops_the_connections_that_it_inherited(restore, half, plain):
     transport = half(plain.url)
     transport.send()
-    transport.transport.forked()
+    restore()
     assert transport.send() == {}
     assert [number for number, _ in plain.requests] == [1, 2]
 

@@ -6,6 +6,7 @@ from typing import Any
 from interlock._drivers.awaitable.driver import Driver, Transport
 from interlock._drivers.awaitable.pausing import pause
 from interlock._drivers.awaitable.transports import AWAITABLE, default_transport
+from interlock._drivers.bounds import Bound, warn_of_timeouts
 from interlock._drivers.environment import Environment
 
 
@@ -13,16 +14,21 @@ def open_driver(
     client: Any,
     service: str = "dynamodb",
     *,
+    bound: Bound | None = None,
     environment: Environment | None = None,
     sleep: Callable[[float], Awaitable[None]] = pause,
 ) -> Driver:
     """Return a driver over a client that was passed in, or over a transport of its own for None.
 
-    A driver is returned as it is. Raises `InvalidValue` for a client of another kind.
+    A driver is returned as it is. Raises `InvalidValue` for a client of another kind, and warns of
+    one whose calls may outlast the `bound`.
     """
     if isinstance(client, Driver):
         return client
-    return Driver(open_transport(client, service), environment=environment, sleep=sleep)
+    transport = open_transport(client, service)
+    if client is not None and bound is not None:
+        warn_of_timeouts(client, bound)
+    return Driver(transport, environment=environment, sleep=sleep)
 
 
 def open_transport(client: Any, service: str = "dynamodb") -> Transport:

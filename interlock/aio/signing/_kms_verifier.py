@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from interlock._drivers.awaitable.opening import open_driver
+from interlock._drivers.bounds import timeout_bound
 from interlock._drivers.environment import Environment
 from interlock._drivers.unshared import Unshared
 from interlock._exports import public_in
@@ -41,14 +42,20 @@ class KmsVerifier(Unshared):
         rsa_algorithm: RsaAlgorithm = "PS256",
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._driver = open_driver(client, "kms", environment=Environment(wall_clock=wall_clock))
+        within = seconds("timeout", timeout, positive=True)
+        self._driver = open_driver(
+            client,
+            "kms",
+            bound=timeout_bound(within),
+            environment=Environment(wall_clock=wall_clock),
+        )
         self._operations = KmsVerifierOperations(
             KmsVerification(
                 texts("key_ids", key_ids),
                 allowed(algorithms),
                 token_type,
                 ClaimRules(required, issuer, audience, seconds("leeway", leeway, least=0.0)),
-                seconds("timeout", timeout, positive=True),
+                within,
                 rsa_algorithm,
             )
         )

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from interlock._drivers.awaitable.opening import open_driver
+from interlock._drivers.bounds import timeout_bound
 from interlock._drivers.environment import Environment
 from interlock._drivers.unshared import Unshared
 from interlock._exports import public_in
@@ -42,12 +43,14 @@ class Mac(Unshared):
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         rules = ClaimRules(required, issuer, audience, seconds("leeway", leeway, least=0.0))
-        self._operations = MacOperations(
-            mac_settings(
-                key_id, previous, algorithm, seconds("timeout", timeout, positive=True), rules
-            )
+        within = seconds("timeout", timeout, positive=True)
+        self._operations = MacOperations(mac_settings(key_id, previous, algorithm, within, rules))
+        self._driver = open_driver(
+            client,
+            "kms",
+            bound=timeout_bound(within),
+            environment=Environment(wall_clock=wall_clock),
         )
-        self._driver = open_driver(client, "kms", environment=Environment(wall_clock=wall_clock))
 
     async def sign(self, claims: Mapping[str, Any], *, lifetime: timedelta | None = None) -> str:
         """Return the claims as a compact JWS; `lifetime` sets `exp`, as in `Signer.sign`.

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from interlock._drivers.awaitable.opening import open_driver
+from interlock._drivers.bounds import timeout_bound
 from interlock._drivers.environment import Environment
 from interlock._drivers.unshared import Unshared
 from interlock._exports import public_in
@@ -48,11 +49,14 @@ class Signer(Unshared):
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         environment = Environment(monotonic=monotonic, wall_clock=wall_clock)
-        self._driver = open_driver(client, "kms", environment=environment)
+        within = seconds("timeout", timeout, positive=True)
+        self._driver = open_driver(
+            client, "kms", bound=timeout_bound(within), environment=environment
+        )
         self._operations = SigningOperations(
             key_id,
             refresh=seconds("refresh", refresh, least=0.0),
-            timeout=seconds("timeout", timeout, positive=True),
+            timeout=within,
             rsa_algorithm=rsa_algorithm,
         )
         self._counted = partial(errors_counted, metrics, lambda: self._operations.key_id)
@@ -114,8 +118,7 @@ async def jwks(
     One GetPublicKey a key, each up to `timeout`. Name every key whose signatures are to be
     accepted, and publish a new key before it signs. Raises what `Signer` raises.
     """
-    return await open_driver(client, "kms").run(
-        fetch_jwks(
-            key_ids, rsa_algorithm=rsa_algorithm, timeout=seconds("timeout", timeout, positive=True)
-        )
+    within = seconds("timeout", timeout, positive=True)
+    return await open_driver(client, "kms", bound=timeout_bound(within)).run(
+        fetch_jwks(key_ids, rsa_algorithm=rsa_algorithm, timeout=within)
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import snapshot_restore_py as runtime
 
 from tests.unit.signing.kms import LocalKms
 
@@ -16,13 +17,9 @@ FOLDER = Path(__file__).parents[3] / "lambda" / "counters"
 @pytest.fixture
 def hooks(monkeypatch):
     """Lambda's runtime, as far as hooks go: before and after."""
-    registered = SimpleNamespace(before=[], after=[])
-    runtime = SimpleNamespace(
-        register_before_snapshot=registered.before.append,
-        register_after_restore=registered.after.append,
-    )
-    monkeypatch.setitem(sys.modules, "snapshot_restore_py", runtime)
-    return registered
+    monkeypatch.setattr(runtime, "_before_snapshot_registry", [])
+    monkeypatch.setattr(runtime, "_after_restore_registry", [])
+    return SimpleNamespace(before=runtime.get_before_snapshot(), after=runtime.get_after_restore())
 
 
 @pytest.fixture
@@ -37,7 +34,7 @@ def test_signing_is_ready_before_the_snapshot_without_a_call(load, hooks):
     kms = LocalKms()
     receipts = load("receipts").Receipts([kms.create()], "interlock-test", client=kms)
     load("snapshot").hook(SimpleNamespace(receipts=receipts))
-    (prepare,) = hooks.before
+    ((prepare, *_),) = hooks.before
     prepare()
     assert "issuer" in vars(receipts)
     assert kms.calls == []
@@ -50,11 +47,12 @@ def test_restored_environments_do_not_draw_the_same_numbers(load, hooks):
     drawn = set()
     for _ in range(3):
         random.setstate(state)  # as the snapshot has it
-        for restore in hooks.after:
+        for restore, *_ in hooks.after:
             restore()
         drawn.add(random.random())  # noqa: S311 - the jitter's generator is the subject
     assert len(drawn) == 3
 
 
-def test_there_is_nothing_to_hook_outside_of_lambda(load):
+def test_there_is_nothing_to_hook_outside_of_lambda(load, monkeypatch):
+    monkeypatch.setitem(sys.modules, "snapshot_restore_py", None)
     load("snapshot").hook(SimpleNamespace(receipts=None))
