@@ -20,6 +20,7 @@ from interlock.errors import (
     RequestRefused,
     ServiceUnavailable,
     TableNotFound,
+    TableUnfit,
     Throttled,
     TransactionConflict,
 )
@@ -29,6 +30,11 @@ LONGEST_PAUSE = 1.0
 _MOST_DOUBLINGS = 32  # beyond this the ceiling is the longest pause, and floats stay in range
 _REJECTED = frozenset({"ValidationError", "ItemCollectionSizeLimitExceeded"})  # of one action
 _TOO_LARGE = "size has exceeded"
+# What DynamoDB and its emulators say where a table has another key or lacks the index.
+_UNFIT = re.compile(
+    "does not match the schema|required keys was not given|number of conditions on the keys"
+    "|Missing the key |Type mismatch for key|does not have the specified index"
+)
 
 _DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
 # https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
@@ -87,12 +93,14 @@ class Target:
     """The tables and the grant that an operation needs, for the texts of its errors.
 
     `tables` are the DynamoDB tables of the call, or `key` is its KMS key; `grant` is what
-    allows it ("CoordinationTable.grant_locks(...)").
+    allows it ("CoordinationTable.grant_locks(...)"). `laid_out` says that keys and index are this
+    library's, so that a table which has others does not fit.
     """
 
     tables: tuple[str, ...] = ()
     grant: str = ""
     key: str | None = None
+    laid_out: bool = False
 
     @property
     def service(self) -> str:
@@ -157,6 +165,9 @@ def _refused(fault: Refused, target: Target) -> InterlockError:
     messages = [fault.message, *(reason.message or "" for reason in fault.reasons)]
     if any(_TOO_LARGE in message.lower() for message in messages):
         return ItemTooLarge(str(fault))
+    unfit = [message for message in messages if _UNFIT.search(message)]
+    if target.laid_out and unfit:
+        return TableUnfit(", ".join(target.tables), [f"DynamoDB says {unfit[0]!r}"])
     return RequestRefused(code, "; ".join(filter(None, messages)))
 
 

@@ -97,7 +97,7 @@ class Handle:
 
 def target_of(table: str) -> Target:
     """Return what calls about counters in a table ask, for the texts of errors."""
-    return Target((table,), "CoordinationTable.grant_counters(...)")
+    return Target((table,), "CoordinationTable.grant_counters(...)", laid_out=True)
 
 
 def number(value: int) -> Attribute:

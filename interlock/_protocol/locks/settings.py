@@ -171,7 +171,7 @@ class Settings:
     @property
     def target(self) -> Target:
         """The table and the grant of these locks' calls, for the texts of errors."""
-        return Target((self.table,), "CoordinationTable.grant_locks(...)")
+        return Target((self.table,), "CoordinationTable.grant_locks(...)", laid_out=True)
 
     def budget(self, deadline: float = float("inf"), *, grace: float = 0.0) -> RetryBudget:
         """Return the budget of one operation until a deadline on the monotonic clock.
