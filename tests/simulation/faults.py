@@ -23,6 +23,7 @@ class Fate(Enum):
     ERROR_BEFORE = "answered 500, not carried out"
     ERROR_AFTER = "answered 500, carried out"
     AGAIN = "reply lost, and carried out again much later"
+    SWAPPED = "answered by what was said to another call, carried out or not"
 
 
 _FATES = (
@@ -35,6 +36,7 @@ _FATES = (
     Fate.ERROR_BEFORE,
     Fate.ERROR_AFTER,
     Fate.AGAIN,
+    Fate.SWAPPED,
     Fate.FINE,
 )
 
@@ -45,6 +47,7 @@ class Faults:
 
     The fates of requests are probabilities a request; `pause` and `kill` a step of a process.
     `lateness` is how long after its caller has given up a copy may arrive.
+    `jump` is how likely a wall clock is set anew whenever it is read, by `wall_skew` at most.
     `drift` is by how much a monotonic clock's rate is off at most, `sweeps` the mean time between
     two visits of TTL, of which each deletes some of what has expired. Times are seconds. No fault
     happens from `until` on, so that progress can be demanded; drift and TTL, which are no faults,
@@ -60,6 +63,7 @@ class Faults:
     error_before: float = 0.0
     error_after: float = 0.0
     again: float = 0.0
+    swapped: float = 0.0
     lateness: float = 30.0
     pause: float = 0.0
     longest_pause: float = 60.0
@@ -67,6 +71,7 @@ class Faults:
     most_kills: int = 1
     stale: float = 0.0
     wall_skew: float = 0.0
+    jump: float = 0.0
     drift: float = 0.0
     sweeps: float = 0.0
     latency: float = 0.02
@@ -84,6 +89,7 @@ class Faults:
             self.error_before,
             self.error_after,
             self.again,
+            self.swapped,
         )
         object.__setattr__(self, "_bounds", tuple(accumulate(of_requests)))
 

@@ -188,6 +188,9 @@ class Process:
 
     def wall_clock(self) -> float:
         """Return this process's idea of the time, in seconds since 1970."""
+        faults, draw = self.world.faults, self.world.rng.random
+        if faults.jump and self.world.now < faults.until and draw() < faults.jump:
+            self.skew = (2.0 * draw() - 1.0) * faults.wall_skew
         return _EPOCH + self.world.now + self.skew
 
     def new_id(self) -> str:

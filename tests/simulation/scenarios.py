@@ -37,6 +37,10 @@ SLEEPY = replace(
     STORM, sweeps=DAY / 4, pause=0.03, longest_pause=30 * DAY, kill=0.0, until=90 * DAY
 )
 IDLE = Plan(processes=2, rounds=4, rest=20 * DAY, within=1000 * DAY)
+# Replies that belong to other calls, as of a connection that two processes share.
+SWAPPED = Faults(swapped=0.3, lost_reply=0.05, pause=0.02, drift=0.0005)
+# Clocks that are set, forward and back, while locks are held and waited for.
+JUMPING = replace(STORM, jump=0.2)
 # Wall clocks that may be trusted, by just as much.
 TRUSTED = replace(STORM, wall_skew=1.0)
 TRUSTING = Plan(replace(SETTINGS, skew=2.0))
@@ -78,6 +82,11 @@ SCENARIOS: dict[str, Callable[[int], Scenario]] = {
     "lock-broken": lambda seed: contend(seed, faults=STORM, plan=BROKEN),
     "lock-drift": lambda seed: contend(seed, faults=DRIFTING, plan=EAGER),
     "lock-idle": lambda seed: contend(seed, faults=SLEEPY, plan=IDLE),
+    "lock-swapped-replies": lambda seed: contend(seed, faults=SWAPPED),
+    "lock-jumping-clocks": lambda seed: contend(seed, faults=JUMPING),
+    "lock-several-jumping-clocks": lambda seed: contend(
+        seed, faults=JUMPING, plan=Plan(names=("l", "m", "n"), together=0.7)
+    ),
     "lock-trusted-clocks": lambda seed: contend(seed, faults=TRUSTED, plan=TRUSTING),
     "transactions": Mixture,
     "transactions-stale-reads": lambda seed: Mixture(seed, Disturbed(stale=0.5), readers=15),

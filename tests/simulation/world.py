@@ -67,6 +67,7 @@ class World:
         self._order = 0
         self._invariants: list[Callable[[], None]] = []
         self._waiting = 0
+        self._said: dict[str, tuple[Any, Fault | None]] = {}
         if faults.sweeps:
             self._plan_sweep()
 
@@ -152,7 +153,7 @@ class World:
 
     # The network.
 
-    def send(self, task: Task, call: Call) -> None:  # noqa: C901 - one case a fate
+    def send(self, task: Task, call: Call) -> None:  # noqa: C901, PLR0912 - one case a fate
         """Let a call leave a process; what becomes of it is drawn now."""
         process, clock = task.process, self.now
         in_time = call.deadline is None or process.monotonic() < call.deadline
@@ -191,6 +192,13 @@ class World:
                 self.at(gives_up, task.deliver, token, None, NoReply("read timeout"))
                 for copy in (there, gives_up + self.rng.random() * self.faults.lateness):
                     self.at(copy, self._apply, task, call, None, None)
+            # The answer to a transaction bears nothing by which it could be told.
+            case Fate.SWAPPED if call.operation != "TransactWriteItems":
+                if self.rng.random() < 0.5:
+                    self.at(there, self._apply, task, call, None, None)
+                nothing = (None, NoReply("connection reset"))
+                said = self._said.get(call.operation, nothing)
+                self.at(there + self._latency(), task.deliver, token, *said)
             case _:
                 self.at(there, self._apply, task, call, token, None)
 
@@ -213,6 +221,7 @@ class World:
             reply = self.store.perform(call.operation, call.params)
         except Refused as refusal:
             fault = refusal
+        self._said[call.operation] = reply, fault
         self._answer(task, token, reply, fault, instead)
 
     def _write_on(
