@@ -47,6 +47,7 @@ class Faults:
 
     The fates of requests are probabilities a request; `pause` and `kill` a step of a process.
     `lateness` is how long after its caller has given up a copy may arrive.
+    `partial` is how likely a batch of reads leaves each of its keys unprocessed.
     `jump` is how likely a wall clock is set anew whenever it is read, by `wall_skew` at most.
     `drift` is by how much a monotonic clock's rate is off at most, `sweeps` the mean time between
     two visits of TTL, of which each deletes some of what has expired. Times are seconds. No fault
@@ -64,6 +65,7 @@ class Faults:
     error_after: float = 0.0
     again: float = 0.0
     swapped: float = 0.0
+    partial: float = 0.0
     lateness: float = 30.0
     pause: float = 0.0
     longest_pause: float = 60.0

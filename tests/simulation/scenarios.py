@@ -82,6 +82,9 @@ SCENARIOS: dict[str, Callable[[int], Scenario]] = {
     "lock-broken": lambda seed: contend(seed, faults=STORM, plan=BROKEN),
     "lock-drift": lambda seed: contend(seed, faults=DRIFTING, plan=EAGER),
     "lock-idle": lambda seed: contend(seed, faults=SLEEPY, plan=IDLE),
+    "lock-permits-partial": lambda seed: contend(
+        seed, faults=replace(STORM, partial=0.3), plan=PERMITS
+    ),
     "lock-swapped-replies": lambda seed: contend(seed, faults=SWAPPED),
     "lock-jumping-clocks": lambda seed: contend(seed, faults=JUMPING),
     "lock-several-jumping-clocks": lambda seed: contend(

@@ -14,7 +14,7 @@ then writes its items one by one, in any order.
 import heapq
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from interlock._protocol.faults import CancellationReason, Fault, NoReply, NotSent, Refused
@@ -218,11 +218,30 @@ class World:
                 self.timeline.add(self.now, task.process.name, "   prepared")
                 self._write_on(task, prepared, token, instead)
                 return
-            reply = self.store.perform(call.operation, call.params)
+            reply = self._perform(call)
         except Refused as refusal:
             fault = refusal
         self._said[call.operation] = reply, fault
         self._answer(task, token, reply, fault, instead)
+
+    def _in_part(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what of a batch of reads is carried out, and what is left unprocessed."""
+        done: dict[str, Any] = {}
+        left: dict[str, Any] = {}
+        for table, request in params["RequestItems"].items():
+            for key in request["Keys"]:
+                part = left if self.rng.random() < self.faults.partial else done
+                part.setdefault(table, {**request, "Keys": []})["Keys"].append(key)
+        return done, left
+
+    def _perform(self, call: Call) -> Any:
+        if call.operation != "BatchGetItem" or not self.faults.partial:
+            return self.store.perform(call.operation, call.params)
+        done, left = self._in_part(call.params)
+        if not done:  # which DynamoDB refuses
+            done, left = left, {}
+        reply = self.store.perform(call.operation, {**call.params, "RequestItems": done})
+        return {**reply, "UnprocessedKeys": left}
 
     def _write_on(
         self, task: Task, prepared: Prepared, token: int | None, instead: Fault | None
