@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from interlock import CounterClient, LockClient, TransactionClient, aio, client_config
+from interlock import (
+    CounterClient,
+    LockClient,
+    Transaction,
+    TransactionClient,
+    aio,
+    client_config,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +44,11 @@ class Blocking:
     def prepare(self) -> None:
         """Write an item for every process, by the clients that the children will have."""
         for who in range(CHILDREN + 1):
-            self.transactions.run(lambda tx, who=who: tx.put(self.table, _key(who), {"of": who}))
+
+            def write(tx: Transaction, who: int = who) -> None:
+                tx.put(self.table, _key(who), {"of": who})
+
+            self.transactions.run(write)
 
     def work(self, who: int) -> Found:
         """Use all the clients, and return what was seen."""

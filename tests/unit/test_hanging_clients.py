@@ -4,18 +4,23 @@ import asyncio
 import re
 import warnings
 from datetime import timedelta
+from typing import Any
 
 import boto3
 import pytest
-from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
+from aiobotocore.config import AioConfig  # type: ignore[import-untyped]
+from aiobotocore.session import get_session  # type: ignore[import-untyped]
 from botocore.config import Config
 
 from interlock import CounterClient, LockClient, TransactionClient, aio, client_config
 from interlock.aio import signing as awaitable_signing
 from interlock.signing import DelegatedSigner, KmsVerifier, Mac, Signer
 
-PLACE = {"region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
+PLACE: dict[str, Any] = {
+    "region_name": "us-east-1",
+    "aws_access_key_id": "a",
+    "aws_secret_access_key": "b",
+}
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 MAKERS = [
     ("dynamodb", "lease of 20 s", lambda c, half: half.LockClient("t", client=c)),
