@@ -118,7 +118,7 @@ def count(running: Application, *, times: int) -> int:
 
 
 def check_roles(running: Application) -> None:
-    """Prove that a viewer reads, and that neither a viewer nor a stranger changes anything.
+    """Prove that each role may do what is its own, and that a stranger may do nothing.
 
     The stranger shows forged claims too, to the load balancer and to an instance past it. Raises
     `CheckFailed`.
@@ -148,6 +148,11 @@ def check_roles(running: Application) -> None:
     after = alice.request("GET", counter).content
     if after != before:
         raise CheckFailed(f"something was changed: {before!r} became {after!r}")
+    carol = stranger.signed_in("carol")
+    for deed in ("increment", "decrement"):
+        _expect(200, carol.request("POST", f"{counter}/{deed}", {"amount": 1}), f"carol: {deed}")
+    for method, path, body in (changes[0], changes[2], changes[4]):
+        _expect(403, carol.request(method, path, body), f"carol: {method} {path}")
 
 
 def _expect(status: int, answer: Answer, what: str) -> None:
@@ -193,7 +198,8 @@ def _print_help(running: Application, progress: Progress) -> None:
     progress.say(
         f"""
   Web client   {running.web_address}
-  Sign in      as alice, who may do everything, or as bob, who may look: one click, no password
+  Sign in      as alice, who may do everything, carol, who may count, or bob, who may look:
+               one click, no password
   Programs     curl -X POST {signed} -H 'x-api-key: {running.api_key}' \\
                  -H 'content-type: application/json' -d '{{"amount": 1}}' \\
                  {running.api_url}/counters/{COUNTER}/increment

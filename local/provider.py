@@ -1,8 +1,9 @@
 """`python -m local.provider`: an OpenID Connect provider for this machine alone.
 
-It knows two people, alice and bob, and signs each in with one click, without a password: it is for
-trying the application out. Everything else is as the protocol has it: codes that work once, for one
-client, which shows its secret; https://openid.net/specs/openid-connect-core-1_0.html, section 3.1.
+It knows a person of each role, alice, bob and carol, and signs each in with one click, without a
+password: it is for trying the application out. Everything else is as the protocol has it: codes
+that work once, for one client, which shows its secret
+(https://openid.net/specs/openid-connect-core-1_0.html, section 3.1).
 It also publishes the public key of the emulator's load balancer, as AWS does at an address of its
 own.
 """
@@ -32,7 +33,7 @@ from starlette.routing import Route
 CLIENT_ID = "interlock-local"
 SECRET_VARIABLE = "INTERLOCK_CLIENT_SECRET"
 BALANCER_KEY_ID = "local-load-balancer"
-PEOPLE = {"alice": "administrator", "bob": "viewer"}
+PEOPLE = {"alice": "administrator", "bob": "viewer", "carol": "operator"}
 """The group of each, which is a role."""
 
 CODE_LIFE = 60.0

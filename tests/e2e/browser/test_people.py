@@ -13,7 +13,9 @@ def test_a_stranger_is_asked_who_they_are_and_signs_in_with_one_click(visit, mad
     page = window.page
     page.goto(window.address)
     expect(page.get_by_role("heading", name="Who are you?")).to_be_visible()
-    expect(page.get_by_role("button")).to_have_text(["alice (administrator)", "bob (viewer)"])
+    expect(page.get_by_role("button")).to_have_text(
+        ["alice (administrator)", "bob (viewer)", "carol (operator)"]
+    )
     page.get_by_role("button", name="alice").click()
     expect(page).to_have_url(window.address)
     who = page.get_by_role("group", name="Signed in")
@@ -42,6 +44,30 @@ def test_a_viewer_sees_everything_and_is_told_why_nothing_can_be_changed(visit, 
     signed("POST", f"/counters/{name}/increment", {"amount": 4})
     expect(window.value).to_have_text("7")  # and what others change is shown
     window.assert_accessible()
+
+
+def test_an_operator_counts_and_moves_and_is_told_what_is_an_administrators(visit, made, signed):
+    name, other = made(value=3), made()
+    window = visit(person="carol")
+    page = window.open()
+    form = page.get_by_role("form", name="New counter")
+    expect(form).to_contain_text(
+        "carol is operator: making a counter needs the role administrator."
+    )
+    expect(form.get_by_role("button", name="Create")).to_be_disabled()
+    window.counter(name)
+    window.press("Increment")
+    expect(window.value).to_have_text("4")
+    page.get_by_role("combobox", name="To").select_option(other)
+    page.get_by_label("Amount to move").fill("1")
+    window.press("Transfer")
+    expect(window.value).to_have_text("3")
+    part = page.get_by_role("region", name="Administration")
+    expect(part).to_contain_text("administering a counter needs the role administrator")
+    for control in part.locator("button, input").all():
+        expect(control).to_be_disabled()
+    window.assert_accessible()
+    assert signed("GET", f"/counters/{other}").json()["value"] == 1
 
 
 def test_what_the_page_withholds_the_service_refuses(visit, made):
