@@ -205,6 +205,8 @@ def _print_help(running: Application, progress: Progress) -> None:
                  {running.api_url}/counters/{COUNTER}/increment
   Command      {shell}
                .venv/bin/interlock counter get {COUNTER}
+  A lock       .venv/bin/interlock --table {running.deployment.outputs["TableName"]} \\
+                 locks run demo -- sleep 60        # the page's Locks view shows it
   Table        {running.deployment.outputs["TableName"]}
   Logs         {running.fleet.logs}
 

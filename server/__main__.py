@@ -15,6 +15,7 @@ from server.claims import Claims
 from server.group import Group
 from server.history import History
 from server.leader import Leader
+from server.locks import Locks
 from server.protocol import Protocol
 from server.reading import Reading
 from server.sampling import Sampling
@@ -67,7 +68,8 @@ def build(settings: Settings) -> Starlette:
         )
     group = Group(settings, store, leader)
     claims = Claims(settings.trust) if settings.trust else None
-    return create_application(settings, upstream, reading, group, claims=claims)
+    locks = Locks(settings, store)
+    return create_application(settings, upstream, reading, group, locks=locks, claims=claims)
 
 
 def main() -> int:

@@ -18,6 +18,7 @@ from server.forwarding import Forwarding
 from server.group import Group
 from server.identity import Identity, Session
 from server.limits import RateLimit
+from server.locks import Locks
 from server.methods import KNOWN, route
 from server.problems import problem
 from server.readiness import Readiness
@@ -35,12 +36,14 @@ def create_application(
     reading: Reading,
     group: Group,
     *,
+    locks: Locks | None = None,
     claims: Claims | None = None,
 ) -> Starlette:
-    """Build the application. It runs `group`, and closes `upstream` and `claims`.
+    """Build the application. It runs `group`, and closes `upstream`, `locks` and `claims`.
 
     Without `claims` it is open to all who reach it.
     """
+    locks = locks or Locks(settings, None)
     events = Events(reading, group, settings)
     forwarding = Forwarding(
         upstream,
@@ -56,6 +59,7 @@ def create_application(
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with group.running(), events.running():
             yield
+            await locks.close()
         await upstream.close()
         if claims:
             await claims.close()
@@ -69,6 +73,9 @@ def create_application(
             route("/service/sign-out", session.answer_sign_out, ("POST",)),
             route("/service/cluster", group.answer_cluster),
             route("/service/history/{name}", group.answer_history),
+            route("/service/locks", locks.answer_list),
+            route("/service/locks/{name:path}", locks.answer_one),
+            route("/service/lock-breaks", locks.answer_break, ("POST",)),
             route("/events", events.answer),
             route("/api/{path:path}", forwarding.answer, KNOWN),
             # Which of them are there is the files' to say, before what can be done with them.

@@ -2,7 +2,7 @@
 
 A viewer reads, an operator changes counters' values, an administrator does everything. A request
 that is not listed here and is no read needs an administrator: a route that the API gains later is
-closed until a developer opens it.
+closed until a developer opens it. To break a lock (`/service/lock-breaks`) is such a request.
 """
 
 import re

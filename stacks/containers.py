@@ -57,6 +57,7 @@ class ContainerService(Construct):
             self, "Leader", table=table, group=self.role, election=ELECTION, state=STATE
         )
         table.grant_locks(self.role, STANDBY)
+        table.grant_operate(self.role)  # people see all locks, and administrators break them
         self._task = self._add_task(environment)
         self._container = self._add_container(environment, table, api, journal)
         self.service = self._add_service(network)

@@ -70,6 +70,8 @@ class InstanceGroup(Construct):
             state=STATE,
         )
         table.grant_locks(self.group, STANDBY)
+        # People see all locks on the page, and administrators break them there.
+        table.grant_operate(self.group)
 
     def install(
         self, settings: Mapping[str, str], target_group: elbv2.ApplicationTargetGroup

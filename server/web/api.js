@@ -88,3 +88,8 @@ export const transfer = (from, to, amount) =>
   call("POST", "/api/transfers", `{"from":${JSON.stringify(from)},"to":${JSON.stringify(to)},"amount":${amount}}`, key());
 export const jwks = () => call("GET", "/api/.well-known/jwks.json");
 export const history = (name, minutes) => call("GET", `/service/history/${encodeURIComponent(name)}?minutes=${minutes}`);
+export const locks = () => call("GET", "/service/locks");
+export const lock = (name) => call("GET", `/service/locks/${encodeURIComponent(name)}`);
+// The token, and not the name alone, says which grant is meant: one that came later stays.
+export const breakLock = (name, token, because) =>
+  call("POST", "/service/lock-breaks", `{"lock":${JSON.stringify(name)},"fencing_token":${token},"because":${JSON.stringify(because)}}`, key());

@@ -7,6 +7,8 @@ import * as list from "./list.js";
 import * as counter from "./counter.js";
 import * as receipts from "./receipts.js";
 import * as cluster from "./cluster.js";
+import * as lock from "./lock.js";
+import * as locks from "./locks.js";
 import { say, translate } from "./words.js";
 
 const FIRST = 400; // milliseconds
@@ -26,6 +28,8 @@ function decoded(text) {
 
 function viewOf(path) {
   if (path.startsWith("/c/")) return { title: decoded(path.slice(3)), tab: "#/", open: () => counter.view(decoded(path.slice(3))) };
+  if (path.startsWith("/locks/")) return { title: decoded(path.slice(7)), tab: "#/locks", open: () => lock.view(decoded(path.slice(7))) };
+  if (path === "/locks") return { title: say("Locks"), tab: "#/locks", open: locks.view };
   if (path === "/receipts") return { title: say("Receipts"), tab: "#/receipts", open: receipts.view };
   if (path === "/cluster") return { title: say("Cluster"), tab: "#/cluster", open: cluster.view };
   if (path === "/") return { title: say("Counters"), tab: "#/", open: list.view };

@@ -38,6 +38,11 @@ export function ago(seconds) {
   return Math.max(0, Math.floor(seconds / size)).toLocaleString(locale, { style: "unit", unit, unitDisplay: "long" });
 }
 
+// Leaves a text alone that says so already: screen readers tell what is written into a live region.
+export function put(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
 export const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 // Draws the eye to a number that has just become another.

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from stacks.instances import _SET_UP
+from stacks.instances import _SET_UP, STATE
 from tests.stacks.policies import statements
 
 SCRIPT = _SET_UP.read_text(encoding="utf-8")
@@ -121,6 +121,32 @@ def test_no_group_is_made_before_its_targets_are_checked(real):
     assert len(asking) == 1
     (template,) = real.of_type("AWS::EC2::LaunchTemplate").values()
     assert "describe-target-health" in json.dumps(template["LaunchTemplateData"]["UserData"])
+
+
+def test_people_see_and_break_locks_and_no_other_record_is_seen_for_it(real):
+    found = [
+        each
+        for each in statements({"Service": real.templates["Service"]})
+        if each.place.startswith("Service/GroupRole")
+    ]
+    (scan,) = (each.body["Condition"] for each in found if "dynamodb:Scan" in each.actions)
+    shown = set(scan["ForAllValues:StringEquals"]["dynamodb:Attributes"])
+    assert shown >= {"fence", "owner", "held_since"}
+    assert "data" not in shown
+    assert scan["StringEquals"] == {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"}
+
+    def keys(action):
+        return {
+            key
+            for each in found
+            if action in each.actions
+            for key in each.body["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+        }
+
+    own = {f"{prefix}*" for prefix in STATE}
+    assert "lock#*" in keys("dynamodb:GetItem")
+    assert {key for key in keys("dynamodb:UpdateItem") if not key.startswith("lock#")} == own
+    assert keys("dynamodb:PutItem") == keys("dynamodb:DeleteItem") == own
 
 
 def test_no_synthesis_warns(synthesized):

@@ -25,7 +25,8 @@ def test_every_view_has_nothing_that_axe_finds(visit, made, size, scheme):
     page.get_by_role("button", name="Verify the receipt of +1").click()
     expect(page.locator(".verdict")).to_contain_text("Genuine")
     expect(page.locator(".chart canvas")).to_be_visible()
-    views = {"counter": None, "list": "Counters", "receipts": "Receipts", "cluster": "Cluster"}
+    views = {"counter": None, "list": "Counters"}
+    views |= {each.lower(): each for each in ("Receipts", "Cluster", "Locks")}
     for view, link in views.items():
         if link:
             page.get_by_role("navigation").get_by_role("link", name=link).click()

@@ -9,7 +9,7 @@ WORDS = {
     "de-DE": ("Live", "Erhöhen", "voll", "1.234"),
     "zh-CN": ("实时", "增加", "已满", "1,234"),
 }
-VIEWS = ["#/", "#/receipts", "#/cluster", "#/no/such/view"]
+VIEWS = ["#/", "#/receipts", "#/cluster", "#/locks", "#/no/such/view"]
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE, SMALL], ids=lambda size: str(size[0]))

@@ -9,7 +9,8 @@ from playwright.sync_api import expect
 from tests.e2e.browser.test_states import STATES, played
 
 LONG = "one-that-goes-on-and-on-and-is-far-from-ending-whatever-is-done"
-VIEWS = ["#/", "#/receipts", "#/cluster", "#/no/such/view", "#/c/never-made"]
+VIEWS = ["#/", "#/receipts", "#/cluster", "#/locks", "#/no/such/view", "#/c/never-made"]
+VIEWS += ["#/locks/service%2Fleader"]
 
 
 @pytest.mark.parametrize("view", VIEWS)

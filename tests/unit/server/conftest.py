@@ -58,7 +58,9 @@ class Made:
     def __init__(self, settings):
         self._settings = settings
 
-    def __call__(self, handler, *, signer=None, sleeps=None, group=None, claims=None, **changes):
+    def __call__(
+        self, handler, *, signer=None, sleeps=None, group=None, locks=None, claims=None, **changes
+    ):
         own = dataclasses.replace(self._settings, **changes)
 
         async def sleep(seconds):
@@ -74,7 +76,9 @@ class Made:
             sleep=sleep,
         )
         own_group = group or Group(own, None, None)
-        app = create_application(own, upstream, Reading(upstream), own_group, claims=claims)
+        app = create_application(
+            own, upstream, Reading(upstream), own_group, locks=locks, claims=claims
+        )
         return own, app
 
 

@@ -45,6 +45,9 @@ class Table(Store):
     async def update_item(self, **params):
         return await self._perform("UpdateItem", params)
 
+    async def scan(self, **params):
+        return await self._perform("Scan", params)
+
     async def transact_write_items(self, **params):
         return await self._perform("TransactWriteItems", params)
 

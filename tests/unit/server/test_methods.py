@@ -29,18 +29,21 @@ async def test_a_method_that_an_address_does_not_take_is_405_with_those_it_does(
 
 
 OWN = ["/", "/app.js", "/healthz", "/readyz", "/events", "/service/me", "/service/cluster"]
+OWN += ["/service/history/a", "/service/locks", "/service/locks/a/b"]
+POSTS = ["/service/sign-out", "/service/lock-breaks"]
 
 
-@pytest.mark.parametrize("path", [*OWN, "/service/history/a", "/service/sign-out"])
+@pytest.mark.parametrize("path", [*OWN, *POSTS])
 async def test_options_say_what_an_address_takes(wire, path):
     status, headers, rest = await (await wire(Api())).say(f"OPTIONS {path} HTTP/1.1", HOST, CLOSE)
-    takes = "OPTIONS, POST" if path.endswith("sign-out") else "GET, HEAD, OPTIONS"
+    takes = "OPTIONS, POST" if path in POSTS else "GET, HEAD, OPTIONS"
     assert (status, headers["allow"], rest) == (204, takes, b"")
 
 
+@pytest.mark.parametrize("path", POSTS)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
-async def test_what_takes_only_posts_is_no_missing_file(wire, method):
-    line = f"{method} /service/sign-out HTTP/1.1"
+async def test_what_takes_only_posts_is_no_missing_file(wire, method, path):
+    line = f"{method} {path} HTTP/1.1"
     status, headers, _ = await (await wire(Api())).say(line, HOST, CLOSE)
     assert (status, headers["allow"]) == (405, "OPTIONS, POST")
 

@@ -1,0 +1,296 @@
+"""Locks, as people see them: those that are held, each by its name, and how one is broken.
+
+Reading is for all who may read, but what a holder has stored with its lock is shown to those
+alone who may break it. A break names the grant that was shown: it ends that one, and none that
+came after.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import unquote
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from interlock.aio.locks import LockBreak, LockClient, LockPage, LockRecord
+from interlock.errors import CorruptRecord, InvalidLockName, InvalidValue
+from server.identity import person_of, raw_path
+from server.limits import BodyTooLarge, read_body
+from server.listing import EVERY, Listing
+from server.origin import from_another_site
+from server.problems import problem
+from server.roles import Role
+from server.settings import Settings
+from server.store import Store
+
+_PREFIX = b"/service/locks/"
+_MEMBERS = frozenset({"lock", "fencing_token", "because"})
+_MOST_TOKEN = 10**18
+_MOST_WORDS = 400
+_NO_GRANT = -1
+"""A token that no grant has: by it a corrupt record is mended, and nothing else is ended."""
+_log = logging.getLogger("server.locks")
+
+
+class Unanswerable(Exception):
+    """A request that is refused: `response` says why."""
+
+    def __init__(self, status: int, detail: str, **members: Any) -> None:
+        super().__init__(detail)
+        self.response = problem(status, detail, **members)
+
+
+class Locks:
+    """Shows the table's locks, and breaks them. Without a table there are none."""
+
+    def __init__(
+        self, settings: Settings, store: Store | None, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._clock = clock
+        self._locks: LockClient | None = None
+        self._listing = Listing(self._page)
+
+    async def close(self) -> None:
+        """Stop reading."""
+        await self._listing.close()
+        if self._locks is not None:
+            await self._locks.close()
+
+    async def answer_list(self, request: Request) -> Response:
+        """Answer with the locks that are held, as they were up to `age` seconds ago.
+
+        `whole` is false while the table is read for the first time, of which `scanned` records
+        were; `held` is how many locks are held, of which up to 1,000 are there.
+        """
+        try:
+            self._open()
+            _refuse_parameters(request)
+            found = await self._listing.now()
+        except Exception as error:  # noqa: BLE001 - every failure of the table is a 503
+            return _refusal(error)
+        entries = [_entry(record) for record in found.locks]
+        entries += [_corrupt(error) for error in found.corrupt]
+        told = {
+            "locks": sorted(entries, key=lambda entry: str(entry["name"])),
+            "held": found.held,
+            "whole": found.whole,
+            "scanned": found.scanned,
+            "age": round(self._listing.age(found), 1),
+            "every": EVERY,
+            "table": self._store.table if self._store else None,
+            "now": self._clock(),
+        }
+        return JSONResponse(told, headers={"cache-control": "no-store"})
+
+    async def answer_one(self, request: Request) -> Response:
+        """Answer with one lock, read consistently; 404 if it was never taken."""
+        try:
+            locks = self._open()
+            name = _name(request)
+            _refuse_parameters(request)
+            record = await locks.inspect(name)
+        except CorruptRecord as error:
+            told = _corrupt(error) | {"now": self._clock()}
+            return JSONResponse(told, headers={"cache-control": "no-store"})
+        except Exception as error:  # noqa: BLE001 - every failure of the table is a 503
+            return _refusal(error)
+        if record is None:
+            return problem(404, f"the lock {name!r} was never taken, or long ago")
+        return self._one(request, record)
+
+    async def answer_break(self, request: Request) -> Response:
+        """End one grant of a lock: 200 with the lock after it, 409 if that grant is over.
+
+        To repeat the same request is safe: what was broken by it stays broken once.
+        """
+        try:
+            self._open()
+            name, token, because = await self._asked(request)
+            record = await self._break(request, name, token, because)
+        except Exception as error:  # noqa: BLE001 - every failure of the table is a 503
+            return _refusal(error, name="lock", more="; the grant may be ended: look again")
+        if record is None:
+            which = "its record is sound" if token == _NO_GRANT else f"the grant {token} is over"
+            return problem(409, f"nothing was broken: {which}", field="fencing_token")
+        return self._one(request, record)
+
+    async def _break(
+        self, request: Request, name: str, token: int, because: str
+    ) -> LockRecord | None:
+        """Return the lock's record after the break, None if that grant is over."""
+        locks, person = self._open(), person_of(request.scope)
+        instance = self._settings.instance_id
+        by = f"{person.name} by {instance}" if person else instance
+        assert self._store is not None  # noqa: S101 - `_open` has looked
+        async with LockClient(self._store.table, client=self._store.client(), owner=by) as breaking:
+            record = await breaking.break_lock(name, because=because, fencing_token=token)
+        told = {"lock": name, "fence": token, "because": because}
+        if record is not None:
+            _log.warning("a lock was broken", extra={"fields": told})
+            return record
+        # An earlier request may have done it, through any instance, whose answer was lost.
+        after = await locks.inspect(name)
+        broken = after.broken if after else None
+        return (
+            after if broken and (broken.fencing_token, broken.because) == (token, because) else None
+        )
+
+    async def _asked(self, request: Request) -> tuple[str, int, str]:
+        """Return which grant of which lock is to be broken, and why."""
+        if from_another_site(request):
+            raise Unanswerable(403, "writes are taken from this service's own pages only")
+        given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if given != "application/json":
+            raise Unanswerable(415, "the body is to be application/json", field="Content-Type")
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                body = await read_body(request, self._settings.max_body)
+        except BodyTooLarge:
+            most = self._settings.max_body
+            raise Unanswerable(413, f"the body has over {most} bytes") from None
+        except TimeoutError:
+            raise Unanswerable(408, "the body did not come in time") from None
+        return _break_of(body)
+
+    async def _page(self, after: str | None) -> LockPage:
+        return await self._open().page(held=True, after=after)
+
+    def _open(self) -> LockClient:
+        """Return the client; raise `Unanswerable` where there is none."""
+        if self._store is None:
+            raise Unanswerable(404, "there are no locks: the service runs without a table")
+        if not self._store.is_open:
+            raise Unanswerable(503, "this instance has just started", headers={"retry-after": "1"})
+        if self._locks is None:
+            self._locks = LockClient(
+                self._store.table, client=self._store.client(), owner=self._settings.instance_id
+            )
+        return self._locks
+
+    def _one(self, request: Request, record: LockRecord) -> Response:
+        """Return one lock; with its data, if the person who asks may break it."""
+        person = person_of(request.scope)
+        shown = person is None or person.role is Role.ADMINISTRATOR
+        entry = _entry(record) | {
+            "data": _plain(record.data) if shown else None,
+            "data_withheld": record.data is not None and not shown,
+            "now": self._clock(),
+        }
+        return JSONResponse(entry, headers={"cache-control": "no-store"})
+
+
+def _entry(record: LockRecord) -> dict[str, Any]:
+    """Return a record as JSON has it; times are seconds since the epoch."""
+    state = ("expired" if record.expired else "held") if record.held else "free"
+    return {
+        "name": record.name,
+        "state": state,
+        "fencing_token": record.fencing_token,
+        "owner": record.owner,
+        "since": _seconds(record.since),
+        "until": _seconds(record.until),
+        "lease": None if record.lease is None else record.lease / timedelta(seconds=1),
+        "broken": record.broken and _break(record.broken),
+    }
+
+
+def _corrupt(error: CorruptRecord) -> dict[str, Any]:
+    name = error.key.partition("#")[2]
+    return {
+        "name": name,
+        "state": "corrupt",
+        "attribute": error.attribute,
+        "newer": error.newer,
+    }
+
+
+def _break(broken: LockBreak) -> dict[str, Any]:
+    return {
+        "because": broken.because,
+        "by": broken.by,
+        "at": broken.at.timestamp(),
+        "fencing_token": broken.fencing_token,
+        "owner": broken.owner,
+    }
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
+
+
+def _plain(value: Any) -> Any:
+    """Return what a holder has stored as JSON has it."""
+    if isinstance(value, dict):
+        return {str(key): _plain(member) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(member) for member in value]
+    if isinstance(value, set | frozenset):
+        return sorted((_plain(member) for member in value), key=str)
+    if isinstance(value, bytes | bytearray):
+        return value.hex()
+    if isinstance(value, str | bool | None):
+        return value
+    return int(value) if value == int(value) else str(value)  # a Decimal, to its last digit
+
+
+def _name(request: Request) -> str:
+    """Return the lock's name of a path: strictly, where the path parameter has a replacement."""
+    raw = raw_path(request.scope).removeprefix(_PREFIX)
+    if not raw:
+        raise Unanswerable(404, "there is nothing at this address")
+    try:
+        return unquote(raw.decode("ascii"), errors="strict")
+    except UnicodeDecodeError:
+        raise Unanswerable(400, "the name is not UTF-8", field="name") from None
+
+
+def _break_of(body: bytes) -> tuple[str, int, str]:
+    try:
+        asked = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Unanswerable(400, "the body is not JSON") from None
+    if not isinstance(asked, dict):
+        raise Unanswerable(400, "the body is not an object")
+    for member in sorted(asked.keys() - _MEMBERS):
+        short = member[:20].encode("ascii", "replace").decode()
+        raise Unanswerable(400, f"{short} is not known here", field=short)
+    for member in sorted(_MEMBERS - asked.keys()):
+        raise Unanswerable(400, f"{member} is missing", field=member)
+    token = asked["fencing_token"]
+    if token is not None and not (type(token) is int and 0 <= token <= _MOST_TOKEN):
+        detail = "give the token of the grant to end; null to mend a corrupt record"
+        raise Unanswerable(400, detail, field="fencing_token")
+    try:
+        str(asked["because"]).encode()
+    except UnicodeEncodeError:
+        raise Unanswerable(400, "because is no text in UTF-8", field="because") from None
+    return asked["lock"], _NO_GRANT if token is None else token, asked["because"]
+
+
+def _refuse_parameters(request: Request) -> None:
+    for parameter in request.query_params:
+        raise Unanswerable(400, f"{parameter[:20]} is not known here", field=parameter[:20])
+
+
+def _refusal(error: Exception, *, name: str = "name", more: str = "") -> Response:
+    """Return the answer that an error is; `name` is what a request calls the lock's name."""
+    if isinstance(error, ClientDisconnect):
+        raise error
+    if isinstance(error, Unanswerable):
+        return error.response
+    if isinstance(error, InvalidLockName):
+        return problem(400, str(error)[:_MOST_WORDS], field=name)
+    if isinstance(error, InvalidValue):
+        return problem(400, str(error)[:_MOST_WORDS], field="because")
+    if isinstance(error, CorruptRecord):  # of a newer version, which is left alone
+        return problem(409, str(error))
+    _log.error("the table has not done what it was asked", exc_info=error)
+    detail = f"the table cannot be read: {type(error).__name__}{more}"
+    return problem(503, detail, headers={"retry-after": "5"})

@@ -1,0 +1,226 @@
+"""The locks of the table on the page: seen as they come and go, and broken with a reason."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import expect
+
+from interlock import LockClient, client_config
+from local.demo import exports
+
+BIN = Path(sys.executable).parent
+LONG = "orders/one-that-goes-on-and-on/and-is-far-from-ending-whatever-is-done/"
+DATA = {"order": 42, "steps": ["reserve", "charge", "ship"], "note": "a" * 200}
+
+
+@pytest.fixture
+def name():
+    """The name of a lock of this test's own."""
+    return f"orders/{uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def running(deployed) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
+    """Hold a lock by the command, in a process of its own: `running("orders/42")`."""
+    table = deployed.deployment.outputs["TableName"]
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def run(name):
+        command = ["--table", table, "locks", "run", name, "--", "sleep", "300"]
+        processes.append(
+            subprocess.Popen([BIN / "interlock", *command], env=os.environ | exports(deployed))
+        )
+        return processes[-1]
+
+    yield run
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(timeout=30)
+
+
+@pytest.fixture
+def holder(deployed) -> Iterator[LockClient]:
+    """Takes locks in this process."""
+    client = deployed.emulator.client("dynamodb", config=client_config())
+    table = deployed.deployment.outputs["TableName"]
+    with LockClient(table, client=client, owner="worker-7") as locks:
+        yield locks
+
+
+def at(name):
+    return f"#/locks/{name.replace('/', '%2F')}"
+
+
+def card(page, name):
+    return page.get_by_role("article").filter(has=page.get_by_role("link", name=name, exact=True))
+
+
+def break_it(page, because):
+    page.get_by_label("Why: the next holder is shown it").fill(because)
+    page.get_by_role("button", name="Break…").click()
+    return page.get_by_role("dialog")
+
+
+def test_the_lock_of_another_process_is_seen_while_it_is_held(visit, running, name):
+    page = visit().open("#/locks")
+    expect(card(page, "service/leader")).to_be_visible()
+    process = running(name)
+    expect(card(page, name)).to_contain_text("20 s")
+    link = page.get_by_role("link", name="service/leader")
+    link.focus()
+    process.terminate()
+    expect(card(page, name)).to_have_count(0)
+    expect(link).to_be_focused()
+
+
+def test_an_administrator_breaks_it_with_a_reason_and_its_process_ends(visit, running, name):
+    process = running(name)
+    window = visit()
+    page = window.open("#/locks")
+    page.get_by_role("link", name=name, exact=True).click()
+    expect(page.locator("h1")).to_have_text(name)
+    expect(page.locator(".grants li")).to_have_count(1)
+    token = int(page.locator("#token").inner_text())
+    dialog = break_it(page, "INC-7: the host is gone")
+    expect(dialog).to_contain_text(f"by the token {token}")
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    dialog.get_by_role("button", name="Break").click()
+    expect(page.get_by_text(f"{name} was broken: it is free.")).to_be_visible()
+    expect(page.locator("#token")).to_have_text(str(token + 1))
+    expect(page.get_by_text("“INC-7: the host is gone”")).to_be_visible()
+    expect(page.get_by_text("alice by")).to_be_visible()
+    expect(page.locator(".grants li")).to_contain_text("broken at")
+    expect(page.get_by_text("It is free: there is nothing to break.")).to_be_focused()
+    assert process.wait(timeout=30) != 0
+    window.keep("lock-broken")
+    window.assert_accessible()
+
+
+def test_without_a_reason_nothing_is_broken(visit, holder, name):
+    with holder.acquire(name):
+        page = visit().open(at(name))
+        page.get_by_role("button", name="Break…").click()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        expect(page.get_by_label("Why: the next holder is shown it")).to_be_focused()
+        expect(break_it(page, "x")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("button", name="Break…")).to_be_focused()
+        assert holder.inspect(name).held
+
+
+def test_a_grant_that_ends_during_the_question_is_not_mistaken_for_the_next(visit, holder, name):
+    first = holder.acquire(name)
+    window = visit()
+    window.expect_refusal("409")
+    page = window.open(at(name))
+    expect(page.locator("#token")).to_have_text(str(first.fencing_token))
+    dialog = break_it(page, "stuck")
+    first.release()
+    with holder.acquire(name) as second:
+        expect(page.locator("#token")).to_have_text(str(second.fencing_token))
+        dialog.get_by_role("button", name="Break").click()
+        refused = page.get_by_role("region", name="Breaking").get_by_role("alert")
+        expect(refused).to_contain_text(f"the grant {first.fencing_token} is over")
+        assert holder.inspect(name).fencing_token == second.fencing_token
+        assert not second.lost.is_set()
+        expect(page.locator(".grants li")).to_have_count(2)
+
+
+def test_a_viewer_sees_it_and_neither_its_data_nor_a_way_to_break_it(visit, holder, name):
+    with holder.acquire(name, data=DATA) as lock:
+        page = visit().open(at(name))
+        expect(page.locator("pre")).to_contain_text('"order": 42')
+        window = visit(person="bob")
+        page = window.open(at(name))
+        expect(page.locator("#holder")).to_have_text("worker-7")
+        expect(page.get_by_text("only administrators are shown them")).to_be_visible()
+        part = page.get_by_role("region", name="Breaking")
+        expect(part).to_contain_text("bob is viewer: breaking a lock needs the role administrator.")
+        for control in part.locator("button, input").all():
+            expect(control).to_be_disabled()
+        window.assert_accessible()
+        window.expect_refusal("403")
+        body = {"lock": name, "fencing_token": lock.fencing_token, "because": "I like to"}
+        send = """async (body) => (await fetch("/service/lock-breaks", { method: "POST", body,
+          headers: { "content-type": "application/json" } })).status"""
+        assert page.evaluate(send, json.dumps(body)) == 403
+        assert holder.inspect(name).held
+
+
+def test_a_lock_is_found_by_its_name_and_one_that_never_was_is_said(visit, holder, name):
+    holder.acquire(name).release()
+    window = visit()
+    window.expect_refusal("404")
+    page = window.open("#/locks")
+    page.get_by_label("Look at a lock by its name").fill(name)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").filter(has_text="It is free.")).to_be_visible()
+    expect(page).to_have_title(f"{name} · Interlock")
+    window.open(at(f"{name}-never"))
+    expect(page.get_by_role("heading", name="No such lock")).to_be_visible()
+    window.assert_right_at_each_size_and_in_each_scheme()
+
+
+def test_a_corrupt_record_is_told_and_mended(visit, deployed, name):
+    item = {"pk": {"S": f"lock#{name}"}, "fence": {"S": "x"}, "version": {"S": "v"}}
+    client = deployed.emulator.client("dynamodb")
+    client.put_item(TableName=deployed.deployment.outputs["TableName"], Item=item)
+    window = visit()
+    page = window.open("#/locks")
+    expect(card(page, name)).to_contain_text("corrupt")
+    window.open(at(name))
+    break_it(page, "mended").get_by_role("button", name="Break").click()
+    expect(page.get_by_text("It is free: there is nothing to break.")).to_be_visible()
+
+
+EMPTY = {"locks": [], "held": 0, "whole": True, "scanned": 7, "age": 0, "every": 2, "now": 1.8e9}
+LARGE = EMPTY | {"whole": False, "scanned": 120_000}
+STATES = {
+    "empty": ((200, EMPTY | {"table": "coordination"}), "No lock is held"),
+    "large": ((200, LARGE | {"table": "coordination"}), "120,000 records so far"),
+    "error": ((503, {"detail": "the table cannot be read: AccessDenied"}), "AccessDenied"),
+    "alone": ((404, {"detail": "there are no locks"}), "This instance is alone"),
+    "loading": (None, "Reading the locks…"),
+}
+
+
+@pytest.mark.parametrize("kind", STATES)
+def test_what_there_is_when_there_is_no_lock_to_show(visit, kind):
+    answer, words = STATES[kind]
+    window = visit()
+    for status in ("503", "404"):
+        window.expect_refusal(status)
+
+    def play(route):
+        if answer:
+            route.fulfill(status=answer[0], content_type="application/json", json=answer[1])
+
+    window.page.route("**/service/locks", play)
+    page = window.open("#/locks")
+    expect(page.get_by_text(words)).to_be_visible()
+    window.keep(f"locks-{kind}")
+    window.assert_right_at_each_size_and_in_each_scheme()
+
+
+def test_a_lock_with_all_that_there_is_to_tell_fits_everywhere(visit, holder, name):
+    long = LONG + name
+    lost = holder.acquire(long)
+    holder.break_lock(long, because="INC-7: " + "the host is gone " * 20)
+    lost.release()
+    with holder.acquire(long, data=DATA):
+        window = visit()
+        page = window.open("#/locks")
+        expect(card(page, long)).to_be_visible()
+        window.assert_right_at_each_size_and_in_each_scheme()
+        window.open(at(long))
+        expect(page.locator("pre")).to_be_visible()
+        window.assert_right_at_each_size_and_in_each_scheme()
+        break_it(page, "stuck")
+        window.assert_right_at_each_size_and_in_each_scheme()
