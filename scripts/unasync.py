@@ -40,6 +40,7 @@ REPLACEMENTS = [
     (r"\basynccontextmanager\b", "contextmanager"),
     (r"\bAwaitable\[None\] \| None\b", "None"),
     (r"\bAwaitable\[([^\[\]]*)\]", r"\1"),
+    (r"\bCoroutine\[Any, Any, ([^\[\]]*)\]", r"\1"),
     (r"\bAcquiring\[([^\[\]]*)\]", r"\1"),
     (r"\bAcquiring\(lambda: (.*)\)$", r"\1"),
     (r"\bcoroutine function\b", "function"),

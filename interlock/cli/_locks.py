@@ -70,7 +70,7 @@ def ls(context: click.Context, prefix: str, *, held: bool, watch: bool, every: f
 @click.argument("name")
 @click.pass_context
 def show_lock(context: click.Context, name: str) -> None:
-    """Show who holds the lock NAME, since when, with what data, and how it was broken last.
+    """Show who holds the lock NAME, since when, its data, its last break and last run as a job.
 
     Exits with 1 if its record is corrupt: `locks break` mends it.
     """
@@ -224,6 +224,14 @@ def _facts(record: "LockRecord") -> Iterable[tuple[str, str]]:
         yield "  because", broken.because
         yield "  by", broken.by
         yield "  grant", f"{broken.fencing_token} of {broken.owner or 'unknown'}"
+    if record.last_run is not None:
+        ran = record.last_run
+        yield "last run", moment(ran.started, now)
+        yield "  by", f"{ran.owner}, fencing token {ran.fencing_token}"
+        yield "  took", duration(ran.duration)
+        yield "  outcome", f"raised {ran.error}" if ran.error is not None else ran.outcome
+        if ran.result is not None:
+            yield "  result", repr(ran.result)
 
 
 def _confirmed(client: "LockClient", name: str, fence: int | None) -> int | None:

@@ -28,6 +28,7 @@ from interlock.errors._locks import (
     CorruptRecord,
     GuardFailed,
     InvalidLockName,
+    JobFailed,
     LeaseTooShort,
     LockAlreadyHeld,
     LockClientClosed,
@@ -35,6 +36,7 @@ from interlock.errors._locks import (
     LockTimeout,
     LockWaitCancelled,
     RenewalImpossible,
+    ResultNotKept,
 )
 from interlock.errors._signing import (
     AlgorithmNotAllowed,
@@ -83,6 +85,7 @@ __all__ = [
     "InvalidToken",
     "InvalidValue",
     "ItemTooLarge",
+    "JobFailed",
     "KeyUnusable",
     "KeysUnavailable",
     "LeaseTooShort",
@@ -97,6 +100,7 @@ __all__ = [
     "RegionMissing",
     "RenewalImpossible",
     "RequestRefused",
+    "ResultNotKept",
     "ServiceUnavailable",
     "SigningError",
     "TableNotFound",

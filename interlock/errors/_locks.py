@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from interlock._protocol.locks.state import LockRecord, LossReason
+from interlock._protocol.locks.state import JobRun, LockRecord, LossReason
 from interlock.errors._base import InterlockError
 from interlock.errors._transactions import ConditionFailed
 
@@ -134,6 +134,38 @@ class LockLost(InterlockError):
         self.fencing_token = fencing_token
         self.reason = reason
         self.problem = problem
+
+
+class JobFailed(InterlockError):
+    """The run whose result a caller waited for has raised; `run` is its record, with the text.
+
+    Raised to the callers beside it; the one that made the run got the exception itself.
+    """
+
+    def __init__(self, run: JobRun) -> None:
+        super().__init__(
+            f"job {run.name!r}, run by {run.owner} at {run.started:%Y-%m-%d %H:%M:%SZ}, "
+            f"raised {run.error}"
+        )
+        self.run = run
+
+
+class ResultNotKept(InterlockError):
+    """A job returned what its record cannot keep. It ran to its end, and is recorded as returned.
+
+    `result` is what it returned, for the caller that made the run; None for the callers beside it.
+    Up to 16 KB of JSON are kept, and only what comes back from it unchanged: None, bool, int,
+    float, str, and lists and string-keyed dicts of them. Keep anything else in an item of its own,
+    and return its key.
+    """
+
+    def __init__(self, name: str, why: str, result: Any) -> None:
+        super().__init__(
+            f"the result of job {name!r} is not kept: {why}; the job has run. Return None, or up "
+            "to 16 KB that JSON gives back unchanged"
+        )
+        self.name = name
+        self.result = result
 
 
 class GuardFailed(ConditionFailed, LockLost):

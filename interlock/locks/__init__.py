@@ -5,7 +5,7 @@ The protocol is described in docs/locks.md. Both halves of the library offer the
 """
 
 from interlock._protocol.locks.reading import LockPage
-from interlock._protocol.locks.state import LockBreak, LockRecord
+from interlock._protocol.locks.state import JobRun, LockBreak, LockRecord
 from interlock.errors import LossReason
 from interlock.locks._client import LockClient
 from interlock.locks._election import LeaderElection
@@ -14,6 +14,7 @@ from interlock.locks._semaphore import Semaphore
 from interlock.locks._term import Term
 
 __all__ = [
+    "JobRun",
     "LeaderElection",
     "Lock",
     "LockBreak",

@@ -4,7 +4,7 @@
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial
-from typing import Any, Self
+from typing import Any, Literal, ParamSpec, Self, TypeVar, overload
 
 from interlock._drivers.blocking.background import current
 from interlock._drivers.blocking.opening import open_driver
@@ -15,16 +15,21 @@ from interlock._drivers.owner import default_owner
 from interlock._drivers.unshared import Unshared
 from interlock._protocol.locks.acquire import Acquisition
 from interlock._protocol.locks.client import LockOperations
+from interlock._protocol.locks.jobs import Job, Otherwise
 from interlock._protocol.locks.reading import LockPage
-from interlock._protocol.locks.settings import Cancel, Invocation, Settings
-from interlock._protocol.locks.state import LockRecord
+from interlock._protocol.locks.settings import Cancel, Invocation, Settings, checked_name
+from interlock._protocol.locks.state import JobRun, LockRecord
 from interlock._wire.limits import CALL_TIMEOUT
 from interlock.errors import LockTimeout
 from interlock.locks._election import LeaderElection
 from interlock.locks._held import HeldLocks
+from interlock.locks._jobs import exclusive
 from interlock.locks._lock import Lock, LockSet, OnLost
 from interlock.locks._semaphore import Semaphore
 from interlock.metrics import LockMetrics, Metrics
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class LockClient(Unshared):
@@ -215,6 +220,77 @@ class LockClient(Unshared):
         """
         found: LockPage = self._held.run(self._operations.page(prefix, after, held=held))
         return found
+
+    @overload
+    def exclusive(
+        self,
+        name: str,
+        *,
+        at_least: timedelta = ...,
+        at_most: timedelta | None = ...,
+        otherwise: Literal["skip"] = ...,
+    ) -> Callable[[Callable[P, R]], Callable[P, R | None]]: ...
+
+    @overload
+    def exclusive(
+        self,
+        name: str,
+        *,
+        at_least: timedelta = ...,
+        at_most: timedelta | None = ...,
+        otherwise: Literal["wait", "result"],
+        timeout: timedelta | None = ...,
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+
+    def exclusive(
+        self,
+        name: str,
+        *,
+        at_least: timedelta = timedelta(),
+        at_most: timedelta | None = None,
+        otherwise: Otherwise = "skip",
+        timeout: timedelta | None = None,
+    ) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
+        """Make a function a job: of all callers in all processes one at a time runs it.
+
+        `at_least` is for how long from its begin on no other run begins, also when the process
+        dies: more than the clocks of the callers may differ. `at_most` (default: none) bounds a run
+        as `max_hold` does: then another may begin. A caller that may not run it returns None
+        ("skip"); runs it when it may ("wait"); or gets the result of the run that is under way, or
+        that was the last and whose time is not over ("result"). `timeout` bounds its wait.
+
+        The lock of this name is held with heartbeats; `held(name)` is it, for its `guard()`. What
+        the run returns, up to 16 KB of JSON, or raises is kept: see `last_run`.
+
+        Decorating raises `InvalidLockName`, `InvalidValue`, and `TypeError` for a function of the
+        other half. A call raises what `acquire` does; `LockLost` if the lock was lost before the
+        end; `ResultNotKept`, and, with "result", `JobFailed` for a run that has raised.
+        """
+        job = Job.of(
+            self._operations.settings,
+            name,
+            at_least=at_least,
+            at_most=at_most,
+            otherwise=otherwise,
+            timeout=timeout,
+        )
+        return partial(exclusive, self._held, job)
+
+    def last_run(self, name: str) -> JobRun | None:
+        """Return the last run of a job that has ended, None if there is none.
+
+        Kept for five weeks. Raises what `inspect` does.
+        """
+        record = self.inspect(name)
+        return None if record is None else record.last_run
+
+    def held(self, name: str) -> Lock | None:
+        """Return the lock of a name that this thread or task took and holds, None if there is none.
+
+        Within a job: the lock of its run.
+        """
+        lock: Lock | None = self._operations.taken_by(current(), checked_name(name))
+        return lock
 
     def semaphore(self, name: str, *, permits: int) -> Semaphore:
         """Return the semaphore of a name; as `Semaphore(locks, name, permits=permits)`."""

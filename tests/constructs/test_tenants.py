@@ -1,6 +1,7 @@
 """A tenant reaches its own items by the API calls that the library makes, and no other's by any."""
 
 import itertools
+from datetime import timedelta
 from typing import Any
 
 import aws_cdk as cdk
@@ -11,6 +12,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk.assertions import Template
 
 from interlock.constructs import CoordinationTable
+from interlock.locks import LockClient
+from interlock.testing import MemoryStore
 from tests.constructs.evaluator import Request, allowed, requests
 
 TABLE = "coordination"
@@ -116,6 +119,19 @@ def test_its_own_items_are_read_and_written(tenant, key):
     assert allowed(tenant, Request("dynamodb:GetItem", TABLE, (key,)))
     write = "PutItem" if key.startswith("once#") else "UpdateItem"
     assert allowed(tenant, Request(f"dynamodb:{write}", TABLE, (key,)))
+
+
+def test_a_job_needs_no_more_than_its_lock(tenant):
+    store = MemoryStore(TABLE)
+    for owner in ("a", "b"):
+        locks = LockClient(TABLE, client=store.client(), owner=owner)
+        job = locks.exclusive("orders/nightly", at_least=timedelta(minutes=1), otherwise="result")
+        assert job(lambda: "done")() == "done"
+        assert locks.last_run("orders/nightly") is not None
+        store.clock.advance(timedelta(seconds=30))
+    asked = [one for call in store.calls for one in requests(TABLE, call.operation, call.params)]
+    assert {request.keys for request in asked} == {("lock#orders/nightly",)}
+    assert all(allowed(tenant, request) for request in asked)
 
 
 @pytest.mark.parametrize("operation", ["TransactWriteItems", "BatchWriteItem", "PutItem"])

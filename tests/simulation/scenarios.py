@@ -6,6 +6,8 @@ from typing import Protocol
 
 from tests.simulation.contention import Faults as Disturbed
 from tests.simulation.faults import CALM, DELAYED, STORM, Faults
+from tests.simulation.jobs import Plan as JobPlan
+from tests.simulation.jobs import scheduled
 from tests.simulation.keyed import Duplicates
 from tests.simulation.locking import SETTINGS, Plan, contend
 from tests.simulation.mixture import Mixture
@@ -30,6 +32,21 @@ EAGER = Plan(
     work=2.0,
     freezes=0.6,
     timeouts=(None,),
+)
+# Jobs: runners that die early in their time, and clocks that run as differently as they may, for
+# so long that nothing makes up for it.
+CRASHING = Faults(kill=0.08, most_kills=2, wall_skew=30.0)
+SHORT = JobPlan(processes=4, work=5.0, rest=20.0, otherwise=("wait", "result"), hesitates=0.0)
+EXACT = JobPlan(
+    replace(SETTINGS, poll=0.03),
+    processes=2,
+    calls=1,
+    at_least=120.0,
+    at_most=120.0,
+    work=2.0,
+    rest=0.1,
+    otherwise=("wait",),
+    hesitates=0.0,
 )
 BROKEN = Plan(processes=4, rounds=2, breaks=6)
 # Rows that no client touches for longer than they are kept, and holders that sleep as long.
@@ -91,6 +108,14 @@ SCENARIOS: dict[str, Callable[[int], Scenario]] = {
         seed, faults=JUMPING, plan=Plan(names=("l", "m", "n"), together=0.7)
     ),
     "lock-trusted-clocks": lambda seed: contend(seed, faults=TRUSTED, plan=TRUSTING),
+    "jobs-calm": lambda seed: scheduled(seed, faults=CALM),
+    "jobs-storm": lambda seed: scheduled(seed, faults=STORM),
+    "jobs-lost-replies": lambda seed: scheduled(
+        seed, faults=Faults(lost_reply=0.3, late=0.2, twice=0.2)
+    ),
+    "jobs-pauses": lambda seed: scheduled(seed, faults=Faults(pause=0.2, kill=0.02, most_kills=2)),
+    "jobs-crashes": lambda seed: scheduled(seed, faults=CRASHING, plan=SHORT),
+    "jobs-drift": lambda seed: scheduled(seed, faults=DRIFTING, plan=EXACT),
     "transactions": Mixture,
     "transactions-stale-reads": lambda seed: Mixture(seed, Disturbed(stale=0.5), readers=15),
     "transactions-crashes": lambda seed: Mixture(seed, Disturbed(crash=0.1)),

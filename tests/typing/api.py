@@ -21,8 +21,10 @@ from interlock import (
     Verifier,
 )
 from interlock.aio.counters import CounterClient as AioCounterClient
+from interlock.aio.locks import Lock as AioLock
 from interlock.aio.locks import LockClient as AioLockClient
 from interlock.errors import InterlockError, LockTimeout
+from interlock.locks import JobRun
 from interlock.receipts import Receipt, ReceiptVerifier
 
 
@@ -39,6 +41,32 @@ def locks() -> None:
         client.acquire("a", timeout=5)  # type: ignore[arg-type] # a timedelta, never a bare number
         client.acquire(7)  # type: ignore[arg-type]
         client.acquire("a", timedelta(seconds=5))  # type: ignore[call-arg] # by keyword only
+
+
+def jobs(client: LockClient) -> None:
+    @client.exclusive("nightly", at_least=timedelta(minutes=1))
+    def skipped(day: str, *, rows: int = 3) -> int:
+        return rows + len(day)
+
+    assert_type(skipped("monday", rows=2), int | None)
+    skipped(7)  # type: ignore[arg-type]
+
+    @client.exclusive("report", otherwise="result", timeout=timedelta(seconds=5))
+    def report() -> dict[str, int]:
+        return {}
+
+    assert_type(report(), dict[str, int])
+    assert_type(client.last_run("report"), JobRun | None)
+    client.exclusive("a", otherwise="wiat")  # type: ignore[call-overload]
+
+
+async def awaitable_jobs(client: AioLockClient) -> None:
+    @client.exclusive("nightly")
+    async def skipped(day: str) -> int:
+        return len(day)
+
+    assert_type(await skipped("monday"), int | None)
+    assert_type(client.held("nightly"), AioLock | None)
 
 
 def refused() -> LockRecord:

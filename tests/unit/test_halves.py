@@ -16,7 +16,8 @@ ROOMS = ["counters", "latches", "locks", "receipts", "signing", "tables", "trans
 OF_A_HALF = re.compile(
     r"(?:\b[\w.]+\.)?\bAcquiring\[([^\[\]]*)\]"
     r"|(?:collections\.abc\.)?\bAwaitable\[((?:[^\[\]]|\[[^\[\]]*\])*)\]"
-    r"|\bCoroutine\[Any, Any, ([^\[\]]*)\]|\bAsync(?=I)"
+    r"|(?:collections\.abc\.)?\bCoroutine\[(?:typing\.)?Any, (?:typing\.)?Any, "
+    r"((?:[^\[\]]|\[[^\[\]]*\])*)\]|\bAsync(?=I)"
 )
 
 

@@ -4,6 +4,16 @@ import inspect
 from typing import Any
 
 
+def checked_function(function: Any) -> None:
+    """Return if calling a function gives what is awaited, else raise `TypeError`."""
+    called = [function, getattr(type(function), "__call__", None)]  # noqa: B004 - of its class
+    if not any(map(inspect.iscoroutinefunction, called)):
+        raise TypeError(
+            f"{function!r} is no coroutine function: write `async def`, or take the lock client of "
+            "interlock.locks for a function that blocks"
+        )
+
+
 async def result_of(called: Any) -> Any:
     """Return what a function returns in the end, given what calling it has returned.
 

@@ -3,6 +3,20 @@
 import inspect
 from typing import Any
 
+_LATER = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+
+
+def checked_function(function: Any) -> None:
+    """Return if calling a function runs it to its end, else raise `TypeError`."""
+    if not callable(function):
+        raise TypeError(f"{function!r} is no function")
+    called = [function, getattr(type(function), "__call__", None)]  # noqa: B004 - of its class
+    if any(runs_later(one) for one in called for runs_later in _LATER):
+        raise TypeError(
+            f"{function!r} does nothing when it is called: take interlock.aio for a coroutine "
+            "function; of a generator return a list"
+        )
+
 
 def result_of(called: Any) -> Any:
     """Return what a function returns in the end, given what calling it has returned.

@@ -62,6 +62,9 @@ class Claim:
         self._heartbeat_interval = (
             settings.heartbeat_interval(options.lease) if options.heartbeats else float("inf")
         )
+        # A job's first lease is longer than those that its heartbeats bring.
+        if options.at_least is not None:
+            self._heartbeat_interval = settings.heartbeat_interval(settings.lease)
         # The attempts that may be in the record, now or later, by their versions.
         self._unconfirmed: dict[str, Sent] = {}
         self._void_before = 0  # the bound in the record, as far as it was seen
@@ -117,7 +120,7 @@ class Claim:
         self._unconfirmed.pop(version, None)
 
     def granted(self, item: Mapping[str, Any], version: str) -> Operation[Grant | None]:
-        """Return the grant that an item shows, None if its lease is over already.
+        """Return the grant that an item shows, None if its lease is over already, or about to be.
 
         Of other attempts that may be on their way none can be carried out from now on.
         """
@@ -130,7 +133,7 @@ class Claim:
         now = yield Monotonic()
         ends = sent.at + options.max_hold
         until = min(lease_end(sent.at, options.lease), ends)
-        if now >= until:
+        if now + (options.at_least or 0.0) >= until:
             return None
         self._observed.forget(self.name)
         self.waited = now - self._began
@@ -146,6 +149,7 @@ class Claim:
             void_before=void,
             after_break=found.last_break if found.follows_break else None,
             ends=ends,
+            stays=None if options.at_least is None else float("-inf"),
         )
 
     def met(self, item: Mapping[str, Any] | None) -> Operation[LockItem | None]:
@@ -169,6 +173,10 @@ class Claim:
 
     def look(self) -> Operation[LockItem | None]:
         """Read the record: cheaper than a write that is refused."""
+        return (yield from self.met((yield from self.read())))
+
+    def read(self) -> Operation[Item | None]:
+        """Return the lock's item as it is now."""
         while True:
             try:
                 deadline = self.call_deadline((yield Monotonic()))
@@ -179,7 +187,7 @@ class Claim:
             except Fault as fault:
                 yield from self.budget.after(fault)
             else:
-                return (yield from self.met(item))
+                return None if item is None else dict(item)
 
     def takeable(self, item: LockItem) -> Operation[bool]:
         """Return whether the holder is dead for certain."""

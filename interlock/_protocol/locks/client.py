@@ -14,6 +14,7 @@ from interlock._protocol.locks import lease as leases
 from interlock._protocol.locks.acquire import Acquisition
 from interlock._protocol.locks.breaking import break_lock, checked_reason
 from interlock._protocol.locks.grant import Grant
+from interlock._protocol.locks.jobs import Job, JobAcquisition, begin, reserve
 from interlock._protocol.locks.lease import RELEASING
 from interlock._protocol.locks.multi import (
     MOST_LOCKS,
@@ -114,6 +115,23 @@ class LockOperations:
         )
         return PermitAcquisition(self.settings, options, checked_permits(permits), self._observed)
 
+    def job(self, job: Job, taker: Any = None) -> Acquisition | JobAcquisition:
+        """Return the acquisition of a job's lock by a thread or task that calls it."""
+        options = job.options(self.settings, self._owner())
+        if job.otherwise != "skip":
+            self._refuse_to_wait_for_itself([job.name], taker)
+        if job.otherwise == "wait":
+            return Acquisition(self.settings, options, self._observed)
+        return JobAcquisition(self.settings, options, self._observed, job)
+
+    def begin(self, grant: Grant, job: Job, now: float) -> bool:
+        """Let the time of a run count from now; as `jobs.begin`."""
+        return begin(self.settings, grant, job, now)
+
+    def reserve(self, grant: Grant) -> Operation[None]:
+        """Record a run, and leave its lock taken for the rest of its time; as `jobs.reserve`."""
+        return reserve(self.settings, grant)
+
     def renew(self, grant: Grant) -> Operation[str]:
         """Send one heartbeat; as `lease.renew`."""
         return leases.renew(self.settings, grant)
@@ -166,6 +184,13 @@ class LockOperations:
         """Stop keeping a grant; return its handle, None if the application has dropped it."""
         held = self._held.pop(grant, None)
         return None if held is None else held.handle()
+
+    def taken_by(self, taker: Any, name: str) -> Any:
+        """Return the handle of the lock of a name that a thread or task took and holds, or None."""
+        for grant, held in list(self._held.items()):
+            if grant.name == name and held.taker == taker and not grant.over:
+                return held.handle()
+        return None
 
     @property
     def held(self) -> list[Grant]:

@@ -43,6 +43,9 @@ class Grant:
     whatever is renewed. `shown` is the payload as the holder wants it, of which `written` is the
     number that the record has. `turn` is empty while a heartbeat is made. `after_break` is how the
     grant right before it was ended, if from outside.
+
+    Of a job's lock `stays` is until when it stays taken, from the begin of its run on (before:
+    minus infinity; None: no job's), and `run` the record of that run once it has ended.
     """
 
     name: str
@@ -66,6 +69,8 @@ class Grant:
     shown: Shown = _AS_GRANTED
     written: int = 0
     turn: list[bool] = field(default_factory=lambda: [True], repr=False)
+    stays: float | None = None
+    run: dict[str, Any] | None = field(default=None, repr=False)
 
     @property
     def over(self) -> bool:

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, DecimalException
 from typing import Any, TypeAlias
 
+from interlock._protocol.locks.runs import run_of
 from interlock._protocol.locks.settings import MOST_LEASE, PREFIX
-from interlock._protocol.locks.state import LockBreak, LockRecord, LossReason
+from interlock._protocol.locks.state import JobRun, LockBreak, LockRecord, LossReason
 from interlock._protocol.values import from_attribute
 from interlock.errors import CorruptRecord
 
@@ -53,11 +54,20 @@ class LockItem:
         """Whether this grant is the first one after a break."""
         return _exact(broken_of(self.attributes).get("fence", {}).get("N", "")) + 1 == self.fence
 
+    @property
+    def last_run(self) -> JobRun | None:
+        """The last run of the job of this name; None if there is none, or no clear record."""
+        return run_of(self.name, self.attributes)
+
     def for_people(self, wall: float) -> LockRecord:
         """Return the public form, as read at this wall clock. Raises `CorruptRecord`."""
         if self.version is None:
             return LockRecord(
-                self.name, held=False, fencing_token=self.fence, broken=self.last_break
+                self.name,
+                held=False,
+                fencing_token=self.fence,
+                broken=self.last_break,
+                last_run=self.last_run,
             )
         item, until = self.attributes, self.held_until
         since = _whole(self.table, item, "held_since", 0, _MOST_TIME)
@@ -73,6 +83,7 @@ class LockItem:
             until=None if until is None else datetime.fromtimestamp(until, UTC),
             expired=until is not None and until < wall,
             broken=self.last_break,
+            last_run=self.last_run,
         )
 
 

@@ -18,6 +18,7 @@ from interlock._protocol.faults import Fault, NoReply, NotSent, OutOfTime, Refus
 from interlock._protocol.locks import record
 from interlock._protocol.locks.grant import Grant, Heartbeat
 from interlock._protocol.locks.item import Item, is_of, loss_of, shows, version_of
+from interlock._protocol.locks.runs import run_fence
 from interlock._protocol.locks.settings import Settings, checked_name
 from interlock._protocol.locks.state import LossReason
 from interlock._protocol.requests import (
@@ -37,7 +38,7 @@ RELEASING = 5.0  # seconds by default; what is not given back by then ends with 
 _MOST_UNCONFIRMED = 90  # heartbeats without an answer; IN takes 100 operands
 _FIRST_PAUSE, _LONGEST_PAUSE = 1 / 400, 1 / 30  # of the lease, so that those are never reached
 _PATIENCE = 1 / 3  # of the lease: a heartbeat that hangs for longer is sent again
-_PERHAPS_OURS = (  # the record may still be this grant's
+PERHAPS_OURS = (  # the record may still be this grant's
     None,
     LossReason.LEASE_RAN_OUT,
     LossReason.REFUSED,
@@ -53,8 +54,8 @@ def renew(settings: Settings, grant: Grant, lease: float = 0.0) -> Operation[str
     `lease` replaces the grant's from this heartbeat on, if it is carried out. Raises nothing; what
     a failed heartbeat met is in `grant.problem`.
     """
-    lease = lease or grant.lease
     version, wall, sent = (yield NewId()), (yield WallClock()), (yield Monotonic())
+    lease = lease or _own_lease(settings, grant, sent)
     if grant.over or grant.expired(sent):
         _explain(grant)
         return str(version)
@@ -80,7 +81,7 @@ def renew(settings: Settings, grant: Grant, lease: float = 0.0) -> Operation[str
 
 
 def extend(settings: Settings, grant: Grant, lease: float) -> Operation[None]:
-    """Return when a heartbeat with this lease, in seconds, has been carried out.
+    """Return when a heartbeat with this lease, in seconds, has been carried out; 0 for its own.
 
     No other heartbeat may be made meanwhile. Raises `LockLost`; `Throttled` or `ServiceUnavailable`
     after 5 s and other refusals at once, with which the lock stays held by its former lease.
@@ -116,7 +117,7 @@ def release(settings: Settings, grant: Grant, seconds: float = RELEASING) -> Ope
     once; then the lock ends with its lease. No heartbeat follows in any case.
     """
     own = grant.close()
-    if grant.loss not in _PERHAPS_OURS:
+    if grant.loss not in PERHAPS_OURS:
         return False
     deadline = (yield Monotonic()) + seconds
     budget, in_doubt, void = settings.budget(deadline), False, grant.void_before
@@ -130,6 +131,7 @@ def release(settings: Settings, grant: Grant, seconds: float = RELEASING) -> Ope
                 own=own,
                 void_before=void,
                 deadline=deadline,
+                run=grant.run,
             )
             if not _is_released(reply.get("Attributes"), grant):
                 raise NoReply("the answer does not show the release that was asked for")
@@ -195,9 +197,15 @@ def _sent(
         own=own,
         deadline=min(heartbeat.sent + grant.lease * _PATIENCE, grant.until),
         shown=grant.shown if grant.shown.number != grant.written else None,
+        run=grant.run,
     )
     if not shows(reply.get("Attributes"), heartbeat.version):
         raise NoReply("the answer does not show the heartbeat that was sent")
+
+
+def _own_lease(settings: Settings, grant: Grant, now: float) -> float:
+    """Return the lease of a grant's next heartbeat: a job's lock stays taken for its time."""
+    return grant.lease if grant.stays is None else settings.lease_until(grant.stays, now)
 
 
 def _judge(grant: Grant, refusal: Refused, sent: float) -> None:
@@ -261,7 +269,8 @@ def _settled(grant: Grant, refusal: Refused, *, in_doubt: bool) -> bool:
     now, it cannot be known whether the successor came after the release or instead of it.
     """
     if in_doubt and refusal.item:
-        return True
+        # A release with the record of a run has left it there, whatever came after.
+        return grant.run is None or run_fence(refusal.item) >= grant.fence
     grant.loss = loss_of(refusal.item, grant.fence)
     return False
 

@@ -40,7 +40,7 @@ _LOCKS, _HELD = "begins_with(#pk, :prefix)", " AND attribute_exists(#version)"
 
 @dataclass(frozen=True, slots=True)
 class LockPage:
-    """Locks of a part of the table, in no order; without their `data`.
+    """Locks of a part of the table, in no order; without their `data` and `last_run`.
 
     `corrupt` are records that cannot be relied upon; `scanned` how many records of all kinds were
     read for it; `after` what the next page goes on after, None at the end.

@@ -13,6 +13,9 @@
 | `void_before` N | grants asked for with a lower `:asked` are void: their client is done |
 | `broken` M | how it was broken last: `because`, `by`, `at`, the `grant` that it ended and its |
 | | `owner`, the `fence` that the break set, and an `id` of the break |
+| `last_run` M | the last run of a job: the `grant` and `owner` that made it, `at` when it began, |
+| | `took` milliseconds, the `error` that it raised (`stopped`: it was cancelled), or its `result` |
+| | as JSON |
 | `expires` N | epoch *seconds*, for DynamoDB's TTL: garbage collection, never the lease |
 | `format` N | version of this table; absent = 1 |
 """
@@ -44,8 +47,6 @@ _GRANT_NAMES = {**_NAMES, "#format": "format"}
 _DATA_NAME = {"#data": "data"}
 # With the lease, which an extension may have changed.
 _RENEW = "SET version = :version, lease_ms = :lease, held_until = :until, expires = :expires"
-_RENEW_DATA = f"{_RENEW}, #data = :data"
-_RENEW_BARE = f"{_RENEW} REMOVE #data"
 _RELEASE = "REMOVE version, lease_ms, held_since, held_until, #owner, #data SET expires = :expires"
 _UNBOUND = "attribute_not_exists(void_before) OR void_before < :void"
 _VOID = "SET void_before = :void, expires = :expires"
@@ -122,10 +123,12 @@ def renewal_call(
     own: tuple[str, ...],
     deadline: float | None = None,
     shown: Shown | None = None,
+    run: Mapping[str, Any] | None = None,
 ) -> Call:
     """Return the call of one heartbeat, refused unless the record has one of our own versions.
 
-    `shown` replaces the payload. The reply shows the version that was written.
+    `shown` replaces the payload; `run` becomes the last run of a job. The reply shows the version
+    that was written.
     """
     lease_ms = round(lease * 1000)
     values: dict[str, Any] = {
@@ -143,9 +146,13 @@ def renewal_call(
         "ReturnValues": "UPDATED_NEW",
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
+    if run is not None:
+        params["UpdateExpression"] = f"{_RENEW}, last_run = :run"
+        values |= {":run": run, ":expires": {"N": str(expiry(wall, MOST_LEASE))}}
     if shown is not None:
         params["ExpressionAttributeNames"] = _DATA_NAME
-        params["UpdateExpression"] = _RENEW_BARE if shown.data is None else _RENEW_DATA
+        change = " REMOVE #data" if shown.data is None else ", #data = :data"
+        params["UpdateExpression"] = f"{params['UpdateExpression']}{change}"
         if shown.data is not None:
             values[":data"] = shown.data
     return Call("UpdateItem", params, deadline)
@@ -159,17 +166,21 @@ def release_call(
     own: tuple[str, ...],
     void_before: int = 0,
     deadline: float | None = None,
+    run: Mapping[str, Any] | None = None,
 ) -> Call:
     """Return the call that frees a lock and keeps its row, for the sake of `fence`.
 
     It voids the grants that were asked for before a bound, too, if there is one; then it is refused
-    if the record has a later one. The reply is the free item.
+    if the record has a later one. `run` becomes the last run of a job. The reply is the free item.
     """
-    values = {":expires": {"N": str(expiry(wall, 0))}}
+    values: dict[str, Any] = {":expires": {"N": str(expiry(wall, 0))}}
     update, condition = _RELEASE, _among(own, values)
     if void_before:
         update, condition = f"{_RELEASE}, void_before = :void", f"{condition} AND ({_UNBOUND})"
         values[":void"] = {"N": str(void_before)}
+    if run is not None:
+        update = f"{update}, last_run = :run"
+        values |= {":run": run, ":expires": {"N": str(expiry(wall, MOST_LEASE))}}
     return Call(
         "UpdateItem",
         {

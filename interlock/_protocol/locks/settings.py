@@ -1,5 +1,6 @@
 """Validated settings of a lock client, and the options of one acquisition."""
 
+import math
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -51,7 +52,8 @@ class AcquireOptions:
     """One acquisition's request. Times in seconds; `data` is a typed attribute value.
 
     `timeout` None waits for ever, 0 not at all. `heartbeats` off: the lease is never renewed.
-    `max_hold` is how long the lock may be held in all.
+    `max_hold` is how long the lock may be held in all. `at_least` is how long a job's lock has to
+    last when its run begins, None for all other locks.
     """
 
     name: str
@@ -61,6 +63,7 @@ class AcquireOptions:
     data: dict[str, Any] | None = None
     heartbeats: bool = True
     max_hold: float = float("inf")
+    at_least: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +170,11 @@ class Settings:
             why = f"{LEAST_HEARTBEATS} heartbeats must fit, so that two may fail"
             raise LeaseTooShort(timedelta(seconds=lease), needed, why)
         return self.heartbeat
+
+    def lease_until(self, time: float, now: float) -> float:
+        """Return the lease, of whole milliseconds, that lasts until a time at the least."""
+        left = time - now
+        return self.lease if left <= self.lease else math.ceil(left * 1000) / 1000
 
     @property
     def target(self) -> Target:

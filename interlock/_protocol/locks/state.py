@@ -3,7 +3,7 @@
 import enum
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 
 class LossReason(enum.StrEnum):
@@ -54,6 +54,26 @@ class LockBreak:
 
 
 @dataclass(frozen=True, slots=True)
+class JobRun:
+    """A run of a job (`LockClient.exclusive`) that has ended, as its record has it.
+
+    `owner` made it under `fencing_token`; `started` is by that client's wall clock. `outcome` is
+    "returned" or "raised"; `error` is what was raised, as text. `result` is what was returned, if
+    it could be kept: `result_kept` says so.
+    """
+
+    name: str
+    fencing_token: int
+    owner: str
+    started: datetime
+    duration: timedelta
+    outcome: Literal["returned", "raised"]
+    error: str | None = None
+    result: Any = None
+    result_kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class LockRecord:
     """A lock as the store has it. `held`: it was granted, and not given back since.
 
@@ -63,7 +83,7 @@ class LockRecord:
     another heartbeat. `expired` says that `until` has passed by the reader's wall clock: the holder
     is gone, or the two clocks differ; a waiter takes the lock over when it has watched it for a
     lease. `broken` is how it was broken last, whether it is held or not; None if it was not, as far
-    back as the record goes.
+    back as the record goes. `last_run` is the last run of the job of this name, if it is one's.
     """
 
     name: str
@@ -77,8 +97,10 @@ class LockRecord:
     until: datetime | None = None
     expired: bool = False
     broken: LockBreak | None = None
+    last_run: JobRun | None = None
 
 
 LossReason.__module__ = "interlock.errors"
+JobRun.__module__ = "interlock.locks"
 LockBreak.__module__ = "interlock.locks"
 LockRecord.__module__ = "interlock.locks"

@@ -4,7 +4,7 @@ The protocol is described in docs/locks.md. Both halves of the library offer the
 """
 
 from interlock._protocol.locks.reading import LockPage
-from interlock._protocol.locks.state import LockBreak, LockRecord
+from interlock._protocol.locks.state import JobRun, LockBreak, LockRecord
 from interlock.aio.locks._client import LockClient
 from interlock.aio.locks._election import LeaderElection
 from interlock.aio.locks._lock import Lock, LockSet, Loss
@@ -13,6 +13,7 @@ from interlock.aio.locks._term import Term
 from interlock.errors import LossReason
 
 __all__ = [
+    "JobRun",
     "LeaderElection",
     "Lock",
     "LockBreak",

@@ -16,8 +16,10 @@ from interlock._protocol.durations import seconds
 from interlock._protocol.locks.acquire import Acquiring, Acquisition
 from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.grant import Grant
+from interlock._protocol.locks.jobs import must_stay
 from interlock._protocol.locks.lease import RELEASING
 from interlock._protocol.locks.settings import Cancel
+from interlock._protocol.requests import Operation
 from interlock.aio.locks._cancelling import cancellable
 from interlock.aio.locks._lock import Lock, OnLost
 from interlock.aio.locks._queue import Place
@@ -65,6 +67,7 @@ class HeldLocks:
         self._acquiring: set[Acquiring[Any]] = set()
         self._lines = Lines(self.operations.settings.poll)
         self._watched = False
+        self._reserved: dict[Grant, Lock] = {}  # of jobs that have run, until their time is over
 
     def forked(self) -> None:
         """Hold nothing: this process is a copy of the holder, without its threads."""
@@ -111,8 +114,27 @@ class HeldLocks:
                 place.leave()
             if self.closed:
                 self._changes.notify()
-        self._metrics.acquired(acquisition, len(locks))
+        self._count(acquisition, locks)
         return locks
+
+    def replan(self, grant: Grant) -> None:
+        """See to a lock whose times have changed: they may be sooner than they were."""
+        self._heartbeat.remove(grant)
+        self._heartbeat.add(grant)
+
+    async def settle(self, name: str) -> None:
+        """Give back a job's lock whose time is over, if that was not done yet."""
+        for grant in list(self._reserved):
+            if grant.name == name and grant.expired(self.clock()) and not grant.closed:
+                grant.close()
+                await self._give_back(grant, RELEASING)
+
+    async def reserve(self, lock: Lock) -> None:
+        """Record the run of a job, whose lock stays taken for the rest of its time.
+
+        Raises `LockLost`.
+        """
+        await self._background.finish(partial(self._reserve, lock))
 
     async def adopt(self, exported: str) -> Lock:
         """Hold a lock that another client has let go of."""
@@ -183,8 +205,11 @@ class HeldLocks:
         grants = self.operations.held
         for grant in grants:
             grant.close()
+        staying = [grant for grant in grants if must_stay(grant, self.clock())]
+        for grant in staying:
+            self._let_go(grant)  # its lease lasts for the rest of its time
         await self._background.finish_all(
-            [partial(self._give_back_until, grant, end) for grant in grants]
+            [partial(self._give_back_until, grant, end) for grant in grants if grant not in staying]
         )
         # What is on the wire is given back when it comes.
         await self._changes.wait(lambda: not self._acquiring, end - self.clock())
@@ -222,6 +247,21 @@ class HeldLocks:
         """Have those who wait ask again."""
         self._changes.notify()
 
+    def _count(self, acquisition: Acquiring[Any], locks: list[Lock]) -> None:
+        """Note what was acquired; of a job that is not to be run, nothing may be left."""
+        if locks:
+            self._metrics.acquired(acquisition, len(locks))
+            return
+        self._metrics.not_acquired(acquisition)
+        if acquisition.leftovers:
+            self._background.start(partial(self._undo, acquisition))
+
+    async def _reserve(self, lock: Lock) -> None:
+        grant = lock._grant  # noqa: SLF001 - of the same package
+        self._reserved[grant] = lock
+        self.operations.hold(grant, lock, None)  # its taker may wait for it, as others do
+        await self._in_turn(grant, self.operations.reserve(grant))
+
     def _is_closed(self) -> bool:
         return self.closed
 
@@ -232,7 +272,10 @@ class HeldLocks:
 
     async def extend(self, grant: Grant, lease: timedelta | None) -> None:
         """Renew a lock now, for a lease from now on; no heartbeat is made beside it."""
-        extension = self.operations.extend(grant, lease)
+        await self._in_turn(grant, self.operations.extend(grant, lease))
+
+    async def _in_turn(self, grant: Grant, operation: Operation[None]) -> None:
+        """Run an operation that takes the place of a grant's heartbeats meanwhile."""
         while True:
             if grant.expired(self.clock()) or grant.closed:
                 raise grant.error()
@@ -244,15 +287,13 @@ class HeldLocks:
                     lambda: bool(grant.turn) or grant.over, lambda: grant.until, None
                 )
         try:
-            await self._driver.run(extension)
+            await self._driver.run(operation)
         finally:
             grant.turn.append(True)
-            # Its next heartbeat, and the end of its lease, may be sooner than they were.
-            self._heartbeat.remove(grant)
             if grant.over:
                 self._ended(grant)
             else:
-                self._heartbeat.add(grant)
+                self.replan(grant)
 
     async def _renew(self, grant: Grant) -> None:
         """Send a heartbeat that is due, unless an extension takes its place."""
@@ -277,7 +318,9 @@ class HeldLocks:
 
     def _ended(self, grant: Grant) -> None:
         self._let_go(grant)
-        if grant.loss is LossReason.HELD_TOO_LONG and not grant.closed:
+        # What a job has to record is written if the lock is still its own.
+        wanted = grant.loss is LossReason.HELD_TOO_LONG or grant.run is not None
+        if wanted and not grant.closed:
             grant.close()
             self._background.start(partial(self._give_back, grant, RELEASING))
 
@@ -312,6 +355,7 @@ class HeldLocks:
         """Renew a lock no more; if it is lost, report so, once."""
         self._heartbeat.remove(grant)
         lock = self.operations.let_go(grant)
+        self._reserved.pop(grant, None)
         self._lines.freed(grant.name, grant, self.clock())
         self._changes.notify()
         if not grant.report_loss():

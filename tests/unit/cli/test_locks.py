@@ -222,3 +222,18 @@ def test_tables_are_aligned_and_empty_ones_are_nothing():
     ]
     assert aligned(["A"], []) == []
     assert printable("a\tb") == "a\N{REPLACEMENT CHARACTER}b"
+
+
+def test_the_last_run_of_a_job_is_shown_with_its_lock(run, holder):
+    def fail():
+        raise ZeroDivisionError("of nothing")
+
+    assert holder.exclusive("nightly")(lambda: {"rows": 7})() == {"rows": 7}
+    text = run("locks", "show", "nightly").output
+    entry = json.loads(run("locks", "show", "nightly", "--json").output)
+    assert "{'rows': 7}" in text
+    assert entry["last_run"]["owner"] == "web-1"
+    assert entry["last_run"]["result"] == {"rows": 7}
+    with pytest.raises(ZeroDivisionError):
+        holder.exclusive("nightly")(fail)()
+    assert "raised ZeroDivisionError: of nothing" in run("locks", "show", "nightly").output
