@@ -8,7 +8,7 @@ from datetime import timedelta
 from tests.contract.test_locks import LONG, PATIENCE, lock_client, process, told
 
 PROCESSES = 5
-AT_LEAST = timedelta(seconds=4)
+AT_LEAST = timedelta(seconds=8)
 
 
 def ask_for_the_report(pipe, endpoint, table):
