@@ -197,7 +197,7 @@ class Lock(Unshared):
     def __del__(self) -> None:
         # Nothing here may wait for a mutex: this runs wherever the garbage collector does.
         grant = getattr(self, "_grant", None)
-        if grant is None or grant.over or grant.run is not None:
+        if grant is None or grant.over or grant.reserved:
             return
         grant.loss, grant.loss_reported = LossReason.ABANDONED, True
         message = f"{self!r} was dropped without a release: it is not renewed any more"

@@ -77,6 +77,11 @@ class Grant:
         """Whether there is nothing left to renew: given back, or known to be lost."""
         return self.closed or self.loss is not None
 
+    @property
+    def reserved(self) -> bool:
+        """Whether it is a job's that has run: taken for the rest of its time, and not renewed."""
+        return self.run is not None and self.heartbeat_interval == float("inf")
+
     def sending(self, version: str, sent: float, lease: float) -> bool:
         """Remember a heartbeat before it is sent; return False if it must not be sent any more."""
         self.unconfirmed = (*self.unconfirmed, Heartbeat(version, sent, lease))

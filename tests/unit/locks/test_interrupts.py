@@ -44,11 +44,18 @@ async def term(locks):
     await election.resign()
 
 
+async def job(locks):
+    async def work():
+        await asyncio.sleep(0)
+
+    await locks.exclusive("a")(work)()
+
+
 def held(network):
     return [item["pk"]["S"] for item in network.store.items(TABLE) if "version" in item]
 
 
-@pytest.mark.parametrize("body", [single, several, permit, term])
+@pytest.mark.parametrize("body", [single, several, permit, term, job])
 def test_a_task_that_is_cancelled_at_any_await_leaves_nothing_held(network, body):
     async def cancel_after(turns):
         async with awaitable(network) as locks:
@@ -139,18 +146,21 @@ def interrupted_at(line_number, function):
 
 
 @pytest.mark.filterwarnings("ignore:.*was dropped without:ResourceWarning")
-@pytest.mark.parametrize("kind", ["single", "several"])
+@pytest.mark.parametrize("kind", ["single", "several", "job"])
 def test_a_thread_that_is_interrupted_anywhere_leaves_nothing_renewed(network, kind):
     """What is not given back at once is dropped, and ends with its lease."""
 
     def body():
+        if kind == "job":
+            locks.exclusive("a")(int)()
+            return
         taken = locks.acquire("a") if kind == "single" else locks.acquire_all(NAMES)
         with taken:
             pass
 
     line, interrupted, others = 0, True, set(threading.enumerate())
     while interrupted:
-        line += 3 if kind == "single" else 11
+        line += 11 if kind == "several" else 3
         with LockClient(TABLE, client=network.client(Half), lease=LEASE) as locks:
             interrupted = interrupted_at(line, body)
             wait_until(lambda locks=locks: all(g.over for g in locks._operations.held))

@@ -180,6 +180,7 @@ RUN = entry(7, "host", began=5.0, took=0.25, result="[1]")["M"]
 
 def test_a_record_says_what_it_was_given():
     run = run_of("a", {"last_run": {"M": RUN}})
+    assert run is not None
     assert (run.fencing_token, run.owner, run.result) == (7, "host", [1])
     assert run.started.timestamp() == 5.0
     assert run.duration == timedelta(milliseconds=250)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from interlock.errors import (
+    AccessDenied,
     InvalidLockName,
     InvalidValue,
     JobFailed,
@@ -296,6 +297,21 @@ def test_a_result_comes_back_as_it_was(as_job, locks, make, result):
     assert as_job(make(), lambda: "mine", otherwise="result")() == result
 
 
+def test_a_run_whose_lock_is_not_certain_for_its_time_does_not_begin(
+    as_job, locks, network, monkeypatch
+):
+    monkeypatch.setattr("interlock._protocol.locks.client.begin", lambda *_: False)
+
+    def no_more_time(operation, params):
+        if params.get("UpdateExpression", "").startswith("SET version"):
+            denied(operation, params)
+
+    network.fault = no_more_time
+    with pytest.raises(AccessDenied):
+        as_job(locks, lambda: pytest.fail("it runs"), at_least=LONG)()
+    assert not network.held("nightly")
+
+
 def test_a_run_is_bounded(as_job, make, locks, network):
     gate = Gate()
     running = Calling(as_job(make(lease=LONG), gate, at_most=BRIEFLY))
@@ -348,20 +364,16 @@ def test_a_run_that_could_not_be_recorded_is_when_its_time_is_over(as_job, locks
 
 
 def test_the_lock_of_a_run_guards_what_it_writes(half, locks):
-    found = []
-    if half.awaitable:
+    found, bare = [], locks._value if half.awaitable else locks
 
-        async def run():
-            found.append(bare.held("nightly"))
+    def run():
+        found.append(bare.held("nightly"))
 
-        bare = locks._value
-    else:
+    async def run_awaited():
+        run()
 
-        def run():
-            found.append(bare.held("nightly"))
-
-        bare = locks
-    half.call(locks.exclusive("nightly", at_least=LONG)(run))
+    job = locks.exclusive("nightly", at_least=LONG)(run_awaited if half.awaitable else run)
+    half.call(job)
     assert found[0].guard()["ConditionCheck"]["Key"] == {"pk": {"S": "lock#nightly"}}
     assert found[0].fencing_token == locks.last_run("nightly").fencing_token
     assert locks.held("nightly") is None
