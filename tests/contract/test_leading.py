@@ -3,9 +3,8 @@
 import os
 import signal
 import threading
-from datetime import timedelta
 
-from tests.contract.test_locks import PATIENCE, lock_client, process, told
+from tests.contract.test_locks import LEASE, PATIENCE, lock_client, process, told
 
 
 def lead_for_good(pipe, endpoint, table):
@@ -42,4 +41,4 @@ def test_a_leader_that_is_killed_is_succeeded_and_one_that_is_stopped_at_once(en
                 thread.join(PATIENCE)
                 assert told(successor) > terms[0]
         assert len(terms) == 1
-        assert locks.election("leader").observe().lease == timedelta(seconds=2.5)
+        assert locks.election("leader").observe().lease == LEASE

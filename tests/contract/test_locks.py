@@ -18,7 +18,7 @@ from interlock.errors import GuardFailed, LockLost, LockTimeout, LossReason
 
 SPAWN = multiprocessing.get_context("spawn")
 PROCESSES, ROUNDS = 8, 6
-LEASE = timedelta(seconds=2.5)
+LEASE = timedelta(seconds=3.5)  # longer than one call that hangs
 LONG = timedelta(seconds=30)  # for who must not lose a lock because the machine is busy
 SOON = timedelta(milliseconds=50)
 PATIENCE = 60.0  # seconds, for whatever is waited for

@@ -86,6 +86,9 @@ def test_calls_take_durations_only(half, client, given):
         "try": lambda: locks.try_acquire("a", lease=given),
         "permit": lambda: locks.semaphore("a", permits=1).acquire(timeout=given),
         "campaign": lambda: locks.election("a").campaign(timeout=given),
+        "least of a job": lambda: locks.exclusive("a", at_least=given),
+        "most of a job": lambda: locks.exclusive("a", at_most=given),
+        "job": lambda: locks.exclusive("a", otherwise="wait", timeout=given),
         "retention": lambda: transactions.run(
             half.function(lambda _: None), idempotency_key="k", retention=given
         ),

@@ -17,6 +17,9 @@ CALLS = {
         "try to acquire": lambda of: of.locks.try_acquire("a"),
         "inspect": lambda of: of.locks.inspect("a"),
         "campaign": lambda of: of.locks.election("a").campaign(),
+        "run a job": lambda of: of.run_job(),
+        "get the result of a job": lambda of: of.run_job(otherwise="result"),
+        "read the last run of a job": lambda of: of.locks.last_run("a"),
     },
     "counter#visits": {
         "increment": lambda of: of.counter.increment(),
@@ -34,11 +37,16 @@ class Release:
     """The clients of a process."""
 
     def __init__(self, half, store):
-        self.store = store
+        self.half, self.store = half, store
         client = half.client(store.perform)
         self.locks = half.wrap(half.locks.LockClient("t", client=client))
         counters = half.wrap(half.counters.CounterClient("t", client=client))
         self.counter = counters.counter("visits", ceiling=10)
+
+    def run_job(self, **options):
+        """Run a job that does nothing."""
+        job = self.locks.exclusive("a", **options)(self.half.function(lambda: None))
+        return self.half.call(job)
 
 
 @pytest.fixture(params=["knows", "knows not"])

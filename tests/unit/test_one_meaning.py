@@ -80,6 +80,11 @@ class Dynamo:
         self.half.call(driver.run, operation)
         raise grant.problem
 
+    def run_job(self, **options):
+        """Run a job that does nothing."""
+        job = self.locks.exclusive("a", **options)(self.half.function(lambda: None))
+        return self.half.call(job)
+
     def run(self, *steps, **options):
         """Run a transaction of some calls on it."""
 
@@ -117,6 +122,12 @@ CALLS = {
         lambda of: of.locks.semaphore("a", permits=2).acquire(timeout=SOON),
         COORDINATION,
     ),
+    "locks: run a job": (lambda of: of.run_job(), COORDINATION),
+    "locks: get the result of a job": (
+        lambda of: of.run_job(otherwise="result", timeout=SOON),
+        COORDINATION,
+    ),
+    "locks: read the last run of a job": (lambda of: of.locks.last_run("a"), COORDINATION),
     "locks: campaign": (lambda of: of.locks.election("a").campaign(SOON), COORDINATION),
     "locks: observe": (lambda of: of.locks.election("a").observe(), COORDINATION),
     "locks: inspect": (lambda of: of.locks.inspect("a"), COORDINATION),
