@@ -224,3 +224,28 @@ def test_a_lock_with_all_that_there_is_to_tell_fits_everywhere(visit, holder, na
         window.assert_right_at_each_size_and_in_each_scheme()
         break_it(page, "stuck")
         window.assert_right_at_each_size_and_in_each_scheme()
+
+
+def test_of_the_leaders_lock_the_waiter_is_known_who_stands_by(visit):
+    page = visit().open("#/locks/service%2Fleader")
+    expect(page.get_by_text("stands by for it.")).to_be_visible()
+
+
+@pytest.mark.parametrize("view", ["#/locks", "#/locks/service%2Fleader"])
+def test_while_the_table_is_away_what_was_read_last_stays_and_is_said_to_be_old(visit, view):
+    window = visit()
+    window.expect_refusal("503")
+    page = window.open(view)
+    expect(page.get_by_text("i-local-").first).to_be_visible()
+    away = {"detail": "the table cannot be read: Throttled"}
+
+    def refuse(route):
+        route.fulfill(status=503, content_type="application/problem+json", json=away)
+
+    page.route("**/service/locks**", refuse)
+    told = page.get_by_role("alert").filter(has_text="cannot be read: Throttled. What you see")
+    expect(told).to_be_visible()
+    expect(page.get_by_text("i-local-").first).to_be_visible()
+    window.assert_right_at_each_size_and_in_each_scheme()
+    page.unroute("**/service/locks**")
+    expect(told).not_to_be_visible()
