@@ -27,6 +27,7 @@ UNIT := tests/constructs tests/stacks tests/unit tests/simulation
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  ENV is an environment of cdk.json: make deploy ENV=prod (ENV=dev unless you say so)"
 
 install: $(VENV)/.installed  ## Create .venv with everything pinned (Node and the CDK CLI too)
 
@@ -99,7 +100,7 @@ preflight: install  ## Ask the account of ENV whether a deployment would find wh
 diff: install  ## Compare ENV with what is deployed
 	$(CDK) diff -c env=$(ENV)
 
-deploy: install  ## Deploy ENV; PROTECTION=off for the first time of one that keeps data
+deploy: install  ## Deploy ENV; ENV=prod PROTECTION=off for the first time, as it keeps data
 	$(CDK) deploy --all -c env=$(ENV) -c protection=$(PROTECTION) --require-approval $(APPROVAL)
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m stacks.stack_policy $(ENV)
 
@@ -109,9 +110,9 @@ destroy: install  ## Delete the stacks of ENV
 snapshot-update: install  ## Accept the templates' snapshots as they are now
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -q --snapshot-update -m "not slow and not contract and not e2e" $(UNIT)
 
-bench: install  ## Benchmarks against the peers; ONLY=counters runs that one
+bench: install  ## Benchmarks against the peers; ONLY=counters runs that one, RECORD=1 keeps its figures
 	$(UV) pip install --quiet --python $(BIN)/python --group bench
-	$(BIN)/python -m benchmarks $(ONLY)
+	$(if $(RECORD),INTERLOCK_BENCH_RECORD=1) $(BIN)/python -m benchmarks $(ONLY)
 
 simulate: install  ## Search for a failing interleaving: make simulate SEEDS=100000
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)

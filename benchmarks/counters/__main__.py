@@ -20,6 +20,7 @@ from dynamodb_counter import Counter as DynamodbCounter
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.models import Model
 
+from benchmarks.history import note
 from benchmarks.transactions.__main__ import CREDENTIALS, endpoint
 from interlock import CounterClient, client_config
 
@@ -153,6 +154,7 @@ def compare(title: str, calls: dict[str, Callable[[], int]], rounds: int) -> Non
     print(f"\n{title}: median of {rounds}, rate against the first")
     for name, middle in middles.items():
         print(f"  {name:22} {middle * 1e3:7.3f} ms  {base / middle:5.2f}x")
+        note("counters", title, name, seconds=middle, rate_against_first=base / middle)
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ import sys
 import time
 from datetime import timedelta
 
+from benchmarks.history import note
 from benchmarks.locks import checking, contention, held
 from benchmarks.locks.peers import BEAT, PEERS, SPINNING, Interlock, dynamodb, prepare
 from benchmarks.transactions.__main__ import CREDENTIALS, endpoint
@@ -67,6 +68,7 @@ def uncontended(url: str, rounds: int) -> None:
     print(f"\nacquire and release, uncontended: median of {rounds}, rate against the first")
     for name, middle in middles.items():
         print(f"  {name:28} {middle * 1e3:7.3f} ms  {base / middle:5.2f}x")
+        note("locks", "uncontended", name, seconds=middle, rate_against_first=base / middle)
     ratio = middles["python-dynamodb-lock"] / middles["interlock"]
     print(f"  interlock against python-dynamodb-lock: {ratio:.2f}x")
     for peer in peers.values():

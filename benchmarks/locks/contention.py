@@ -9,6 +9,7 @@ from itertools import pairwise
 from multiprocessing.synchronize import Barrier
 from typing import Any, NamedTuple
 
+from benchmarks.history import note
 from benchmarks.locks.peers import ALONE, PEERS
 
 POLL = timedelta(milliseconds=50)
@@ -106,4 +107,13 @@ def report(url: str, processes: int, seconds: float) -> None:
             f"  {name:28} {outcome.rate:6.1f}/s  {outcome.rate / ours:5.2f}x  "
             f"{statistics.median(gaps) * 1e3:6.1f} ms, {gaps[int(len(gaps) * 0.95)] * 1e3:7.1f} "
             f"at the 95th percentile  {calls:6.1f} calls  {outcome.overlaps} overlaps"
+        )
+        note(
+            "locks",
+            f"{processes} processes on one lock",
+            name,
+            sections_a_second=outcome.rate,
+            calls_a_grant=calls,
+            hand_over_seconds=statistics.median(gaps),
+            overlaps=outcome.overlaps,
         )

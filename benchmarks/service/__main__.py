@@ -24,6 +24,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from benchmarks.history import note
 from local import ROOT, STATE
 from local.application import Application, application
 from local.emulator import REGION
@@ -143,6 +144,15 @@ def compare(running: Application, connections: int, seconds: float, rounds: int)
             end="" if way is through else "\n",
         )
     print(f"   {overhead:.2f} x{'' if fine else '  OVER THE BOUND'}")
+    note(
+        "service",
+        "through one instance",
+        f"{connections} connections",
+        straight_p50_ms=straight.percentile(50),
+        through_p50_ms=through.percentile(50),
+        through_p99_ms=through.percentile(99),
+        overhead=overhead,
+    )
     return fine
 
 

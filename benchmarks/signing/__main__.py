@@ -18,6 +18,7 @@ from typing import Any, Literal
 import boto3
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from benchmarks.history import note
 from benchmarks.transactions.__main__ import CREDENTIALS, endpoint
 from interlock import CounterClient, Signer, Verifier, client_config
 from interlock.receipts import ReceiptIssuer
@@ -45,6 +46,7 @@ def show(title: str, spent: Mapping[str, float], bound: str = "") -> None:
     first = next(iter(spent.values()))
     for name, time_us in spent.items():
         print(f"  {name:34} {time_us:10.0f} us  {time_us / first:6.2f} x")
+        note("signing", title, name, seconds=time_us / 1e6, against_first=time_us / first)
 
 
 def measure(url: str, rounds: int) -> None:
@@ -123,6 +125,7 @@ def throughput(ways: Mapping[str, Callable[[], object]]) -> None:
             way()
             count += 1
         print(f"  {name:34} {count:10,}")
+        note("signing", "Tokens a second, one thread", name, tokens=count)
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import boto3
 
+from benchmarks.history import note
 from local.emulator import emulator
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,6 +139,7 @@ def compare(endpoint: str, rounds: int) -> None:
     print(f"\nfirst import to first answer, median of {rounds} (goal for a read: at most 1.35 x)")
     for name, middle in middles.items():
         print(f"  {name:40} {middle * 1e3:7.1f} ms  {middle / middles[BARE]:5.2f} x")
+        note("start", "first answer", name, seconds=middle, against_bare=middle / middles[BARE])
 
 
 def main() -> None:

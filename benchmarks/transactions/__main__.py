@@ -21,6 +21,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from benchmarks.history import note
 from benchmarks.transactions.contended import ACCOUNTS, WORKERS, contend
 from benchmarks.transactions.peers import (
     POWERTOOLS,
@@ -122,6 +123,7 @@ def compare(title: str, calls: dict[str, Callable[[int], None]], rounds: int) ->
     for name, times in taken.items():
         middle = statistics.median(times[10:])
         print(f"  {name:12} {middle * 1e3:7.2f} ms  {middle / base:5.2f}x raw")
+        note("transactions", title, name, seconds=middle, against_raw=middle / base)
 
 
 def capacity(client: Any) -> None:
@@ -149,6 +151,7 @@ def capacity(client: Any) -> None:
     one, transaction = units
     print("\nwrite capacity of one item's change, as the endpoint reports it")
     print(f"  one write {one:g}, transaction {transaction:g}: {one / transaction:.2f}x")
+    note("transactions", "write units", "one item", one=one, transaction=transaction)
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from pynamodb.exceptions import TransactWriteError
 
+from benchmarks.history import note
 from benchmarks.transactions.peers import TABLE, Interlock, Pynamo, Raw
 
 WORKERS, ACCOUNTS, BALANCE = 16, 4, 1000
@@ -28,6 +29,20 @@ class Run:
 
     workers: list[list[tuple[float, int]]]
     elapsed: float
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The figures that are kept of the run."""
+        done = [len(worker) for worker in self.workers]
+        times = sorted(seconds for worker in self.workers for seconds, _ in worker)
+        attempts = [count for worker in self.workers for _, count in worker]
+        return {
+            "transfers_a_second": sum(done) / self.elapsed,
+            "attempts_a_commit": statistics.mean(attempts),
+            "least_of_a_worker": min(done),
+            "most_of_a_worker": max(done),
+            "p99_seconds": times[len(times) * 99 // 100],
+        }
 
     def line(self, name: str) -> str:
         """Return the run as a line of the table."""
@@ -126,7 +141,9 @@ def contend(client: Any, url: str, seconds: float) -> None:
             else:
                 item = {"pk": {"S": account}, "n": {"N": str(BALANCE)}}
                 client.put_item(TableName=TABLE, Item=item)
-        print(_run(transfer, accounts, seconds).line(name))
+        run = _run(transfer, accounts, seconds)
+        print(run.line(name))
+        note("transactions", "contended", name, **run.figures)
         total = sum(_balance(client, account) for account in accounts)
         assert total == ACCOUNTS * BALANCE, f"{name}: the sum is {total}"
 

@@ -1,0 +1,57 @@
+"""The picture of the architecture is drawn from its text, and can be read."""
+
+import re
+
+import pytest
+
+from scripts.drawing import HEIGHT, NARROW, PICTURE, WIDE, arrows, boxes, drawn, main
+
+
+@pytest.fixture
+def placed():
+    return boxes()
+
+
+def test_the_picture_is_that_of_the_text():
+    assert main(["--check"]) == 0
+    assert PICTURE.read_text(encoding="utf-8") == drawn()
+
+
+def test_no_text_touches_the_edge_of_its_box(placed):
+    for box in placed.values():
+        assert len(box.title) * WIDE < box.width - 20, box.name
+        assert len(box.subtitle) * NARROW < box.width - 20, box.name
+
+
+def on_edge(box, point):
+    x, y = point
+    inside = box.x <= x <= box.right and box.y <= y <= box.y + HEIGHT
+    return inside and (x in {box.x, box.right} or y in {box.y, box.y + HEIGHT})
+
+
+def test_arrows_begin_and_end_on_the_edges_of_boxes(placed):
+    drawn_arrows = list(arrows(placed))
+    assert len(drawn_arrows) == 10
+    for arrow in drawn_arrows:
+        for end in (arrow.points[0], arrow.points[-1]):
+            assert any(on_edge(box, end) for box in placed.values()), arrow
+
+
+def test_no_arrow_crosses_a_box(placed):
+    for arrow in arrows(placed):
+        for (x1, y1), (x2, y2) in zip(arrow.points, arrow.points[1:], strict=False):
+            left, right, top, bottom = min(x1, x2), max(x1, x2), min(y1, y2), max(y1, y2)
+            crossed = [
+                box.name
+                for box in placed.values()
+                if left < box.right and right > box.x and top < box.y + HEIGHT and bottom > box.y
+            ]
+            assert crossed == [], arrow
+
+
+def test_a_dark_form_is_asked_for_by_the_readers_system():
+    picture = PICTURE.read_text(encoding="utf-8")
+    light, dark = re.split(r"@media \(prefers-color-scheme: dark\)", picture)
+    for kind in ("text", ".page", ".frame", ".box", ".store", ".arrow", ".head"):
+        assert f"{kind} {{" in light, kind
+        assert re.search(rf"{re.escape(kind)}( |,)[^}}]*{{", dark), kind
