@@ -10,7 +10,13 @@ class InterlockError(Exception):
 
     def __init__(self, *args: object) -> None:
         super().__init__(*args)
-        self.add_note(f"{_EXPLAINED}#{type(self).__name__.lower()}")
+        self.add_note(self._explained())
+
+    @classmethod
+    def _explained(cls) -> str:
+        """Return the address that explains this error; of an application's own, its parent's."""
+        ours = next(kind for kind in cls.__mro__ if kind.__module__.startswith("interlock."))
+        return _EXPLAINED if ours is InterlockError else f"{_EXPLAINED}#{ours.__name__.lower()}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # By default an exception is unpickled from its text alone, which these do not take: a pool

@@ -60,8 +60,28 @@ def test_every_error_has_a_section_that_says_what_to_do(name):
     assert name in dict(sections)
 
 
-def test_a_traceback_ends_with_the_address_that_explains_the_error():
-    (note,) = errors.CounterNotFound("visits").__notes__
-    page, _, anchor = note.rpartition("#")
-    assert page.endswith("howto/troubleshooting.html")
-    assert anchor == "counternotfound"
+class OfAnApplication(errors.CounterNotFound):
+    """An error that an application derives from one of the library's."""
+
+
+@pytest.mark.parametrize("name", ["CounterNotFound", "InvalidValue", "TableNotFound"])
+def test_a_traceback_ends_with_the_address_that_explains_the_error(name):
+    kind = getattr(errors, name)
+    (note,) = kind(*["x"] * (len(inspect.signature(kind).parameters))).__notes__
+    assert note == explained(name)
+
+
+def test_an_error_of_an_application_ends_with_the_address_of_its_parent():
+    assert OfAnApplication("visits").__notes__ == [explained("CounterNotFound")]
+    assert errors.InterlockError().__notes__ == [explained("").removesuffix("#")]
+
+
+def explained(name):
+    """Return an address of the site, of a page and a heading that are there."""
+    settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert "use_directory_urls: false" in settings  # so a page's address is its file's
+    (site,) = re.findall(r"^site_url: (\S+)", settings, re.MULTILINE)
+    assert "- Find what an error means: howto/troubleshooting.md" in settings
+    page = (DOCS / "howto/troubleshooting.md").read_text(encoding="utf-8")
+    assert not name or f"\n### {name}\n" in page
+    return f"{site}howto/troubleshooting.html#{name.lower()}"

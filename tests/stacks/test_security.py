@@ -17,7 +17,7 @@ HELD = {
         "test_people.py::test_only_the_public_keys_are_read_without_signing_in",
         "test_config.py::test_values_that_do_not_go_together_are_refused",
     ],
-    "somebody who may read": ["test_people.py::test_the_roles_are_those_of_the_service"],
+    "a person who may only read": ["test_people.py::test_the_roles_are_those_of_the_service"],
     "a flood": [
         "test_security.py::test_a_flood_meets_the_limits_that_are_named",
         "test_intent.py::test_the_apis_firewall_does_not_limit_the_service_itself",
@@ -57,7 +57,7 @@ HELD = {
         "test_permissions.py::test_no_key_lets_in_a_service_on_anybodys_behalf",
         "test_security.py::test_key_and_topic_policies_are_bound_to_this_account",
     ],
-    "nobody noticed": [
+    "an attack goes unnoticed": [
         "test_security.py::test_what_happens_is_logged_everywhere_that_is_named",
         "test_intent.py::test_firewalls_log_what_they_block_but_no_credentials",
     ],

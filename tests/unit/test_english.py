@@ -22,6 +22,26 @@ def test_the_code_names_its_actors(room):
     assert not found, "name the client, holder, waiter, caller or store"
 
 
+_PAGES = [
+    *(ROOT / "docs").rglob("*.md"),
+    *ROOT.glob("*.md"),
+    *(ROOT / "examples").rglob("*.md"),
+]
+_ANYBODY = re.compile(
+    r"\b(whoever|(?:no|some|any|every)body|(?:some|any|every)one)\b", re.IGNORECASE
+)
+
+
+@pytest.mark.parametrize("page", sorted(_PAGES), ids=lambda page: page.stem)
+def test_the_pages_name_their_actors(page):
+    found = [
+        f"{page.relative_to(ROOT)}:{number}: {word[0]}"
+        for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1)
+        for word in _ANYBODY.finditer(line)
+    ]
+    assert not found, "name the reader, caller, client, person or program"
+
+
 _PRONOUN = re.compile(r"(What|Who|Whose|Whom|How|Where|Which|That|Those|When|Why)\b")
 _DESCRIBED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
