@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from interlock._exports import lazily
+from interlock._exports import lazily, without
 
 if TYPE_CHECKING:
     from interlock.clients import client_config
@@ -34,6 +34,7 @@ __all__ = [
     "client_config",
     "create_table",
 ]
+without(__all__, {"Verifier": ("jwt", "cryptography")})
 
 # Where each public name lives; imported when it is first used: what is not used costs nothing.
 _HOMES = {

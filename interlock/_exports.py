@@ -1,7 +1,8 @@
 """Public names that are imported when they are first used, and say where users find them."""
 
 import importlib
-from collections.abc import Callable, Mapping
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -16,6 +17,23 @@ def lazily(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
         return getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
 
     return __getattr__
+
+
+def without(names: list[str], needing: Mapping[str, Sequence[str]]) -> None:
+    """Take out of `__all__` each name that needs a module which is not installed.
+
+    So `import *` does without it, and only who names it is told what to install.
+    """
+    for name, modules in needing.items():
+        if not all(map(_is_installed, modules)):
+            names.remove(name)
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # hidden from this process, say
+        return False
 
 
 def public_in(module: str) -> Callable[[T], T]:

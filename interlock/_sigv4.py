@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from interlock._exports import public_in
+from interlock._protocol.kinds import checked_bytes, checked_object, checked_text
 from interlock._protocol.sigv4 import signature_headers
+from interlock.errors import InvalidValue
 
 _MEANING = frozenset({"content-type", "host", "x-api-key"})
 
@@ -23,7 +25,8 @@ class SigV4:
         *,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._session = session
+        wanted = "a session of boto3 or botocore: boto3.Session()"
+        self._session = checked_object("session", session, ("get_credentials",), wanted)
         self._service = service
         self._region = region
         self._wall_clock = wall_clock
@@ -58,6 +61,9 @@ class SigV4:
         Raises InvalidValue for what the service would not find signed (other characters than ASCII,
         say), and botocore's NoCredentialsError.
         """
+        checked_text("method", method)
+        checked_text("url", url)
+        checked_bytes("body", body)
         credentials = self._session.get_credentials()
         # Frozen: a refresh in between would mix two sets of credentials.
         frozen = credentials.get_frozen_credentials() if credentials else None
@@ -89,14 +95,14 @@ def sigv4(
 
     `session` is a boto3 or botocore session; its credentials are asked for at each request, so
     they may expire and be refreshed. `region` is the session's by default, else that of
-    `AWS_REGION`. Raises ValueError if there is none.
+    `AWS_REGION`. Raises InvalidValue if there is none.
     """
     region = region or getattr(session, "region_name", None)
     if region is None and hasattr(session, "get_config_variable"):
         region = session.get_config_variable("region")
     region = region or os.environ.get("AWS_REGION") or None  # which botocore does not look at
     if region is None:
-        raise ValueError("a SigV4 signature names a region; pass region= or set AWS_REGION")
+        raise InvalidValue("region", "is missing; pass region= or set AWS_REGION")
     return SigV4(session, service, region, wall_clock=wall_clock)
 
 

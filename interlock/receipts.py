@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from interlock._protocol.kinds import checked_object, checked_text
 from interlock._protocol.signing.receipts import RECEIPT_TYPE, Receipt, receipt_of, stated
 
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ class ReceiptIssuer:
     def __init__(
         self, signer: "ReceiptSigner", *, issuer: str, wall_clock: Callable[[], float] = time.time
     ) -> None:
+        checked_object("signer", signer, ("sign",), "a Signer")
         self._signer = signer
-        self._issuer = issuer
+        self._issuer = checked_text("issuer", issuer, wanted="a name or URL of who signs")
         self._wall_clock = wall_clock
 
     def issue(

@@ -93,7 +93,12 @@ class Transaction(Unshared):
         `remove` go. Raises `InvalidValue` for what DynamoDB cannot hold or add.
         """
         self._attempt.update(
-            table, key, values=values or {}, add=add or {}, remove=remove, condition=condition
+            table,
+            key,
+            values={} if values is None else values,
+            add={} if add is None else add,
+            remove=remove,
+            condition=condition,
         )
 
     def delete(

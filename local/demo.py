@@ -3,7 +3,7 @@
 import base64
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from interlock import LockClient, client_config
 from local import STATE
 from local.application import Application, application
 from local.emulator import PREFERRED_PORT, REGION
-from local.instances import Instance
+from local.instances import Fleet, Instance
 from local.processes import ProcessFailed, stop_leftovers, stop_own
 from local.progress import Progress
 from local.requests import Answer, request
@@ -222,18 +222,32 @@ def _watch(running: Application, progress: Progress) -> None:
     progress.say("\n  Stop everything with Ctrl-C.")
     emulator = running.emulator.process
     while emulator.returncode is None:
-        for instance in running.fleet.check():
-            ended = instance.process.returncode is not None
-            what = "has ended" if ended else "does not answer"
-            progress.say(f"\n  {instance.name} {what}: it gets no more requests.")
-            if ended:
-                fresh = running.fleet.start()
-                running.fleet.admit(fresh)
-                progress.say(f"  {fresh.name} was started in its place.")
+        for instance in look(running.fleet, progress.say):
             if instance.name == shown:
                 shown = _show_leader(running, progress, but_not=shown)
         time.sleep(_CHECK_EVERY)
     raise ProcessFailed(f"the emulator has ended; end of {emulator.log}:\n{emulator.tail()}")
+
+
+def look(fleet: Fleet, say: Callable[[str], None]) -> list[Instance]:
+    """Say which instances have left and which have come back; return those that have left.
+
+    Another one is started in the place of each that has ended.
+    """
+    paused = list(fleet.unhealthy)
+    left = fleet.check()
+    for instance in paused:
+        if instance in fleet.instances and instance not in fleet.unhealthy:
+            say(f"\n  {instance.name} answers again: it gets requests again.")
+    for instance in left:
+        ended = instance.process.returncode is not None
+        what = "has ended" if ended else "does not answer"
+        say(f"\n  {instance.name} {what}: it gets no more requests.")
+        if ended:
+            fresh = fleet.start()
+            fleet.admit(fresh)
+            say(f"  {fresh.name} was started in its place.")
+    return left
 
 
 def _show_leader(running: Application, progress: Progress, *, but_not: str = "") -> str:

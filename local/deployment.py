@@ -79,8 +79,39 @@ def deploy(
     )
     by_stack: dict[str, dict[str, str]] = json.loads(outputs.read_text())
     merged = {name: value for stack in by_stack.values() for name, value in stack.items()}
-    files = sorted(assembly.glob("*.template.json"))
-    return Deployment(merged, tuple(json.loads(file.read_text()) for file in files))
+    templates = _templates(assembly)
+    for stack, template in templates.items():
+        let_items_expire(emulator.client, stack, template)
+    return Deployment(merged, tuple(templates.values()))
+
+
+def let_items_expire(client: Callable[[str], Any], stack: str, template: Mapping[str, Any]) -> None:
+    """Give the tables of a stack the time to live that its template says.
+
+    The emulator knows it, and its CloudFormation drops it.
+    """
+    for name, resource in template.get("Resources", {}).items():
+        wanted = resource.get("Properties", {}).get("TimeToLiveSpecification")
+        if wanted is None:
+            continue
+        found = client("cloudformation").describe_stack_resource(
+            StackName=stack, LogicalResourceId=name
+        )["StackResourceDetail"]
+        client("dynamodb").update_time_to_live(
+            TableName=found["PhysicalResourceId"], TimeToLiveSpecification=wanted
+        )
+
+
+def _templates(assembly: Path) -> dict[str, dict[str, Any]]:
+    """Return the templates of an assembly by their stacks' names."""
+    artifacts = json.loads((assembly / "manifest.json").read_text())["artifacts"]
+    return {
+        artifact["properties"].get("stackName", name): json.loads(
+            (assembly / artifact["properties"]["templateFile"]).read_text()
+        )
+        for name, artifact in sorted(artifacts.items())
+        if artifact["type"] == "aws:cloudformation:stack"
+    }
 
 
 def _run(

@@ -141,6 +141,8 @@ class Fleet:
                 self.unhealthy.append(instance)
                 self._deregister(instance)
                 left.append(instance)
+            elif ended:  # while it was paused, so it has left before, and now for good
+                left.append(instance)
             if ended:
                 instance.process.stop()  # what it may have started
                 self.unhealthy.remove(instance)

@@ -18,7 +18,7 @@ from stacks.sign_in import CognitoPool, SignIn, problems_with, sign_in_of
 from stacks.values import RETENTION, WANTED
 
 _ALLOWED = "allowed"
-_LOOK = f"to look at templates without an account: make synth, or -c placeholders={_ALLOWED}"
+_LOOK = "to look at templates without an account: make synth ENV={name}, or -c placeholders={word}"
 _NOT_GIVEN = ("name", "placeholders", "protection")  # of the fields: not values of cdk.json
 
 
@@ -221,7 +221,7 @@ def parse(name: str, values: Mapping[str, Any], *, allow_placeholders: bool = Fa
     problems += identity + domain + problems_together(values, wrong)
     placeholders = [] if emulated else placeholders_in(values)
     if placeholders and not allow_placeholders:
-        problems += [*placeholders, _LOOK]
+        problems += [*placeholders, _LOOK.format(name=name, word=_ALLOWED)]
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise IncompleteEnvironment(f"environment {name!r} in cdk.json cannot be used:{listed}")

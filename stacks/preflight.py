@@ -77,7 +77,8 @@ def chosen(name: str) -> Environment:
     context: Mapping[str, Any] = json.loads(SETTINGS.read_text(encoding="utf-8"))["context"]
     known = context["environments"]
     if name not in known:
-        raise UnknownEnvironment(f"there is no environment {name!r}; use one of {', '.join(known)}")
+        way_out = f"make preflight ENV={'|'.join(known)} (cdk.json, environments)"
+        raise UnknownEnvironment(f"there is no environment {name!r}; use {way_out}")
     return parse(name, known[name])
 
 
@@ -87,7 +88,7 @@ def main(arguments: Sequence[str]) -> int:
         (name,) = arguments
         environment = chosen(name)
     except ValueError:
-        sys.stderr.write("use: python -m stacks.preflight ENVIRONMENT\n")
+        sys.stderr.write("use: make preflight ENV=dev, or python -m stacks.preflight dev\n")
         return 2
     except EnvironmentRefused as refusal:
         sys.stderr.write(f"\n{refusal}\n\n")

@@ -10,12 +10,14 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from interlock.errors import InvalidValue
+
 TIMEOUT = 2.0  # seconds, from the look-up of the host's name to the last byte
 _MAX_BYTES = 1024 * 1024
 
 
 def check_url(url: str) -> None:
-    """Raise ValueError unless the URL is https, or http to this very machine.
+    """Raise `InvalidValue` unless the URL is https, or http to this very machine.
 
     A party that can alter the key set on its way can sign anything.
     """
@@ -24,7 +26,7 @@ def check_url(url: str) -> None:
         return
     if parts.scheme == "http" and _is_loopback(parts.hostname or ""):
         return
-    raise ValueError(f"keys cannot be trusted from {url!r}; use an https URL")
+    raise InvalidValue("keys", f"cannot be trusted from {url!r}; use an https URL")
 
 
 def fetch(url: str) -> bytes:

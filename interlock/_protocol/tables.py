@@ -5,9 +5,10 @@ from typing import Any
 
 from interlock._exports import public_in
 from interlock._protocol.faults import Fault, Refused
+from interlock._protocol.kinds import checked_table
 from interlock._protocol.requests import Call, Operation, monotonic, sleep
 from interlock._protocol.retry import RetryBudget, Target
-from interlock.errors import InvalidValue, ServiceUnavailable, TableUnfit
+from interlock.errors import ServiceUnavailable, TableUnfit
 
 KEY = "pk"
 TTL_ATTRIBUTE = "expires"
@@ -51,8 +52,7 @@ def create(name: str, *, deletion_protection: bool, timeout: float) -> Operation
 
     Raises `TableUnfit` for one that exists and does not fit; `AccessDenied`, `ServiceUnavailable`.
     """
-    if not isinstance(name, str) or not name:
-        raise InvalidValue("table", f"{name!r} is not a table's name")
+    checked_table(name)
     budget = RetryBudget(Target((name,), "the IAM action dynamodb:CreateTable"))
     yield from budget.start(timeout)
     parameters = schema(name)
@@ -77,7 +77,7 @@ def problems(table: Mapping[str, Any]) -> list[str]:
     if _keys(table) != [KEY]:
         found.append(f"its key is {_keys(table)}, not the partition key {KEY!r} alone")
     elif types.get(KEY) != "S":
-        found.append(f"its partition key {KEY!r} is of type {types.get(KEY)}, not S")
+        found.append(f"its partition key {KEY!r} is of type {types.get(KEY, 'unknown')}, not S")
     indexes = {index["IndexName"]: index for index in table.get("GlobalSecondaryIndexes", ())}
     if LISTING not in indexes:
         found.append(f"it has no global secondary index {LISTING!r}, which lists counters")
@@ -94,7 +94,7 @@ def _active(budget: RetryBudget, name: str) -> Operation[None]:
         table = (reply or {}).get("Table", {})
         if unfit := problems(table):
             raise TableUnfit(name, unfit)
-        states = [table.get("TableStatus"), *_states(table)]
+        states = [table.get("TableStatus", "unknown"), *_states(table)]
         if all(state == "ACTIVE" for state in states):
             return
         if (yield from monotonic()) + _LOOK > budget.deadline:

@@ -18,7 +18,9 @@ def texts(parameter: str, given: Iterable[str]) -> tuple[str, ...]:
     try:
         members = tuple(given)
     except TypeError:
-        raise InvalidValue(parameter, f"{given!r} is no sequence of strings") from None
+        raise InvalidValue(
+            parameter, f"{given!r} is no sequence of strings; write {parameter}=[...]"
+        ) from None
     for member in members:
         if not isinstance(member, str):
             raise InvalidValue(parameter, f"{member!r} is no string; give strings, one by one")

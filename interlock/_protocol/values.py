@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from decimal import Context, Decimal, DecimalException, Inexact, Overflow, Subnormal
 from typing import Any, TypeAlias
 
+from interlock._protocol.kinds import shown
 from interlock.errors import InvalidValue
 
 Attribute: TypeAlias = dict[str, Any]
@@ -89,6 +90,8 @@ def binary_of(value: Any) -> bytes | None:
 
 def to_item(values: Mapping[str, Any], path: str = "item") -> Item:
     """Return the typed form of an item (or map): attribute names to typed values."""
+    if not isinstance(values, Mapping):
+        raise InvalidValue(path, f"{shown(values)} is not a mapping of attribute names to values")
     item = {}
     for name, value in values.items():
         if not isinstance(name, str):

@@ -6,7 +6,7 @@
 
 from typing import TYPE_CHECKING
 
-from interlock._exports import lazily
+from interlock._exports import lazily, without
 
 if TYPE_CHECKING:
     from interlock.aio.counters import Counter, CounterChange, CounterClient, CounterState, Transfer
@@ -31,6 +31,7 @@ __all__ = [
     "Verifier",
     "create_table",
 ]
+without(__all__, {"Verifier": ("jwt", "cryptography")})
 
 _HOMES = {
     "Counter": "counters",

@@ -6,8 +6,9 @@ Each is a counter (docs/counters.md), so who may use it is said by `grant_counte
 from datetime import timedelta
 
 from interlock._protocol.counters.awaiting import reached
-from interlock._protocol.counters.client import checked_amount
+from interlock._protocol.counters.bounds import checked_integer
 from interlock._protocol.durations import seconds
+from interlock._protocol.kinds import checked_instance
 from interlock._protocol.requests import new_id
 from interlock.aio.counters import Counter, CounterClient
 from interlock.errors import CounterLimitExceeded, InvalidValue
@@ -33,7 +34,7 @@ class CountDownLatch:
     ) -> None:
         self._count = _checked("count", count)
         self._poll = seconds("poll", poll, positive=True)
-        self._counter = counters.counter(name, floor=0, ceiling=self._count)
+        self._counter = _checked_client(counters).counter(name, floor=0, ceiling=self._count)
 
     async def count_down(self, *, idempotency_key: str | None = None) -> int:
         """Count down by one, and return how many are left; 0 if it was open before.
@@ -73,7 +74,8 @@ class Barrier:
         self._parties = _checked("parties", parties)
         self._poll = seconds("poll", poll, positive=True)
         # A bound that is never met tells those with another number of parties.
-        self._counter = counters.counter(name, floor=0, ceiling=self._parties * _MEETINGS)
+        most = self._parties * _MEETINGS
+        self._counter = _checked_client(counters).counter(name, floor=0, ceiling=most)
 
     async def wait(
         self,
@@ -113,7 +115,13 @@ async def _reached(
     return await counter._driver.run(waiting)  # noqa: SLF001 - of the same library
 
 
+def _checked_client(counters: CounterClient) -> CounterClient:
+    way_out = "the CounterClient itself, of the same half of the library"
+    client: CounterClient = checked_instance("counters", counters, CounterClient, way_out)
+    return client
+
+
 def _checked(parameter: str, number: int) -> int:
-    if checked_amount(number) > _MOST:
+    if checked_integer(number, parameter, least=1) > _MOST:
         raise InvalidValue(parameter, f"{number} is more than {_MOST}")
     return number

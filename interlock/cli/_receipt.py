@@ -3,6 +3,7 @@
 import base64
 import json
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,16 @@ def verify(
     else:
         key_set = _read(keys) if keys else api.call("GET", "/.well-known/jwks.json")
         stated = _verified(text, key_set, issuer)
-    show(stated, "\n".join(f"{name}: {value}" for name, value in stated.items()))
+    show(stated, "\n".join(_told(stated)))
+
+
+def _told(stated: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each thing that a receipt states; what it does not is left out."""
+    for name, value in stated.items():
+        if isinstance(value, bool):
+            yield f"{name}: {'yes' if value else 'no'}"
+        elif value is not None:
+            yield f"{name}: {value}"
 
 
 def _read(path: Path) -> Any:

@@ -22,9 +22,10 @@ class CounterLimitExceeded(InterlockError):
         self, value: int, floor: int | None, ceiling: int | None, *, name: str | None = None
     ) -> None:
         which = "the counter" if name is None else f"counter {name!r}"
-        super().__init__(
-            f"{which} is at {value} and may not leave its bounds: floor {floor}, ceiling {ceiling}"
-        )
+        bounds = f"{_told('floor', floor)}, {_told('ceiling', ceiling)}"
+        if floor is None and ceiling is None:
+            bounds += ", but the 38 digits of a number"
+        super().__init__(f"{which} is at {value} and may not leave its bounds: {bounds}")
         self.value = value
         self.floor = floor
         self.ceiling = ceiling
@@ -36,7 +37,7 @@ class CounterMismatch(InterlockError):
 
     def __init__(self, name: str, what: str, declared: int, stored: int | None) -> None:
         super().__init__(
-            f"counter {name!r} has {what} {stored}, but {declared} is declared; "
+            f"counter {name!r} has {_told(what, stored)}, but {declared} is declared; "
             f"leave it out, or change the counter with configure({what}={declared})"
         )
         self.name = name
@@ -59,3 +60,8 @@ class CounterNotFound(InterlockError):
     def __init__(self, name: str) -> None:
         super().__init__(f"there is no counter {name!r}")
         self.name = name
+
+
+def _told(what: str, bound: int | None) -> str:
+    """Return a bound in words, also one that is not there."""
+    return f"no {what}" if bound is None else f"{what} {bound}"

@@ -89,9 +89,10 @@ class CorruptRecord(InterlockError):
             else "something else has written it: mend a lock by break_lock, or delete the item "
             "when it is not in use"
         )
+        found = f"no {attribute}" if value is None else f"{attribute}={value!r}"
         super().__init__(
-            f"the record {key!r} in table {table!r} has {attribute}={value!r}, which cannot be "
-            f"relied upon; {way_out}"
+            f"the record {key!r} in table {table!r} has {found}, which cannot be relied upon; "
+            f"{way_out}"
         )
         self.table = table
         self.key = key

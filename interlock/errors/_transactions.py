@@ -52,14 +52,15 @@ class TransactionClosed(InterlockError):
 
 
 class IdempotencyMismatch(InterlockError):
-    """The idempotency key has been used with another payload; nothing was written.
+    """The idempotency key has been used for something else; nothing was written.
 
-    Or by another lambda, which has no name to keep their keys apart: pass `operation=`.
+    Of a transaction with another payload, or by another lambda, which has no name to keep their
+    keys apart: pass `operation=`. Of a counter for another change.
     """
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, used: str = "for another change") -> None:
         super().__init__(
-            f"idempotency key {key!r} was used before with another payload, or by another lambda "
-            "(pass operation= to keep their keys apart)"
+            f"idempotency key {key!r} was used before {used}; repeat a call with its key and its "
+            "arguments, and give a new call a new key"
         )
         self.key = key

@@ -13,6 +13,7 @@ from interlock._drivers.clocks import lease_clock
 from interlock._drivers.environment import Environment
 from interlock._drivers.owner import default_owner
 from interlock._drivers.unshared import Unshared
+from interlock._protocol.kinds import checked_metrics, checked_text, optional_function
 from interlock._protocol.locks.acquire import Acquisition
 from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.jobs import Job, Otherwise
@@ -24,7 +25,7 @@ from interlock.errors import LockTimeout
 from interlock.locks._election import LeaderElection
 from interlock.locks._held import HeldLocks
 from interlock.locks._jobs import exclusive
-from interlock.locks._lock import Lock, LockSet, OnLost
+from interlock.locks._lock import ON_LOST, Lock, LockSet, OnLost
 from interlock.locks._semaphore import Semaphore
 from interlock.metrics import LockMetrics, Metrics
 
@@ -75,6 +76,10 @@ class LockClient(Unshared):
             max_clock_skew=max_clock_skew,
             call_timeout=CALL_TIMEOUT if client is None else 0.0,
         )
+        if owner is not None:
+            checked_text("owner", owner, wanted="a name that people know")
+        optional_function("on_lost", on_lost, ON_LOST)
+        checked_metrics(metrics)
         driver = open_driver(
             client,
             bound=lease_bound(settings.lease),
@@ -123,6 +128,7 @@ class LockClient(Unshared):
         `ServiceUnavailable` when the store has not answered for 15 s or the time is up;
         `LockClientClosed`, `RenewalImpossible`.
         """
+        optional_function("on_lost", on_lost, ON_LOST)
         taking = partial(
             self._operations.acquire,
             name,

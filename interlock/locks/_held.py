@@ -14,6 +14,7 @@ from interlock._drivers.blocking.heartbeat import Heartbeat
 from interlock._drivers.lifecycle import watch_forks
 from interlock._drivers.lines import Lines
 from interlock._protocol.durations import seconds
+from interlock._protocol.kinds import optional_object, shown
 from interlock._protocol.locks.acquire import Acquisition
 from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.grant import Grant
@@ -22,6 +23,7 @@ from interlock._protocol.locks.lease import RELEASING
 from interlock._protocol.locks.settings import Cancel
 from interlock._protocol.requests import Operation
 from interlock.errors import (
+    InvalidValue,
     LockClientClosed,
     LockWaitCancelled,
     LossReason,
@@ -91,6 +93,7 @@ class HeldLocks:
         """
         if self.closed:
             raise LockClientClosed
+        optional_object("cancel", cancel, ("is_set",), "an Event, which has is_set()")
         if cancel is not None and cancel.is_set():
             raise LockWaitCancelled
         waiting, place = self._waiting, None
@@ -372,3 +375,12 @@ class AnyLockClient(Protocol):
 
     @property
     def _held(self) -> HeldLocks: ...
+
+
+def held_of(locks: AnyLockClient) -> HeldLocks:
+    """Return what a lock client holds; raise `InvalidValue` for what is none of this half."""
+    held = getattr(locks, "_held", None)
+    if isinstance(locks, type) or not isinstance(held, HeldLocks):
+        way_out = "pass the LockClient itself, of the same half of the library"
+        raise InvalidValue("locks", f"{shown(locks)} is none; {way_out}")
+    return held

@@ -20,6 +20,7 @@ from http_message_signatures import (
 
 from interlock._exports import public_in
 from interlock._protocol.durations import seconds
+from interlock._protocol.kinds import checked_bytes, checked_object, optional_text, shown
 from interlock._protocol.signing.checking import load_key
 from interlock._protocol.texts import texts
 from interlock.errors import (
@@ -70,7 +71,10 @@ def sign_message(
     for. Raises UnsupportedKey for a key other than ES256, ES384, RS256 or Ed25519, InvalidValue for
     a message that cannot be signed so, and what `Signer.sign` raises.
     """
-    covered = _covered(message, components)
+    covered = _covered(message, components, body)
+    checked_object("signer", signer, ("key", "sign_bytes"), "a Signer")
+    optional_text("tag", tag)
+    optional_text("nonce", nonce)
     created = datetime.fromtimestamp(int(wall_clock()), UTC)
     expires = None if lifetime is None else _end(created, lifetime)
     # The key may be replaced between naming it and signing: name the new one then.
@@ -119,7 +123,9 @@ def verify_message(
     Raises BadSignature, AlgorithmNotAllowed or UnknownKey, or KeysUnavailable.
     """
     seconds("max_age", max_age, least=0.0)
-    required = _covered(message, components)
+    required = _covered(message, components, body)
+    checked_object("verifier", verifier, ("key_for",), "a Verifier")
+    optional_text("tag", tag)
     failures: list[InvalidToken] = []
     for label, key_id in _signatures(message, tag):
         try:
@@ -229,7 +235,13 @@ def _algorithm(key: "PublicKey") -> type[HTTPSignatureAlgorithm]:
         ) from None
 
 
-def _covered(message: Any, components: Sequence[str] | None) -> Sequence[str]:
-    if components is not None:
-        return texts("components", components)
+def _covered(message: Any, components: Sequence[str] | None, body: bytes | None) -> Sequence[str]:
+    """Return what of a message is covered; raise `InvalidValue` for what is no message."""
+    named = None if components is None else texts("components", components)
+    if not hasattr(message, "headers"):
+        raise InvalidValue("message", f"{shown(message)} is not one; pass a request or response")
+    if body is not None:
+        checked_bytes("body", body)
+    if named is not None:
+        return named
     return RESPONSE_COMPONENTS if hasattr(message, "status_code") else REQUEST_COMPONENTS

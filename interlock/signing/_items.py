@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from interlock._drivers.unshared import Unshared
 from interlock._exports import public_in
+from interlock._protocol.kinds import checked_object
 from interlock._protocol.signing.items import ItemLayout
 from interlock.errors import BadSignature
 
@@ -41,14 +42,18 @@ class SignedItem(Unshared):
 
     def sign(self, item: Mapping[str, Any], signer: "Signer") -> dict[str, Any]:
         """Return a copy of the item with its signature. Raises what `Signer.sign` raises."""
-        return {**item, self._signature: signer.sign_detached(self.payload(item))}
+        payload = self.payload(item)
+        checked_object("signer", signer, ("sign_detached",), "a Signer")
+        return {**item, self._signature: signer.sign_detached(payload)}
 
     def verify(self, item: Mapping[str, Any], verifier: "Verifier") -> None:
         """Return if the item is as it was signed.
 
         Raises BadSignature if it is not, or has no signature, or what `Verifier.verify` raises.
         """
+        payload = self.payload(item)
+        checked_object("verifier", verifier, ("verify_detached",), "a Verifier")
         token = item.get(self._signature)
         if not isinstance(token, str):
             raise BadSignature(f"the item has no signature in {self._signature!r}")
-        verifier.verify_detached(token, self.payload(item))
+        verifier.verify_detached(token, payload)

@@ -12,8 +12,9 @@ from interlock._drivers.environment import Environment
 from interlock._drivers.unshared import Unshared
 from interlock._exports import public_in
 from interlock._protocol.durations import seconds
+from interlock._protocol.kinds import optional_text
 from interlock._protocol.signing.algorithms import ALGORITHMS, allowed
-from interlock._protocol.signing.keys import RsaAlgorithm
+from interlock._protocol.signing.keys import RsaAlgorithm, checked_rsa
 from interlock._protocol.signing.kms_verifier import KmsVerification, KmsVerifierOperations
 from interlock._protocol.signing.tokens import ClaimRules
 from interlock._protocol.texts import texts
@@ -54,10 +55,10 @@ class KmsVerifier(Unshared):
             KmsVerification(
                 texts("key_ids", key_ids),
                 allowed(algorithms),
-                token_type,
+                optional_text("token_type", token_type),
                 ClaimRules(required, issuer, audience, seconds("leeway", leeway, least=0.0)),
                 within,
-                rsa_algorithm,
+                checked_rsa(rsa_algorithm),
             )
         )
 

@@ -13,6 +13,7 @@ from interlock._drivers.environment import Environment
 from interlock._drivers.unshared import Unshared
 from interlock._exports import public_in
 from interlock._protocol.durations import seconds
+from interlock._protocol.kinds import checked_bytes, checked_metrics
 from interlock._protocol.signing.client import Signature, SigningOperations, fetch_jwks
 from interlock._protocol.signing.counting import errors_counted
 from interlock._protocol.signing.keys import Jwk, PublicKey, RsaAlgorithm
@@ -60,6 +61,7 @@ class Signer(Unshared):
             timeout=within,
             rsa_algorithm=rsa_algorithm,
         )
+        checked_metrics(metrics)
         self._counted = partial(errors_counted, metrics, lambda: self._operations.key_id)
 
     def sign(
@@ -73,8 +75,8 @@ class Signer(Unshared):
 
         With `lifetime`, `exp` is set that far from now (whole seconds) and `iat` to now unless
         given. `token_type` becomes the header's `typ`, which sets one kind of token apart from
-        another (RFC 8725, 3.11). Raises TypeError or ValueError for claims that JSON cannot hold,
-        and InvalidValue for what is too long for an Ed25519 key, 4,096 bytes in all.
+        another (RFC 8725, 3.11). Raises InvalidValue for claims that JSON cannot hold, and for
+        what is too long for an Ed25519 key, 4,096 bytes in all.
         """
         lasting = None if lifetime is None else seconds("lifetime", lifetime)
         with self._counted():
@@ -96,8 +98,9 @@ class Signer(Unshared):
 
         ECDSA signatures have the fixed width of JWS and RFC 9421: r and s, big-endian.
         """
+        content = checked_bytes("message", message)
         with self._counted():
-            return self._driver.run(self._operations.sign(lambda _: message))
+            return self._driver.run(self._operations.sign(lambda _: content))
 
     def key(self) -> PublicKey:
         """Return the key that signs at present."""

@@ -13,6 +13,7 @@ from interlock._drivers.environment import Environment
 from interlock._drivers.unshared import Unshared
 from interlock._exports import public_in
 from interlock._protocol.durations import seconds
+from interlock._protocol.kinds import checked_bytes, checked_text, optional_text
 from interlock._protocol.signing.algorithms import ALGORITHMS, allowed
 from interlock._protocol.signing.cache import KeyCache, KeysOfKid
 from interlock._protocol.signing.checking import (
@@ -75,7 +76,7 @@ class Verifier(Unshared):
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._algorithms = allowed(algorithms)
-        self._token_type = token_type
+        self._token_type = optional_text("token_type", token_type)
         self._delegation = seconds("delegation", delegation, least=0.0)
         self._rules = ClaimRules(required, issuer, audience, seconds("leeway", leeway, least=0.0))
         self._driver = Driver(KeySource(keys, fetch), environment=Environment(monotonic=monotonic))
@@ -109,6 +110,7 @@ class Verifier(Unshared):
 
     def verify_detached(self, token: str, payload: bytes) -> None:
         """Return if the token signs this payload (RFC 7797); raise as `verify` does if not."""
+        checked_bytes("payload", payload)
         parsed = read_token(token)
         check_type(parsed, self._token_type)
         check_detached(parsed, payload, self._keys(parsed.kid), self._algorithms)
@@ -118,6 +120,7 @@ class Verifier(Unshared):
 
         Raises UnknownKey, AlgorithmNotAllowed or KeysUnavailable.
         """
+        checked_text("kid", kid, wanted="the kid of a key")
         return only_key(kid, self._keys(kid), self._algorithms)
 
     def _keys(self, kid: str) -> KeysOfKid:

@@ -82,10 +82,14 @@ def problem_of(  # noqa: C901, PLR0911 - one case and return a problem
         case errors.CounterChanged():
             return Problem(HTTPStatus.PRECONDITION_FAILED, "precondition-failed", str(error))
         case errors.IdempotencyMismatch():
+            detail = (
+                f"Idempotency-Key {error.key!r} was used before for another request; repeat a "
+                "request unchanged under its key, and send another one under a new key"
+            )
             return Problem(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 "idempotency-key-reused",
-                str(error),
+                detail,
                 field="Idempotency-Key",
             )
         case errors.InvalidCounterName():

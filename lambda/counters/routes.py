@@ -74,7 +74,7 @@ def put_counter(services: Services, request: Request) -> Reply:
         raise failed("If-None-Match", "there is such a counter")
     state = _existing(services, request)
     if (state.floor, state.ceiling, state.shards) != (floor, ceiling, shards):
-        stored = f"floor {state.floor}, ceiling {state.ceiling}, shards {state.shards}"
+        stored = f"{_bound(state, 'floor')}, {_bound(state, 'ceiling')}, shards {state.shards}"
         detail = f"there is a counter {request.name!r} with {stored}; PATCH changes it"
         raise Problem(HTTPStatus.CONFLICT, "counter-exists", detail)
     return _described(state)
@@ -199,10 +199,16 @@ def verify_receipt(services: Services, request: Request) -> Reply:
     try:
         receipt = _signing(services).verify(text)
     except (AlgorithmUnavailable, InvalidToken) as error:
+        detail = str(error)
+        if isinstance(error, AlgorithmUnavailable):
+            detail = (
+                "this deployment cannot verify by the receipt's algorithm; verify it by the key "
+                "set at /.well-known/jwks.json"
+            )
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "receipt-rejected",
-            str(error),
+            detail,
             field="receipt",
             reason=type(error).__name__,
         ) from error
@@ -300,6 +306,12 @@ def _existing(services: Services, request: Request) -> CounterState:
 def _expected(services: Services, request: Request) -> CounterState | None:
     """Return the state that the write's condition is about; None without one."""
     return expected(request, services.counters.counter(request.name).inspect, _described)
+
+
+def _bound(state: CounterState, which: str) -> str:
+    """Return a bound in words, also one that is not there."""
+    value = getattr(state, which)
+    return f"no {which}" if value is None else f"{which} {value}"
 
 
 def _absent(name: str) -> Problem:

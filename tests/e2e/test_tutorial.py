@@ -1,5 +1,6 @@
 """What docs/tutorial.md has its readers run, against the deployed application."""
 
+import json
 import os
 import re
 import subprocess
@@ -49,7 +50,8 @@ def indented(program, depth):
 def test_the_tutorials_programs_run_and_show_what_it_says(page, run, deployed):
     stacks, subnets, grant, door, ship = blocks(page)
     assert any("interlock-local-api" in line for line in run(stacks))
-    assert sum("10.40." in line for line in run("import boto3\n" + subnets)) == 4
+    shown = run("import boto3\n" + subnets)
+    assert [line.startswith("10.40.") for line in shown] == [True] * 4
     assert grant.startswith("coordination.attach_to(")  # examples/orders is run by its own test
     (entered,) = run(door.replace("time.sleep(3)", "pass"))
     assert "has fence" in entered
@@ -67,3 +69,15 @@ def test_the_tutorials_programs_run_and_show_what_it_says(page, run, deployed):
 def test_both_tutorials_show_the_same_programs():
     english, chinese = (blocks(page) for page in PAGES)
     assert english == chinese
+
+
+def test_the_doctor_finds_the_table_as_its_template_makes_it(run):
+    found = run(
+        "import os, sys\n"
+        "from interlock.cli import main\n"
+        "sys.argv = ['interlock', '--table', os.environ['TABLE'], 'doctor', '--json']\n"
+        "main()\n"
+    )
+    states = {each["check"]: each["state"] for each in map(json.loads, found)}
+    assert states["time to live"] == "ok"
+    assert "problem" not in states.values()

@@ -228,7 +228,7 @@ def test_what_is_wrong_together_is_named_with_what_is_wrong_by_itself():
         "capacity [4, 2]",
         "reserved_concurrency",
         "account",
-        "to look at templates without an account: make synth, or -c placeholders=allowed",
+        "to look at templates without an account: make synth ENV=dev, or -c placeholders=allowed",
     ]
 
 

@@ -316,4 +316,4 @@ def test_its_exit_status_tells(monkeypatch, tmp_path, capsys):
     assert main(["local"]) == 0
     assert main([]) == 2
     assert main(["staging"]) == 1
-    assert "use one of dev, local" in capsys.readouterr().err
+    assert "make preflight ENV=dev|local" in capsys.readouterr().err

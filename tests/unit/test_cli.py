@@ -367,6 +367,14 @@ class TestReceipts:
         assert (result.exit_code, json.loads(result.output)["value"]) == (0, 7)
         assert [path for _, path, _, _ in server.seen] == ["/v1/.well-known/jwks.json"]
 
+    def test_what_it_does_not_state_is_left_out(self, run, server, token):
+        server.answers = [(200, self.keys), (200, {"counter": "a", "shard": None})]
+        lines = run("receipt", "verify", token).output.splitlines()
+        assert lines[:2] == ["counter: a", "value: 7"]
+        assert "replayed: no" in lines
+        assert not any(line.startswith(("shard", "previous")) for line in lines)
+        assert run("receipt", "verify", token, "--remote").output == "counter: a\n"
+
     def test_by_a_file_and_without_the_api(self, run, server, token, tmp_path, monkeypatch):
         monkeypatch.delenv("INTERLOCK_API_URL")
         path = tmp_path / "keys.json"

@@ -8,8 +8,11 @@ from interlock import errors
 from interlock.errors import (
     ClaimRejected,
     ConditionFailed,
+    CorruptRecord,
     CounterLimitExceeded,
+    CounterMismatch,
     GuardFailed,
+    IdempotencyMismatch,
     InterlockError,
     LockLost,
     LossReason,
@@ -35,6 +38,27 @@ def test_an_error_comes_through_a_pickle_whole(error):
     assert type(copy) is type(error)
     assert str(copy) == str(error)
     assert vars(copy) == vars(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (CounterLimitExceeded(5, 0, None), "floor 0, no ceiling"),
+        (CounterLimitExceeded(5, None, 9), "no floor, ceiling 9"),
+        (CounterLimitExceeded(5, None, None), "no floor, no ceiling, but the 38 digits"),
+        (CounterMismatch("visits", "floor", 0, None), "has no floor, but 0 is declared"),
+        (CorruptRecord("t", "lock#a", "lease_ms", None), "has no lease_ms, which"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_not_there_is_told_in_words(error, told):
+    assert told in str(error)
+    assert "None" not in str(error)
+
+
+def test_a_reused_key_is_told_with_the_way_out():
+    assert "give a new call a new key" in str(IdempotencyMismatch("k"))
+    assert "operation=" not in str(IdempotencyMismatch("k"))
 
 
 def test_an_error_is_of_the_module_that_users_import():

@@ -41,6 +41,42 @@ def test_a_face_alone_imports_no_client(package):
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+WITHOUT_VERIFY = """
+import sys
+
+class Without:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"cryptography", "http_sf", "http_message_signatures", "jwt"}:
+            raise ModuleNotFoundError(name, name=name)
+
+sys.meta_path.insert(0, Without())
+"""
+
+
+@pytest.mark.parametrize(
+    ("package", "name"),
+    [
+        ("interlock", "LockClient"),
+        ("interlock.aio", "LockClient"),
+        ("interlock.signing", "Signer"),
+        ("interlock.aio.signing", "Signer"),
+    ],
+)
+def test_a_star_does_without_an_extra_that_only_a_name_asks_for(package, name):
+    code = f"""{WITHOUT_VERIFY}
+from {package} import *
+assert {name} and "Verifier" not in globals()
+try:
+    from {package} import Verifier
+except ImportError as error:
+    assert "pip install 'interlock[verify]'" in str(error), error
+else:
+    raise AssertionError("there is no Verifier without it")
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 OF_BOTH_HALVES = ["counters", "latches", "locks", "receipts", "signing", "tables", "transactions"]
 HOMES = [
     "interlock",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from interlock._protocol.kinds import shown
 from interlock.errors import InvalidCounterName, InvalidValue
 
 LARGEST = (
@@ -25,19 +26,10 @@ def checked_name(name: str) -> str:
 def checked_integer(value: int, path: str, *, least: int = -LARGEST) -> int:
     """Return an integer of at most 38 digits, or raise `InvalidValue`."""
     if not isinstance(value, int) or isinstance(value, bool):
-        raise InvalidValue(path, f"{value!r} is not an integer")
+        raise InvalidValue(path, f"{shown(value)} is not an integer")
     if not least <= value <= LARGEST:
         raise InvalidValue(path, f"{value} is outside {least} to 10^38 - 1")
     return value
-
-
-def checked_key(key: str | None) -> str | None:
-    """Return an idempotency key, or raise `InvalidValue`."""
-    if key is None:
-        return None
-    if not isinstance(key, str) or not 0 < len(key.encode()) <= MAX_KEY_BYTES:
-        raise InvalidValue("idempotency_key", f"{key!r} is not a string of 1-{MAX_KEY_BYTES} bytes")
-    return key
 
 
 @dataclass(frozen=True, slots=True)

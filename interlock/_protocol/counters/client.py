@@ -13,9 +13,9 @@ from interlock._protocol.counters import (
     transferring,
 )
 from interlock._protocol.counters.bounds import (
+    MAX_KEY_BYTES,
     Bounds,
     checked_integer,
-    checked_key,
     checked_name,
 )
 from interlock._protocol.counters.layout import MAX_SHARDS, Handle, target_of
@@ -23,6 +23,13 @@ from interlock._protocol.counters.ledger import CounterChange, Once
 from interlock._protocol.counters.reading import CounterState
 from interlock._protocol.counters.transferring import Transfer
 from interlock._protocol.durations import seconds
+from interlock._protocol.kinds import (
+    checked_instance,
+    checked_key,
+    checked_table,
+    optional_text,
+    shown,
+)
 from interlock._protocol.requests import Operation
 from interlock._protocol.retry import RetryBudget
 from interlock.errors import InvalidValue
@@ -48,7 +55,7 @@ class CounterOperations:
     """A client's settings, and what it has learned of counters."""
 
     def __init__(self, table: str, timeout: timedelta, remembered: timedelta) -> None:
-        self.table = table
+        self.table = checked_table(table)
         self.timeout = seconds("timeout", timeout, positive=True)
         self.remembered = seconds("remember_keys_for", remembered, positive=True)
         self._handles: dict[tuple[str, Bounds, int | None], Handle] = {}
@@ -65,8 +72,7 @@ class CounterOperations:
 
     def once(self, key: str | None) -> Once | None:
         """Return what an idempotency key asks for."""
-        checked_key(key)
-        return None if key is None else Once(key, self.remembered)
+        return None if key is None else Once(checked_key(key, MAX_KEY_BYTES), self.remembered)
 
     def budget(self) -> Operation[RetryBudget]:
         """Start an operation's time."""
@@ -79,6 +85,7 @@ class CounterOperations:
     ) -> Operation[CounterChange]:
         """Add a signed amount."""
         once = self.once(key)
+        checked_state(expected)
 
         def operation() -> Operation[CounterChange]:
             budget = yield from self.budget()
@@ -113,10 +120,11 @@ class CounterOperations:
     ) -> Operation[bool]:
         """Make or change the counter."""
         for path, limit in (("floor", floor), ("ceiling", ceiling)):
-            if isinstance(limit, int):
+            if limit is not None and not isinstance(limit, Keep):
                 checked_integer(limit, path)
         if not isinstance(shards, Keep):
             checked_shards(shards)
+        checked_state(expected)
 
         def operation() -> Operation[bool]:
             budget = yield from self.budget()
@@ -144,10 +152,12 @@ class CounterOperations:
         """Set the value."""
         if to is not None:
             checked_integer(to, "to")
+        checked_state(expected)
         return (yield from configuring.reset(handle, to, (yield from self.budget()), expected))
 
     def delete(self, handle: Handle, expected: CounterState | None = None) -> Operation[bool]:
         """Delete the counter."""
+        checked_state(expected)
         return (yield from configuring.delete(handle, (yield from self.budget()), expected))
 
     def transfer(
@@ -163,7 +173,7 @@ class CounterOperations:
         self, prefix: str, limit: int, after: str | None
     ) -> Operation[tuple[list[str], str | None]]:
         """List names."""
-        checked_limit(limit, MAX_PAGE)
+        checked_page(prefix, limit, after, MAX_PAGE)
         budget = yield from self.budget()
         return (yield from listing.page(self.table, prefix, limit, after, budget))
 
@@ -171,7 +181,7 @@ class CounterOperations:
         self, prefix: str, limit: int, after: str | None
     ) -> Operation[tuple[list[CounterState], str | None]]:
         """List counters with their values."""
-        checked_limit(limit, MAX_STATES)
+        checked_page(prefix, limit, after, MAX_STATES)
         budget = yield from self.budget()
         return (yield from listing.states(self.table, prefix, limit, after, budget))
 
@@ -181,11 +191,19 @@ def checked_amount(amount: int) -> int:
     return checked_integer(amount, "amount", least=1)
 
 
-def checked_limit(limit: int, most: int) -> int:
-    """Return a page's size, or raise `InvalidValue`."""
+def checked_page(prefix: str, limit: int, after: str | None, most: int) -> None:
+    """Raise `InvalidValue` for what asks for no page."""
+    if not isinstance(prefix, str):
+        raise InvalidValue("prefix", f"{shown(prefix)} is not a string")
     if checked_integer(limit, "limit", least=1) > most:
         raise InvalidValue("limit", f"{limit} is not between 1 and {most}")
-    return limit
+    optional_text("after", after)
+
+
+def checked_state(expected: CounterState | None) -> None:
+    """Raise `InvalidValue` for what is no state of a counter."""
+    if expected is not None:
+        checked_instance("expected", expected, CounterState, "what Counter.inspect() returned")
 
 
 def checked_shards(shards: int) -> int:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from interlock._protocol.faults import Fault, NoReply, Refused
+from interlock._protocol.kinds import shown
 from interlock._protocol.locks import record
 from interlock._protocol.locks.item import (
     Item,
@@ -47,6 +48,13 @@ def checked_reason(because: str) -> str:
     if len(because) > MOST_REASON:
         raise InvalidValue("because", f"is longer than {MOST_REASON} characters")
     return because
+
+
+def checked_fence(fence: int | None) -> int | None:
+    """Return the fencing token of the grant to end, None for any, or raise `InvalidValue`."""
+    if fence is not None and (not isinstance(fence, int) or isinstance(fence, bool)):
+        raise InvalidValue("fencing_token", f"{shown(fence)} is no number; see inspect(name)")
+    return fence
 
 
 def break_lock(

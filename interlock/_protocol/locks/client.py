@@ -10,9 +10,10 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 from weakref import ref
 
+from interlock._protocol.kinds import optional_text, shown
 from interlock._protocol.locks import lease as leases
 from interlock._protocol.locks.acquire import Acquisition
-from interlock._protocol.locks.breaking import break_lock, checked_reason
+from interlock._protocol.locks.breaking import break_lock, checked_fence, checked_reason
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.jobs import Job, JobAcquisition, begin, reserve
 from interlock._protocol.locks.lease import RELEASING
@@ -32,7 +33,7 @@ from interlock._protocol.locks.settings import (
 )
 from interlock._protocol.locks.state import LockRecord, LossReason
 from interlock._protocol.requests import Operation
-from interlock.errors import LockAlreadyHeld
+from interlock.errors import InvalidValue, LockAlreadyHeld
 
 
 class Held(NamedTuple):
@@ -169,11 +170,14 @@ class LockOperations:
             checked_lock_or_permit(name),
             because=checked_reason(because),
             by=self._owner(),
-            fence=fence,
+            fence=checked_fence(fence),
         )
 
     def page(self, prefix: str, after: str | None, *, held: bool) -> Operation[LockPage]:
         """Return a part of the locks; as `reading.page`."""
+        if not isinstance(prefix, str):
+            raise InvalidValue("prefix", f"{shown(prefix)} is not a string")
+        optional_text("after", after)
         return page(self.settings, prefix, after, held=held)
 
     def hold(self, grant: Grant, handle: Any, taker: Any) -> None:

@@ -15,6 +15,7 @@ import json
 import logging
 
 from interlock._protocol.faults import Fault, NoReply, NotSent, OutOfTime, Refused
+from interlock._protocol.kinds import shown
 from interlock._protocol.locks import record
 from interlock._protocol.locks.grant import Grant, Heartbeat
 from interlock._protocol.locks.item import Item, is_of, loss_of, shows, version_of
@@ -278,19 +279,21 @@ def _settled(grant: Grant, refusal: Refused, *, in_doubt: bool) -> bool:
 def _imported(settings: Settings, text: str, now: float) -> Grant:
     """Return the grant that a text describes; until the first answer, `until` only bounds it."""
     try:
-        form, name, fence, lease_ms, owner, versions = json.loads(text)
+        form, name, number, lease_ms, owner, versions = json.loads(text)
         current, *others = map(str, versions)
-        lease = int(lease_ms) / 1000
+        lease, fence = int(lease_ms) / 1000, int(number)
         known = form == _FORM
-    except (TypeError, ValueError) as error:
-        raise InvalidValue("exported", "is not what Lock.export returned") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        # What is almost right may still be a way to the lock: it is not repeated in an error.
+        what = "the text" if isinstance(text, str) else shown(text)
+        raise InvalidValue("exported", f"{what} is not what Lock.export returned") from error
     if not known:
         raise InvalidValue("exported", f"has the form {form!r}, of another version of the library")
     interval = settings.heartbeat_interval(lease)
     unconfirmed = tuple(Heartbeat(version, float("-inf"), lease) for version in others)
     return Grant(
         checked_name(name),
-        int(fence),
+        fence,
         current,
         lease,
         interval,

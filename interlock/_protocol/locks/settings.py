@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from interlock._protocol.durations import as_duration, seconds
+from interlock._protocol.kinds import checked_object, checked_table, shown
 from interlock._protocol.retry import RetryBudget, Target
 from interlock._protocol.values import to_attribute
 from interlock.errors import InvalidLockName, InvalidValue, LeaseTooShort
@@ -93,8 +94,7 @@ class Settings:
         call_timeout: float,
     ) -> "Settings":
         """Check what a client was given. Raises `InvalidValue` and `LeaseTooShort`."""
-        if not isinstance(table, str) or not table:
-            raise InvalidValue("table", f"{table!r} is not a table's name")
+        checked_table(table)
         pause = seconds("poll", poll, positive=True)
         interval = None if heartbeat is None else seconds("heartbeat", heartbeat, positive=True)
         skew = None
@@ -149,6 +149,8 @@ class Settings:
 
     def _within(self, options: AcquireOptions, invocation: "Invocation") -> AcquireOptions:
         """Cut an acquisition to what is left of an invocation: nothing goes on afterwards."""
+        methods = ("get_remaining_time_in_millis",)
+        checked_object("invocation", invocation, methods, "the context of a Lambda function")
         left = int(invocation.get_remaining_time_in_millis()) / 1000
         if left <= self.call_timeout or left < LEAST_LEASE:
             needed = timedelta(seconds=max(self.call_timeout, LEAST_LEASE))
@@ -223,6 +225,8 @@ def checked_names(names: Iterable[str], most: int) -> list[str]:
     """Return different names, or raise `InvalidValue`."""
     if isinstance(names, str | bytes):
         raise InvalidValue("names", f"{names!r} is one name; pass a list: [{names!r}]")
+    if not isinstance(names, Iterable):
+        raise InvalidValue("names", f"{shown(names)} is no list of names; pass a list: ['a', 'b']")
     checked = [checked_name(name) for name in names]
     if not 0 < len(checked) <= most or len(set(checked)) < len(checked):
         raise InvalidValue("names", f"{len(checked)} names are not 1 to {most} different ones")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from interlock._protocol.signing.der import der_to_raw, raw_to_der
+from interlock._protocol.texts import texts
 from interlock.errors import InvalidValue
 
 # https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html
@@ -93,13 +94,12 @@ def own_name(name: str) -> str:
 
 def allowed(algorithms: Collection[str]) -> frozenset[str]:
     """Return a caller's choice of algorithms; raise InvalidValue for what is none."""
-    if isinstance(algorithms, str):
-        raise InvalidValue("algorithms", f"is one text; pass a collection: [{algorithms!r}]")
-    unknown = [name for name in algorithms if name not in SUPPORTED]
+    names = texts("algorithms", algorithms)
+    unknown = [name for name in names if name not in SUPPORTED]
     if unknown:
         known = ", ".join(sorted(SUPPORTED))
         raise InvalidValue("algorithms", f"{unknown[0]!r} verifies nothing here; known: {known}")
-    return frozenset(map(own_name, algorithms))
+    return frozenset(map(own_name, names))
 
 
 def kind_of(jwk: Mapping[str, Any]) -> str | None:

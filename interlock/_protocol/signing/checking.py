@@ -8,6 +8,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from jwt.algorithms import Algorithm, get_default_algorithms
 from jwt.exceptions import PyJWTError
 
+from interlock._protocol.kinds import checked_bytes
 from interlock._protocol.signing.algorithms import (
     ALL,
     POST_QUANTUM,
@@ -95,7 +96,7 @@ def check_detached(
     """Return if the token is that of this payload."""
     if token.payload is not None:
         raise MalformedToken("the token carries its own payload: use verify")
-    check_content(token, token.signing_prefix + payload, keys, algorithms)
+    check_content(token, token.signing_prefix + checked_bytes("payload", payload), keys, algorithms)
 
 
 def check_content(
@@ -120,7 +121,7 @@ def only_key(
     named = [(algorithm_of(jwk), jwk) for alike in keys.values() for jwk in alike]
     found = [(name, jwk) for name, jwk in named if name is not None and name in algorithms]
     if len(found) != 1:
-        names = ", ".join(str(name) for name, _ in named)
+        names = ", ".join(name or "no algorithm" for name, _ in named)
         raise AlgorithmNotAllowed(f"key {kid!r} is for {names}, not for one that is allowed")
     return found[0]
 

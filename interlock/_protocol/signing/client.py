@@ -6,21 +6,29 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from interlock._protocol.kinds import (
+    checked_bytes,
+    checked_mapping,
+    checked_text,
+    optional_text,
+)
 from interlock._protocol.requests import Operation, monotonic, wall_clock
 from interlock._protocol.signing.algorithms import base64url
 from interlock._protocol.signing.keys import (
     Jwk,
     PublicKey,
     RsaAlgorithm,
+    checked_rsa,
     public_key,
     same_key,
 )
 from interlock._protocol.signing.kms import ask, expect, expect_key, octets
 from interlock._protocol.texts import texts
-from interlock.errors import InterlockError, KeyUnusable
+from interlock.errors import InterlockError, InvalidValue, KeyUnusable
 
 log = logging.getLogger("interlock")
 
+KEY_ID = "the id, ARN or alias of a KMS key"
 _RETRY_REFRESH = 30.0
 
 
@@ -45,10 +53,10 @@ class SigningOperations:
     def __init__(
         self, key_id: str, *, refresh: float, timeout: float, rsa_algorithm: RsaAlgorithm
     ) -> None:
-        self._key_id = key_id
+        self._key_id = checked_text("key_id", key_id, wanted=KEY_ID)
         self._refresh = refresh
         self._timeout = timeout
-        self._rsa_algorithm: RsaAlgorithm = rsa_algorithm
+        self._rsa_algorithm: RsaAlgorithm = checked_rsa(rsa_algorithm)
         self._known: tuple[PublicKey, float] | None = None  # replaced whole: threads share it
 
     @property
@@ -98,6 +106,7 @@ class SigningOperations:
         self, claims: Mapping[str, Any], *, lifetime: float | None, token_type: str | None
     ) -> Operation[str]:
         """Return the compact JWS of the claims (RFC 7515, 7.1)."""
+        optional_text("token_type", token_type)
         payload = base64url(json_bytes((yield from timed(claims, lifetime))))
 
         def signing_input(key: PublicKey) -> bytes:
@@ -108,11 +117,13 @@ class SigningOperations:
 
     def sign_detached(self, payload: bytes, *, token_type: str | None) -> Operation[str]:
         """Return the JWS of a payload that travels elsewhere: `header..signature` (RFC 7797)."""
+        optional_text("token_type", token_type)
+        content = checked_bytes("payload", payload)
 
         def header(key: PublicKey) -> str:
             return _header(key, token_type, b64=False, crit=["b64"])
 
-        signature = yield from self.sign(lambda key: header(key).encode() + b"." + payload)
+        signature = yield from self.sign(lambda key: header(key).encode() + b"." + content)
         return f"{header(signature.key)}..{base64url(signature.value)}"
 
     def _resolve(self, *, most: int | None = None) -> Operation[PublicKey]:
@@ -159,6 +170,7 @@ def fetch_jwks(
     key_ids: Iterable[str], *, rsa_algorithm: RsaAlgorithm, timeout: float
 ) -> Operation[dict[str, list[Jwk]]]:
     """Return the JWKS (RFC 7517, 5) of the keys, in their order, each key once."""
+    checked_rsa(rsa_algorithm)
     keys: dict[str, Jwk] = {}
     for key_id in texts("key_ids", key_ids):
         key = yield from fetch_key(key_id, rsa_algorithm, timeout)
@@ -173,15 +185,19 @@ def timed(claims: Mapping[str, Any], lifetime: float | None) -> Operation[dict[s
 
 def with_times(claims: Mapping[str, Any], lifetime: float | None, now: float) -> dict[str, Any]:
     """Return the claims with `exp`, and `iat` unless given, if they have a lifetime in seconds."""
+    checked_mapping("claims", claims, '{"sub": ...}')
     if lifetime is None:
         return dict(claims)
     return {"iat": int(now), **claims, "exp": int(now) + int(lifetime)}
 
 
 def json_bytes(value: Mapping[str, Any]) -> bytes:
-    """Return compact UTF-8 JSON; raise TypeError or ValueError for what JSON cannot hold."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode()
+    """Return compact UTF-8 JSON; raise `InvalidValue` for claims that JSON cannot hold."""
+    try:
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidValue("claims", f"JSON cannot hold them: {error}") from error
 
 
 def _header(key: PublicKey, token_type: str | None, **more: Any) -> str:

@@ -23,6 +23,7 @@ from interlock._protocol.signing.tokens import (
     read_json,
     read_token,
 )
+from interlock._protocol.texts import texts
 from interlock.errors import ClaimMissing, ClaimRejected, InvalidValue, MalformedToken
 
 EXTENSION = "delegation"
@@ -50,7 +51,7 @@ class Certificate:
         That it has run out since does not matter: a token is judged as of its `iat`.
         """
         ClaimRules(leeway=rules.leeway).check({"iat": self.begins}, now)
-        given = token.header.get("typ")
+        given = token.header.get("typ", "none")
         if given not in self.token_types:
             raise ClaimRejected("typ", f"is {given!r}, which the delegation does not cover")
         if self.issuer is not None and claims.get("iss") != self.issuer:
@@ -79,16 +80,15 @@ def certificate_claims(
 
 def check_scope(token_types: Collection[str], lifetime: float) -> tuple[str, ...]:
     """Return the types of token that may be signed; raise InvalidValue for no proper scope."""
-    if isinstance(token_types, str):
-        raise InvalidValue("token_types", f"is one text; pass a collection: [{token_types!r}]")
-    if not token_types or any(not each or " " in each for each in token_types):
+    names = texts("token_types", token_types)
+    if not names or any(not each or " " in each for each in names):
         raise InvalidValue("token_types", "are at least one, each without a space")
-    if CERTIFICATE_TYPE in token_types:
+    if CERTIFICATE_TYPE in names:
         raise InvalidValue("token_types", "a delegation cannot be handed on")
     if not SHORTEST <= lifetime <= LONGEST:
         reason = f"is {lifetime:g} s; {SHORTEST:g} to {LONGEST:g} s are possible"
         raise InvalidValue("lifetime", reason)
-    return tuple(token_types)
+    return names
 
 
 def read_certificate(token: Token, longest: float) -> Certificate:

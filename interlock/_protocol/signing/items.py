@@ -4,7 +4,9 @@ import base64
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from interlock._protocol.kinds import checked_mapping, checked_table, checked_text
 from interlock._protocol.signing.client import json_bytes
+from interlock._protocol.texts import texts
 from interlock._protocol.values import to_attribute
 from interlock.errors import InvalidValue
 
@@ -16,17 +18,17 @@ class ItemLayout:
     """The attributes of a table's items that are signed, in one form."""
 
     def __init__(self, table: str, attributes: Collection[str], signature: str) -> None:
-        if isinstance(attributes, str):
-            raise InvalidValue("attributes", f"is one text; pass a collection: [{attributes!r}]")
-        if not attributes or signature in attributes:
-            raise ValueError(
-                f"sign at least one attribute, and not {signature!r}, which holds the signature"
-            )
-        self._table = table
-        self._attributes = sorted(set(attributes))
+        names = texts("attributes", attributes)
+        checked_text("signature", signature, wanted="the name of an attribute")
+        if not names or signature in names:
+            why = f"name at least one, and not {signature!r}, which holds the signature"
+            raise InvalidValue("attributes", why)
+        self._table = checked_table(table)
+        self._attributes = sorted(set(names))
 
     def payload(self, item: Mapping[str, Any]) -> bytes:
         """Return the bytes that are signed."""
+        checked_mapping("item", item, '{"id": ..., "state": ...}')
         typed = {
             name: _plain(to_attribute(item[name], f"item[{name!r}]"))
             for name in self._attributes

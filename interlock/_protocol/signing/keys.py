@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from interlock._protocol.kinds import checked_choice
 from interlock._protocol.signing.algorithms import ALL, OF_KIND, Algorithm, base64url
 from interlock._protocol.signing.der import ec_point, octet_key, rsa_numbers
 from interlock.errors import UnsupportedKey
@@ -45,11 +46,17 @@ def public_key(reply: Mapping[str, Any], rsa_algorithm: RsaAlgorithm) -> PublicK
     try:
         algorithm, jwk = _read(reply["PublicKey"], rsa_algorithm)
     except ValueError as error:
-        spec = reply.get("KeySpec") or reply.get("CustomerMasterKeySpec")
+        spec = reply.get("KeySpec") or reply.get("CustomerMasterKeySpec") or "unknown"
         raise UnsupportedKey(
             f"{arn} has key spec {spec}, which signs no JWS here ({error}); use ECC_NIST_P256"
         ) from error
     return PublicKey(arn, algorithm, jwk, thumbprint(jwk))
+
+
+def checked_rsa(name: RsaAlgorithm) -> RsaAlgorithm:
+    """Return the algorithm that RSA keys sign by, or raise `InvalidValue`."""
+    checked_choice("rsa_algorithm", name, ("PS256", "RS256"))
+    return name
 
 
 def thumbprint(jwk: Mapping[str, str]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
 
+from interlock._protocol.kinds import checked_choice, checked_text
 from interlock._protocol.requests import Operation, wall_clock
 from interlock._protocol.signing.algorithms import base64url
 from interlock._protocol.signing.client import json_bytes, timed
@@ -50,13 +51,16 @@ def mac_settings(
     timeout: float,
     rules: ClaimRules,
 ) -> MacSettings:
-    """Check and keep a Mac's settings; raise ValueError for an alias or an unknown algorithm."""
-    key_ids = (key_id, *texts("previous", previous))
+    """Check and keep a Mac's settings; raise `InvalidValue`, for an alias too."""
+    key_ids = (
+        checked_text("key_id", key_id, wanted="the id or ARN of a KMS key"),
+        *texts("previous", previous),
+    )
     for each in key_ids:
         if "alias/" in each:
-            raise ValueError(f"{each!r} may come to mean another key; pass key ids or ARNs")
-    if algorithm not in _KMS_NAMES:
-        raise ValueError(f"{algorithm!r} is none of {', '.join(_KMS_NAMES)}")
+            way_out = "pass key ids or ARNs"
+            raise InvalidValue("key_id", f"{each!r} may come to mean another key; {way_out}")
+    checked_choice("algorithm", algorithm, _KMS_NAMES)
     return MacSettings(key_ids, algorithm, timeout, rules)
 
 

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from interlock._exports import public_in
-from interlock.errors import ClaimMissing, ClaimRejected
+from interlock._protocol.kinds import checked_mapping, shown
+from interlock._protocol.signing.tokens import time_of
+from interlock.errors import ClaimMissing, ClaimRejected, InvalidValue
 
 # Sets a receipt apart from any other token that the same key might sign (RFC 8725, 3.11).
 RECEIPT_TYPE = "interlock-receipt+jwt"
@@ -43,12 +45,14 @@ def receipt_of(claims: Mapping[str, Any]) -> Receipt:
 
     Raises ClaimMissing or ClaimRejected if they state no receipt.
     """
+    checked_mapping("claims", claims, "what Verifier.verify returned")
     values: dict[str, Any] = {}
     for field in fields(Receipt):
         if field.name == "time":
-            if "iat" not in claims:
+            issued = time_of(claims, "iat")
+            if issued is None:
                 raise ClaimMissing("iat")
-            values["time"] = datetime.fromtimestamp(claims["iat"], UTC)
+            values["time"] = datetime.fromtimestamp(issued, UTC)
         elif field.name in claims:
             values[field.name] = _checked(field.name, claims[field.name])
         elif field.name in ("counter", "value"):
@@ -57,11 +61,16 @@ def receipt_of(claims: Mapping[str, Any]) -> Receipt:
 
 
 def stated(receipt: Receipt) -> dict[str, Any]:
-    return {
+    """Return the claims of a receipt; raise `InvalidValue` for what no receipt can state."""
+    claims = {
         name: value
         for name, value in asdict(receipt).items()
         if name != "time" and not (name in _OPTIONAL and value is None)
     }
+    for name, value in claims.items():
+        if type(value) is not _TYPES[name]:
+            raise InvalidValue(name, f"{shown(value)} is not of type {_TYPES[name].__name__}")
+    return claims
 
 
 _TYPES: Mapping[str, type] = {

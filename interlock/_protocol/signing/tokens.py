@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from interlock._protocol.signing.algorithms import ALL, SUPPORTED, decoded, own_name
+from interlock._protocol.texts import texts
 from interlock.errors import (
     AlgorithmNotAllowed,
     ClaimMissing,
@@ -89,6 +90,8 @@ def check_type(token: Token, expected: str | None) -> None:
     if expected is None:
         return
     given = token.header.get("typ")
+    if given is None:
+        raise ClaimRejected("typ", f"is not there, expected {expected!r}")
     if not isinstance(given, str) or _bare(given) != _bare(expected):
         raise ClaimRejected("typ", f"is {given!r}, expected {expected!r}")
 
@@ -148,8 +151,7 @@ class ClaimRules:
     leeway: float = 0.0
 
     def __post_init__(self) -> None:
-        if isinstance(self.required, str):
-            raise InvalidValue("required", f"is one text; pass a collection: [{self.required!r}]")
+        object.__setattr__(self, "required", texts("required", self.required))
         for name in ("issuer", "audience"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, str):
@@ -160,7 +162,7 @@ class ClaimRules:
         for claim in self.required:
             if claim not in claims:
                 raise ClaimMissing(claim)
-        expires, begins, issued = (_time(claims, name) for name in ("exp", "nbf", "iat"))
+        expires, begins, issued = (time_of(claims, name) for name in ("exp", "nbf", "iat"))
         if expires is not None and now >= expires + self.leeway:
             raise TokenExpired(f"expired {now - expires:.0f} s ago")
         for name, begin in (("nbf", begins), ("iat", issued)):
@@ -182,7 +184,8 @@ def _expect(claims: Mapping[str, Any], name: str, value: str) -> None:
         raise ClaimRejected(name, f"is {given!r}, expected {value!r}")
 
 
-def _time(claims: Mapping[str, Any], name: str) -> float | None:
+def time_of(claims: Mapping[str, Any], name: str) -> float | None:
+    """Return a claim that is a time, None if it is not there; else raise `ClaimRejected`."""
     value = claims.get(name)
     if value is None and name not in claims:
         return None

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from interlock._protocol.kinds import checked_object
 from interlock._protocol.requests import Operation
 from interlock._protocol.retry import RetryBudget
 from interlock._protocol.transactions.actions import (
@@ -14,7 +15,7 @@ from interlock._protocol.transactions.actions import (
     guard_action,
     item_action,
 )
-from interlock._protocol.transactions.items import Address, ItemSnapshot
+from interlock._protocol.transactions.items import Address, ItemSnapshot, addresses
 from interlock._protocol.transactions.reads import read_many, read_one
 from interlock._protocol.transactions.settings import Settings
 from interlock._protocol.transactions.writes import (
@@ -42,6 +43,7 @@ class CachedReads:
     at_one_instant: bool = False
 
 
+_LOCK = "a lock that is held, as LockClient.acquire returns it (of several, one after the other)"
 NOTHING_CACHED = CachedReads({})
 
 
@@ -66,10 +68,7 @@ class Attempt:
 
     def entry(self, table: str, key: Mapping[str, Any]) -> Entry:
         """Return what is known of an item."""
-        if self.closed:
-            raise TransactionClosed
-        address = Address.of(table, key)
-        return self.entries.setdefault(address, Entry(address))
+        return self._entry_at(Address.of(table, key))
 
     def get(self, table: str, key: Mapping[str, Any]) -> Operation[dict[str, Any] | None]:
         """Read an item, the transaction's own writes included."""
@@ -87,7 +86,7 @@ class Attempt:
         self, targets: Sequence[tuple[str, Mapping[str, Any]]]
     ) -> Operation[list[dict[str, Any] | None]]:
         """Read items at one instant, but for those that were read or put before."""
-        entries = [self.entry(table, key) for table, key in targets]
+        entries = [self._entry_at(address) for address in addresses(targets)]
         unread = {
             entry.address: entry
             for entry in entries
@@ -133,12 +132,14 @@ class Attempt:
 
     def check(self, table: str, key: Mapping[str, Any], condition: "ConditionBase") -> None:
         """Demand something of an item as it is stored before this transaction."""
+        _check_condition(condition)
         self._demand(self.entry(table, key), condition)
 
     def guard(self, guard: Guard) -> None:
         """Demand that a lock is still held; once is enough."""
         if self.closed:
             raise TransactionClosed
+        checked_object("lock", guard, ("guard",), _LOCK)
         if not any(known is guard for known in self.guards):
             self.guards.append(guard)
 
@@ -146,6 +147,7 @@ class Attempt:
         """Give a lock back with the commit; once is enough."""
         if self.closed:
             raise TransactionClosed
+        checked_object("lock", lock, ("guard", "release_action", "released", "kept"), _LOCK)
         if not any(known is lock for known in self.releases):
             self.releases.append(lock)
 
@@ -171,6 +173,11 @@ class Attempt:
         """Return the entries that were read from the store."""
         return [entry for entry in self.entries.values() if entry.snapshot is not None]
 
+    def _entry_at(self, address: Address) -> Entry:
+        if self.closed:
+            raise TransactionClosed
+        return self.entries.setdefault(address, Entry(address))
+
     def _recall(self, address: Address) -> Mapping[str, Any] | None:
         if not (self.recalled and self.cached.at_one_instant):
             self.instants += 1
@@ -187,10 +194,18 @@ class Attempt:
         return self._image(item).native
 
     def _buffer(self, entry: Entry, write: Write, condition: "ConditionBase | None") -> None:
-        # Merging may refuse, so it comes before anything is changed.
+        # What may be refused comes before anything is changed.
+        if condition is not None:
+            _check_condition(condition)
         entry.write = merged(entry.write, write, entry.address)
         if condition is not None:
             self._demand(entry, condition)
 
     def _demand(self, entry: Entry, condition: "ConditionBase") -> None:
         entry.condition = condition if entry.condition is None else entry.condition & condition
+
+
+def _check_condition(condition: Any) -> None:
+    # Not by its class: boto3 is imported by those who make a condition, and by no others.
+    wanted = 'a condition of boto3.dynamodb.conditions: Attr("state").eq("paid")'
+    checked_object("condition", condition, ("get_expression",), wanted)

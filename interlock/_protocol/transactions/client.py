@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from interlock._protocol.durations import seconds
+from interlock._protocol.kinds import checked_function
 from interlock._protocol.requests import Operation
 from interlock._protocol.transactions.fingerprint import (
     arguments_of,
@@ -20,6 +21,8 @@ from interlock._protocol.transactions.reporting import Observers
 from interlock._protocol.transactions.run import TransactionRun
 from interlock._protocol.transactions.settings import Settings
 from interlock.errors import InvalidValue
+
+_FUNCTION = "a function that takes the transaction: def ship(tx): tx.put(...)"
 
 
 class TransactionOperations:
@@ -44,6 +47,7 @@ class TransactionOperations:
         retention: timedelta,
     ) -> Once | None:
         """Return what a key stands for, None if there is no key."""
+        checked_function("function", function, _FUNCTION)
         if key is None:
             return None
         return Once.of(
@@ -76,7 +80,8 @@ class KeyedFunction:
     def __init__(
         self, function: Callable[..., Any], parameter: str | None, operation: str | None
     ) -> None:
-        self.operation = operation
+        checked_function("function", function, _FUNCTION)
+        self.operation = None if operation is None else checked_operation(operation)
         if operation is None and parameter is not None:
             self.operation = operation_of(function)
         self._signature = inspect.signature(function)

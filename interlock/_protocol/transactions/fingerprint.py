@@ -15,6 +15,7 @@ from functools import partial
 from types import CodeType
 from typing import Any
 
+from interlock._protocol.kinds import checked_text
 from interlock._protocol.values import binary_of, to_attribute
 from interlock.errors import InvalidValue
 
@@ -62,8 +63,7 @@ def operation_of(function: Callable[..., Any]) -> str:
 
 def checked_operation(name: str) -> str:
     """Return the name of an operation if it can scope keys."""
-    if not isinstance(name, str) or not name:
-        raise InvalidValue("operation", "is a string that is not empty")
+    checked_text("operation", name, wanted="a name, such as 'orders.ship'")
     if "#" in name:
         raise InvalidValue("operation", f"{name!r} has a '#', which ends it in the record's key")
     if len(name.encode("utf-8", "surrogatepass")) > MAX_OPERATION_BYTES:

@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from interlock._protocol.kinds import checked_key
 from interlock._protocol.requests import Operation, wall_clock
 from interlock._protocol.retry import RetryBudget
 from interlock._protocol.transactions.actions import Action
@@ -41,6 +42,7 @@ MAX_KEY_BYTES = 1024
 # A copy of a request is accepted as long as its signature is valid, five minutes by clocks that may
 # differ by as many; a record that refuses it has to be there for longer.
 LONGEST_FLIGHT = 15 * 60
+_USED = "with another payload, or by another lambda (pass operation= to keep their keys apart)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +91,7 @@ class Once:
 
         `code` is what stands for a function that has no name.
         """
-        if not isinstance(key, str) or not key:
-            raise InvalidValue("idempotency_key", "is a string that is not empty")
-        try:
-            length = len(key.encode())
-        except UnicodeEncodeError as error:
-            raise InvalidValue("idempotency_key", "holds a lone surrogate, not UTF-8") from error
-        if length > MAX_KEY_BYTES:
-            raise InvalidValue("idempotency_key", f"is longer than {MAX_KEY_BYTES} bytes")
+        checked_key(key, MAX_KEY_BYTES)
         if retention < 1:
             raise InvalidValue("retention", "is less than a second: every call would count")
         parts = () if code is None else (code,)
@@ -134,7 +129,7 @@ class Once:
         elif int(_number(self.table, record, "format")) > FORMAT:
             raise _corrupt(self.table, record, "format", newer=True)
         if _field(self.table, record, "fingerprint", "S") != expected:
-            raise IdempotencyMismatch(self.key)
+            raise IdempotencyMismatch(self.key, _USED)
         if "result" not in record:
             raise _corrupt(self.table, record, "result")
         return Findings(Committed(from_attribute(record["result"]), replayed=True))

@@ -6,11 +6,12 @@ deleted and made again: comparing versions cannot be fooled as comparing counter
 ids are there for an attempt that lost the reply to its write and finds a successor's version.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from interlock._protocol.kinds import shown
 from interlock._protocol.values import Item, from_item, to_item
 from interlock.errors import InvalidValue
 
@@ -29,6 +30,13 @@ class Address:
     @classmethod
     def of(cls, table: str, key: Mapping[str, Any]) -> "Address":
         """Build the address from a native key (`{"pk": "alice"}`)."""
+        if not isinstance(table, str):
+            raise InvalidValue("table", f"{shown(table)} is not a table's name")
+        if not isinstance(key, Mapping):
+            example = f'{{"pk": {key!r}}}' if isinstance(key, str | int | bytes) else '{"pk": ...}'
+            raise InvalidValue(
+                "key", f"{shown(key)} is not a mapping; name the key's attributes: {example}"
+            )
         parts = []
         for name, attribute in sorted(to_item(key, "key").items()):
             ((kind, value),) = attribute.items()
@@ -62,6 +70,21 @@ class Address:
 
     def __str__(self) -> str:
         return f"{self.table} {self.native_key}"
+
+
+def addresses(targets: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Address]:
+    """Return the addresses of items that are given as (table, key)."""
+    way_out = 'write [("table", {"pk": ...}), ...]'
+    if isinstance(targets, str | bytes | Mapping) or not isinstance(targets, Iterable):
+        raise InvalidValue("targets", f"{shown(targets)} is no list of (table, key); {way_out}")
+    found = []
+    for target in targets:
+        if isinstance(target, str | bytes | Mapping) or not isinstance(target, Sequence):
+            raise InvalidValue("targets", f"{shown(target)} is no (table, key); {way_out}")
+        if len(target) != len(("table", "key")):
+            raise InvalidValue("targets", f"{shown(target)} is no (table, key); {way_out}")
+        found.append(Address.of(*target))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from interlock._protocol.capacity import CAPACITY
 from interlock._protocol.faults import Fault, NoReply
 from interlock._protocol.requests import Call, Operation, monotonic
 from interlock._protocol.retry import RetryBudget
-from interlock._protocol.transactions.items import Address
+from interlock._protocol.transactions.items import Address, addresses
 from interlock._protocol.transactions.replies import (
     NO_ANSWER,
     answers_get,
@@ -27,22 +27,20 @@ def read_one(budget: RetryBudget, address: Address) -> Operation[Mapping[str, An
 
 
 def read_many(
-    budget: RetryBudget, addresses: Sequence[Address]
+    budget: RetryBudget, wanted: Sequence[Address]
 ) -> Operation[list[Mapping[str, Any] | None]]:
     """Return the typed items as they all were at one instant."""
-    if len(addresses) > MAX_ACTIONS:
-        raise TransactionTooLarge(
-            f"{len(addresses)} items read at once; the limit is {MAX_ACTIONS}"
-        )
-    if not addresses:
+    if len(wanted) > MAX_ACTIONS:
+        raise TransactionTooLarge(f"{len(wanted)} items read at once; the limit is {MAX_ACTIONS}")
+    if not wanted:
         return []
-    gets = [{"Get": {"TableName": address.table, "Key": address.key}} for address in addresses]
+    gets = [{"Get": {"TableName": address.table, "Key": address.key}} for address in wanted]
     reply = yield from _ask(
         budget,
         "TransactGetItems",
         {"TransactItems": gets},
-        [address.table for address in addresses],
-        lambda reply: answers_get_many(reply, addresses),
+        [address.table for address in wanted],
+        lambda reply: answers_get_many(reply, wanted),
     )
     return [response.get("Item") for response in reply["Responses"]]
 
@@ -51,10 +49,10 @@ def snapshot(
     budget: RetryBudget, targets: Sequence[tuple[str, Mapping[str, Any]]]
 ) -> Operation[list[Mapping[str, Any] | None]]:
     """Return the typed items at one instant, for a target named twice too."""
-    addresses = [Address.of(table, key) for table, key in targets]
-    distinct = list(dict.fromkeys(addresses))
+    wanted = addresses(targets)
+    distinct = list(dict.fromkeys(wanted))
     items = dict(zip(distinct, (yield from read_many(budget, distinct)), strict=True))
-    return [items[address] for address in addresses]
+    return [items[address] for address in wanted]
 
 
 def _ask(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from interlock._exports import public_in
+from interlock._protocol.kinds import checked_metrics, optional_function
 from interlock.metrics import Metric, Metrics, table_label
 
 _log = logging.getLogger("interlock")
@@ -39,6 +40,10 @@ class Observers:
     table: str
     metrics: Metrics | None
     on_finish: Callable[[TransactionReport], None] | None
+
+    def __post_init__(self) -> None:
+        checked_metrics(self.metrics)
+        optional_function("on_finish", self.on_finish, "one that takes a TransactionReport")
 
     @property
     def enabled(self) -> bool:

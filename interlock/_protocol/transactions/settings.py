@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from interlock._protocol.durations import seconds
+from interlock._protocol.kinds import checked_table, checked_text, shown
 from interlock._protocol.retry import RetryBudget, Target
 from interlock.errors import InvalidValue
 
@@ -35,13 +36,15 @@ class Settings:
         cls, table: str, *, timeout: timedelta, attempts: int, version_attribute: str
     ) -> "Settings":
         """Check what a client was given."""
+        checked_table(table)
         most = seconds("timeout", timeout)
         if not timedelta() < timeout <= LONGEST_TIMEOUT:
             raise InvalidValue("timeout", f"{timeout} is not positive and at most 5 minutes")
+        if not isinstance(attempts, int) or isinstance(attempts, bool):
+            raise InvalidValue("attempts", f"{shown(attempts)} is not an integer")
         if attempts < 1:
             raise InvalidValue("attempts", f"{attempts} is less than 1")
-        if not version_attribute:
-            raise InvalidValue("version_attribute", "is empty")
+        checked_text("version_attribute", version_attribute, wanted="an attribute's name")
         return cls(table, version_attribute, attempts, most)
 
     def budget(self) -> RetryBudget:

@@ -10,10 +10,11 @@ from interlock._drivers.awaitable.background import awaited, current
 from interlock._drivers.awaitable.changes import Changes
 from interlock._drivers.awaitable.functions import result_of
 from interlock._protocol.durations import as_duration, seconds
-from interlock._protocol.locks.settings import Cancel, checked_name
+from interlock._protocol.kinds import checked_function, optional_function
+from interlock._protocol.locks.settings import Cancel, checked_data, checked_name
 from interlock._protocol.locks.state import LockRecord, LossReason
-from interlock.aio.locks._held import AnyLockClient
-from interlock.aio.locks._lock import Lock, OnLost
+from interlock.aio.locks._held import AnyLockClient, held_of
+from interlock.aio.locks._lock import ON_LOST, Lock, OnLost
 from interlock.aio.locks._term import Lead, Stop, Term, checked_renew_deadline
 from interlock.errors import (
     InterlockError,
@@ -54,11 +55,12 @@ class LeaderElection:
         on_loss: OnLost | None = None,
         data: Any = None,
     ) -> None:
-        self._held = locks._held  # noqa: SLF001 - of the same package
+        self._held = held_of(locks)
         self._clock = self._held.clock
         self._name = checked_name(name)
-        self._on_gain = on_gain
-        self._on_loss = on_loss
+        self._on_gain = optional_function("on_gain", on_gain, "one that takes the lock")
+        self._on_loss = optional_function("on_loss", on_loss, ON_LOST)
+        checked_data(data)
         self._data = data
         self._lock: Lock | None = None
         self._turn = deque([True])  # empty while a thread or task campaigns
@@ -90,6 +92,7 @@ class LeaderElection:
         so are `AccessDenied`, `TableNotFound`, `RequestRefused`, `CorruptRecord`,
         `LockClientClosed`, and `InvalidValue` for a `renew_deadline` out of bounds.
         """
+        checked_function("lead", lead, "one that takes a Term, and leads until it is over")
         deadline = checked_renew_deadline(self._held.operations.settings, renew_deadline)
         while not self._stop.is_set():
             try:

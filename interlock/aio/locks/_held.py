@@ -13,6 +13,7 @@ from interlock._drivers.awaitable.heartbeat import Heartbeat
 from interlock._drivers.lifecycle import watch_forks
 from interlock._drivers.lines import Lines
 from interlock._protocol.durations import seconds
+from interlock._protocol.kinds import optional_object, shown
 from interlock._protocol.locks.acquire import Acquiring, Acquisition
 from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.grant import Grant
@@ -24,6 +25,7 @@ from interlock.aio.locks._cancelling import cancellable
 from interlock.aio.locks._lock import Lock, OnLost
 from interlock.aio.locks._queue import Place
 from interlock.errors import (
+    InvalidValue,
     LockClientClosed,
     LockWaitCancelled,
     LossReason,
@@ -90,6 +92,7 @@ class HeldLocks:
         """
         if self.closed:
             raise LockClientClosed
+        optional_object("cancel", cancel, ("is_set",), "an Event, which has is_set()")
         if cancel is not None and cancel.is_set():
             raise LockWaitCancelled
         waiting, place = self._waiting, None
@@ -373,3 +376,12 @@ class AnyLockClient(Protocol):
 
     @property
     def _held(self) -> HeldLocks: ...
+
+
+def held_of(locks: AnyLockClient) -> HeldLocks:
+    """Return what a lock client holds; raise `InvalidValue` for what is none of this half."""
+    held = getattr(locks, "_held", None)
+    if isinstance(locks, type) or not isinstance(held, HeldLocks):
+        way_out = "pass the LockClient itself, of the same half of the library"
+        raise InvalidValue("locks", f"{shown(locks)} is none; {way_out}")
+    return held

@@ -203,6 +203,7 @@ class Lock(Unshared):
         warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
 
 
+ON_LOST = "a function that takes the lock and a LossReason"
 OnLost: TypeAlias = Callable[[Lock, LossReason], Awaitable[None] | None]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from interlock._drivers.awaitable.acquiring import Acquiring
 from interlock._protocol.locks.multi import checked_permits
 from interlock._protocol.locks.settings import Cancel, checked_name
-from interlock.aio.locks._held import AnyLockClient
+from interlock.aio.locks._held import AnyLockClient, held_of
 from interlock.aio.locks._lock import Lock
 from interlock.errors import LockTimeout
 
@@ -20,7 +20,7 @@ class Semaphore:
     """
 
     def __init__(self, locks: AnyLockClient, name: str, *, permits: int) -> None:
-        self._held = locks._held  # noqa: SLF001 - of the same package
+        self._held = held_of(locks)
         self._name = checked_name(name)
         self._permits = checked_permits(permits)
 

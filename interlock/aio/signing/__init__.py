@@ -7,6 +7,8 @@ need `interlock[verify]`. Both halves of the library offer the same.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from interlock._exports import without
+
 if TYPE_CHECKING:
     from interlock._sigv4 import SigV4, sigv4
     from interlock.aio.signing._delegated import DelegatedSigner
@@ -33,6 +35,18 @@ __all__ = [
     "sigv4",
     "verify_message",
 ]
+_VERIFY = ("jwt", "cryptography")
+_MESSAGES = (*_VERIFY, "http_message_signatures", "http_sf")
+without(
+    __all__,
+    {
+        "DelegatedSigner": ("cryptography",),
+        "HybridVerifier": _VERIFY,
+        "Verifier": _VERIFY,
+        "sign_message": _MESSAGES,
+        "verify_message": _MESSAGES,
+    },
+)
 
 _HOMES = {
     "DelegatedSigner": "interlock.aio.signing._delegated",
@@ -50,8 +64,6 @@ _HOMES = {
     "verify_message": "interlock.aio.signing._http",
 }
 
-_BROUGHT_BY_VERIFY = ("jwt", "cryptography", "http_message_signatures", "http_sf")
-
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
@@ -59,7 +71,7 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(importlib.import_module(_HOMES[name]), name)
     except ModuleNotFoundError as error:
-        if error.name in _BROUGHT_BY_VERIFY:
+        if error.name in _MESSAGES:
             raise ImportError(
                 f"{name} needs {error.name}: pip install 'interlock[verify]'"
             ) from error

@@ -12,6 +12,7 @@ from interlock._drivers.lifecycle import watch_forks
 from interlock._drivers.unshared import Unshared
 from interlock._exports import public_in
 from interlock._protocol.durations import seconds
+from interlock._protocol.kinds import checked_choice, checked_mapping, optional_text, shown
 from interlock._protocol.signing.algorithms import base64url
 from interlock._protocol.signing.client import json_bytes, with_times
 from interlock._protocol.signing.delegation import (
@@ -72,11 +73,10 @@ class DelegatedSigner(Unshared):
         metrics: Metrics | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        if algorithm not in {"ES256", "Ed25519"}:
-            raise InvalidValue("algorithm", f"is {algorithm!r}; ES256 and Ed25519 are possible")
+        checked_choice("algorithm", algorithm, ("ES256", "Ed25519"))
         self._lifetime = seconds("lifetime", lifetime)
         self._token_types = check_scope(token_types, self._lifetime)
-        self._issuer = issuer
+        self._issuer = optional_text("issuer", issuer)
         self._algorithm: EphemeralAlgorithm = algorithm
         self._signer = Signer(
             key_id, client=client, timeout=timeout, metrics=metrics, wall_clock=wall_clock
@@ -109,7 +109,9 @@ class DelegatedSigner(Unshared):
             (token_type,) = self._token_types
         if token_type not in self._token_types:
             allowed = ", ".join(self._token_types)
-            raise InvalidValue("token_type", f"is {token_type!r}; the delegation covers {allowed}")
+            given = "none is given" if token_type is None else f"is {token_type!r}"
+            raise InvalidValue("token_type", f"{given}; the delegation covers {allowed}")
+        checked_mapping("claims", claims, '{"sub": ...}')
         if self._issuer is not None and claims.get("iss") != self._issuer:
             raise InvalidValue("claims['iss']", f"is not {self._issuer!r}, as the delegation's is")
         now = self._wall_clock()
@@ -119,7 +121,10 @@ class DelegatedSigner(Unshared):
             now = self._wall_clock()
         lasting = None if lifetime is None else seconds("lifetime", lifetime)
         stated = {"iat": int(now), **with_times(claims, lasting, now)}
-        if not delegate.begins <= stated["iat"] <= delegate.ends:
+        issued = stated["iat"]
+        if isinstance(issued, bool) or not isinstance(issued, int | float):
+            raise InvalidValue("claims['iat']", f"{shown(issued)} is not a number of seconds")
+        if not delegate.begins <= issued <= delegate.ends:
             raise InvalidValue("claims['iat']", "is not within the time of the delegation")
         signing_input = f"{delegate.headers[token_type]}.{base64url(json_bytes(stated))}"
         return f"{signing_input}.{base64url(delegate.key.sign(signing_input.encode()))}"

@@ -8,6 +8,7 @@ from typing import Any
 from interlock._drivers.unshared import Unshared
 from interlock._exports import public_in
 from interlock._protocol.durations import seconds
+from interlock._protocol.kinds import checked_object, optional_text
 from interlock._protocol.signing.algorithms import base64url
 from interlock._protocol.signing.client import json_bytes, with_times
 from interlock._protocol.signing.hybrid import check_pair, protected, serialized
@@ -30,6 +31,8 @@ class HybridSigner(Unshared):
         *,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        for name, signer in (("classical", classical), ("post_quantum", post_quantum)):
+            checked_object(name, signer, ("key", "sign_bytes"), "a Signer")
         self._signers = (classical, post_quantum)
         self._wall_clock = wall_clock
 
@@ -44,6 +47,7 @@ class HybridSigner(Unshared):
 
         Otherwise as `Signer.sign`. Neither signature is a token by itself.
         """
+        optional_text("token_type", token_type)
         lasting = None if lifetime is None else seconds("lifetime", lifetime)
         payload = base64url(json_bytes(with_times(claims, lasting, self._wall_clock())))
         # A key may be replaced between naming it and signing: name the new one then.

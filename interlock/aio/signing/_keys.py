@@ -7,6 +7,7 @@ from interlock._drivers.awaitable.fetching import called
 from interlock._drivers.fetching import check_url
 from interlock._drivers.unshared import Unshared
 from interlock._protocol.faults import NoReply
+from interlock._protocol.kinds import checked_function
 from interlock._protocol.requests import Call
 
 KeySet: TypeAlias = Mapping[str, Any]
@@ -24,6 +25,9 @@ class KeySource(Unshared):
     ) -> None:
         if isinstance(keys, str):
             check_url(keys)
+        elif not isinstance(keys, Mapping):
+            checked_function("keys", keys, "the JWKS, its URL, or a function that returns it")
+        checked_function("fetch", fetch, "a function that takes a URL and returns its body")
         self._keys = keys
         self._fetch = fetch
 

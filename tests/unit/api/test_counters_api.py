@@ -61,6 +61,18 @@ def test_a_key_counts_once_and_refuses_another_payload(call):
     assert first.body["value"] == again.body["value"] == 2
     other = call("POST", "/counters/a/increment", {"amount": 3}, headers=headers)
     assert (other.status, other.body["field"]) == (422, "Idempotency-Key")
+    assert other.body["detail"] == (
+        "Idempotency-Key 'k' was used before for another request; repeat a request unchanged "
+        "under its key, and send another one under a new key"
+    )
+
+
+def test_a_bound_that_is_not_there_is_told_in_words(call):
+    call("PUT", "/counters/a", {"ceiling": 1})
+    full = call("POST", "/counters/a/increment", {"amount": 2})
+    assert "bounds: no floor, ceiling 1" in full.body["detail"]
+    other = call("PUT", "/counters/a", {"floor": 0})
+    assert "with no floor, ceiling 1, shards 1; PATCH" in other.body["detail"]
 
 
 def test_a_transfer_moves_both_or_neither(call):

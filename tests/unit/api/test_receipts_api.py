@@ -154,6 +154,7 @@ def test_a_delegated_receipt_is_refused_where_only_kms_verifies(send, kms, keys,
         assert (status, content["value"]) == (200, 3)
     else:
         assert (status, content["reason"]) == (422, "AlgorithmUnavailable")
+        assert "/.well-known/jwks.json" in content["detail"]
 
 
 def test_a_change_stands_when_it_cannot_be_signed(send, kms):
