@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 from interlock._drivers.blocking.background import current
 from interlock._drivers.blocking.functions import checked_function, result_of
 from interlock._protocol.durations import as_duration
+from interlock._protocol.kinds import checked_function as callable_only
 from interlock._protocol.locks.jobs import Job, JobAcquisition, must_stay
 from interlock._protocol.locks.runs import entry, kept
 from interlock._protocol.locks.state import JobRun, LossReason
@@ -24,6 +25,7 @@ _log = logging.getLogger("interlock")
 
 def exclusive(held: HeldLocks, job: Job, function: Callable[P, R]) -> Callable[P, R | None]:
     """Return a function that runs another one as a job."""
+    callable_only("function", function, "the function that is the job: def report(): ...")
     checked_function(function)
 
     @functools.wraps(function)

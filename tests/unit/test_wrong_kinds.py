@@ -27,7 +27,17 @@ MODULES = ("counters", "latches", "locks", "receipts", "signing", "transactions"
 NOTHING_TO_GET_WRONG = {
     # Made by the library alone, or only a description.
     *("Counter", "CounterChange", "CounterState", "Guard", "Lock", "LockPage", "LockRecord"),
-    *("LockSet", "Loss", "LossReason", "LockBreak", "Receipt", "Releasable", "Term", "Transaction"),
+    *(
+        "LockSet",
+        "Loss",
+        "JobRun",
+        "LossReason",
+        "LockBreak",
+        "Receipt",
+        "Releasable",
+        "Term",
+        "Transaction",
+    ),
     *("TransactionReport", "Transfer", "KEEP", "RECEIPT_TYPE", "SigV4", "SigV4.sign"),
     # Verifier's, and what would wait for ever.
     *("HybridVerifier.key_for", "Loss.wait", "Term.wait", "OnLost", "OnGain"),
@@ -131,6 +141,9 @@ CALLS = {
     "LockClient.page": lambda w: (w.locks.page, {}),
     "LockClient.semaphore": lambda w: (w.locks.semaphore, {"name": "a", "permits": 2}),
     "LockClient.election": lambda w: (w.locks.election, {"name": "a"}),
+    "LockClient.exclusive": lambda w: (w.locks.exclusive, {"name": "a"}),
+    "LockClient.last_run": lambda w: (w.locks.last_run, {"name": "a"}),
+    "LockClient.held": lambda w: (w.locks.held, {"name": "a"}),
     "Lock.extend": lambda w: (w.lock().extend, {}),
     "Semaphore": lambda w: (
         w.half.locks.Semaphore,
@@ -394,6 +407,8 @@ def test_what_is_no_function_or_no_list_of_names_is_told_so(world):
         InvalidValue, match=r"function: 3 \(int\) cannot be called; .*def ship\(tx\)"
     ):
         world.call(world.transactions.run, 3)
+    with pytest.raises(InvalidValue, match=r"function: 3 \(int\) cannot be called; .*def report"):
+        world.call(world.locks.exclusive("a"), 3)
     with pytest.raises(InvalidValue, match=r"names: 3 \(int\) is no list of names; .*\['a', 'b'\]"):
         world.call(world.locks.acquire_all, 3)
 

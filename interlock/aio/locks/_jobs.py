@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 from interlock._drivers.awaitable.background import current
 from interlock._drivers.awaitable.functions import checked_function, result_of
 from interlock._protocol.durations import as_duration
+from interlock._protocol.kinds import checked_function as callable_only
 from interlock._protocol.locks.jobs import Job, JobAcquisition, must_stay
 from interlock._protocol.locks.runs import entry, kept
 from interlock._protocol.locks.state import JobRun, LossReason
@@ -25,6 +26,7 @@ def exclusive(
     held: HeldLocks, job: Job, function: Callable[P, Awaitable[R]]
 ) -> Callable[P, Coroutine[Any, Any, R | None]]:
     """Return a function that runs another one as a job."""
+    callable_only("function", function, "the function that is the job: def report(): ...")
     checked_function(function)
 
     @functools.wraps(function)
