@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from click.testing import CliRunner
 from moto import mock_aws
 
+from interlock import client_config
 from interlock.cli import _examination, main
 from interlock.cli._table import Table
 from interlock.tables import create_table, schema
@@ -39,7 +40,7 @@ def aws(monkeypatch):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     with mock_aws():
-        yield boto3.client("dynamodb", region_name="eu-west-1")
+        yield boto3.client("dynamodb", region_name="eu-west-1", config=client_config())
 
 
 @pytest.fixture

@@ -419,9 +419,9 @@ def test_a_function_of_the_other_half_is_refused_when_it_is_decorated(half, lock
     def generator():
         yield
 
-    wrong = [Object, int] if half.awaitable else [coroutine, Object(), generator, 3]
+    wrong = [Object, int] if half.awaitable else [coroutine, Object(), generator]
     for one in wrong:
-        with pytest.raises(TypeError, match=r"async def|interlock\.aio|no function"):
+        with pytest.raises(TypeError, match=r"async def|interlock\.aio"):
             locks.exclusive("nightly")(one)
     if half.awaitable:
         locks.exclusive("nightly")(Object())
