@@ -8,6 +8,7 @@ from aiobotocore.session import get_session  # type: ignore[import-untyped]  # i
 from botocore.config import Config
 from moto import mock_aws
 
+from interlock import client_config
 from interlock._drivers.awaitable.opening import open_driver as open_awaitable
 from interlock.aio.transactions import TransactionClient
 from interlock.errors import ServiceUnavailable
@@ -38,7 +39,7 @@ def client(monkeypatch):
         monkeypatch.setenv(name, "testing")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
-        client = boto3.client("dynamodb", region_name="us-east-1")
+        client = boto3.client("dynamodb", region_name="us-east-1", config=client_config())
         client.create_table(
             TableName="t",
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
