@@ -8,8 +8,9 @@ has a light and a dark form, and shows the one that the reader's system asks for
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeAlias
 
@@ -106,10 +107,22 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """A way along straight lines from the edge of a box to that of another, and its text."""
+    """A way along straight lines from the edge of a box to that of another, and its text.
+
+    The text is above a level line, or `below` where other arrows come from above.
+    """
 
     points: tuple[Point, ...]
     note: str
+    below: bool = False
+
+    @property
+    def place(self) -> Point:
+        """The middle of its text, or its left end beside a line that stands."""
+        (x, y), (until, end) = self.points[-2:]
+        if x == until:
+            return x + 8, (y + end) / 2 + 4
+        return (x + until) / 2, y + 18 if self.below else y - 8
 
 
 def boxes() -> dict[str, Box]:
@@ -131,8 +144,9 @@ def boxes() -> dict[str, Box]:
     return placed
 
 
-def arrows(placed: dict[str, Box]) -> Iterator[Arrow]:
-    """Yield the arrows: straight, or with a bend between the columns or at the box that is met."""
+def arrows(placed: dict[str, Box]) -> list[Arrow]:
+    """Return the arrows: straight, or with a bend between the columns or at the box that is met."""
+    found = []
     for line in ARROWS.strip().splitlines():
         ends, note = line.split("|")
         start, end = (placed[name] for name in ends.split())
@@ -145,7 +159,18 @@ def arrows(placed: dict[str, Box]) -> Iterator[Arrow]:
         else:
             bend = start.right + GAP / 2
             points = ((start.right, begin), (bend, begin), (bend, level), (end.x, level))
-        yield Arrow(points, note.strip())
+        found.append(Arrow(points, note.strip()))
+    return [replace(arrow, below=_is_met_from_above(arrow, found)) for arrow in found]
+
+
+def _is_met_from_above(arrow: Arrow, others: list[Arrow]) -> bool:
+    (left, level), (right, _) = arrow.points[-2:]
+    return any(
+        left < x < right and min(y, end) < level
+        for other in others
+        for (x, y), (until, end) in pairwise(other.points)
+        if x == until
+    )
 
 
 def drawn() -> str:
@@ -203,11 +228,9 @@ def _arrow(arrow: Arrow) -> Iterator[str]:
     yield f'<path class="arrow" d="M{path}"/>'
     if not arrow.note:
         return
-    (x, y), (until, end) = arrow.points[-2:]
-    if x == until:
-        yield f'<text class="note up" x="{x + 8:g}" y="{(y + end) / 2 + 4:g}">{arrow.note}</text>'
-    else:
-        yield f'<text class="note" x="{(x + until) / 2:g}" y="{y - 8:g}">{arrow.note}</text>'
+    kind = "note up" if arrow.points[-2][0] == arrow.points[-1][0] else "note"
+    x, y = arrow.place
+    yield f'<text class="{kind}" x="{x:g}" y="{y:g}">{arrow.note}</text>'
 
 
 def main(arguments: list[str]) -> int:

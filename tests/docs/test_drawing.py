@@ -1,6 +1,7 @@
 """The picture of the architecture is drawn from its text, and can be read."""
 
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -30,7 +31,7 @@ def on_edge(box, point):
 
 
 def test_arrows_begin_and_end_on_the_edges_of_boxes(placed):
-    drawn_arrows = list(arrows(placed))
+    drawn_arrows = arrows(placed)
     assert len(drawn_arrows) == 10
     for arrow in drawn_arrows:
         for end in (arrow.points[0], arrow.points[-1]):
@@ -47,6 +48,26 @@ def test_no_arrow_crosses_a_box(placed):
                 if left < box.right and right > box.x and top < box.y + HEIGHT and bottom > box.y
             ]
             assert crossed == [], arrow
+
+
+def test_no_arrow_passes_through_a_text(placed):
+    drawn_arrows = arrows(placed)
+    for told in drawn_arrows:
+        x, y = told.place
+        reach = len(told.note) * NARROW / 2
+        stands = told.points[-2][0] == told.points[-1][0]
+        left, right = (x, x + 2 * reach) if stands else (x - reach, x + reach)
+        passing = [
+            other.points
+            for other in drawn_arrows
+            for (x1, y1), (x2, y2) in pairwise(other.points)
+            if told.note
+            and min(x1, x2) < right
+            and max(x1, x2) > left
+            and min(y1, y2) < y + 2
+            and max(y1, y2) > y - 10
+        ]
+        assert passing == [], told.note
 
 
 def test_a_dark_form_is_asked_for_by_the_readers_system():
