@@ -7,7 +7,14 @@ from interlock._exports import lazily, without
 if TYPE_CHECKING:
     from interlock.clients import client_config
     from interlock.counters import Counter, CounterChange, CounterClient, CounterState, Transfer
-    from interlock.locks import LeaderElection, Lock, LockClient, LockRecord, Semaphore
+    from interlock.locks import (
+        LeaderElection,
+        Lock,
+        LockClient,
+        LockRecord,
+        ReadWriteLock,
+        Semaphore,
+    )
     from interlock.metrics import EmbeddedMetrics, Metric
     from interlock.signing import Signer, Verifier
     from interlock.tables import create_table
@@ -24,6 +31,7 @@ __all__ = [
     "LockClient",
     "LockRecord",
     "Metric",
+    "ReadWriteLock",
     "Semaphore",
     "Signer",
     "Transaction",
@@ -48,6 +56,7 @@ _HOMES = {
     "LockClient": "locks",
     "LockRecord": "locks",
     "Metric": "metrics",
+    "ReadWriteLock": "locks",
     "Semaphore": "locks",
     "Signer": "signing",
     "Transaction": "transactions",

@@ -10,7 +10,7 @@ from interlock._exports import lazily, without
 
 if TYPE_CHECKING:
     from interlock.aio.counters import Counter, CounterChange, CounterClient, CounterState, Transfer
-    from interlock.aio.locks import LeaderElection, LockClient, Semaphore
+    from interlock.aio.locks import LeaderElection, LockClient, ReadWriteLock, Semaphore
     from interlock.aio.signing import Signer, Verifier
     from interlock.aio.tables import create_table
     from interlock.aio.transactions import Transaction, TransactionClient, TransactionReport
@@ -22,6 +22,7 @@ __all__ = [
     "CounterState",
     "LeaderElection",
     "LockClient",
+    "ReadWriteLock",
     "Semaphore",
     "Signer",
     "Transaction",
@@ -40,6 +41,7 @@ _HOMES = {
     "CounterState": "counters",
     "LeaderElection": "locks",
     "LockClient": "locks",
+    "ReadWriteLock": "locks",
     "Semaphore": "locks",
     "Signer": "signing",
     "Transaction": "transactions",

@@ -72,8 +72,9 @@ class ICoordinationTable(Construct):
     def grant_locks(self, grantee: iam.IGrantable, *names: str) -> iam.Grant:
         """Let a grantee take, renew, inspect and release the locks with these names.
 
-        A name may end in `*` ("orders/*"); "*" alone is every lock. The permits of a semaphore go
-        with its name. Raises `ValueError` for none, and for what no lock is called.
+        A name may end in `*` ("orders/*"); "*" alone is every lock. The permits of a semaphore
+        and the slots of a `ReadWriteLock` go with its name. Raises `ValueError` for none, and for
+        what no lock is called.
         """
         actions = (*_READ, "dynamodb:UpdateItem", _CHECK)
         return self._grant(grantee, patterns(LOCKS, names, with_parts=True), actions)

@@ -35,8 +35,10 @@ from interlock.errors._locks import (
     LockLost,
     LockTimeout,
     LockWaitCancelled,
+    ReadersMismatch,
     RenewalImpossible,
     ResultNotKept,
+    UpgradeRefused,
 )
 from interlock.errors._signing import (
     AlgorithmNotAllowed,
@@ -97,6 +99,7 @@ __all__ = [
     "LossReason",
     "MalformedToken",
     "OutcomeUnknown",
+    "ReadersMismatch",
     "RegionMissing",
     "RenewalImpossible",
     "RequestRefused",
@@ -113,6 +116,7 @@ __all__ = [
     "TransactionTooLarge",
     "UnknownKey",
     "UnsupportedKey",
+    "UpgradeRefused",
 ]
 
 for _public in __all__:

@@ -58,6 +58,39 @@ class LockAlreadyHeld(InterlockError):
         self.name = name
 
 
+class UpgradeRefused(LockAlreadyHeld):
+    """A reader asked for the write side of the lock that it reads under; nothing was sent.
+
+    It would wait for itself to leave; and two readers that wait to become the writer would wait for
+    each other. Give the read side back, take the write side, and read again what was read.
+    """
+
+    def __init__(self, name: str) -> None:
+        InterlockError.__init__(
+            self,
+            f"the read side of lock {name!r} is held by this very thread or task, which would wait "
+            "for itself to leave: give it back, take the write side, and read again what was read",
+        )
+        self.name = name
+
+
+class ReadersMismatch(InterlockError):
+    """A `ReadWriteLock` has another number of readers than it was first used with; nothing is held.
+
+    `readers` is what was asked for, `agreed` what all clients of the lock have to pass. Writers
+    close that many slots, so it is not changed while the lock is in use.
+    """
+
+    def __init__(self, name: str, readers: int, agreed: int) -> None:
+        super().__init__(
+            f"lock {name!r} is for {agreed} readers, not for {readers}: pass readers={agreed}, or "
+            "use another name"
+        )
+        self.name = name
+        self.readers = readers
+        self.agreed = agreed
+
+
 class RenewalImpossible(InterlockError):
     """No thread can be started that would renew the lock, so it was given back.
 

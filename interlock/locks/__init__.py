@@ -10,6 +10,7 @@ from interlock.errors import LossReason
 from interlock.locks._client import LockClient
 from interlock.locks._election import LeaderElection
 from interlock.locks._lock import Lock, LockSet, Loss
+from interlock.locks._readers import ReadWriteLock, WriteLock
 from interlock.locks._semaphore import Semaphore
 from interlock.locks._term import Term
 
@@ -24,9 +25,21 @@ __all__ = [
     "LockSet",
     "Loss",
     "LossReason",
+    "ReadWriteLock",
     "Semaphore",
     "Term",
+    "WriteLock",
 ]
 
-for _public in (LeaderElection, Lock, LockClient, LockSet, Loss, Semaphore, Term):
+for _public in (
+    LeaderElection,
+    Lock,
+    LockClient,
+    LockSet,
+    Loss,
+    ReadWriteLock,
+    Semaphore,
+    Term,
+    WriteLock,
+):
     _public.__module__ = __name__

@@ -26,6 +26,7 @@ from interlock.locks._election import LeaderElection
 from interlock.locks._held import HeldLocks
 from interlock.locks._jobs import exclusive
 from interlock.locks._lock import ON_LOST, Lock, LockSet, OnLost
+from interlock.locks._readers import ReadWriteLock
 from interlock.locks._semaphore import Semaphore
 from interlock.metrics import LockMetrics, Metrics
 
@@ -301,6 +302,10 @@ class LockClient(Unshared):
     def semaphore(self, name: str, *, permits: int) -> Semaphore:
         """Return the semaphore of a name; as `Semaphore(locks, name, permits=permits)`."""
         return Semaphore(self, name, permits=permits)
+
+    def read_write_lock(self, name: str, *, readers: int = 10) -> ReadWriteLock:
+        """Return the readers-writer lock of a name; as `ReadWriteLock(locks, name, readers=10)`."""
+        return ReadWriteLock(self, name, readers=readers)
 
     def election(self, name: str, **options: Any) -> LeaderElection:
         """Return the election of a name; as `LeaderElection(locks, name, ...)`."""

@@ -84,8 +84,9 @@ class HeldLocks:
         data: Any = None,
         on_lost: OnLost | None = None,
         cancel: Cancel | None = None,
+        kind: Callable[..., Lock] = Lock,
     ) -> list[Lock]:
-        """Run an acquisition and hold what it is granted.
+        """Run an acquisition and hold what it is granted, as locks of a kind.
 
         Whatever goes wrong, and if the caller is cancelled or interrupted: what was granted, or
         may have been, is given back in the background. Raises `LockWaitCancelled` once `cancel` is
@@ -104,7 +105,7 @@ class HeldLocks:
         self._acquiring.add(acquisition)
         try:
             (waiting.run(acquisition.run()) if place is None else place.run())
-            locks = [self.hold(grant, data, on_lost) for grant in acquisition.granted]
+            locks = [self.hold(grant, data, on_lost, kind) for grant in acquisition.granted]
         except BaseException:
             for grant in acquisition.granted:
                 grant.close()
@@ -152,14 +153,20 @@ class HeldLocks:
             self._background.start(partial(self._give_back, grant, RELEASING))
             raise
 
-    def hold(self, grant: Grant, data: Any, on_lost: OnLost | None = None) -> Lock:
+    def hold(
+        self,
+        grant: Grant,
+        data: Any,
+        on_lost: OnLost | None = None,
+        kind: Callable[..., Lock] = Lock,
+    ) -> Lock:
         """Keep a lock that was granted. Raises `LockClientClosed` and `RenewalImpossible`."""
         if self.closed:
             raise LockClientClosed
         if not self._watched:
             watch_exit(self)
             self._watched = True
-        lock = Lock(self, grant, data, on_lost)
+        lock = kind(self, grant, data, on_lost)
         self.operations.hold(grant, lock, current())
         try:
             self._heartbeat.add(grant)

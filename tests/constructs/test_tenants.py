@@ -11,8 +11,8 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk.assertions import Template
 
+from interlock import LockClient
 from interlock.constructs import CoordinationTable
-from interlock.locks import LockClient
 from interlock.testing import MemoryStore
 from tests.constructs.evaluator import Request, allowed, requests
 
@@ -21,6 +21,7 @@ INDEX = f"{TABLE}/index/listing"
 OWN = [
     "lock#orders/42",
     "lock#orders/42#3",  # a permit of a semaphore
+    "lock#orders/42#slots",  # of a readers-writer lock
     "counter#orders/visits",
     "counter#orders/visits#7",
     "counter#orders/visits#once#k",
@@ -132,6 +133,20 @@ def test_a_job_needs_no_more_than_its_lock(tenant):
     asked = [one for call in store.calls for one in requests(TABLE, call.operation, call.params)]
     assert {request.keys for request in asked} == {("lock#orders/nightly",)}
     assert all(allowed(tenant, request) for request in asked)
+
+
+def test_the_grant_of_a_name_reaches_its_readers_and_writers(tenant):
+    store = MemoryStore(TABLE)
+    with LockClient(TABLE, client=store.client()) as locks:
+        lock = locks.read_write_lock("orders/42", readers=2)
+        lock.read().release()
+        lock.write().downgrade().release()
+        lock.read().release()
+    asked = [one for call in store.calls for one in requests(TABLE, call.operation, call.params)]
+    assert {key for one in asked for key in one.keys or ()} == {
+        f"lock#orders/42{part}" for part in ("", "#0", "#1", "#slots")
+    }
+    assert all(allowed(tenant, one) for one in asked)
 
 
 @pytest.mark.parametrize("operation", ["TransactWriteItems", "BatchWriteItem", "PutItem"])

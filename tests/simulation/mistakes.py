@@ -3,7 +3,7 @@
 from types import ModuleType
 from typing import NamedTuple
 
-from interlock._protocol.locks import breaking, claim, grant, lease, multi, observed, record
+from interlock._protocol.locks import breaking, claim, grant, lease, observed, permits, record
 
 
 class Mistake(NamedTuple):
@@ -168,7 +168,7 @@ MISTAKES = (
     Mistake(
         "permit whose lease ended while others were given back",
         "lock-permits",
-        multi,
+        permits,
         "if now >= grant.until:  # it",
         "if False:  # it",
         "hold 'l#|late copy of its request",

@@ -13,6 +13,8 @@ from tests.simulation.locking import SETTINGS, Plan, contend
 from tests.simulation.mixture import Mixture
 from tests.simulation.registers import FOLDING, LAID_OUT, NARROWED, TIGHT, Registers
 from tests.simulation.released import Releasing
+from tests.simulation.sharing import Plan as Shared
+from tests.simulation.sharing import Sharing
 
 DAY = 86400.0
 # Processes that stand still between what they see and what they write, and others that die there.
@@ -61,6 +63,20 @@ JUMPING = replace(STORM, jump=0.2)
 # Wall clocks that may be trusted, by just as much.
 TRUSTED = replace(STORM, wall_skew=1.0)
 TRUSTING = Plan(replace(SETTINGS, skew=2.0))
+# Clocks that drift, as above, for readers that stop for longer than their leases.
+SHARED_EAGERLY = Shared(
+    replace(SETTINGS, poll=0.05, lease=100.0),
+    processes=2,
+    rounds=2,
+    work=2.0,
+    freezes=0.6,
+    leases=(100.0,),
+    timeouts=(None,),
+)
+CROWD = Shared(processes=7, rounds=2)
+SWIFT = Shared(rounds=8, work=3.0, freezes=0.05)
+ONE_WRITER = Shared(processes=3, writers=1, writes=0.8, within=900.0)
+VANISHING = Shared(rounds=5, work=30.0, freezes=0.05, vanish=2.0)
 
 
 class Scenario(Protocol):
@@ -116,6 +132,17 @@ SCENARIOS: dict[str, Callable[[int], Scenario]] = {
     "jobs-pauses": lambda seed: scheduled(seed, faults=Faults(pause=0.2, kill=0.02, most_kills=2)),
     "jobs-crashes": lambda seed: scheduled(seed, faults=CRASHING, plan=SHORT),
     "jobs-drift": lambda seed: scheduled(seed, faults=DRIFTING, plan=EXACT),
+    "readers-calm": lambda seed: Sharing(seed, CALM),
+    "readers-storm": lambda seed: Sharing(seed, STORM),
+    "readers-crowd": lambda seed: Sharing(seed, replace(STORM, partial=0.3), CROWD),
+    "readers-lost-replies": lambda seed: Sharing(seed, Faults(lost_reply=0.3, late=0.2, twice=0.2)),
+    "readers-delayed": lambda seed: Sharing(seed, DELAYED, SWIFT),
+    "readers-pauses": lambda seed: Sharing(seed, Faults(pause=0.2, kill=0.02, most_kills=2)),
+    "readers-drift": lambda seed: Sharing(seed, DRIFTING, SHARED_EAGERLY),
+    "readers-one-writer": lambda seed: Sharing(seed, PAUSING, ONE_WRITER),
+    "readers-swapped-replies": lambda seed: Sharing(seed, SWAPPED, VANISHING),
+    "readers-jumping-clocks": lambda seed: Sharing(seed, JUMPING),
+    "readers-vanishing": lambda seed: Sharing(seed, PAUSING, VANISHING),
     "transactions": Mixture,
     "transactions-stale-reads": lambda seed: Mixture(seed, Disturbed(stale=0.5), readers=15),
     "transactions-crashes": lambda seed: Mixture(seed, Disturbed(crash=0.1)),

@@ -85,6 +85,8 @@ def test_calls_take_durations_only(half, client, given):
         "lease": lambda: locks.acquire("a", lease=given),
         "try": lambda: locks.try_acquire("a", lease=given),
         "permit": lambda: locks.semaphore("a", permits=1).acquire(timeout=given),
+        "reader": lambda: locks.read_write_lock("a").read(timeout=given),
+        "writer": lambda: locks.read_write_lock("a").write(timeout=given),
         "campaign": lambda: locks.election("a").campaign(timeout=given),
         "least of a job": lambda: locks.exclusive("a", at_least=given),
         "most of a job": lambda: locks.exclusive("a", at_most=given),

@@ -16,6 +16,8 @@ CALLS = {
         "acquire all": lambda of: of.locks.acquire_all(["a", "b"]),
         "try to acquire": lambda of: of.locks.try_acquire("a"),
         "inspect": lambda of: of.locks.inspect("a"),
+        "read": lambda of: of.locks.read_write_lock("a").read(),
+        "write": lambda of: of.locks.read_write_lock("a").write(),
         "campaign": lambda of: of.locks.election("a").campaign(),
         "run a job": lambda of: of.run_job(),
         "get the result of a job": lambda of: of.run_job(otherwise="result"),

@@ -128,6 +128,14 @@ CALLS = {
         COORDINATION,
     ),
     "locks: read the last run of a job": (lambda of: of.locks.last_run("a"), COORDINATION),
+    "locks: read": (
+        lambda of: of.locks.read_write_lock("a").read(timeout=SOON),
+        COORDINATION,
+    ),
+    "locks: write": (
+        lambda of: of.locks.read_write_lock("a").write(timeout=SOON),
+        COORDINATION,
+    ),
     "locks: campaign": (lambda of: of.locks.election("a").campaign(SOON), COORDINATION),
     "locks: observe": (lambda of: of.locks.election("a").observe(), COORDINATION),
     "locks: inspect": (lambda of: of.locks.inspect("a"), COORDINATION),

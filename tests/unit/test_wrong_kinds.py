@@ -27,6 +27,7 @@ MODULES = ("counters", "latches", "locks", "receipts", "signing", "transactions"
 NOTHING_TO_GET_WRONG = {
     # Made by the library alone, or only a description.
     *("Counter", "CounterChange", "CounterState", "Guard", "Lock", "LockPage", "LockRecord"),
+    "WriteLock",
     *(
         "LockSet",
         "Loss",
@@ -72,6 +73,11 @@ class World:
     def lock(self):
         lock = self.call(self.locks.acquire, self.name())
         self.held.append(lock)  # one that is dropped would warn
+        return lock
+
+    def writing(self):
+        lock = self.call(self.locks.read_write_lock(self.name(), readers=2).write)
+        self.held.append(lock)
         return lock
 
     def call(self, called, *args, **kwargs):
@@ -154,6 +160,18 @@ CALLS = {
         {"timeout": NOW},
     ),
     "Semaphore.try_acquire": lambda w: (w.locks.semaphore(w.name(), permits=2).try_acquire, {}),
+    "LockClient.read_write_lock": lambda w: (w.locks.read_write_lock, {"name": "a"}),
+    "ReadWriteLock": lambda w: (w.half.locks.ReadWriteLock, {"locks": w.locks, "name": "a"}),
+    "ReadWriteLock.read": lambda w: (
+        w.locks.read_write_lock(w.name(), readers=2).read,
+        {"timeout": NOW},
+    ),
+    "ReadWriteLock.write": lambda w: (
+        w.locks.read_write_lock(w.name(), readers=2).write,
+        {"timeout": NOW},
+    ),
+    "WriteLock.downgrade": lambda w: (w.writing().downgrade, {}),
+    "WriteLock.extend": lambda w: (w.writing().extend, {}),
     "LeaderElection": lambda w: (w.half.locks.LeaderElection, {"locks": w.locks, "name": "a"}),
     "LeaderElection.campaign": lambda w: (w.election().campaign, {}),
     "LeaderElection.run": lambda w: w.leading(),

@@ -17,6 +17,7 @@
 
 From the call to the wire: `client.LockOperations.acquire` -> `acquire.Acquisition.run` ->
 `claim.Claim.attempt` -> `record.grant_update`; `lease` renews, extends, hands over and gives back;
-`multi` takes several locks, and permits; `breaking` ends a grant from outside; `reading` looks.
+`multi` takes several locks, `permits` one of several; `readers` and `writers` share a lock by its
+`door`; `breaking` ends a grant from outside; `reading` looks.
 `grant.Grant` is what a holder knows, `observed` what a client has seen, `item` what a record says.
 """

@@ -1,7 +1,7 @@
 """The knowledge that one acquisition has of one lock: its attempts, and the holder in the way."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -57,7 +57,7 @@ class Claim:
         self.budget = budget
         self.contended = False
         self.waited = 0.0
-        self._settings = settings
+        self.settings = settings
         self._observed = observed
         self._heartbeat_interval = (
             settings.heartbeat_interval(options.lease) if options.heartbeats else float("inf")
@@ -104,7 +104,7 @@ class Claim:
         asked = max(int(wall * 1000), self._void_before)
         self._remember(version, Sent(sent, asked))
         return record.grant_update(
-            self._settings.table,
+            self.settings.table,
             self.name,
             version=version,
             owner=options.owner,
@@ -126,7 +126,7 @@ class Claim:
         """
         options, sent = self.options, self._unconfirmed[version]
         self._unconfirmed[version] = Sent(sent.at, _ARRIVED)
-        found = parse(self._settings.table, item)
+        found = parse(self.settings.table, item)
         void = self._bound()
         if void and (yield from self.void(GRACE)) is not None:
             void = 0
@@ -160,7 +160,7 @@ class Claim:
         self.budget.answered()
         if item is None:
             return None
-        found = parse(self._settings.table, item)
+        found = parse(self.settings.table, item)
         self._void_before = max(self._void_before, found.void_before)
         if found.version is None:
             return None
@@ -180,7 +180,7 @@ class Claim:
         while True:
             try:
                 deadline = self.call_deadline((yield Monotonic()))
-                reply = yield record.read_call(self._settings.table, self.name, deadline)
+                reply = yield record.read_call(self.settings.table, self.name, deadline)
                 item = reply.get("Item")
                 if item is not None and not is_of(item, self.name):
                     raise NoReply("the answer is not about this lock")
@@ -194,7 +194,7 @@ class Claim:
         now = yield from monotonic()
         if now >= self._observed.expires_at(self.name, item.version):
             return True
-        skew, until = self._settings.skew, item.held_until
+        skew, until = self.settings.skew, item.held_until
         if skew is None or until is None:
             return False
         return bool((yield from wall_clock()) > until + skew)
@@ -204,7 +204,7 @@ class Claim:
         yield from self.in_time(item)
         now, deadline = (yield from monotonic()), self.budget.deadline
         expires = self._observed.expires_at(self.name, item.version)
-        spread = self._settings.poll * (0.5 + (yield from draw()))
+        spread = self.settings.poll * (0.5 + (yield from draw()))
         yield from sleep(max(0.0, min(spread, expires - now, deadline - now)))
 
     def in_time(self, item: LockItem) -> Operation[None]:
@@ -224,8 +224,8 @@ class Claim:
         if self._races <= _RACES:
             return
         free = item if item is not None else key_of(self.name)
-        yield from self.in_time(parse(self._settings.table, free))
-        yield from sleep(self._settings.poll * 0.1 * (yield from draw()))
+        yield from self.in_time(parse(self.settings.table, free))
+        yield from sleep(self.settings.poll * 0.1 * (yield from draw()))
 
     def attempt(self, seen: LockItem | None) -> Operation[tuple[Grant | None, LockItem | None]]:
         """Try to take a lock once: a grant, or the record that refused it, or neither."""
@@ -256,7 +256,7 @@ class Claim:
 
         Tries for so many seconds, and then returns None.
         """
-        table, budget = self._settings.table, self._settings.budget()
+        table, budget = self.settings.table, self.settings.budget()
         yield from budget.start(seconds)
         while True:
             wall = yield from wall_clock()
@@ -296,11 +296,11 @@ class Claim:
             if version_of(item) not in self._unconfirmed:
                 return True
         own, wall = tuple(self._unconfirmed), (yield from wall_clock())
-        budget = self._settings.budget()
+        budget = self.settings.budget()
         yield from budget.start(seconds)
         while True:
             call = record.release_call(
-                self._settings.table, self.name, wall=wall, own=own, deadline=budget.deadline
+                self.settings.table, self.name, wall=wall, own=own, deadline=budget.deadline
             )
             try:
                 yield call
@@ -340,3 +340,11 @@ class Claim:
             oldest = next(iter(self._unconfirmed))
             self._void = max(self._void, self._unconfirmed.pop(oldest).asked + 1)
         self._unconfirmed[version] = sent
+
+
+def abandoned(claims: Sequence[Claim], seconds: float = ABANDONING) -> Operation[bool]:
+    """Give back what may have been granted unseen; return whether nothing is left for certain."""
+    certain = True
+    for claim in claims:
+        certain = (yield from claim.abandon(seconds)) and certain
+    return certain

@@ -14,16 +14,14 @@ from interlock._protocol.kinds import optional_text, shown
 from interlock._protocol.locks import lease as leases
 from interlock._protocol.locks.acquire import Acquisition
 from interlock._protocol.locks.breaking import break_lock, checked_fence, checked_reason
+from interlock._protocol.locks.door import Door
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.jobs import Job, JobAcquisition, begin, reserve
 from interlock._protocol.locks.lease import RELEASING
-from interlock._protocol.locks.multi import (
-    MOST_LOCKS,
-    MultiAcquisition,
-    PermitAcquisition,
-    checked_permits,
-)
+from interlock._protocol.locks.multi import MOST_LOCKS, MultiAcquisition
 from interlock._protocol.locks.observed import ObservedVersions
+from interlock._protocol.locks.permits import PermitAcquisition, checked_permits
+from interlock._protocol.locks.readers import DOWNGRADING, Downgrade, ReadAcquisition
 from interlock._protocol.locks.reading import LockPage, inspect, page
 from interlock._protocol.locks.settings import (
     Invocation,
@@ -32,8 +30,11 @@ from interlock._protocol.locks.settings import (
     checked_names,
 )
 from interlock._protocol.locks.state import LockRecord, LossReason
+from interlock._protocol.locks.writers import WriteAcquisition
 from interlock._protocol.requests import Operation
-from interlock.errors import InvalidValue, LockAlreadyHeld
+from interlock.errors import InvalidValue, LockAlreadyHeld, UpgradeRefused
+
+_MOST_DOORS = 10_000  # locks whose doors are known; the one that was not used for longest goes
 
 
 class Held(NamedTuple):
@@ -54,6 +55,7 @@ class LockOperations:
         self._owner = owner
         self._observed = ObservedVersions()
         self._held: dict[Grant, Held] = {}
+        self._doors: dict[tuple[str, int], Door] = {}
 
     def acquire(
         self,
@@ -133,6 +135,67 @@ class LockOperations:
         """Record a run, and leave its lock taken for the rest of its time; as `jobs.reserve`."""
         return reserve(self.settings, grant)
 
+    def read(
+        self,
+        name: str,
+        readers: int,
+        *,
+        timeout: timedelta | None = None,
+        lease: timedelta | None = None,
+        data: Any = None,
+        taker: Any = None,
+    ) -> ReadAcquisition:
+        """Return the acquisition of a lock's read side by a thread or task."""
+        options = self.settings.options(
+            name, owner=self._owner(), timeout=timeout, lease=lease, data=data
+        )
+        # A reader that comes again would wait for a writer that waits for it.
+        if self._side_held(options.name, taker) is not None:
+            raise LockAlreadyHeld(options.name)
+        return ReadAcquisition(
+            self.settings, options, self._observed, self._door(options.name, readers)
+        )
+
+    def write(
+        self,
+        name: str,
+        readers: int,
+        *,
+        timeout: timedelta | None = None,
+        lease: timedelta | None = None,
+        data: Any = None,
+        taker: Any = None,
+    ) -> WriteAcquisition:
+        """Return the acquisition of a lock's write side by a thread or task."""
+        options = self.settings.options(
+            name, owner=self._owner(), timeout=timeout, lease=lease, data=data
+        )
+        held = self._side_held(options.name, taker)
+        if held is not None:
+            reads = held != options.name
+            raise UpgradeRefused(options.name) if reads else LockAlreadyHeld(options.name)
+        return WriteAcquisition(
+            self.settings, options, self._observed, self._door(options.name, readers)
+        )
+
+    def downgrade(
+        self,
+        writing: Grant,
+        readers: int,
+        *,
+        lease: timedelta | None = None,
+        data: Any = None,
+    ) -> Downgrade:
+        """Return the acquisition of the read side by a writer, which then is one no more."""
+        options = self.settings.options(
+            writing.name,
+            owner=writing.owner,
+            timeout=timedelta(seconds=DOWNGRADING),
+            lease=timedelta(seconds=writing.lease) if lease is None else lease,
+            data=data,
+        )
+        return Downgrade(self.settings, options, self._observed, readers, writing)
+
     def renew(self, grant: Grant) -> Operation[str]:
         """Send one heartbeat; as `lease.renew`."""
         return leases.renew(self.settings, grant)
@@ -207,6 +270,23 @@ class LockOperations:
             grant.loss, grant.loss_reported = LossReason.FORKED, True
         self._held = {}
         self._observed = ObservedVersions()
+        self._doors = {}
+
+    def _door(self, name: str, readers: int) -> Door:
+        """Return what is known of a lock's door."""
+        door = self._doors.pop((name, readers), None) or Door(name, readers)
+        self._doors[name, readers] = door
+        if len(self._doors) > _MOST_DOORS:
+            self._doors.pop(next(iter(self._doors)), None)
+        return door
+
+    def _side_held(self, name: str, taker: Any) -> str | None:
+        """Return the name of the side of a lock that a thread or task holds."""
+        for grant, held in list(self._held.items()):
+            mine = taker is not None and held.taker == taker and not grant.over
+            if mine and grant.name.partition("#")[0] == name:
+                return grant.name
+        return None
 
     def _refuse_to_wait_for_itself(self, names: list[str], taker: Any) -> None:
         if taker is None:

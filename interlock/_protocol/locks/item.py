@@ -22,7 +22,11 @@ _MOST_TIME = 253_402_300_799_999  # epoch milliseconds: the end of the year 9999
 
 @dataclass(frozen=True, slots=True)
 class LockItem:
-    """A lock's item whose deciding attributes have been checked. `version` None: it is free."""
+    """A lock's item whose deciding attributes have been checked.
+
+    `version` None: it is free. `door` is the writer's fence that has closed a reader's slot last,
+    None if none is known.
+    """
 
     table: str
     name: str
@@ -30,6 +34,7 @@ class LockItem:
     version: str | None
     lease: float
     void_before: int
+    door: int | None
     attributes: Mapping[str, Any]
 
     @property
@@ -106,6 +111,7 @@ def parse(table: str, item: Mapping[str, Any]) -> LockItem:
         version,
         (lease_ms or 0) / 1000,
         _whole(table, item, "void_before", 0, _MOST_TIME) or 0,
+        _whole(table, item, "door", 0, _MOST_FENCE),
         item,
     )
 

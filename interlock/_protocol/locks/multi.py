@@ -1,34 +1,22 @@
-"""Acquire several locks together, or any one of several permits.
+"""Acquire several locks together.
 
 Several locks are taken by one transaction: all or none, so that no client waits while holding. A
 transaction does not say which fences it has given, so they are read after it, by the version that
 it wrote; and what blocks it is waited for one lock at a time, without having any.
-
-Each permit of a semaphore is a lock of its own, `lock#<name>#<number>`, and any will do. So a
-permit has a lease, a fence and a guard like every lock, and a dead holder loses its permit only.
 """
 
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
 
 from interlock._protocol.faults import Fault, NoReply, NotSent, Refused
-from interlock._protocol.locks.claim import ABANDONING, Claim
+from interlock._protocol.locks.claim import Claim, abandoned
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.item import LockItem, is_of, key_of, shows
 from interlock._protocol.locks.observed import ObservedVersions
 from interlock._protocol.locks.settings import GRACE, AcquireOptions, Settings
-from interlock._protocol.requests import Call, Monotonic, NewId, Operation, WallClock, draw
-from interlock.errors import CorruptRecord, InvalidValue
-
-_log = logging.getLogger("interlock")
+from interlock._protocol.requests import Call, Monotonic, NewId, Operation, WallClock
 
 MOST_LOCKS = 100  # actions of a transaction
-MOST_PERMITS = 100  # items of one BatchGetItem
-_TIDYING = 1.0  # seconds for each permit that an attempt may have got beside the one granted
 _CONDITION_FAILED = "ConditionalCheckFailed"
-_UNPROCESSED = Refused("ProvisionedThroughputExceededException", "keys were left unprocessed")
 
 
 class MultiAcquisition:
@@ -77,7 +65,7 @@ class MultiAcquisition:
 
     def abandon(self) -> Operation[bool]:
         """Give back what an acquisition that failed may have been granted, now or later."""
-        return (yield from _abandon(self._claims))
+        return (yield from abandoned(self._claims))
 
     def _attempt(self) -> Operation[str | None]:
         """Try to take all locks once; return the version they then have, None if they were not."""
@@ -169,153 +157,3 @@ class MultiAcquisition:
     def _withdraw(self, version: str) -> None:
         for claim in self._claims:
             claim.withdraw(version)
-
-
-class PermitAcquisition:
-    """One acquisition of any of a semaphore's permits."""
-
-    def __init__(
-        self, settings: Settings, options: AcquireOptions, permits: int, observed: ObservedVersions
-    ) -> None:
-        self._table = settings.table
-        self._budget = settings.budget(grace=GRACE)
-        self._observed = observed
-        self._claims = [
-            Claim(
-                settings,
-                replace(options, name=permit(options.name, number)),
-                observed,
-                self._budget,
-            )
-            for number in range(permits)
-        ]
-        self._began = 0.0
-        self.granted: list[Grant] = []
-        self.contended = False
-        self.waited = 0.0
-
-    @property
-    def leftovers(self) -> bool:
-        """Whether it may have been granted what it does not know of."""
-        return any(claim.leftovers for claim in self._claims)
-
-    def run(self) -> Operation[Grant]:
-        """Return the grant of one permit. One round trip while most of them are free.
-
-        Raises what `Acquisition.run` does.
-        """
-        self._began = yield Monotonic()
-        for claim in self._claims:
-            claim.begin(self._began)
-        chosen = yield from self._any(range(len(self._claims)))
-        seen: LockItem | None = None
-        while True:
-            grant = yield from self._attempt(chosen, seen)
-            if grant is not None:
-                self.granted = [grant]
-                return grant
-            yield from self._claims[0].raced(None)
-            chosen, seen = yield from self._wait()
-
-    def abandon(self) -> Operation[bool]:
-        """Give back what an acquisition that failed may have been granted, now or later."""
-        return (yield from _abandon(self._claims))
-
-    def _attempt(self, chosen: int, seen: LockItem | None) -> Operation[Grant | None]:
-        """Try to take one permit; give back what earlier attempts may have got of the others."""
-        claim = self._claims[chosen]
-        try:
-            grant, _ = yield from claim.attempt(seen)
-        except CorruptRecord as problem:
-            # The others are usable. What this attempt may have got is given back in the end.
-            _log.warning("a permit is not usable: %s", problem)
-            return None
-        if grant is None:
-            return None
-        others = [other for other in self._claims if other is not claim]
-        if not (yield from _abandon(others, _TIDYING)):
-            _log.warning("permits of %r may be left to end with their leases", claim.name)
-        now = yield Monotonic()
-        if now >= grant.until:  # it is not renewed before it is returned
-            return None
-        self.waited = now - self._began
-        return grant
-
-    def _any(self, numbers: Sequence[int]) -> Operation[int]:
-        return numbers[int((yield from draw()) * len(numbers))]
-
-    def _wait(self) -> Operation[tuple[int, LockItem | None]]:
-        """Wait until a permit is free or its holder dead; return it, with its record."""
-        while True:
-            items = yield from self._look()
-            usable = []
-            for number, item in items.items():
-                if item is None or (yield from self._claims[number].takeable(item)):
-                    usable.append(number)
-            if usable:
-                chosen = yield from self._any(usable)
-                return chosen, items[chosen]
-            self.contended = True
-            _, first, item = min(
-                (self._observed.expires_at(self._claims[number].name, item.version), number, item)
-                for number, item in items.items()
-                if item is not None
-            )
-            yield from self._claims[first].pause(item)
-
-    def _look(self) -> Operation[dict[int, LockItem | None]]:
-        """Read all permits, but those whose records are corrupt; None for one that is free."""
-        found = yield from self._read()
-        items: dict[int, LockItem | None] = {}
-        problem: CorruptRecord | None = None
-        for number, claim in enumerate(self._claims):
-            try:
-                items[number] = yield from claim.met(found.get(key_of(claim.name)["pk"]["S"]))
-            except CorruptRecord as error:
-                problem = error
-        if problem is not None and not items:
-            raise problem
-        return items
-
-    def _read(self) -> Operation[dict[str, Mapping[str, Any]]]:
-        keys = [key_of(claim.name) for claim in self._claims]
-        found: dict[str, Mapping[str, Any]] = {}
-        while keys:
-            request = {self._table: {"Keys": keys, "ConsistentRead": True}}
-            deadline = self._claims[0].call_deadline((yield Monotonic()))
-            try:
-                reply = yield Call("BatchGetItem", {"RequestItems": request}, deadline)
-                if "Responses" not in reply:
-                    raise NoReply("the answer is not about these permits")
-            except Fault as fault:
-                yield from self._budget.after(fault)
-                continue
-            # A table that was named by its ARN answers under its name.
-            for items in reply["Responses"].values():
-                found |= {item["pk"]["S"]: item for item in items}
-            left = [group["Keys"] for group in reply.get("UnprocessedKeys", {}).values()]
-            keys = left[0] if left else []
-            if keys:
-                yield from self._budget.after(_UNPROCESSED)
-        self._budget.answered()
-        return found
-
-
-def permit(name: str, number: int) -> str:
-    """Return the name of one permit's lock. No name of a lock has a '#' of its own."""
-    return f"{name}#{number}"
-
-
-def checked_permits(permits: int) -> int:
-    """Return the number of permits, or raise `InvalidValue`."""
-    valid = isinstance(permits, int) and not isinstance(permits, bool)
-    if not valid or not 0 < permits <= MOST_PERMITS:
-        raise InvalidValue("permits", f"{permits!r} is not an integer from 1 to {MOST_PERMITS}")
-    return permits
-
-
-def _abandon(claims: Sequence[Claim], seconds: float = ABANDONING) -> Operation[bool]:
-    certain = True
-    for claim in claims:
-        certain = (yield from claim.abandon(seconds)) and certain
-    return certain

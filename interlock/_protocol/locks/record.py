@@ -16,6 +16,7 @@
 | `last_run` M | the last run of a job: the `grant` and `owner` that made it, `at` when it began, |
 | | `took` milliseconds, the `error` that it raised (`stopped`: it was cancelled), or its `result` |
 | | as JSON |
+| `door` N | of a reader's slot: the writer's fence that closed it last; see `door` |
 | `expires` N | epoch *seconds*, for DynamoDB's TTL: garbage collection, never the lease |
 | `format` N | version of this table; absent = 1 |
 """
@@ -188,6 +189,57 @@ def release_call(
             "Key": {"pk": {"S": PREFIX + name}},
             "UpdateExpression": update,
             "ConditionExpression": condition,
+            "ExpressionAttributeNames": _NAMES,
+            "ExpressionAttributeValues": values,
+            "ReturnValues": "ALL_NEW",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        },
+        deadline,
+    )
+
+
+def founding_call(table: str, name: str, *, wall: float, deadline: float | None = None) -> Call:
+    """Return the call that makes the record of a lock that is free, which is its reply.
+
+    Its fence is the time, as if it had been granted and given back.
+    """
+    return Call(
+        "UpdateItem",
+        {
+            "TableName": table,
+            "Key": key_of(name),
+            "UpdateExpression": "SET fence = if_not_exists(fence, :seed), expires = :expires",
+            "ConditionExpression": FREE,
+            "ExpressionAttributeValues": {
+                ":seed": {"N": str(int(wall * 1000))},
+                ":expires": {"N": str(expiry(wall, 0))},
+            },
+            "ReturnValues": "ALL_NEW",
+        },
+        deadline,
+    )
+
+
+def ending_call(
+    table: str, name: str, *, version: str, wall: float, deadline: float | None = None
+) -> Call:
+    """Return the call that ends the grant of a dead holder, whose version has not changed.
+
+    The lock is free then, under a fence that no grant has: the dead one's guard fails.
+    """
+    values = {
+        ":dead": {"S": version},
+        ":one": _ONE,
+        ":seed": {"N": str(int(wall * 1000))},
+        ":expires": {"N": str(expiry(wall, 0))},
+    }
+    return Call(
+        "UpdateItem",
+        {
+            "TableName": table,
+            "Key": key_of(name),
+            "UpdateExpression": f"{_RELEASE}, fence = if_not_exists(fence, :seed) + :one",
+            "ConditionExpression": "version = :dead",
             "ExpressionAttributeNames": _NAMES,
             "ExpressionAttributeValues": values,
             "ReturnValues": "ALL_NEW",

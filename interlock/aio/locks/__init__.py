@@ -8,6 +8,7 @@ from interlock._protocol.locks.state import JobRun, LockBreak, LockRecord
 from interlock.aio.locks._client import LockClient
 from interlock.aio.locks._election import LeaderElection
 from interlock.aio.locks._lock import Lock, LockSet, Loss
+from interlock.aio.locks._readers import ReadWriteLock, WriteLock
 from interlock.aio.locks._semaphore import Semaphore
 from interlock.aio.locks._term import Term
 from interlock.errors import LossReason
@@ -23,9 +24,21 @@ __all__ = [
     "LockSet",
     "Loss",
     "LossReason",
+    "ReadWriteLock",
     "Semaphore",
     "Term",
+    "WriteLock",
 ]
 
-for _public in (LeaderElection, Lock, LockClient, LockSet, Loss, Semaphore, Term):
+for _public in (
+    LeaderElection,
+    Lock,
+    LockClient,
+    LockSet,
+    Loss,
+    ReadWriteLock,
+    Semaphore,
+    Term,
+    WriteLock,
+):
     _public.__module__ = __name__

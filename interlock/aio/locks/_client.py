@@ -25,6 +25,7 @@ from interlock.aio.locks._election import LeaderElection
 from interlock.aio.locks._held import HeldLocks
 from interlock.aio.locks._jobs import exclusive
 from interlock.aio.locks._lock import ON_LOST, Lock, LockSet, OnLost
+from interlock.aio.locks._readers import ReadWriteLock
 from interlock.aio.locks._semaphore import Semaphore
 from interlock.errors import LockTimeout
 from interlock.metrics import LockMetrics, Metrics
@@ -303,6 +304,10 @@ class LockClient(Unshared):
     def semaphore(self, name: str, *, permits: int) -> Semaphore:
         """Return the semaphore of a name; as `Semaphore(locks, name, permits=permits)`."""
         return Semaphore(self, name, permits=permits)
+
+    def read_write_lock(self, name: str, *, readers: int = 10) -> ReadWriteLock:
+        """Return the readers-writer lock of a name; as `ReadWriteLock(locks, name, readers=10)`."""
+        return ReadWriteLock(self, name, readers=readers)
 
     def election(self, name: str, **options: Any) -> LeaderElection:
         """Return the election of a name; as `LeaderElection(locks, name, ...)`."""

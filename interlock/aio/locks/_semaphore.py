@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from interlock._drivers.awaitable.acquiring import Acquiring
-from interlock._protocol.locks.multi import checked_permits
+from interlock._protocol.locks.permits import checked_permits
 from interlock._protocol.locks.settings import Cancel, checked_name
 from interlock.aio.locks._held import AnyLockClient, held_of
 from interlock.aio.locks._lock import Lock

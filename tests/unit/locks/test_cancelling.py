@@ -35,8 +35,10 @@ def waiting(take):
         lambda locks, cancel: locks.acquire("a", cancel=cancel),
         lambda locks, cancel: locks.acquire_all(["a", "b"], cancel=cancel),
         lambda locks, cancel: locks.semaphore("s", permits=1).acquire(cancel=cancel),
+        lambda locks, cancel: locks.read_write_lock("a").read(cancel=cancel),
+        lambda locks, cancel: locks.read_write_lock("a").write(cancel=cancel),
     ],
-    ids=["one", "several", "permit"],
+    ids=["one", "several", "permit", "reader", "writer"],
 )
 def test_an_event_ends_one_wait_and_nothing_else(locks, rival, make, network, take):
     permit = make().semaphore("s", permits=1).acquire()

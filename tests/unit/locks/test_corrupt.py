@@ -38,6 +38,7 @@ DECIDING = [
     ("lease_ms", {"S": "x"}),
     ("lease_ms", None),
     ("void_before", {"S": "x"}),
+    ("door", {"S": "x"}),
     ("format", {"N": "2"}),
 ]
 

@@ -38,6 +38,16 @@ async def permit(locks):
         await asyncio.sleep(0)
 
 
+async def reader(locks):
+    async with locks.read_write_lock("a", readers=2).read():
+        await asyncio.sleep(0)
+
+
+async def writer(locks):
+    async with locks.read_write_lock("a", readers=2).write() as lock, await lock.downgrade():
+        await asyncio.sleep(0)
+
+
 async def term(locks):
     election = locks.election("a")
     await election.campaign()
@@ -55,7 +65,7 @@ def held(network):
     return [item["pk"]["S"] for item in network.store.items(TABLE) if "version" in item]
 
 
-@pytest.mark.parametrize("body", [single, several, permit, term, job])
+@pytest.mark.parametrize("body", [single, several, permit, reader, writer, term, job])
 def test_a_task_that_is_cancelled_at_any_await_leaves_nothing_held(network, body):
     async def cancel_after(turns):
         async with awaitable(network) as locks:
