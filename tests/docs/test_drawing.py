@@ -76,3 +76,16 @@ def test_a_dark_form_is_asked_for_by_the_readers_system():
     for kind in ("text", ".page", ".frame", ".box", ".store", ".arrow", ".head"):
         assert f"{kind} {{" in light, kind
         assert re.search(rf"{re.escape(kind)}( |,)[^}}]*{{", dark), kind
+
+
+def pictures(page):
+    """Return the pictures that Mermaid draws on a page."""
+    text = page.read_text(encoding="utf-8")
+    return re.findall(r"^```mermaid\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", sorted(PICTURE.parent.rglob("*.md")), ids=lambda page: page.stem)
+def test_no_semicolon_ends_a_line_of_a_sequence_early(page):
+    """Mermaid draws a bomb in the place of such a picture."""
+    sequences = [each for each in pictures(page) if each.startswith("sequenceDiagram")]
+    assert [line for each in sequences for line in each.splitlines() if ";" in line] == []
