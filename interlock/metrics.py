@@ -49,7 +49,10 @@ def table_label(table: str) -> str:
 
 
 class Metrics(Protocol):
-    """A receiver of a client's metrics. Must return soon, and is called from any thread."""
+    """A receiver of a client's metrics. Must return soon, and is called from any thread.
+
+    What it raises is dropped, and never fails what is measured.
+    """
 
     def record(self, values: Mapping[Metric, float], dimensions: Mapping[str, str]) -> None:
         """Take note of values that were measured together; times are in milliseconds."""
@@ -95,6 +98,14 @@ class EmbeddedMetrics:
             _log.debug("metrics could not be written", exc_info=True)
 
 
+def note(metrics: Metrics, values: Mapping[Metric, float], dimensions: Mapping[str, str]) -> None:
+    """Have a receiver take note of values, whatever it raises."""
+    try:
+        metrics.record(values, dimensions)
+    except Exception:  # noqa: BLE001 - the application's own, and it may raise anything
+        _log.debug("metrics were not taken", exc_info=True)
+
+
 class Acquired(Protocol):
     """An acquisition that has ended, as far as it is measured."""
 
@@ -122,18 +133,18 @@ class LockMetrics:
                 Metric.LOCKS_ACQUIRED: count,
                 Metric.LOCK_WAIT_TIME: acquisition.waited * 1000,
             }
-            self._metrics.record({**values, **contended}, self._dimensions)
+            note(self._metrics, {**values, **contended}, self._dimensions)
 
     def not_acquired(self, acquisition: Acquired) -> None:
         """Note an acquisition that failed."""
         if self._metrics is not None and acquisition.contended:
-            self._metrics.record({Metric.LOCKS_CONTENDED: 1}, self._dimensions)
+            note(self._metrics, {Metric.LOCKS_CONTENDED: 1}, self._dimensions)
 
     def lost(self, *, broken: bool) -> None:
         """Note a lock that was lost, to a client that broke it or otherwise."""
         if self._metrics is not None:
             how = {Metric.LOCKS_BROKEN: 1} if broken else {}
-            self._metrics.record({Metric.LOCKS_LOST: 1, **how}, self._dimensions)
+            note(self._metrics, {Metric.LOCKS_LOST: 1, **how}, self._dimensions)
 
 
 def _print(line: str) -> None:

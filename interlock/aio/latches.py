@@ -5,11 +5,11 @@ Each is a counter (docs/counters.md), so who may use it is said by `grant_counte
 
 from datetime import timedelta
 
-from interlock._protocol.counters.awaiting import reached
+from interlock._protocol.counters.awaiting import GRACE, reached
 from interlock._protocol.counters.bounds import checked_integer
 from interlock._protocol.durations import seconds
 from interlock._protocol.kinds import checked_instance
-from interlock._protocol.requests import new_id
+from interlock._protocol.requests import Operation, new_id
 from interlock.aio.counters import Counter, CounterClient
 from interlock.errors import CounterLimitExceeded, InvalidValue
 
@@ -55,9 +55,10 @@ class CountDownLatch:
     async def wait(self, timeout: timedelta | None = None) -> bool:
         """Wait until it is open; return False if the time-out (default: none) is before.
 
-        Raises what `Counter.get` does.
+        Raises what `Counter.get` does, within a second after the time-out.
         """
-        return await _reached(self._counter, self._count, timeout, self._poll)
+        end = _end(self._counter, timeout)
+        return await _reached(self._counter, self._count, end, self._poll)
 
 
 class Barrier:
@@ -87,31 +88,39 @@ class Barrier:
 
         Who has arrived stays counted: the others do not wait for it again. A process that may be
         started again passes a key of its own for each meeting, with which it arrives once. Raises
-        what `Counter.increment` and `Counter.get` do.
+        what `Counter.increment` and `Counter.get` do, within a second after the time-out.
         """
-        if timeout is not None:
-            seconds("timeout", timeout)
+        end, counter = _end(self._counter, timeout), self._counter
         key = idempotency_key
         if key is None:
-            key = await self._counter._driver.run(new_id())  # noqa: SLF001 - of the same library
-        arrived = (await self._counter.increment(idempotency_key=key)).value
+            key = await counter._driver.run(new_id())  # noqa: SLF001 - of the same library
+        arrived = await _arrive(counter, key, end)
         meeting = -(-arrived // self._parties)
         if arrived == meeting * self._parties:
             return True
-        return await _reached(self._counter, meeting * self._parties, timeout, self._poll)
+        return await _reached(counter, meeting * self._parties, end, self._poll)
 
 
-async def _reached(
-    counter: Counter,
-    value: int,
-    timeout: timedelta | None,
-    poll: float,
-) -> bool:
+def _end(counter: Counter, timeout: timedelta | None) -> float:
+    """Return when a time-out is over, on the monotonic clock of the counter's client."""
+    limit = float("inf") if timeout is None else seconds("timeout", timeout)
+    return counter._driver.monotonic() + limit  # noqa: SLF001 - of the same library
+
+
+async def _arrive(counter: Counter, key: str, end: float) -> int:
+    operations, driver = counter._operations, counter._driver  # noqa: SLF001 - of the same library
+    within = max(end - driver.monotonic(), GRACE)
+    adding = operations.add(counter._handle, 1, key, within=within)  # noqa: SLF001 - as above
+    return (await driver.run(adding)).value
+
+
+async def _reached(counter: Counter, value: int, end: float, poll: float) -> bool:
     operations, handle = counter._operations, counter._handle  # noqa: SLF001 - of the same library
-    limit = None if timeout is None else seconds("timeout", timeout)
-    waiting = reached(
-        lambda: operations.get(handle, consistent=True), value, timeout=limit, poll=poll
-    )
+
+    def get(within: float) -> Operation[int]:
+        return operations.get(handle, consistent=True, within=within)
+
+    waiting = reached(get, value, end=end, poll=poll)
     return await counter._driver.run(waiting)  # noqa: SLF001 - of the same library
 
 

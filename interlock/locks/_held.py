@@ -142,15 +142,23 @@ class HeldLocks:
         self._background.finish(partial(self._reserve, lock))
 
     def adopt(self, exported: str) -> Lock:
-        """Hold a lock that another client has let go of."""
+        """Hold a lock that another client has let go of.
+
+        A caller that is cancelled or interrupted leaves it to others.
+        """
         if self.closed:
             raise LockClientClosed
-        grant = self._driver.run(self.operations.adopt(exported))
+        begun: list[Grant] = []
+        taken = False
         try:
+            grant = self._driver.run(self.operations.adopt(exported, begun))
+            taken = True
             return self.hold(grant, None)
-        except BaseException:
-            grant.close()
-            self._background.start(partial(self._give_back, grant, RELEASING))
+        except BaseException as error:
+            if taken or not isinstance(error, Exception):
+                for grant in begun:
+                    grant.close()
+                    self._background.start(partial(self._give_back, grant, RELEASING))
             raise
 
     def hold(

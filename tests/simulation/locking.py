@@ -112,7 +112,7 @@ class User:
             for text in self.referee.exports[seen:]:
                 seen += 1
                 try:
-                    grant = yield from self.operations.adopt(text)
+                    grant = yield from self.operations.adopt(text, [])
                 except (LockLost, *GIVEN_UP):
                     continue
                 self.referee.granted(self.name, grant)

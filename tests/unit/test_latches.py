@@ -5,7 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from interlock.errors import CounterMismatch, InvalidCounterName, InvalidValue
+from interlock._drivers.environment import Environment
+from interlock._protocol.faults import NoReply
+from interlock.errors import (
+    CounterMismatch,
+    InvalidCounterName,
+    InvalidValue,
+    ServiceUnavailable,
+)
 from interlock.testing import MemoryStore
 
 SOON = timedelta(seconds=30)
@@ -126,3 +133,24 @@ def test_what_is_no_name_and_no_time_is_refused(make, store):
     with pytest.raises(InvalidValue, match="timeout"):
         make("Barrier", parties=2).wait(5)
     assert store.calls == []
+
+
+@pytest.mark.parametrize(("kind", "size"), [("CountDownLatch", "count"), ("Barrier", "parties")])
+def test_a_wait_is_over_in_time_though_no_call_is_answered(half, kind, size):
+    now = 0.0
+
+    def hang(_operation, _params):
+        nonlocal now
+        now += 0.25
+        raise NoReply("no answer in time")
+
+    def pause(seconds):
+        nonlocal now
+        now += seconds
+
+    client = half.client(hang, Environment(monotonic=lambda: now), sleep=pause)
+    counters = half.counters.CounterClient("t", client=client, timeout=timedelta(minutes=1))
+    latch = half.wrap(getattr(half.latches, kind)(counters, "a", **{size: 2}))
+    with pytest.raises(ServiceUnavailable):
+        latch.wait(timedelta(seconds=3))
+    assert now <= 4

@@ -164,6 +164,34 @@ def test_a_forked_child_drops_the_connections_of_its_parent(server):
     assert pool() is parents
 
 
+def test_no_thread_of_a_child_calls_before_the_connections_of_its_parent_are_closed():
+    closing, closed, called = threading.Event(), threading.Event(), []
+
+    class Client:
+        def get_item(self, **_params):
+            called.append(closed.is_set())
+            return {}
+
+        def close(self):
+            closing.set()
+            assert closed.wait(5)
+
+    transport = ClientTransport(Client())
+    transport.forked()
+    first = threading.Thread(target=transport.send, args=(GET, None))
+    second = threading.Thread(target=transport.send, args=(GET, None))
+    first.start()
+    assert closing.wait(5)
+    second.start()
+    second.join(0.05)
+    assert not called
+    closed.set()
+    for thread in (first, second):
+        thread.join(5)
+    transport.send(GET, None)
+    assert called == [True] * 3
+
+
 @pytest.mark.parametrize(
     ("wrong", "way_out"),
     [

@@ -76,13 +76,19 @@ class Heartbeat(Generic[T]):
             return
         self.remove(item)
         if item.over:
-            self._ended(item)
+            self._end(item)
         else:
             self.add(item)
 
     def _end_of_lease(self, item: T) -> None:
         if self._lapse(item):
             self.remove(item)
-            self._ended(item)
+            self._end(item)
         else:
             self._at(item.until, self._end_of_lease, item)
+
+    def _end(self, item: T) -> None:
+        try:
+            self._ended(item)
+        except Exception:  # noqa: BLE001 - it would be the loop's, which knows of no lock
+            _log.exception("the end of a lock was not reported")

@@ -1,5 +1,6 @@
 """Carry calls over a boto3 client."""
 
+import threading
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -28,25 +29,34 @@ class ClientTransport:
         self.client = client
         self.skew = 0.0
         self._workers = Workers()
-        self._inherited = False
+        self._inherited: threading.Lock | None = None  # until the parent's connections are closed
         watch_forks(self)
 
     def forked(self) -> None:
         """Share no connection with the parent process, or with another copy of a snapshot."""
-        self._inherited = True
+        self._inherited = threading.Lock()
         self._workers = Workers()
 
     def send(self, call: Call, timeout: float | None) -> Mapping[str, Any]:
         """Return the reply; a call that is still under way when its time is up is left alone."""
-        if self._inherited:
-            # Not in the hook itself: a lock of the pool may have been held by another thread.
-            self._inherited = False
-            close = getattr(self.client, "close", None)
-            if close is not None:
-                close()  # ends the idle connections; the client opens new ones
+        if (inherited := self._inherited) is not None:
+            self._disown(inherited)
         if timeout is None:
             return self._send(call)
         return self._workers.run(partial(self._send, call), timeout)
+
+    def _disown(self, inherited: threading.Lock) -> None:
+        """Close what this process has inherited; no thread makes a call before that is done.
+
+        Not in the hook itself: a lock of the pool may have been held by another thread.
+        """
+        with inherited:
+            if self._inherited is not inherited:  # another thread was quicker
+                return
+            close = getattr(self.client, "close", None)
+            if close is not None:
+                close()  # ends the idle connections; the client opens new ones
+            self._inherited = None
 
     def _send(self, call: Call) -> Mapping[str, Any]:
         send = getattr(self.client, method_name(call.operation))

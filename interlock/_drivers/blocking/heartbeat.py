@@ -153,7 +153,7 @@ class Heartbeat(Generic[T]):
                 self._see_to(item, item.until)
                 return
         self.remove(item)
-        self._ended(item)
+        self._end(item)
 
     def _start_worker(self) -> None:
         with self._changed:
@@ -199,7 +199,13 @@ class Heartbeat(Generic[T]):
                 self._see_to(item, item.due)
                 return
         self.remove(item)
-        self._ended(item)
+        self._end(item)
+
+    def _end(self, item: T) -> None:
+        try:
+            self._ended(item)
+        except BaseException:  # noqa: BLE001 - as above: the others are renewed by this thread
+            _log.exception("the end of a lock was not reported")
 
     def _start(self, target: Callable[[], None], name: str) -> None:
         threading.Thread(target=target, name=name, daemon=True).start()

@@ -74,21 +74,27 @@ class CounterOperations:
         """Return what an idempotency key asks for."""
         return None if key is None else Once(checked_key(key, MAX_KEY_BYTES), self.remembered)
 
-    def budget(self) -> Operation[RetryBudget]:
-        """Start an operation's time."""
+    def budget(self, within: float | None = None) -> Operation[RetryBudget]:
+        """Start an operation's time: the client's, or so many seconds if they are less."""
         budget = RetryBudget(target_of(self.table))
-        yield from budget.start(self.timeout)
+        yield from budget.start(self.timeout if within is None else min(self.timeout, within))
         return budget
 
     def add(
-        self, handle: Handle, amount: int, key: str | None, expected: CounterState | None = None
+        self,
+        handle: Handle,
+        amount: int,
+        key: str | None,
+        expected: CounterState | None = None,
+        *,
+        within: float | None = None,
     ) -> Operation[CounterChange]:
         """Add a signed amount."""
         once = self.once(key)
         checked_state(expected)
 
         def operation() -> Operation[CounterChange]:
-            budget = yield from self.budget()
+            budget = yield from self.budget(within)
             if once is not None:
                 return (yield from keyed.add_once(handle, amount, once, budget, expected))
             if expected is not None:
@@ -97,10 +103,12 @@ class CounterOperations:
 
         return operation()
 
-    def get(self, handle: Handle, *, consistent: bool) -> Operation[int]:
+    def get(
+        self, handle: Handle, *, consistent: bool, within: float | None = None
+    ) -> Operation[int]:
         """Read the value."""
         read = reading.value if consistent else reading.estimate
-        return (yield from read(handle, (yield from self.budget())))
+        return (yield from read(handle, (yield from self.budget(within))))
 
     def inspect(self, handle: Handle) -> Operation[CounterState | None]:
         """Read value and configuration."""

@@ -216,9 +216,9 @@ class LockOperations:
         """End a grant here, and return what another client adopts."""
         return leases.export(grant)
 
-    def adopt(self, exported: str) -> Operation[Grant]:
+    def adopt(self, exported: str, begun: list[Grant]) -> Operation[Grant]:
         """Return the grant that was exported, renewed; as `lease.adopt`."""
-        return leases.adopt(self.settings, exported)
+        return leases.adopt(self.settings, exported, begun)
 
     def inspect(self, name: str) -> Operation[LockRecord | None]:
         """Return what the store holds of a lock; as `reading.inspect`."""

@@ -44,6 +44,7 @@ PERHAPS_OURS = (  # the record may still be this grant's
     LossReason.LEASE_RAN_OUT,
     LossReason.REFUSED,
     LossReason.HELD_TOO_LONG,
+    LossReason.ABANDONED,
 )
 _FORM = 1  # of what `export` returns
 
@@ -162,8 +163,8 @@ def export(grant: Grant) -> str:
     return json.dumps(held, separators=(",", ":"))
 
 
-def adopt(settings: Settings, text: str) -> Operation[Grant]:
-    """Return the grant that was exported, renewed.
+def adopt(settings: Settings, text: str, begun: list[Grant]) -> Operation[Grant]:
+    """Return the grant that was exported, renewed; it is in `begun` from before the first call on.
 
     Raises `LockLost` if it is held by another by now, was given back, or ran out before the answer
     came; `InvalidValue` for a text that `export` did not make; `Throttled` or `ServiceUnavailable`
@@ -171,6 +172,7 @@ def adopt(settings: Settings, text: str) -> Operation[Grant]:
     """
     now = yield Monotonic()
     grant = _imported(settings, text, now)
+    begun.append(grant)
     current = grant.version
     while True:
         yield from renew(settings, grant)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from interlock.errors import InterlockError
-from interlock.metrics import Metric, Metrics
+from interlock.metrics import Metric, Metrics, note
 
 
 @contextmanager
@@ -14,5 +14,5 @@ def errors_counted(metrics: Metrics | None, key_id: Callable[[], str]) -> Iterat
         yield
     except InterlockError:
         if metrics is not None:
-            metrics.record({Metric.SIGNING_ERRORS: 1}, {"KeyId": key_id()})
+            note(metrics, {Metric.SIGNING_ERRORS: 1}, {"KeyId": key_id()})
         raise

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from interlock._exports import public_in
 from interlock._protocol.kinds import checked_metrics, optional_function
-from interlock.metrics import Metric, Metrics, table_label
+from interlock.metrics import Metric, Metrics, note, table_label
 
 _log = logging.getLogger("interlock")
 
@@ -52,16 +52,16 @@ class Observers:
 
     def notify(self, report: TransactionReport) -> None:
         """Report a transaction to each of them."""
+        if self.metrics is not None:
+            values = {
+                Metric.TRANSACTION_ATTEMPTS: report.attempts,
+                Metric.TRANSACTION_CONFLICTS: report.conflicts,
+                Metric.TRANSACTION_THROTTLES: report.throttles,
+                Metric.TRANSACTION_TIME: report.seconds * 1000,
+                Metric.CONDITIONS_REFUSED: int(report.condition_refused),
+            }
+            note(self.metrics, values, {"Table": table_label(self.table)})
         try:
-            if self.metrics is not None:
-                values = {
-                    Metric.TRANSACTION_ATTEMPTS: report.attempts,
-                    Metric.TRANSACTION_CONFLICTS: report.conflicts,
-                    Metric.TRANSACTION_THROTTLES: report.throttles,
-                    Metric.TRANSACTION_TIME: report.seconds * 1000,
-                    Metric.CONDITIONS_REFUSED: int(report.condition_refused),
-                }
-                self.metrics.record(values, {"Table": table_label(self.table)})
             if self.on_finish is not None:
                 self.on_finish(report)
         except Exception:  # noqa: BLE001 - the application's code, which may raise anything

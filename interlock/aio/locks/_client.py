@@ -177,7 +177,9 @@ class LockClient(Unshared):
     async def adopt(self, exported: str) -> Lock:
         """Go on holding a lock that another process has let go of by `Lock.export`.
 
-        Its fencing token stays; `data` is not handed over. Only the first to adopt it holds it.
+        Its fencing token stays; `data` is not handed over. Only the first to adopt it holds it. An
+        adoption that is cancelled or interrupted gives it back.
+
         Raises `LockLost` if its lease ran out and another took it, or it was adopted before;
         `InvalidValue`, `AccessDenied`, `TableNotFound`, `Throttled`, `ServiceUnavailable`.
         """

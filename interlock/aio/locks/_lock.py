@@ -24,7 +24,7 @@ class Lock(Unshared):
     under another holder too. The body's own exception is never replaced.
 
     Keep it: a lock whose `Lock` has been dropped is not renewed any more, which a
-    `ResourceWarning` reports, and ends with its lease.
+    `ResourceWarning` reports, and ends with its lease, or with its client.
     """
 
     __slots__ = ("__weakref__", "_data", "_grant", "_held", "_on_lost")

@@ -32,7 +32,7 @@ class Process:
         return self.driver.run(self.locks.release(grant))
 
     def adopt(self, text):
-        return self.driver.run(self.locks.adopt(text))
+        return self.driver.run(self.locks.adopt(text, []))
 
 
 @pytest.fixture

@@ -111,6 +111,18 @@ def test_a_lock_that_was_dropped_is_renewed_no_more_and_reported(half, locks, ne
     assert len(network.calls) == calls
 
 
+def test_a_lock_that_was_dropped_is_given_back_by_the_end_of_its_client(half, make, network):
+    locks = make(lease=timedelta(minutes=1))
+    lock = locks.acquire("a")
+    assert lock.remaining > timedelta()
+    with pytest.warns(ResourceWarning, match="'a'.*dropped without a release"):  # noqa: PT031 - what is warned of happens within
+        del lock
+        collect(half)
+    assert network.held("a")
+    locks.close()
+    assert not network.held("a")
+
+
 def test_a_client_that_was_dropped_with_its_locks_renews_no_more(half, network):
     client = half.locks.LockClient(TABLE, client=network.client(half), lease=LEASE)
     lock = half.wrap(client).acquire("a")

@@ -61,11 +61,19 @@ async def job(locks):
     await locks.exclusive("a")(work)()
 
 
+async def adoption(locks):
+    lock = await locks.acquire("a")
+    async with await locks.adopt(lock.export()):
+        await asyncio.sleep(0)
+
+
 def held(network):
     return [item["pk"]["S"] for item in network.store.items(TABLE) if "version" in item]
 
 
-@pytest.mark.parametrize("body", [single, several, permit, reader, writer, term, job])
+@pytest.mark.parametrize(
+    "body", [single, several, permit, reader, writer, term, job, adoption]
+)
 def test_a_task_that_is_cancelled_at_any_await_leaves_nothing_held(network, body):
     async def cancel_after(turns):
         async with awaitable(network) as locks:

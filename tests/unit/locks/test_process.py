@@ -139,3 +139,44 @@ def test_what_happens_to_locks_is_measured(make, network):
     assert json.loads(lines[0])["LockWaitTime"] >= 0
     assert lock.lost.is_set()
     assert broken.lost.is_set()
+
+
+class Broken:
+    """A receiver of metrics that fails."""
+
+    def record(self, _values, _dimensions):
+        raise OSError("the disk is full")
+
+
+def test_metrics_that_fail_cost_no_lock_and_no_callback(make, network, losses):
+    def on_lost(lock, reason):
+        losses.append((lock.name, reason))
+
+    locks = make(lease=timedelta(seconds=0.4), metrics=Broken(), on_lost=on_lost)
+    kept, short = locks.acquire("a"), locks.acquire("b", max_hold=timedelta(seconds=0.3))
+    taken = locks.acquire("c")
+    network.take_away("c")
+    wait_until(lambda: len(losses) == 2)
+    assert taken.lost.is_set()
+    assert short.lost.is_set()
+    renewals = len(network.calls)
+    wait_until(lambda: len(network.calls) >= renewals + 5)
+    kept.ensure()
+    assert kept.release() is True
+
+
+def test_the_end_of_a_lock_that_cannot_be_told_ends_no_other(make, monkeypatch):
+    locks = make(lease=timedelta(seconds=0.4))
+    kept = locks.acquire("a")
+    told = []
+
+    def fail(self, **_):
+        told.append(self)
+        raise RuntimeError("it should never happen")
+
+    monkeypatch.setattr("interlock.metrics.LockMetrics.lost", fail)
+    short = locks.acquire("b", max_hold=timedelta(seconds=0.2))
+    wait_until(lambda: told)
+    assert not kept.lost.wait(timedelta(seconds=1))
+    assert short.lost.is_set()
+    assert kept.release() is True

@@ -202,6 +202,17 @@ def test_each_error_is_counted_under_its_key(lib, kms):
     assert [(m["SigningErrors"], m["KeyId"]) for m in map(json.loads, lines)] == [(1, key)] * 2
 
 
+def test_metrics_that_fail_hide_no_error(lib, kms):
+    class Broken:
+        def record(self, _values, _dimensions):
+            raise OSError("the disk is full")
+
+    key = kms.create()
+    kms.disabled.add(key)
+    with pytest.raises(KeyUnusable):
+        lib.Signer(key, client=kms, metrics=Broken()).sign({})
+
+
 def test_a_key_of_another_usage_is_refused(lib, kms):
     key = kms.create()
     reply = kms.get_public_key(KeyId=key) | {"KeyUsage": "KEY_AGREEMENT"}
