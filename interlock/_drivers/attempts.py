@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from interlock._drivers.clients import CONNECT_ERRORS, SERVER_ERROR
+from interlock._drivers.clients import CONNECT_ERRORS, PASSING, SERVER_ERROR
 from interlock._protocol.faults import NoReply
 
 _UNIQUE = "interlock-attempts"
@@ -106,11 +106,15 @@ def _failed(attempts: Attempts, error: Exception | None) -> None:
 
 
 def _answered(attempts: Attempts, http: Any, body: bytes) -> None:
-    succeeded = http.status_code < 300  # noqa: PLR2004 - HTTP's class of successes
+    status = http.status_code
+    succeeded = status < 300  # noqa: PLR2004 - HTTP's class of successes
     attempts.date = _date(http.headers)
-    attempts.disbelieved = disbelief(http.headers, body) if succeeded else None
-    # A 200 that botocore does not trust has been carried out as well.
-    if succeeded or http.status_code >= SERVER_ERROR:
+    # What may pass need not be the service's own: it is tried again in any case.
+    passing = status >= SERVER_ERROR or status in PASSING
+    attempts.disbelieved = None if passing else disbelief(http.headers, body)
+    # A 200 that botocore does not trust has been carried out as well, and of what has not come
+    # from the service nothing is known.
+    if succeeded or status >= SERVER_ERROR or attempts.disbelieved is not None:
         attempts.ambiguous = attempts.ambiguous or f"the service answered {http.status_code}"
 
 

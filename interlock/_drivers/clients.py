@@ -11,6 +11,8 @@ from botocore.config import Config
 
 from interlock._drivers.bounds import CONNECT_TIMEOUT, READ_TIMEOUT
 from interlock._protocol.faults import CancellationReason, Fault, NoReply, NotSent, Refused
+from interlock._protocol.requests import Call
+from interlock._wire import shapes
 from interlock.errors import InvalidValue
 
 # botocore waits 60 s for a connection and 60 s for an answer, which is longer than a lease, and
@@ -25,6 +27,7 @@ CLIENT_CONFIG = Config(
 SERVER_ERROR = 500
 _TOO_MANY = 429
 _REQUEST_TIMEOUT = 408
+PASSING = frozenset({_REQUEST_TIMEOUT, _TOO_MANY})
 # The connection was not made. (An SSLError is not among these: it may also break off an answer.)
 CONNECT_ERRORS = (
     exceptions.EndpointConnectionError,
@@ -105,6 +108,20 @@ def checked_client(client: Any, service: str, *, awaitable: bool) -> Any:
 def method_name(operation: str) -> str:
     """Return boto3's name of an API operation ("UpdateItem" -> "update_item")."""
     return _WORD_START.sub("_", operation).lower()
+
+
+def fault_of_call(
+    call: Call, error: Exception, *, in_doubt: bool, disbelieved: str | None
+) -> Fault:
+    """Return what an exception of botocore means for this call, as `fault_of` does.
+
+    A refusal that did not come from the service, or is not one of this call, is a lost reply.
+    """
+    fault = fault_of(error, in_doubt=in_doubt)
+    if not isinstance(fault, Refused):
+        return fault
+    problem = disbelieved or shapes.refusal_mismatch(call.params, fault)
+    return fault if problem is None else NoReply(f"the refusal does not count: {problem}: {fault}")
 
 
 def fault_of(error: Exception, *, in_doubt: bool = False) -> Fault:

@@ -167,11 +167,19 @@ def _failure(call: Call, response: Response) -> Fault:
     if not code:
         # A sign-in page, or a proxy's own refusal: nothing is known of the call.
         return NoReply(f"{status} is not the service's answer: {response.body[:200]!r}")
-    item, reasons = found.get("Item"), _reasons(found)
-    problem = shapes.refusal_mismatch(call.params, item, reasons)
+    refusal = Refused(
+        code,
+        message,
+        item=found.get("Item"),
+        reasons=_reasons(found),
+        throttling=_throttling(found),
+    )
+    problem = shapes.refusal_mismatch(call.params, refusal)
+    if "x-amzn-requestid" not in response.headers:
+        problem = "it has no request id"
     if problem is not None:
         return NoReply(f"the refusal is not one of this {call.operation}: {problem}")
-    return Refused(code, message, item=item, reasons=reasons, throttling=_throttling(found))
+    return refusal
 
 
 def _code(found: Mapping[str, Any], headers: Mapping[str, str]) -> str:

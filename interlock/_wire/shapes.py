@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from interlock._protocol.faults import NoReply
+from interlock._protocol.faults import NoReply, Refused
 from interlock._protocol.requests import Call
 
 Params = Mapping[str, Any]
@@ -37,8 +37,12 @@ def mismatch(operation: str, params: Params, reply: Reply) -> str | None:
     return check(params, reply)
 
 
-def refusal_mismatch(params: Params, item: Any, reasons: Sequence[Any] | None) -> str | None:
-    """Return why a refusal with this item (ALL_OLD) or these reasons is not one of this call."""
+def refusal_mismatch(params: Params, refusal: Refused) -> str | None:
+    """Return why a refusal is not one of this call, None if it may be."""
+    item, reasons = refusal.item, refusal.reasons
+    asked = _ASKED_FOR.get(refusal.code)
+    if asked is not None and asked not in params:
+        return f"the call has no {asked}"
     if item is not None:
         key = params.get("Key")
         own = params.get("Item")
@@ -140,6 +144,10 @@ def _having(*names: str) -> Callable[[Params, Reply], str | None]:
     return check
 
 
+_ASKED_FOR = {  # what a call has that can be refused so
+    "ConditionalCheckFailedException": "ConditionExpression",
+    "TransactionCanceledException": "TransactItems",
+}
 # Members that tell DynamoDB's replies apart. Others, of releases to come, are no reason for doubt.
 _TELLING = ("Attributes", "Count", "Item", "Items", "Responses")
 _CHECKS: Mapping[str, tuple[tuple[str, ...], Callable[[Params, Reply], str | None]]] = {

@@ -108,9 +108,9 @@ def _end(counter: Counter, timeout: timedelta | None) -> float:
 
 
 async def _arrive(counter: Counter, key: str, end: float) -> int:
-    operations, driver = counter._operations, counter._driver  # noqa: SLF001 - of the same library
-    within = max(end - driver.monotonic(), GRACE)
-    adding = operations.add(counter._handle, 1, key, within=within)  # noqa: SLF001 - as above
+    operations, handle = counter._operations, counter._handle  # noqa: SLF001 - of the same library
+    driver = counter._driver  # noqa: SLF001 - of the same library
+    adding = operations.add(handle, 1, key, within=max(end - driver.monotonic(), GRACE))
     return (await driver.run(adding)).value
 
 

@@ -39,10 +39,10 @@ def client_error(code, status=400, **more):
     return ClientError(response | more, "UpdateItem")
 
 
-def fault_seen_by_an_operation(outcome):
+def fault_seen_by_an_operation(outcome, **params):
     def operation():
         try:
-            yield from requests.call("UpdateItem", TableName="t")
+            yield from requests.call("UpdateItem", TableName="t", **params)
         except Exception as fault:  # noqa: BLE001 - whatever it is, it is the result
             return fault
 
@@ -59,7 +59,8 @@ def test_a_call_reaches_the_client_and_its_reply_the_operation():
 
 def test_a_refusal_brings_the_record_that_refused():
     fault = fault_seen_by_an_operation(
-        client_error("ConditionalCheckFailedException", Item={"pk": {"S": "lock#a"}})
+        client_error("ConditionalCheckFailedException", Item={"pk": {"S": "lock#a"}}),
+        ConditionExpression="attribute_not_exists(pk)",
     )
     assert isinstance(fault, Refused)
     assert fault.condition_failed
@@ -71,7 +72,8 @@ def test_throttling_hidden_in_cancellation_reasons_is_seen(code):
     fault = fault_seen_by_an_operation(
         client_error(
             "TransactionCanceledException", CancellationReasons=[{"Code": "None"}, {"Code": code}]
-        )
+        ),
+        TransactItems=[{}, {}],
     )
     assert fault.throttled
     assert not fault.conflicted

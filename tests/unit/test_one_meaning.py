@@ -138,6 +138,7 @@ CALLS = {
     ),
     "locks: campaign": (lambda of: of.locks.election("a").campaign(SOON), COORDINATION),
     "locks: observe": (lambda of: of.locks.election("a").observe(), COORDINATION),
+    "locks: break": (lambda of: of.locks.break_lock("a", because="x"), COORDINATION),
     "locks: inspect": (lambda of: of.locks.inspect("a"), COORDINATION),
     "locks: adopt": (lambda of: of.locks.adopt(of.exported), COORDINATION),
     "locks: heartbeat": (lambda of: of.heartbeat(), COORDINATION),

@@ -22,6 +22,11 @@ from interlock._drivers.blocking.opening import open_driver
 from interlock._protocol import requests
 from interlock._protocol.faults import NoReply, Refused
 
+PARAMS = {
+    "TableName": "t",
+    "Key": {"pk": {"S": "a"}},
+    "ConditionExpression": "attribute_exists(pk)",
+}
 REFUSED = b'{"__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"}'
 THROTTLED = b'{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": "slow"}'
 
@@ -112,11 +117,11 @@ def settings(request, server):
 
 
 def once():
-    yield requests.CallOnce("UpdateItem", {"TableName": "t", "Key": {"pk": {"S": "a"}}})
+    yield requests.CallOnce("UpdateItem", PARAMS)
 
 
 def often():
-    return requests.call("UpdateItem", TableName="t", Key={"pk": {"S": "a"}})
+    return requests.call("UpdateItem", **PARAMS)
 
 
 @pytest.mark.parametrize("loss", ["cut", 500, 503])

@@ -1,5 +1,6 @@
 """A passed client's answers are believed only if they are the service's, within the time given."""
 
+import asyncio
 import os
 import threading
 import time
@@ -12,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, CredentialRetrievalError
 
 from interlock import LockClient
+from interlock._drivers.awaitable.client import ClientTransport as AwaitableClientTransport
 from interlock._drivers.blocking.client import ClientTransport
 from interlock._drivers.blocking.opening import open_driver
 from interlock._drivers.blocking.workers import Workers, _Threads, _threads
@@ -162,6 +164,52 @@ def test_a_forked_child_drops_the_connections_of_its_parent(server):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     transport.send(GET, None)
     assert pool() is parents
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({}, b"<html>"),
+        ({}, b'{"__type":"a#ResourceNotFoundException"}'),
+        (HONEST | {"x-amz-crc32": "1"}, b'{"__type":"a#ResourceNotFoundException"}'),
+    ],
+    ids=["a page", "no request id", "another checksum"],
+)
+def test_a_refusal_that_is_not_the_services_is_a_lost_reply(server, headers, body):
+    server.answer = 400, headers, body
+    transport = ClientTransport(client_of(server))
+    with pytest.raises(NoReply):
+        transport.send(GET, None)
+    server.answer = 400, HONEST, b'{"__type":"a#ResourceNotFoundException"}'
+    with pytest.raises(Refused, match="ResourceNotFound"):
+        transport.send(GET, None)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {"Error": {"Code": "ConditionalCheckFailedException"}},
+        {"Error": {"Code": "TransactionCanceledException"}},
+        {"Error": {"Code": "ValidationException"}, "Item": {"pk": {"S": "another"}}},
+    ],
+    ids=["of a condition", "of a transaction", "of another item"],
+)
+@pytest.mark.parametrize("awaitable", [False, True], ids=["blocking", "awaitable"])
+def test_a_refusal_of_another_call_is_a_lost_reply(awaitable, refusal):
+    def get_item(_self, **_params):
+        raise ClientError(refusal, "GetItem")
+
+    async def get_item_awaitably(_self, **_params):
+        raise ClientError(refusal, "GetItem")
+
+    def send():
+        if awaitable:
+            client = type("Client", (), {"get_item": get_item_awaitably})()
+            return asyncio.run(AwaitableClientTransport(client).send(GET, 1.0))
+        return ClientTransport(type("Client", (), {"get_item": get_item})()).send(GET, None)
+
+    with pytest.raises(NoReply, match="does not count"):
+        send()
 
 
 def test_no_thread_of_a_child_calls_before_the_connections_of_its_parent_are_closed():

@@ -230,6 +230,8 @@ def test_a_refusal_brings_items_reasons_and_limits():
             400,
             b'{"__type": "TransactionCanceledException", "CancellationReasons": [{}, {}]}',
         ),
+        (GET, 400, b'{"__type": "ConditionalCheckFailedException"}'),
+        (GET, 400, b'{"__type": "TransactionCanceledException"}'),
         (Call("TransactGetItems", {"TransactItems": [{"Get": GET.params}]}), 200, b"{}"),
         (
             Call("TransactGetItems", {"TransactItems": [{"Get": GET.params}]}),

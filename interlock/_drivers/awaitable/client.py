@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from interlock._drivers.attempts import attempts_of, install
-from interlock._drivers.clients import fault_of, method_name
+from interlock._drivers.clients import fault_of_call, method_name
 from interlock._protocol.faults import NoReply
 from interlock._protocol.requests import Call, CallOnce
 from interlock._wire import shapes
@@ -34,7 +34,9 @@ class ClientTransport:
                     raise
                 raise NoReply(f"no answer within {timeout:.1f} s") from error
             except (ClientError, BotoCoreError) as error:
-                raise fault_of(error, in_doubt=attempts.in_doubt) from error
+                raise fault_of_call(
+                    call, error, in_doubt=attempts.in_doubt, disbelieved=attempts.disbelieved
+                ) from error
         if attempts.date is not None:
             self.skew = attempts.date - time.time()
         if attempts.disbelieved is not None:

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from interlock._drivers.attempts import attempts_of, install
 from interlock._drivers.blocking.workers import Workers
-from interlock._drivers.clients import fault_of, method_name
+from interlock._drivers.clients import fault_of_call, method_name
 from interlock._drivers.lifecycle import watch_forks
 from interlock._protocol.faults import NoReply
 from interlock._protocol.requests import Call, CallOnce
@@ -64,7 +64,9 @@ class ClientTransport:
             try:
                 reply: Mapping[str, Any] = send(**call.params)
             except (ClientError, BotoCoreError) as error:
-                raise fault_of(error, in_doubt=attempts.in_doubt) from error
+                raise fault_of_call(
+                    call, error, in_doubt=attempts.in_doubt, disbelieved=attempts.disbelieved
+                ) from error
         if attempts.date is not None:
             self.skew = attempts.date - time.time()
         if attempts.disbelieved is not None:

@@ -204,7 +204,7 @@ class Heartbeat(Generic[T]):
     def _end(self, item: T) -> None:
         try:
             self._ended(item)
-        except BaseException:  # noqa: BLE001 - as above: the others are renewed by this thread
+        except BaseException:  # noqa: BLE001 - the others are renewed by the same thread
             _log.exception("the end of a lock was not reported")
 
     def _start(self, target: Callable[[], None], name: str) -> None:

@@ -19,11 +19,11 @@ from interlock._protocol.locks import record
 from interlock._protocol.locks.item import (
     Item,
     broken_of,
-    is_of,
     key_of,
     parse,
     sound_number,
 )
+from interlock._protocol.locks.reading import look
 from interlock._protocol.locks.settings import Settings
 from interlock._protocol.locks.state import LockRecord
 from interlock._protocol.requests import Call, Monotonic, NewId, Operation, WallClock
@@ -94,12 +94,9 @@ class _Break:
 
     def once(self, deadline: float) -> Operation[LockRecord | None]:
         """Look at the lock, and end what grant it has; raises what failed."""
-        reply = yield record.read_call(self.table, self.name, deadline)
-        item = reply.get("Item")
+        item = yield from look(self.table, self.name, deadline)
         if item is None:
             return None
-        if not is_of(item, self.name):
-            raise NoReply("the answer is not about this lock")
         wall = yield WallClock()
         if _id(item) == self.identity:  # by a request whose reply was lost
             return parse(self.table, item).for_people(wall)

@@ -11,7 +11,7 @@ from typing import Any
 from interlock._protocol.capacity import CAPACITY, uses
 from interlock._protocol.faults import Fault, NoReply
 from interlock._protocol.locks import record
-from interlock._protocol.locks.item import is_of, parse
+from interlock._protocol.locks.item import Item, is_of, parse
 from interlock._protocol.locks.settings import PREFIX, Settings
 from interlock._protocol.locks.state import LockRecord
 from interlock._protocol.requests import Call, Monotonic, Operation, wall_clock
@@ -62,15 +62,9 @@ def inspect(settings: Settings, name: str) -> Operation[LockRecord | None]:
     """
     deadline = (yield Monotonic()) + _INSPECTING
     budget = settings.budget(deadline)
-    read = record.read_call(settings.table, name, deadline)
     while True:
         try:
-            reply = yield Call("GetItem", {**read.params, **CAPACITY}, deadline)
-            item = reply.get("Item")
-            if item is None and not uses(reply.get("ConsumedCapacity"), (settings.table,)):
-                raise NoReply("the answer does not say of which table it is")
-            if item is not None and not is_of(item, name):
-                raise NoReply("the answer is not about this lock")
+            item = yield from look(settings.table, name, deadline)
         except Fault as fault:
             yield from budget.after(fault)
         else:
@@ -78,6 +72,21 @@ def inspect(settings: Settings, name: str) -> Operation[LockRecord | None]:
                 return None
             wall = yield from wall_clock()
             return parse(settings.table, item).for_people(wall)
+
+
+def look(table: str, name: str, deadline: float) -> Operation[Item | None]:
+    """Return a lock's item as it is now, None if there is none; raises what failed.
+
+    Raises `NoReply` for an answer that is not about this lock, nor about this table.
+    """
+    read = record.read_call(table, name, deadline)
+    reply = yield Call("GetItem", {**read.params, **CAPACITY}, deadline)
+    item: Item | None = reply.get("Item")
+    if item is None and not uses(reply.get("ConsumedCapacity"), (table,)):
+        raise NoReply("the answer does not say of which table it is")
+    if item is not None and not is_of(item, name):
+        raise NoReply("the answer is not about this lock")
+    return item
 
 
 def page(settings: Settings, prefix: str, after: str | None, *, held: bool) -> Operation[LockPage]:

@@ -7,7 +7,14 @@ import pytest
 from interlock._protocol.faults import Refused
 from interlock._protocol.locks.lease import export
 from interlock._protocol.locks.record import guard
-from interlock.errors import CorruptRecord, InvalidLockName, InvalidValue, LockLost, LossReason
+from interlock.errors import (
+    CorruptRecord,
+    InvalidLockName,
+    InvalidValue,
+    LockLost,
+    LossReason,
+    ServiceUnavailable,
+)
 from tests.unit.locks.scripted import TABLE, lose_reply, lose_request, unreachable
 from tests.unit.locks.test_corrupt import DECIDING, HELD, poison
 
@@ -97,6 +104,15 @@ def test_it_is_tried_again_and_breaks_once(process, other, failure, at):
     other.driver.script = [None] * at + [failure]
     assert break_lock(other).fencing_token == grant.fence + 1
     assert process.driver.row("a")["fence"] == {"N": str(grant.fence + 1)}
+
+
+def test_an_answer_that_says_nothing_of_the_table_is_no_free_lock(process, other):
+    grant = process.acquire()
+    other.driver.script = [lambda *_: {}]
+    assert break_lock(other).fencing_token == grant.fence + 1
+    other.driver.script = [lambda *_: {}] * 1000
+    with pytest.raises(ServiceUnavailable, match="which table"):
+        break_lock(other)
 
 
 def test_a_repetition_leaves_the_successor_alone(process, other):

@@ -71,9 +71,7 @@ def held(network):
     return [item["pk"]["S"] for item in network.store.items(TABLE) if "version" in item]
 
 
-@pytest.mark.parametrize(
-    "body", [single, several, permit, reader, writer, term, job, adoption]
-)
+@pytest.mark.parametrize("body", [single, several, permit, reader, writer, term, job, adoption])
 def test_a_task_that_is_cancelled_at_any_await_leaves_nothing_held(network, body):
     async def cancel_after(turns):
         async with awaitable(network) as locks:
