@@ -11,6 +11,7 @@ THROTTLING_CODES = frozenset(
         "ProvisionedThroughputExceeded",  # as a cancellation reason says it
         "ProvisionedThroughputExceededException",
         "BandwidthLimitExceeded",
+        "EC2ThrottledException",
         "RequestLimitExceeded",
         "RequestThrottled",
         "RequestThrottledException",

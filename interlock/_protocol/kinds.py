@@ -12,7 +12,10 @@ def shown(given: Any) -> str:
     """Return a value as an error's text has it: cut short, and with its type."""
     if given is None:
         return "None"
-    text = repr(given)
+    try:
+        text = repr(given)
+    except (RecursionError, ValueError):  # lists within lists, or an integer of 5,000 digits
+        return f"a value without a text ({type(given).__name__})"
     if len(text) > _MOST_SHOWN:
         text = f"{text[:_MOST_SHOWN]}..."
     return f"{text} ({type(given).__name__})"

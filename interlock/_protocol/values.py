@@ -15,12 +15,13 @@ Attribute: TypeAlias = dict[str, Any]
 Item: TypeAlias = dict[str, Any]
 
 MAX_DIGITS = 38
+MAX_DEPTH = 32
 # The store's numbers: 38 significant digits, 1E-130 to 9.99...E+125 in magnitude.
 NUMBERS = Context(prec=MAX_DIGITS, Emin=-130, Emax=125, traps=[Overflow, Subnormal, Inexact])
 _BINARY = (bytes, bytearray, memoryview)
 
 
-def to_attribute(value: Any, path: str = "value") -> Attribute:  # noqa: PLR0911 - one return a type
+def to_attribute(value: Any, path: str = "value", depth: int = 0) -> Attribute:  # noqa: PLR0911 - one return a type
     """Return the typed form of a value: `3` becomes `{"N": "3"}`.
 
     Takes None, bool, int, Decimal, str, bytes (boto3's `Binary` too), and lists, tuples, sets and
@@ -31,6 +32,8 @@ def to_attribute(value: Any, path: str = "value") -> Attribute:  # noqa: PLR0911
     binary = binary_of(value)
     if binary is not None:
         return {"B": binary}
+    if depth > MAX_DEPTH:  # or without end, if it holds itself
+        raise InvalidValue(path, f"is nested more than {MAX_DEPTH} levels deep")
     match value:
         case None:
             return {"NULL": True}
@@ -41,9 +44,9 @@ def to_attribute(value: Any, path: str = "value") -> Attribute:  # noqa: PLR0911
         case str():
             return {"S": _text(value, path)}
         case Mapping():
-            return {"M": to_item(value, path)}
+            return {"M": to_item(value, path, depth + 1)}
         case list() | tuple():
-            return {"L": [to_attribute(v, f"{path}[{i}]") for i, v in enumerate(value)]}
+            return {"L": [to_attribute(v, f"{path}[{i}]", depth + 1) for i, v in enumerate(value)]}
         case AbstractSet():
             return _set(value, path)
     hint = "; use decimal.Decimal" if isinstance(value, float) else ""
@@ -88,7 +91,7 @@ def binary_of(value: Any) -> bytes | None:
     return None
 
 
-def to_item(values: Mapping[str, Any], path: str = "item") -> Item:
+def to_item(values: Mapping[str, Any], path: str = "item", depth: int = 0) -> Item:
     """Return the typed form of an item (or map): attribute names to typed values."""
     if not isinstance(values, Mapping):
         raise InvalidValue(path, f"{shown(values)} is not a mapping of attribute names to values")
@@ -98,7 +101,7 @@ def to_item(values: Mapping[str, Any], path: str = "item") -> Item:
             raise InvalidValue(path, f"attribute name {name!r} is not a string")
         if not name:
             raise InvalidValue(path, "an attribute's name is empty, which DynamoDB takes nowhere")
-        item[name] = to_attribute(value, f"{path}[{name!r}]")
+        item[name] = to_attribute(value, f"{path}[{name!r}]", depth)
     return item
 
 
@@ -115,7 +118,7 @@ def number_text(value: int | Decimal, path: str = "value") -> str:
         exact = None
     if exact is None or not exact.is_finite():
         limits = f"finite, {MAX_DIGITS} significant digits, magnitude 1E-130 to 9.99E+125"
-        raise InvalidValue(path, f"{value} is outside the store's numbers ({limits})")
+        raise InvalidValue(path, f"{shown(value)} is outside the store's numbers ({limits})")
     if exact == exact.to_integral_value():
         return str(int(exact))
     return str(exact.normalize(NUMBERS))

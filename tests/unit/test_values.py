@@ -94,3 +94,30 @@ def test_a_refusal_names_the_place():
 def test_names_of_attributes_are_strings():
     with pytest.raises(InvalidValue, match="1 is not a string"):
         to_item(cast("dict[str, Any]", {1: "a"}))
+
+
+def nested(levels: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def endless() -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    value["itself"] = value
+    return value
+
+
+@pytest.mark.parametrize(
+    "value", [nested(40), nested(5000), endless()], ids=["40", "5000", "itself"]
+)
+def test_what_is_nested_too_deeply_is_refused(value):
+    with pytest.raises(InvalidValue, match="nested more than 32"):
+        to_attribute(value)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_integer_that_python_does_not_write_is_refused(sign):
+    with pytest.raises(InvalidValue, match=r"without a text .*outside"):
+        to_attribute(sign * 10**5000)

@@ -28,7 +28,7 @@ def checked_integer(value: int, path: str, *, least: int = -LARGEST) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise InvalidValue(path, f"{shown(value)} is not an integer")
     if not least <= value <= LARGEST:
-        raise InvalidValue(path, f"{value} is outside {least} to 10^38 - 1")
+        raise InvalidValue(path, f"{shown(value)} is outside {least} to 10^38 - 1")
     return value
 
 
