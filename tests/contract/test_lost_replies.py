@@ -41,7 +41,7 @@ class Line:
         elif step == "cannot connect":
             raise ConnectTimeoutError(endpoint_url=request.url)
         elif step in THROTTLES:
-            return Answer(request.url, 400, {}, THROTTLES[step])
+            return Answer(request.url, 400, {"x-amzn-requestid": "1"}, THROTTLES[step])
         reply = self.session.send(request)
         if step == "lose":
             raise ReadTimeoutError(endpoint_url=request.url)
