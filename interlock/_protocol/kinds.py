@@ -27,13 +27,21 @@ def checked_text(parameter: str, given: str, *, wanted: str = "a string") -> str
         raise InvalidValue(parameter, f"{shown(given)} is not {wanted}")
     if not given:
         raise InvalidValue(parameter, f"is empty; it is {wanted}")
-    return given
+    return _encodable(parameter, given)
 
 
 def optional_text(parameter: str, given: str | None) -> str | None:
     """Return a string that may be empty, or None; else raise `InvalidValue`."""
     if given is not None and not isinstance(given, str):
         raise InvalidValue(parameter, f"{shown(given)} is neither a string nor None")
+    return None if given is None else _encodable(parameter, given)
+
+
+def _encodable(parameter: str, given: str) -> str:
+    try:
+        given.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidValue(parameter, "holds a lone surrogate, which has no UTF-8") from error
     return given
 
 

@@ -75,6 +75,11 @@ async def _call_all(functions: Sequence[Callable[..., Any]], args: tuple[Any, ..
     for function in functions:
         try:
             await awaited(function(*args))
+        except asyncio.CancelledError:  # of what the application awaits there, unless it is ours
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            _log.exception("a callback was cancelled: %r", function)
         except Exception:  # noqa: BLE001 - the application's own, and it may raise anything
             _log.exception("a callback failed: %r", function)
 

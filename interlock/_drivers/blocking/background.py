@@ -104,7 +104,7 @@ def call_back(functions: Sequence[Callable[..., Any]], *args: Any) -> None:
         for function in functions:
             try:
                 function(*args)
-            except Exception:  # noqa: BLE001 - the application's own, and it may raise anything
+            except BaseException:  # noqa: BLE001 - the application's own, and it may raise anything
                 _log.exception("a callback failed: %r", function)
 
     thread = threading.Thread(target=call_all, name="interlock-callback", daemon=True)

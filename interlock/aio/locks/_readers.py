@@ -13,6 +13,38 @@ from interlock.aio.locks._held import AnyLockClient, HeldLocks, held_of
 from interlock.aio.locks._lock import Lock, OnLost
 
 
+class WriteLock(Lock):
+    """The write side of a `ReadWriteLock` that is held; made by its `write`."""
+
+    __slots__ = ("_keeper", "_readers")
+
+    def __init__(
+        self, held: HeldLocks, grant: Grant, data: Any, on_lost: OnLost | None, *, readers: int
+    ) -> None:
+        super().__init__(held, grant, data, on_lost)
+        self._keeper = held
+        self._readers = readers
+
+    async def downgrade(self, *, lease: timedelta | None = None, data: Any = None) -> Lock:
+        """Become a reader, and return the read side; no other writer is in between.
+
+        Two round trips. The write side is given back; `lease` (default: its own) and `data` are the
+        read side's. Raises `LockLost` if the write side was lost before; `Throttled`,
+        `ServiceUnavailable`, `AccessDenied` or `RequestRefused`, with which it stays held.
+        """
+        self.ensure()
+        grant = self._grant
+        acquisition = self._keeper.operations.downgrade(
+            grant, self._readers, lease=lease, data=data
+        )
+        try:
+            (lock,) = await self._keeper.take(acquisition, data)
+        finally:
+            if grant.closed:
+                self._keeper.released(grant)
+        return lock
+
+
 class ReadWriteLock:
     """Up to `readers` (1 to 100) readers at a time, or one writer, across all processes.
 
@@ -64,7 +96,7 @@ class ReadWriteLock:
         lease: timedelta | None = None,
         data: Any = None,
         cancel: Cancel | None = None,
-    ) -> Acquiring["WriteLock"]:
+    ) -> Acquiring[WriteLock]:
         """Acquire the write side, waiting for it up to `timeout` (default: for ever).
 
         Three round trips while no other is in. New readers are kept out from the first one on, and
@@ -92,42 +124,10 @@ class ReadWriteLock:
         lease: timedelta | None,
         data: Any,
         cancel: Cancel | None,
-    ) -> "WriteLock":
+    ) -> WriteLock:
         acquisition = self._held.operations.write(
             self._name, self._readers, timeout=timeout, lease=lease, data=data, taker=current()
         )
         kind = partial(WriteLock, readers=self._readers)
         (lock,) = await self._held.take(acquisition, data, cancel=cancel, kind=kind)
         return cast("WriteLock", lock)
-
-
-class WriteLock(Lock):
-    """The write side of a `ReadWriteLock` that is held; made by its `write`."""
-
-    __slots__ = ("_keeper", "_readers")
-
-    def __init__(
-        self, held: HeldLocks, grant: Grant, data: Any, on_lost: OnLost | None, *, readers: int
-    ) -> None:
-        super().__init__(held, grant, data, on_lost)
-        self._keeper = held
-        self._readers = readers
-
-    async def downgrade(self, *, lease: timedelta | None = None, data: Any = None) -> Lock:
-        """Become a reader, and return the read side; no other writer is in between.
-
-        Two round trips. The write side is given back; `lease` (default: its own) and `data` are the
-        read side's. Raises `LockLost` if the write side was lost before; `Throttled`,
-        `ServiceUnavailable`, `AccessDenied` or `RequestRefused`, with which it stays held.
-        """
-        self.ensure()
-        grant = self._grant
-        acquisition = self._keeper.operations.downgrade(
-            grant, self._readers, lease=lease, data=data
-        )
-        try:
-            (lock,) = await self._keeper.take(acquisition, data)
-        finally:
-            if grant.closed:
-                self._keeper.released(grant)
-        return lock

@@ -249,6 +249,20 @@ def test_a_callback_that_raises_disturbs_no_other_lock(half, make, network, capl
     locks.close()
 
 
+def test_a_callback_that_raises_a_cancellation_leaves_the_next_one_its_turn(half, make, network):
+    told = []
+
+    def cancelled(_lock, _reason):
+        raise asyncio.CancelledError
+
+    locks = make(lease=LEASE, on_lost=half.function(cancelled))
+    lost = locks.acquire("a", on_lost=half.function(lambda lock, _: told.append(lock.name)))
+    network.take_away("a")
+    wait_until(lambda: told == ["a"])
+    assert lost.lost.is_set()
+    locks.close()
+
+
 def test_a_connection_that_hangs_costs_no_other_lock(make, network):
     locks = make(lease=timedelta(seconds=1))
     stuck, others = locks.acquire("a"), [locks.acquire(str(i)) for i in range(20)]

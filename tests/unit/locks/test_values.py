@@ -118,3 +118,8 @@ def test_the_longest_time_that_can_be_said_is_waited(locks, network):
     waiting.join(SOON)
     assert not waiting.is_alive()
     assert not network.held("a")
+
+
+def test_an_owner_without_utf_8_is_refused(make):
+    with pytest.raises(InvalidValue, match="owner: holds a lone surrogate"):
+        make(owner="\ud800")
