@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 from interlock._drivers.awaitable.opening import open_driver
-from interlock._drivers.bounds import timeout_bound
 from interlock._protocol.durations import seconds
 from interlock._protocol.tables import create, schema, time_to_live
 
@@ -29,6 +28,9 @@ async def create_table(
     Raises `TableUnfit` for a table that has another key or no such index; `AccessDenied`,
     `InvalidValue`, `ServiceUnavailable`.
     """
-    within = seconds("timeout", timeout, positive=True)
-    operation = create(name, deletion_protection=deletion_protection, timeout=within)
-    return await open_driver(client, bound=timeout_bound(within)).run(operation)
+    operation = create(
+        name,
+        deletion_protection=deletion_protection,
+        timeout=seconds("timeout", timeout, positive=True),
+    )
+    return await open_driver(client).run(operation)

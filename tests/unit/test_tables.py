@@ -6,7 +6,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from interlock import CounterClient
+from interlock import CounterClient, client_config
 from interlock._drivers.attempts import install
 from interlock._drivers.clients import fault_of, method_name
 from interlock._drivers.environment import Environment
@@ -20,7 +20,7 @@ def moto(monkeypatch):
         monkeypatch.setenv(name, "testing")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
-        client = boto3.client("dynamodb", region_name="us-east-1")
+        client = boto3.client("dynamodb", region_name="us-east-1", config=client_config())
         install(client)
         yield client
 
