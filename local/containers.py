@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from local import STATE
+from local import STATE, cdk
 from local.processes import ProcessFailed
 from stacks.archive import write_image_context
 
@@ -128,6 +128,8 @@ def build(running: Engine, *, state: Path = STATE) -> Image:
         raise ProcessFailed(f"there are no wheels for {machine}; it is one of {[*_PLATFORMS]}")
     state.mkdir(parents=True, exist_ok=True)
     base = _base(running)
+    # What writes the archive stands beside the constructs, whose jsii starts the first `node`.
+    os.environ |= cdk.environment()
     with tempfile.TemporaryDirectory(dir=state, prefix="image-") as folder:
         sbom = write_image_context(Path(folder), _PLATFORMS[machine])
         # Docker's own form, for the health check has no place in the other.
