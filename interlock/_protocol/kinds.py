@@ -41,7 +41,7 @@ def _encodable(parameter: str, given: str) -> str:
     try:
         given.encode()
     except UnicodeEncodeError as error:
-        raise InvalidValue(parameter, "holds a lone surrogate, which has no UTF-8") from error
+        raise InvalidValue(parameter, "holds a lone surrogate, not UTF-8") from error
     return given
 
 
@@ -61,10 +61,7 @@ def checked_key(given: str, most: int) -> str:
             "idempotency_key",
             f"{shown(given)} is not {wanted}; {way_out or 'name by it what the call is about'}",
         )
-    try:
-        length = len(given.encode())
-    except UnicodeEncodeError as error:
-        raise InvalidValue("idempotency_key", "holds a lone surrogate, not UTF-8") from error
+    length = len(_encodable("idempotency_key", given).encode())
     if not length:
         raise InvalidValue("idempotency_key", f"is empty; it is {wanted}")
     if length > most:

@@ -5,7 +5,7 @@ operation for a driver; the grant that it returns is kept by `hold`, renewed by 
 due, and given back by `release`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Any, NamedTuple
 from weakref import ref
@@ -254,8 +254,8 @@ class LockOperations:
 
     def taken_by(self, taker: Any, name: str) -> Any:
         """Return the handle of the lock of a name that a thread or task took and holds, or None."""
-        for grant, held in list(self._held.items()):
-            if grant.name == name and held.taker == taker and not grant.over:
+        for grant, held in self._taken_by(taker):
+            if grant.name == name:
                 return held.handle()
         return None
 
@@ -282,15 +282,20 @@ class LockOperations:
 
     def _side_held(self, name: str, taker: Any) -> str | None:
         """Return the name of the side of a lock that a thread or task holds."""
-        for grant, held in list(self._held.items()):
-            mine = taker is not None and held.taker == taker and not grant.over
-            if mine and grant.name.partition("#")[0] == name:
+        for grant, _ in self._taken_by(taker) if taker is not None else ():
+            if grant.name.partition("#")[0] == name:
                 return grant.name
         return None
+
+    def _taken_by(self, taker: Any) -> Iterator[tuple[Grant, Held]]:
+        """Yield what a thread or task took and holds; others may take and give back meanwhile."""
+        for grant, held in list(self._held.items()):
+            if held.taker == taker and not grant.over:
+                yield grant, held
 
     def _refuse_to_wait_for_itself(self, names: list[str], taker: Any) -> None:
         if taker is None:
             return
-        for grant, held in list(self._held.items()):
-            if held.taker == taker and grant.name in names and not grant.over:
+        for grant, _ in self._taken_by(taker):
+            if grant.name in names:
                 raise LockAlreadyHeld(grant.name)
