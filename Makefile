@@ -23,7 +23,7 @@ CODE := app.py stacks lambda server interlock local benchmarks scripts tests
 UNIT := tests/constructs tests/stacks tests/unit tests/simulation
 
 .PHONY: help install unasync page lock demo demo-check demo-scale test test-fast coverage test-versions lint format types synth preflight diff deploy destroy \
-	snapshot-update bench simulate histories docs build pictures clean
+	snapshot-update bench simulate histories docs build sbom pictures clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -126,6 +126,9 @@ docs: install  ## The documentation as a site in build/site, links checked
 
 build: install  ## Wheel and source distribution in dist/
 	$(UV) build --quiet
+
+sbom: build  ## What the wheel brings with it, all extras: build/interlock.cdx.json (CycloneDX)
+	$(BIN)/python -m scripts.sbom dist/*.whl build/interlock.cdx.json
 
 pictures: install  ## Take the README's pictures of the web client again
 	$(BIN)/python -m tests.e2e.browser.picture

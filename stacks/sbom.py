@@ -6,6 +6,7 @@ asked for, so that it lists what runs.
 
 import json
 import re
+import uuid
 from collections.abc import Iterator
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
@@ -19,15 +20,24 @@ from packageurl import PackageURL
 _NAME = "interlock-service"
 
 
-def write_sbom(folder: Path, path: Path) -> None:
-    """Write the list of the packages in `folder`; the same folder gives the same bytes."""
+def write_sbom(folder: Path, path: Path, of: str | None = None) -> None:
+    """Write the list of the packages in `folder`; the same folder gives the same bytes.
+
+    `of` is the package that the others are there for (default: the service, which is no package).
+    """
+    components = list(_components(folder))
     root = Component(name=_NAME, type=ComponentType.APPLICATION, bom_ref=_NAME)
-    bom = Bom(components=list(_components(folder)))
+    if of is not None:
+        (root,) = (each for each in components if each.name == of)
+        components.remove(root)
+    bom = Bom(components=components)
     bom.metadata.component = root
     bom.register_dependency(root, bom.components)
     document = json.loads(JsonV1Dot6(bom).output_as_string())
-    # An id and a time of its own would give the archive another hash at each synthesis.
+    # A time and a random id would give the archive another hash at each synthesis.
     del document["serialNumber"], document["metadata"]["timestamp"]
+    listed = json.dumps(document, sort_keys=True)
+    document["serialNumber"] = uuid.uuid5(uuid.NAMESPACE_OID, listed).urn
     path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 

@@ -16,11 +16,14 @@ def body(path, first):
     return text[text.index(first) :].partition("\n\n\napp = ")[0].strip()
 
 
-@pytest.mark.parametrize(
-    ("path", "first"), [("app.py", "class Orders"), ("function/ship.py", "import os")]
-)
-def test_the_example_of_the_readme_is_what_is_tested(path, first):
-    assert body(CONSUMER / path, first) in README
+def test_the_example_of_the_readme_is_what_is_tested():
+    assert body(CONSUMER / "app.py", "class Orders") in README
+
+
+def test_the_function_of_the_example_is_one_step_away_and_on_the_site():
+    function = "examples/orders/function/ship.py"
+    assert f"]({function})" in README
+    assert f'--8<-- "{function}"' in (ROOT / "docs/howto/lambda.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!https?:)([^)#]+)", README))))

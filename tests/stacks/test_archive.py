@@ -37,6 +37,25 @@ def test_the_list_names_each_package_with_its_version_and_licence(tmp_path):
     }
     (application,) = (each for each in document["dependencies"] if each.get("dependsOn"))
     assert application["dependsOn"] == ["ant==1.5", "mute==3", "zebra==2.0"]
+    assert document["serialNumber"].startswith("urn:uuid:")  # attestations demand one
+
+
+def test_the_list_of_a_package_is_of_what_it_brings_with_it(tmp_path):
+    package(tmp_path, "interlock", "1.2.3")
+    package(tmp_path, "ant", "1.5")
+    path = tmp_path / "list.json"
+    write_sbom(tmp_path, path, of="interlock")
+    document = json.loads(path.read_text())
+    assert document["metadata"]["component"]["purl"] == "pkg:pypi/interlock@1.2.3"
+    assert [each["purl"] for each in document["components"]] == ["pkg:pypi/ant@1.5"]
+    assert {"ref": "interlock==1.2.3", "dependsOn": ["ant==1.5"]} in document["dependencies"]
+
+
+def test_other_packages_give_the_list_another_number(tmp_path):
+    package(tmp_path, "ant", "1.5")
+    before = listed(tmp_path)["serialNumber"]
+    package(tmp_path, "mute", "3")
+    assert listed(tmp_path)["serialNumber"] != before
 
 
 def test_the_same_packages_give_the_same_bytes(tmp_path):
