@@ -81,13 +81,15 @@ export function chart(name) {
 
   const samples = () => upToNow(recorded, value, Date.now() / 1000);
   const words = () => summary(samples());
+  // The first and the last time stand in the middle below their ticks, which may be the chart's very edges.
+  const reach = ({ scales: { x } }) => Math.ceil(widest([x.min, x.max].map((tick) => timeLabel(tick, x.max - x.min))) / 2) + 2;
 
   function draw() {
     const { accent, soft, line, gold, card } = colours();
     const axis = { stroke: soft, font: FONT, grid: { stroke: line, width: 1 }, ticks: { show: false } };
     plot?.destroy();
     plot = new uPlot({
-      width: frame.clientWidth, height: HEIGHT, legend: { show: false }, padding: [12, 40, 0, 4],
+      width: frame.clientWidth, height: HEIGHT, legend: { show: false }, padding: [12, (now) => Math.max(40, reach(now)), 0, 4],
       cursor: { y: false, drag: { x: false }, points: { size: 9, fill: card, stroke: accent, width: 2 } },
       scales: {
         // Null before the columns are taken in: then there is nothing to draw.
@@ -96,7 +98,7 @@ export function chart(name) {
       },
       axes: [
         { ...axis, grid: { show: false }, size: 30, space: 96, values: ({ scales: { x } }, ticks) => ticks.map((tick) => timeLabel(tick, x.max - x.min)) },
-        { ...axis, space: 44, incrs: WHOLE, size: (_, labels) => Math.ceil(widest(labels)) + 16, values: (_, ticks) => ticks.map((tick) => heightLabel(tick, originOf(recorded))) },
+        { ...axis, space: 44, incrs: WHOLE, size: (now, labels) => Math.max(Math.ceil(widest(labels)) + 16, reach(now)), values: (_, ticks) => ticks.map((tick) => heightLabel(tick, originOf(recorded))) },
       ],
       series: [{}, { stroke: accent, width: 2.25, fill: `${accent}1f`, fillTo: ({ scales: { y } }) => y.min, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false }, spanGaps: false }],
       hooks: {

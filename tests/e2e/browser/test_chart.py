@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import expect
@@ -47,12 +48,11 @@ def test_a_range_is_chosen_up_to_all_that_is_kept(visit, made):
     expect(chart(page, name)).to_be_visible()
 
 
-@pytest.mark.parametrize("value", ["0", "-4", "1234567", "123456789012", "9" * 29])
-def test_labels_of_one_sample_are_whole_distinct_and_not_cut(visit, made, value):
-    name = made()
-    window = visit((390, 844))
-    page = window.page
-    # What the chart writes, where, and how wide; a canvas gives nothing of it away.
+def overheard(page):
+    """Have the page keep what its charts write: text, left, right, and the canvas's width.
+
+    A canvas gives nothing of it away.
+    """
     page.add_init_script("""
       window.written = new Map();
       const write = CanvasRenderingContext2D.prototype.fillText;
@@ -62,32 +62,52 @@ def test_labels_of_one_sample_are_whole_distinct_and_not_cut(visit, made, value)
         window.written.set(text, [left * a + e, (left + width) * a + e, this.canvas.width]);
         return write.apply(this, arguments);
       };""")
-    page.route("**/service/history/**", played([[int(time.time()) - 1, value, 7]]))
-    page.route(
-        "**/events",
-        lambda route: route.fulfill(
-            content_type="text/event-stream",
-            body="event: state\ndata: "
-            + json.dumps(
-                {
-                    "counters": [
-                        {"name": name, "value": 0, "floor": None, "ceiling": None, "shards": 1}
-                    ],
-                    "problem": None,
-                    "cluster": None,
-                    "instance": "i-1",
-                }
-            ).replace('"value": 0', f'"value": {value}')
-            + "\n\n",
-        ),
+
+
+def streamed(name, value):
+    counter = f'{{"name": "{name}", "value": {value}, "floor": null, "ceiling": null, "shards": 1}}'
+    state = f'{{"counters": [{counter}], "problem": null, "cluster": null, "instance": "i-1"}}'
+    return lambda route: route.fulfill(
+        content_type="text/event-stream", body=f"event: state\ndata: {state}\n\n"
     )
-    window.open(f"#/c/{name}")
-    expect(chart(page, name)).to_be_visible()
+
+
+def written_whole(page):
+    """The texts of the page's chart, none of which is cut off at a side."""
     page.wait_for_function("window.written.size > 2")
     written = page.evaluate("[...window.written]")
     for text, (left, right, width) in written:
         assert left >= 0, text
         assert right <= width, text
-    heights = [text for text, _ in written if ":" not in text]
+    return [text for text, _ in written]
+
+
+@pytest.mark.parametrize("value", ["0", "-4", "1234567", "123456789012", "9" * 29])
+def test_labels_of_one_sample_are_whole_distinct_and_not_cut(visit, made, value):
+    name = made()
+    window = visit((390, 844))
+    page = window.page
+    overheard(page)
+    page.route("**/service/history/**", played([[int(time.time()) - 1, value, 7]]))
+    page.route("**/events", streamed(name, value))
+    window.open(f"#/c/{name}")
+    expect(chart(page, name)).to_be_visible()
+    heights = [text for text in written_whole(page) if ":" not in text]
     assert len(heights) in {2, 3}, heights
     assert not any("." in text for text in heights)
+
+
+@pytest.mark.parametrize("locale", ["en-US", "en-AU", "es-MX"])
+def test_a_time_that_stands_below_the_charts_edge_is_whole(visit, made, locale):
+    name = made()
+    window = visit((390, 844), locale=locale, timezone_id="UTC")
+    page = window.page
+    overheard(page)
+    # One of the longest times; the chart shows the minute before, and labels its half minutes.
+    at = datetime(2026, 11, 26, 22, 59, 30, tzinfo=UTC)
+    page.clock.set_fixed_time(at)
+    page.route("**/service/history/**", played([[int(at.timestamp()) - 1, "0", 7]]))
+    page.route("**/events", streamed(name, "0"))
+    window.open(f"#/c/{name}")
+    expect(page.locator(".chart")).to_be_visible()
+    assert [text for text in written_whole(page) if "58:30" in text]
