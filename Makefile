@@ -23,7 +23,7 @@ CODE := app.py stacks lambda server interlock local benchmarks scripts tests
 UNIT := tests/constructs tests/stacks tests/unit tests/simulation
 
 .PHONY: help install unasync page lock demo demo-check demo-scale test test-fast coverage test-versions lint format types synth preflight diff deploy destroy \
-	snapshot-update bench simulate histories docs build sbom pictures clean
+	snapshot-update bench simulate histories mutate docs build sbom pictures clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,6 +119,9 @@ simulate: install  ## Search for a failing interleaving: make simulate SEEDS=100
 
 histories: install  ## Record histories of real processes under faults, and check them: SECONDS=60 SEED=7
 	$(BIN)/python -m tests.histories --seconds $(SECONDS) --seed $(SEED)
+
+mutate: install  ## Make mistakes in a module, which the tests must find: ONLY=interlock/_protocol/retry.py BUDGET=600
+	nice -n 19 $(BIN)/python -m tests.mutation $(ONLY) $(if $(BUDGET),--budget $(BUDGET))
 
 docs: install  ## The documentation as a site in build/site, links checked
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -1,0 +1,1 @@
+"""Mutation testing: mistakes are made in a module, and the tests have to notice each."""

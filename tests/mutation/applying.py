@@ -1,0 +1,75 @@
+"""Put a mistake into a module that is imported already, for all that have imported it."""
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from types import FunctionType, ModuleType
+from typing import Any
+
+_PLAIN = (str, int, float, tuple, frozenset, dict, list, set, re.Pattern)
+
+
+def apply(module: ModuleType, text: str) -> int:
+    """Give a module's functions, defaults and constants what `text` says; return how many changed.
+
+    A function changes in place; a constant is replaced wherever it was imported by its name.
+    Raises what the module's text raises as it is imported.
+    """
+    mutant = ModuleType(module.__name__)
+    mutant.__file__, mutant.__package__ = module.__file__, module.__package__
+    exec(compile(text, str(module.__file__), "exec"), mutant.__dict__)  # noqa: S102 - our own code
+    return sum(_changed(module.__dict__, mutant.__dict__, module.__name__, None))
+
+
+def _changed(right: Any, wrong: Any, home: str, owner: type | None) -> Iterator[bool]:
+    for name, value in list(right.items()):
+        other = wrong.get(name)
+        if name.startswith("__") and not callable(value):
+            continue
+        for function, twin in zip(_functions(value), _functions(other), strict=False):
+            if function.__module__ == home or owner is not None:
+                yield _function(function, twin)
+        if isinstance(value, type) and value.__module__ == home and isinstance(other, type):
+            yield from _changed(vars(value), vars(other), home, value)
+        elif _differ(value, other):
+            yield _constant(name, value, other, owner)
+
+
+def _functions(value: Any) -> list[FunctionType]:
+    """Return the functions that a name stands for: a property has up to three."""
+    if isinstance(value, property):
+        return [each for each in (value.fget, value.fset, value.fdel) if each is not None]  # type: ignore[misc]
+    while hasattr(value, "__wrapped__") or isinstance(value, staticmethod | classmethod):
+        value = value.__wrapped__
+    return [value] if isinstance(value, FunctionType) else []
+
+
+def _function(right: FunctionType, wrong: FunctionType) -> bool:
+    before = (right.__code__, right.__defaults__, right.__kwdefaults__)
+    if right.__code__ != wrong.__code__:
+        right.__code__ = wrong.__code__
+    if _differ(right.__defaults__, wrong.__defaults__):
+        right.__defaults__ = wrong.__defaults__
+    if _differ(right.__kwdefaults__, wrong.__kwdefaults__):
+        right.__kwdefaults__ = wrong.__kwdefaults__
+    return before != (right.__code__, right.__defaults__, right.__kwdefaults__)
+
+
+def _differ(right: Any, wrong: Any) -> bool:
+    """Whether two values are of the kinds that can be compared, and are not the same."""
+    plain = isinstance(right, _PLAIN) and " at 0x" not in repr(right)
+    return plain and type(right) is type(wrong) and right != wrong
+
+
+def _constant(name: str, right: Any, wrong: Any, owner: type | None) -> bool:
+    if owner is not None:
+        with suppress(AttributeError):  # a slot's
+            setattr(owner, name, wrong)
+        return True
+    for module in list(sys.modules.values()):
+        if getattr(module, "__name__", "").startswith("interlock") and (
+            vars(module).get(name) is right
+        ):
+            setattr(module, name, wrong)
+    return True

@@ -1,0 +1,172 @@
+"""Judge the mistakes of one module: collect the tests once, then fork a child for each mistake.
+
+A child has the mistake put into the module that is imported already, and runs the tests that reach
+its lines, the one that has found most so far first, until one fails. What a child may use is
+counted by its processor time, so that a busy machine finds no mistake by itself.
+"""
+
+import importlib
+import os
+import resource
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+from hypothesis import Phase, settings
+
+from tests.mutation.applying import apply
+from tests.mutation.mutants import Mutant
+from tests.mutation.reach import MARKS, ROOT, Reached
+
+BUDGET = 60.0
+"""Seconds of tests, by their own measure, that one mistake is given at most."""
+_FOUND, _SURVIVED, _UNFIT = 10, 11, 12
+_MEMORY = 4 << 30
+
+Verdict = tuple[str, str]  # "killed", "survived", "unreached" or "unfit"; the test that killed
+Judged = Callable[[Mutant, Verdict], bool]  # whether to go on
+
+
+class Judge:
+    """A plugin of pytest that runs the collected tests of each mistake instead of all."""
+
+    def __init__(
+        self, module: str, mistakes: Iterable[Mutant], reached: Reached, judged: Judged
+    ) -> None:
+        self._module = importlib.import_module(module.removesuffix(".py").replace("/", "."))
+        self._mistakes, self._reached, self._judged = mistakes, reached, judged
+        self._found: Counter[str] = Counter()
+        self.failed_without: list[str] = []
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Keep the tests that reach the module."""
+        items[:] = [item for item in items if item.nodeid in self._reached]
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Judge one mistake after the other; the tests have to pass without any first."""
+        items = {item.nodeid: item for item in session.items}
+        self._leave_out_what_fails_anyway(items)
+        for mistake in self._mistakes:
+            tests = [items[test] for test in self._order(mistake) if test in items]
+            verdict = self._verdict(mistake, tests) if tests else ("unreached", "")
+            if verdict[1]:
+                self._found[verdict[1]] += 1
+            if not self._judged(mistake, verdict):
+                break
+        return True
+
+    def _leave_out_what_fails_anyway(self, items: dict[str, pytest.Item]) -> None:
+        """Run the tests without a mistake, as they will be run with one."""
+        none = Mutant(0, "", "", "", "", frozenset())
+        while items:
+            verdict, test = self._verdict(none, list(items.values()))
+            if verdict == "survived":
+                return
+            if test not in items:
+                raise RuntimeError(f"the tests of {self._module.__name__} do not end: {verdict}")
+            self.failed_without.append(test)
+            del items[test]
+
+    def _order(self, mistake: Mutant) -> list[str]:
+        """Return the tests that reach a mistake: the most successful first, then the quickest."""
+        reaching = [
+            test
+            for test, said in self._reached.items()
+            if not mistake.lines or mistake.lines & said["lines"]
+        ]
+        reaching.sort(key=lambda each: (-self._found[each], self._reached[each]["seconds"], each))
+        chosen: list[str] = []
+        spent = 0.0
+        for test in reaching:
+            spent += self._reached[test]["seconds"]
+            if chosen and spent > BUDGET:
+                break
+            chosen.append(test)
+        return chosen
+
+    def _verdict(self, mistake: Mutant, tests: list[pytest.Item]) -> Verdict:
+        expected = sum(self._reached[test.nodeid]["seconds"] for test in tests)
+        receiving, telling = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(receiving)
+            os.setpgid(0, 0)
+            self._be_judged(mistake, tests, expected, telling)
+        os.close(telling)
+        status = _wait(child, 120 + 20 * expected)
+        with os.fdopen(receiving) as told:
+            test = told.read()
+        code = os.waitstatus_to_exitcode(status)
+        if code == _SURVIVED:
+            return "survived", ""
+        if code == _UNFIT:
+            return "unfit", ""
+        return "killed", test or "time"
+
+    def _be_judged(
+        self, mistake: Mutant, tests: list[pytest.Item], expected: float, telling: int
+    ) -> None:
+        """Run the tests in the child, and end it."""
+        code = _FOUND
+        try:
+            seconds = int(15 + 5 * expected)
+            resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+            resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+            changes = not mistake.text or apply(self._module, mistake.text)
+            code = _SURVIVED if changes else _UNFIT
+            for test, following in zip(tests, [*tests[1:], None], strict=True):
+                if code != _SURVIVED:
+                    break
+                if _fails(test, following):
+                    os.write(telling, test.nodeid.encode())
+                    code = _FOUND
+        except ValueError as unfit:
+            code = _UNFIT if "free vars" in str(unfit) else _FOUND
+        except BaseException:  # noqa: BLE001 - the module cannot even be imported
+            code = _FOUND
+        finally:
+            os._exit(code)
+
+
+def _fails(test: pytest.Item, following: pytest.Item | None) -> bool:
+    from _pytest.runner import runtestprotocol  # noqa: PLC0415 - pytest's own, and not public
+
+    reports = runtestprotocol(test, nextitem=following, log=False)
+    return any(report.failed for report in reports)
+
+
+def _wait(child: int, seconds: float) -> int:
+    """Wait for a child to end, and end it when it has waited for something for too long."""
+    until = time.monotonic() + seconds
+    while True:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return status
+        if time.monotonic() > until:
+            os.killpg(child, signal.SIGKILL)
+            return os.waitpid(child, 0)[1]
+        time.sleep(0.005)
+
+
+def judge(module: str, mistakes: Iterable[Mutant], reached: Reached, judged: Judged) -> list[str]:
+    """Judge mistakes of a module; return the tests that fail without any, and judge nothing."""
+    sys.path.insert(0, str(ROOT))
+    settings.register_profile(
+        "mutation",
+        database=None,
+        derandomize=True,
+        deadline=None,
+        phases=[Phase.explicit, Phase.generate],
+    )
+    files = sorted({test.partition("::")[0] for test in reached})
+    paths = [str(ROOT / file) for file in files]
+    options = ["-q", "-p", "no:cacheprovider", "--hypothesis-profile=mutation", "-m", MARKS]
+    judges = Judge(module, mistakes, reached, judged)
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        pytest.main([*options, *paths], plugins=[judges])
+    return judges.failed_without

@@ -1,0 +1,385 @@
+"""The small mistakes that are made in a module, one at a time.
+
+What is changed is behaviour: comparisons, conditions, numbers, the conditions and updates that
+DynamoDB is sent, statements, arguments and entries that are left out. What is left alone: the texts
+of errors and their arguments (other tests hold those), names of attributes and of operations (any
+test that reaches one fails), annotations, decorators and docstrings.
+"""
+
+import ast
+import re
+from dataclasses import dataclass
+from difflib import ndiff
+
+_COMPARISONS: dict[type[ast.cmpop], str] = {
+    ast.Lt: "<=",
+    ast.LtE: "<",
+    ast.Gt: ">=",
+    ast.GtE: ">",
+    ast.Eq: "!=",
+    ast.NotEq: "==",
+    ast.Is: "is not",
+    ast.IsNot: "is",
+    ast.In: "not in",
+    ast.NotIn: "in",
+}
+_ARITHMETIC: dict[type[ast.operator], str] = {
+    ast.Add: "-",
+    ast.Sub: "+",
+    ast.Mult: "//",
+    ast.Div: "*",
+    ast.FloorDiv: "*",
+    ast.Mod: "*",
+    ast.Pow: "*",
+    ast.BitOr: "&",
+    ast.BitAnd: "|",
+}
+_TWINS = {"min": "max", "max": "min", "any": "all", "all": "any"}
+# Of DynamoDB's expressions: what a condition or an update says, and what it might say by mistake.
+_EXPRESSIONS = [
+    (r" AND ", " OR "),
+    (r" OR ", " AND "),
+    (r" = ", " <> "),
+    (r" <> ", " = "),
+    (r" < ", " <= "),
+    (r" <= ", " < "),
+    (r" > ", " >= "),
+    (r" >= ", " > "),
+    (r" \+ (?=:)", " - "),
+    (r" - (?=:)", " + "),
+    (r"attribute_exists\(", "attribute_not_exists("),
+    (r"attribute_not_exists\(", "attribute_exists("),
+]
+_SPEAKS_TO_THE_STORE = re.compile(r":\w|\{|attribute_|#\w")
+
+
+@dataclass(frozen=True, order=True)
+class Mutant:
+    """One mistake: the text of the module with it, and how it is recognized after other edits.
+
+    `was` and `becomes` are the lines that differ, without their indentation; with the function that
+    they are in, they name a mistake for as long as these lines stand. `lines` are those that a
+    test has to reach to notice it; none if the module itself runs them as it is imported.
+    """
+
+    line: int
+    function: str
+    was: str
+    becomes: str
+    text: str
+    lines: frozenset[int]
+
+    @property
+    def name(self) -> tuple[str, str, str]:
+        """What stays of it when other lines change."""
+        return self.function, self.was, self.becomes
+
+
+def mutants(source: str) -> list[Mutant]:
+    """Return every mistake that is made in a module, in the order of its lines."""
+    finder = _Finder(source)
+    finder.visit(ast.parse(source))
+    found: dict[tuple[str, str, str], Mutant] = {}
+    for each in finder.found:
+        try:
+            compile(each.text, "mutant", "exec")
+        except SyntaxError:
+            continue
+        found.setdefault(each.name, each)
+    return sorted(found.values())
+
+
+class _Finder(ast.NodeVisitor):
+    def __init__(self, source: str) -> None:
+        self.found: list[Mutant] = []
+        self._source = source
+        self._starts = [0]
+        for line in source.encode().splitlines(keepends=True):
+            self._starts.append(self._starts[-1] + len(line))
+        self._bytes = source.encode()
+        self._lines = source.splitlines()
+        self._names: list[str] = []
+        self._statements: list[ast.stmt] = []
+        self._depth = 0
+
+    # What is passed through, and what is left alone.
+
+    def visit(self, node: ast.AST) -> None:
+        """Visit a node, and remember the statement that it is part of."""
+        if isinstance(node, ast.stmt):
+            self._statements.append(node)
+            super().visit(node)
+            self._statements.pop()
+        else:
+            super().visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        """Go through the defaults and the body."""
+        self._names.append(node.name)
+        for default in (*node.args.defaults, *node.args.kw_defaults):
+            if default is not None:
+                self.visit(default)
+        self._depth += 1
+        self._body(node.body)
+        self._depth -= 1
+        self._names.pop()
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        """Go through the body."""
+        self._names.append(node.name)
+        self._body(node.body)
+        self._names.pop()
+
+    def visit_Module(self, node: ast.Module) -> None:
+        """Go through the body."""
+        self._body(node.body)
+
+    def _body(self, body: list[ast.stmt]) -> None:
+        for statement in body:
+            described = isinstance(statement, ast.Expr) and isinstance(
+                statement.value, ast.Constant
+            )
+            if not described:
+                self.visit(statement)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        """Leave the annotation alone."""
+        if node.value is not None:
+            self.visit(node.value)
+
+    def visit_Import(self, node: ast.Import) -> None:
+        """Leave imports alone."""
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        """Leave imports alone."""
+
+    def visit_Assert(self, node: ast.Assert) -> None:
+        """Leave alone what can only be true."""
+
+    def visit_Raise(self, node: ast.Raise) -> None:
+        """Leave the error's text alone, and raise nothing."""
+        self._replace(node, node, "pass")
+
+    # Mistakes.
+
+    def visit_Compare(self, node: ast.Compare) -> None:
+        """Turn an operator round, or move its edge."""
+        left = node.left
+        for operator, right in zip(node.ops, node.comparators, strict=True):
+            start, end = self._end(left), self._start(right)
+            between = self._bytes[start:end].decode()
+            wrong = re.sub(
+                r"[<>=!]+|\b(is not|not in|is|in)\b", _COMPARISONS[type(operator)], between, count=1
+            )
+            self._splice(node, start, end, wrong)
+            left = right
+        self.generic_visit(node)
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> None:
+        """Leave each of the operands out."""
+        for index, value in enumerate(node.values):
+            rest = [each for each in node.values if each is not value]
+            joined = (" and " if isinstance(node.op, ast.And) else " or ").join(
+                self._text(each) for each in rest
+            )
+            self._replace(node, value if index else node.values[0], joined, whole=node)
+        self.generic_visit(node)
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> None:
+        """Leave out what is not, or the sign."""
+        self._replace(node, node, f"({self._text(node.operand)})")
+        self.generic_visit(node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> None:
+        """Compute something else."""
+        texts = (node.left, node.right)
+        if type(node.op) in _ARITHMETIC and not any(
+            isinstance(each, ast.JoinedStr | ast.Constant) and not _is_number(each)
+            for each in texts
+        ):
+            start, end = self._end(node.left), self._start(node.right)
+            between = self._bytes[start:end].decode()
+            wrong = re.sub(r"\*\*|//|[-+*/%|&]", _ARITHMETIC[type(node.op)], between, count=1)
+            self._splice(node, start, end, wrong)
+        self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        """Change a number or a truth, or what the store is told."""
+        if isinstance(node.value, bool):
+            self._replace(node, node, str(not node.value))
+        elif isinstance(node.value, int):
+            self._replace(node, node, str(node.value + 1))
+        elif isinstance(node.value, float):
+            self._replace(node, node, repr(node.value * 2 or 1.0))
+        elif isinstance(node.value, str):
+            self._expression(node)
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
+        """Change what the store is told."""
+        self._expression(node)
+        if self._holds_its_parts(node):
+            self.generic_visit(node)
+
+    def visit_If(self, node: ast.If) -> None:
+        """Do it when it should not be done."""
+        self._turn_round(node.test)
+        self.generic_visit(node)
+
+    def visit_While(self, node: ast.While) -> None:
+        """Go on when it should end."""
+        self._turn_round(node.test)
+        self.generic_visit(node)
+
+    def visit_IfExp(self, node: ast.IfExp) -> None:
+        """Take the other one."""
+        self._turn_round(node.test)
+        self.generic_visit(node)
+
+    def visit_comprehension(self, node: ast.comprehension) -> None:
+        """Take what should be left out."""
+        for test in node.ifs:
+            self._turn_round(test)
+        self.generic_visit(node)
+
+    def visit_Expr(self, node: ast.Expr) -> None:
+        """Forget to do it."""
+        self._replace(node, node, "pass")
+        self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        """Forget to keep it, where it outlives the function."""
+        if any(isinstance(each, ast.Attribute | ast.Subscript) for each in node.targets):
+            self._replace(node, node, "pass")
+        self.generic_visit(node)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        """Forget to count it."""
+        self._replace(node, node, "pass")
+        self.generic_visit(node)
+
+    def visit_Continue(self, node: ast.Continue) -> None:
+        """Go on with what should be passed over."""
+        self._replace(node, node, "pass")
+
+    def visit_Break(self, node: ast.Break) -> None:
+        """Go on with what should end."""
+        self._replace(node, node, "pass")
+
+    def visit_Call(self, node: ast.Call) -> None:
+        """Leave an argument out that has a name, or take the other end."""
+        if isinstance(node.func, ast.Name) and node.func.id in _TWINS:
+            self._replace(node, node.func, _TWINS[node.func.id])
+        for keyword in node.keywords:
+            if keyword.arg is not None:
+                self._leave_out(node, keyword, keyword)
+        self.generic_visit(node)
+
+    def visit_Dict(self, node: ast.Dict) -> None:
+        """Leave an entry out."""
+        for key, value in zip(node.keys, node.values, strict=True):
+            if key is not None:
+                self._leave_out(node, key, value)
+            else:
+                start = self._bytes.rindex(b"**", 0, self._start(value))
+                self._leave_out(node, start, value)
+        self.generic_visit(node)
+
+    def visit_Set(self, node: ast.Set) -> None:
+        """Leave an element out."""
+        for each in node.elts:
+            if len(node.elts) > 1:
+                self._leave_out(node, each, each)
+        self.generic_visit(node)
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+        """Let one of several errors pass."""
+        if isinstance(node.type, ast.Tuple):
+            for each in node.type.elts:
+                self._leave_out(node.type, each, each)
+        self._body(node.body)
+
+    # How a mistake is written.
+
+    def _turn_round(self, test: ast.expr) -> None:
+        if not isinstance(test, ast.Compare | ast.BoolOp | ast.UnaryOp | ast.Constant):
+            self._replace(test, test, f"not ({self._text(test)})")
+
+    def _expression(self, node: ast.expr) -> None:
+        if not self._holds_its_parts(node):
+            return
+        start, text = self._start(node), self._text(node)
+        if not _SPEAKS_TO_THE_STORE.search(text):
+            return
+        for right, wrong in _EXPRESSIONS:
+            for found in re.finditer(right, text):
+                before = len(text[: found.start()].encode())
+                after = len(text[: found.end()].encode())
+                self._splice(node, start + before, start + after, wrong)
+
+    def _holds_its_parts(self, node: ast.expr) -> bool:
+        """Whether the node's place is that of its text: parts of an f-string have none in 3.11."""
+        return self._text(node)[:1] in {'"', "'", "f", "r", "F", "R"}
+
+    def _leave_out(self, node: ast.expr, first: ast.AST | int, last: ast.AST) -> None:
+        start = first if isinstance(first, int) else self._start(first)
+        end = self._end(last)
+        comma = re.compile(rb"\s*,[ ]?").match(self._bytes, end)
+        if comma is not None:
+            end = comma.end()
+        else:
+            before = re.compile(rb",\s*$").search(self._bytes[:start])
+            start = before.start() if before else start
+        self._splice(node, start, end, "")
+
+    def _replace(
+        self, node: ast.AST, part: ast.AST, wrong: str, whole: ast.AST | None = None
+    ) -> None:
+        target = whole or part
+        self._splice(node, self._start(target), self._end(target), wrong)
+
+    def _splice(self, node: ast.AST, start: int, end: int, wrong: str) -> None:
+        text = (self._bytes[:start] + wrong.encode() + self._bytes[end:]).decode()
+        changed = list(
+            ndiff(self._lines_around(self._source, node), self._lines_around(text, node))
+        )
+        was = " ".join(line[2:].strip() for line in changed if line.startswith("- "))
+        becomes = " ".join(line[2:].strip() for line in changed if line.startswith("+ "))
+        if was == becomes:
+            return
+        lines: frozenset[int] = frozenset()
+        if self._depth:
+            first, last = node.lineno, node.end_lineno or node.lineno  # type: ignore[attr-defined]
+            lines = frozenset(range(first, last + 1)) | {self._statements[-1].lineno}
+        self.found.append(
+            Mutant(
+                line=self._bytes.count(b"\n", 0, start) + 1,
+                function=".".join(self._names),
+                was=was,
+                becomes=becomes,
+                text=text,
+                lines=lines,
+            )
+        )
+
+    def _lines_around(self, text: str, node: ast.AST) -> list[str]:
+        """Return the lines of a text from a node's first to as many before the end as it has."""
+        lines = text.splitlines()
+        after = len(self._lines) - (node.end_lineno or node.lineno)  # type: ignore[attr-defined]
+        return lines[node.lineno - 1 : len(lines) - after]  # type: ignore[attr-defined]
+
+    def _start(self, node: ast.AST) -> int:
+        place: int = self._starts[node.lineno - 1] + node.col_offset  # type: ignore[attr-defined]
+        return place
+
+    def _end(self, node: ast.AST) -> int:
+        assert isinstance(node, ast.expr | ast.stmt | ast.keyword)
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
+        return self._starts[node.end_lineno - 1] + node.end_col_offset
+
+    def _text(self, node: ast.AST) -> str:
+        return self._bytes[self._start(node) : self._end(node)].decode()
+
+
+def _is_number(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, int | float)

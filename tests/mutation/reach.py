@@ -1,0 +1,156 @@
+"""Which tests reach which lines, and how long each takes: measured once, kept until it changes.
+
+Each file of tests runs in a process of its own, its lines told apart by test. What it said of a
+module counts while neither the file nor that module has changed.
+"""
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import coverage
+import pytest
+
+ROOT = Path(__file__).parents[2]
+STORE = ROOT / ".local" / "mutation" / "reach"
+PROTOCOL = "interlock/_protocol"
+MARKS = "not slow and not contract and not e2e"
+# Of the application and of the checkout: what they say of the protocols, others say sooner.
+_ELSEWHERE = (
+    *("api", "cli", "local", "server", "testing"),
+    *("test_english.py", "test_exports.py", "test_halves.py", "test_mutation.py"),
+    *("test_public_only.py", "test_surface.py", "test_circles.py", "test_cli.py"),
+)
+# Tests of the simulator itself, which put mistakes of their own into the modules.
+_OF_MISTAKES = "mistake"
+
+Reached = dict[str, dict[str, Any]]  # by test: seconds, and lines
+
+
+def digest(path: Path) -> str:
+    """Return what a file's text is recognized by."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def files(module: str) -> list[Path]:
+    """Return the files of tests that may reach a module (path from the root).
+
+    Those that speak of its room ("counters"); of itself where it is in none ("retry"), and those
+    that are in no room either.
+    """
+    unit, room, stem = ROOT / "tests/unit", Path(module).parent.name, Path(module).stem
+    word = re.compile(
+        rf"\b{stem if room == '_protocol' else room.removesuffix('s')}", re.IGNORECASE
+    )
+    return [
+        path
+        for place in (unit, ROOT / "tests/simulation")
+        for path in sorted(place.rglob("test_*.py"))
+        if path.relative_to(place).parts[0] not in _ELSEWHERE
+        if room == "signing" or "signing" not in path.parts
+        if word.search(path.read_text(encoding="utf-8"))
+        or (room == "_protocol" and path.parent == unit)
+    ]
+
+
+def reached(module: str, say: Callable[[str], None]) -> Reached:
+    """Return the tests that reach a module, with their seconds and its lines that they reach."""
+    found: Reached = {}
+    for path in files(module):
+        found.update(_of(path, module, say))
+    return found
+
+
+def _of(path: Path, module: str, say: Callable[[str], None]) -> Reached:
+    kept = STORE / (path.relative_to(ROOT).as_posix().replace("/", ".") + ".json")
+    said = json.loads(kept.read_text()) if kept.exists() else {}
+    if said.get("of") != digest(path) or not _holds(said, module):
+        say(f"what does {path.relative_to(ROOT)} reach?")
+        said = _measure(path)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(said))
+    return {
+        test: {"seconds": seconds, "lines": set(said["lines"].get(module, {}).get(test, ()))}
+        for test, seconds in said["seconds"].items()
+        if test in said["lines"].get(module, {})
+    }
+
+
+def _holds(said: dict[str, Any], module: str) -> bool:
+    """Whether what was said of a module is of the module as it is."""
+    return module not in said["lines"] or said["modules"][module] == digest(ROOT / module)
+
+
+def _measure(path: Path) -> dict[str, Any]:
+    with tempfile.NamedTemporaryFile(suffix=".json") as told:
+        subprocess.run(
+            [sys.executable, "-m", "tests.mutation.reach", str(path), told.name],
+            cwd=ROOT,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            timeout=1800,
+        )
+        return {"of": digest(path), **json.loads(Path(told.name).read_text())}
+
+
+class _Observer:
+    """Tells the lines of one test from those of the next, and takes its time."""
+
+    def __init__(self, lines: coverage.Coverage) -> None:
+        self.seconds: dict[str, float] = {}
+        self._lines = lines
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if is_a_judge(item.nodeid)]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self._lines.switch_context(item.nodeid)
+        started = time.process_time()
+        result = yield
+        self.seconds[item.nodeid] = round(time.process_time() - started, 3)
+        self._lines.switch_context("")
+        return result
+
+
+def is_a_judge(test: str) -> bool:
+    """Whether a test may judge a mistake: not if it makes some itself."""
+    return _OF_MISTAKES not in test.lower()
+
+
+def main(path: str, target: str) -> None:
+    """Run a file of tests, and write what each of them reaches."""
+    with tempfile.TemporaryDirectory() as folder:
+        lines = coverage.Coverage(
+            data_file=str(Path(folder, "lines")),
+            config_file=False,
+            include=[str(ROOT / PROTOCOL / "*")],
+        )
+        lines.start()
+        observer = _Observer(lines)
+        pytest.main(["-q", "-p", "no:cacheprovider", "-m", MARKS, path], plugins=[observer])
+        lines.stop()
+        data = lines.get_data()
+        reached: dict[str, dict[str, list[int]]] = {}
+        for file in data.measured_files():
+            module = Path(file).relative_to(ROOT).as_posix()
+            for line, tests in data.contexts_by_lineno(file).items():
+                for test in filter(None, tests):
+                    reached.setdefault(module, {}).setdefault(test, []).append(line)
+    told = {
+        "seconds": observer.seconds,
+        "lines": reached,
+        "modules": {module: digest(ROOT / module) for module in reached},
+    }
+    Path(target).write_text(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
