@@ -17,7 +17,6 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
-from hypothesis import Phase, settings
 
 from tests.mutation.applying import apply
 from tests.mutation.mutants import Mutant
@@ -27,6 +26,7 @@ BUDGET = 60.0
 """Seconds of tests, by their own measure, that one mistake is given at most."""
 _FOUND, _SURVIVED, _UNFIT = 10, 11, 12
 _MEMORY = 4 << 30
+_NONE = Mutant(0, "", "", "", "", frozenset())
 
 Verdict = tuple[str, str]  # "killed", "survived", "unreached" or "unfit"; the test that killed
 Judged = Callable[[Mutant, Verdict], bool]  # whether to go on
@@ -43,34 +43,44 @@ class Judge:
         self._found: Counter[str] = Counter()
         self.failed_without: list[str] = []
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """Let examples be the same for each mistake, and none be made smaller."""
+        from hypothesis import Phase, settings  # noqa: PLC0415 - pytest wants to rewrite it first
+
+        phases = [Phase.explicit, Phase.generate]
+        settings.register_profile(
+            "mutation", settings.default, database=None, derandomize=True, phases=phases
+        )
+        settings.load_profile("mutation")
+
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep the tests that reach the module."""
         items[:] = [item for item in items if item.nodeid in self._reached]
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Judge one mistake after the other; the tests have to pass without any first."""
+        """Judge one mistake after the other."""
         items = {item.nodeid: item for item in session.items}
-        self._leave_out_what_fails_anyway(items)
         for mistake in self._mistakes:
             tests = [items[test] for test in self._order(mistake) if test in items]
             verdict = self._verdict(mistake, tests) if tests else ("unreached", "")
+            while verdict[1] in items and not self._passes_without(items[verdict[1]]):
+                tests.remove(items.pop(verdict[1]))
+                verdict = self._verdict(mistake, tests)
             if verdict[1]:
                 self._found[verdict[1]] += 1
             if not self._judged(mistake, verdict):
                 break
         return True
 
-    def _leave_out_what_fails_anyway(self, items: dict[str, pytest.Item]) -> None:
-        """Run the tests without a mistake, as they will be run with one."""
-        none = Mutant(0, "", "", "", "", frozenset())
-        while items:
-            verdict, test = self._verdict(none, list(items.values()))
-            if verdict == "survived":
-                return
-            if test not in items:
-                raise RuntimeError(f"the tests of {self._module.__name__} do not end: {verdict}")
-            self.failed_without.append(test)
-            del items[test]
+    def _passes_without(self, test: pytest.Item) -> bool:
+        """Whether a test that has found a mistake finds none where there is none; asked once."""
+        if not self._found[test.nodeid]:
+            verdict, _ = self._verdict(_NONE, [test])
+            if verdict != "survived":
+                self.failed_without.append(test.nodeid)
+                return False
+        return True
 
     def _order(self, mistake: Mutant) -> list[str]:
         """Return the tests that reach a mistake: the most successful first, then the quickest."""
@@ -156,16 +166,9 @@ def _wait(child: int, seconds: float) -> int:
 def judge(module: str, mistakes: Iterable[Mutant], reached: Reached, judged: Judged) -> list[str]:
     """Judge mistakes of a module; return the tests that fail without any, and judge nothing."""
     sys.path.insert(0, str(ROOT))
-    settings.register_profile(
-        "mutation",
-        database=None,
-        derandomize=True,
-        deadline=None,
-        phases=[Phase.explicit, Phase.generate],
-    )
     files = sorted({test.partition("::")[0] for test in reached})
     paths = [str(ROOT / file) for file in files]
-    options = ["-q", "-p", "no:cacheprovider", "--hypothesis-profile=mutation", "-m", MARKS]
+    options = ["-q", "-p", "no:cacheprovider", "-m", MARKS]
     judges = Judge(module, mistakes, reached, judged)
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
         pytest.main([*options, *paths], plugins=[judges])
