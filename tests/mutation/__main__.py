@@ -38,32 +38,39 @@ def main() -> int:
     parser.add_argument(
         "--budget", type=float, default=float("inf"), help="seconds to begin within"
     )
+    parser.add_argument("--each", type=float, default=30.0, help="seconds of tests for a mistake")
     options = parser.parse_args()
     until = time.monotonic() + options.budget
     every = sorted((ROOT / reach.PROTOCOL).rglob("*.py"))
     modules = options.modules or [path.relative_to(ROOT).as_posix() for path in every]
     findings = []
     for module in modules:
-        findings += list(_module(module, until))
+        findings += list(_module(module, until, options.each))
     print("\n".join(["", *findings] if findings else ["", "every survivor is explained"]))
     return 1 if findings else 0
 
 
-def _module(module: str, until: float) -> Iterator[str]:
+def _module(module: str, until: float, each: float) -> Iterator[str]:
     """Judge the mistakes of a module; yield what is left to do about it, as text."""
     every = mutants((ROOT / module).read_text(encoding="utf-8"))
     if not every:
         return
     kept = STORE / f"{module.replace('/', '.')}.json"
-    verdicts = _kept(kept, module)
-    open_ones = [each for each in every if _key(each) not in verdicts]
+    verdicts = _kept(kept, module, each)
+    open_ones = [mistake for mistake in every if _key(mistake) not in verdicts]
     if open_ones and time.monotonic() < until:
-        _judge(module, open_ones, verdicts, kept, until)
+        _judge(module, open_ones, verdicts, kept, until=until, each=each)
     yield from report(module, every, verdicts, explanations())
 
 
 def _judge(
-    module: str, open_ones: list[Mutant], verdicts: Verdicts, kept: Path, until: float
+    module: str,
+    open_ones: list[Mutant],
+    verdicts: Verdicts,
+    kept: Path,
+    *,
+    until: float,
+    each: float,
 ) -> None:
     done = 0
 
@@ -71,7 +78,7 @@ def _judge(
         nonlocal done
         done += 1
         verdicts[_key(mistake)] = verdict
-        kept.write_text(json.dumps({**_state(module), "verdicts": verdicts}))
+        kept.write_text(json.dumps({**_state(module), "each": each, "verdicts": verdicts}))
         if verdict[0] != "killed":
             _say(f"  {verdict[0]}: {_shown(module, mistake)}")
         if done % 25 == 0:
@@ -81,7 +88,7 @@ def _judge(
     _say(f"{module}: {len(open_ones)} mistakes to make")
     reached = reach.reached(module, _say)
     kept.parent.mkdir(parents=True, exist_ok=True)
-    for test in judging.judge(module, open_ones, reached, judged):
+    for test in judging.judge(module, open_ones, reached, judged, each):
         _say(f"  fails without any mistake, so that it judges none: {test}")
 
 
@@ -124,7 +131,7 @@ def _state(module: str) -> dict[str, Any]:
     }
 
 
-def _kept(path: Path, module: str) -> Verdicts:
+def _kept(path: Path, module: str, each: float) -> Verdicts:
     """Return the verdicts that still count."""
     if not path.exists():
         return {}
@@ -134,7 +141,8 @@ def _kept(path: Path, module: str) -> Verdicts:
     return {
         key: (verdict, by)
         for key, (verdict, by) in said["verdicts"].items()
-        if verdict in {"killed", "unfit"} or said["tests"] == now["tests"]
+        if verdict in {"killed", "unfit"}
+        or (said["tests"] == now["tests"] and each <= said["each"])
     }
 
 

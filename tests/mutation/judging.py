@@ -22,8 +22,6 @@ from tests.mutation.applying import apply
 from tests.mutation.mutants import Mutant
 from tests.mutation.reach import MARKS, ROOT, Reached
 
-BUDGET = 60.0
-"""Seconds of tests, by their own measure, that one mistake is given at most."""
 _FOUND, _SURVIVED, _UNFIT = 10, 11, 12
 _MEMORY = 4 << 30
 _NONE = Mutant(0, "", "", "", "", frozenset())
@@ -36,10 +34,16 @@ class Judge:
     """A plugin of pytest that runs the collected tests of each mistake instead of all."""
 
     def __init__(
-        self, module: str, mistakes: Iterable[Mutant], reached: Reached, judged: Judged
+        self,
+        module: str,
+        mistakes: Iterable[Mutant],
+        reached: Reached,
+        judged: Judged,
+        seconds: float,
     ) -> None:
         self._module = importlib.import_module(module.removesuffix(".py").replace("/", "."))
         self._mistakes, self._reached, self._judged = mistakes, reached, judged
+        self._seconds = seconds
         self._found: Counter[str] = Counter()
         self.failed_without: list[str] = []
 
@@ -94,7 +98,7 @@ class Judge:
         spent = 0.0
         for test in reaching:
             spent += self._reached[test]["seconds"]
-            if chosen and spent > BUDGET:
+            if chosen and spent > self._seconds:
                 break
             chosen.append(test)
         return chosen
@@ -163,13 +167,18 @@ def _wait(child: int, seconds: float) -> int:
         time.sleep(0.005)
 
 
-def judge(module: str, mistakes: Iterable[Mutant], reached: Reached, judged: Judged) -> list[str]:
-    """Judge mistakes of a module; return the tests that fail without any, and judge nothing."""
+def judge(
+    module: str, mistakes: Iterable[Mutant], reached: Reached, judged: Judged, seconds: float = 30.0
+) -> list[str]:
+    """Judge mistakes of a module; return the tests that fail without any, and judge nothing.
+
+    `seconds` of tests, by their own measure, are given to a mistake at most.
+    """
     sys.path.insert(0, str(ROOT))
     files = sorted({test.partition("::")[0] for test in reached})
     paths = [str(ROOT / file) for file in files]
     options = ["-q", "-p", "no:cacheprovider", "-m", MARKS]
-    judges = Judge(module, mistakes, reached, judged)
+    judges = Judge(module, mistakes, reached, judged, seconds)
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
         pytest.main([*options, *paths], plugins=[judges])
     return judges.failed_without
