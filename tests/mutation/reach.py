@@ -89,6 +89,7 @@ def _holds(said: dict[str, Any], module: str) -> bool:
 
 
 def _measure(path: Path) -> dict[str, Any]:
+    of = digest(path)
     with tempfile.NamedTemporaryFile(suffix=".json") as told:
         subprocess.run(
             [sys.executable, "-m", "tests.mutation.reach", str(path), told.name],
@@ -97,7 +98,7 @@ def _measure(path: Path) -> dict[str, Any]:
             stdout=subprocess.DEVNULL,
             timeout=1800,
         )
-        return {"of": digest(path), **json.loads(Path(told.name).read_text())}
+        return {"of": of, **json.loads(Path(told.name).read_text())}
 
 
 class _Observer:
