@@ -182,7 +182,7 @@ def test_only_a_table_of_this_library_s_layout_is_unfit():
     error = meaning(refused, Target(("t",), laid_out=True))
     assert isinstance(error, errors.TableUnfit)
     assert message in str(error)
-    assert isinstance(meaning(refused, TABLE), errors.RequestRefused)
+    assert isinstance(meaning(refused, Target(("t",))), errors.RequestRefused)
     other = Refused("ValidationException", "Invalid expression")
     assert isinstance(meaning(other, Target(("t",), laid_out=True)), errors.RequestRefused)
 
@@ -201,6 +201,7 @@ def test_throttling_passes_on_which_limit_of_what():
     assert isinstance(error, errors.Throttled)
     assert error.reasons == (reason,)
     assert reason in str(error)
+    assert "throttled 1 calls" in str(error)
 
 
 @pytest.mark.parametrize("fault", [NoReply("x"), NotSent("x"), Refused("ThrottlingException")])
@@ -395,6 +396,15 @@ def test_a_silence_is_of_several_failures_and_of_more_seconds_than_allowed(time)
         time.now = 200.0 + elapsed
         time.run(budget.after(NoReply("x")))
     time.now = 215.5
+    with pytest.raises(errors.ServiceUnavailable):
+        time.run(budget.after(NoReply("x")))
+
+
+def test_a_silence_is_of_eight_failures_unless_said_otherwise(time):
+    budget = RetryBudget(TABLE, silence=1.0)
+    for _ in range(7):
+        time.run(budget.after(NoReply("x")))
+        time.now += 2.0
     with pytest.raises(errors.ServiceUnavailable):
         time.run(budget.after(NoReply("x")))
 
