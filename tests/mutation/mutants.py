@@ -267,6 +267,8 @@ class _Finder(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         """Leave an argument out that has a name, or take the other end."""
+        if isinstance(node.func, ast.Name) and node.func.id == "field":
+            return  # of a dataclass: how it is declared, not what it does
         if isinstance(node.func, ast.Name) and node.func.id in _TWINS:
             self._replace(node, node.func, _TWINS[node.func.id])
         for keyword in node.keywords:

@@ -60,6 +60,7 @@ def test_each_mistake_is_explained_once():
         ('return "a text, with = and AND"', set()),
         ('return a % "b"', set()),
         ("b: int = c", set()),
+        ("b: int = field(default=0, init=False)", set()),
     ],
 )
 def test_a_line_has_its_mistakes(right, wrong):

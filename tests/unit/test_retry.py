@@ -424,6 +424,6 @@ def test_a_failed_call_has_its_grace(time, deadline, until):
 
 
 def test_without_a_grace_the_deadline_is_the_end(time):
-    budget = RetryBudget(TABLE, deadline=99.0, first=0.25)
+    budget = RetryBudget(TABLE, deadline=100.0, first=0.25)
     time.until_raised(budget, NotSent("no connection"))
     assert time.slept == []
