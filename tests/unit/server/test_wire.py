@@ -144,8 +144,7 @@ async def test_a_body_that_trickles_is_given_up(wire):
 async def test_a_head_that_does_not_come_in_time_ends_the_connection(wire, monkeypatch, sent):
     monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.1)
     running = await wire(Api())
-    reader, writer = await running.connect()
-    writer.write(sent)
+    reader, writer = await running.connect(sent)
     async with asyncio.timeout(10):
         answer = await reader.read()
     writer.close()
@@ -160,8 +159,7 @@ async def test_a_head_that_does_not_come_in_time_ends_the_connection(wire, monke
 async def test_a_second_head_on_a_connection_has_to_come_in_time_too(wire, monkeypatch):
     monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.1)
     running = await wire(Api())
-    reader, writer = await running.connect()
-    writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET /hea")
+    reader, writer = await running.connect(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET /hea")
     async with asyncio.timeout(10):
         answer = await reader.read()
     writer.close()
@@ -260,14 +258,15 @@ async def test_an_endless_head_is_cut_off(wire):
 
 @pytest.mark.parametrize("path", ["/api/counters", "/service/cluster", "/readyz", "/events"])
 async def test_whatever_costs_a_call_is_metered(wire, path):
-    running = await wire(Api(), burst=1, rate=0.1)
+    running = await wire(Api(), burst=1, rate=0.001)
     await running.say("GET /service/cluster HTTP/1.1", HOST, CLOSE)
     status, headers, _ = await running.say(f"GET {path} HTTP/1.1", HOST, CLOSE)
-    assert (status, headers["retry-after"]) == (429, "10")
+    assert status == 429
+    assert 900 < int(headers["retry-after"]) <= 1000
 
 
 async def test_health_checks_and_the_page_are_not_metered(wire):
-    running = await wire(Api(), burst=1, rate=0.1)
+    running = await wire(Api(), burst=1, rate=0.001)
     for path in ("/healthz", "/", "/app.js", "/healthz"):
         status, _, _ = await running.say(f"GET {path} HTTP/1.1", HOST, CLOSE)
         assert status == 200
