@@ -7,7 +7,7 @@ https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 import re
 from dataclasses import dataclass, field
 
-from interlock._protocol.faults import Fault, Refused
+from interlock._protocol.faults import Fault, OutOfTime, Refused
 from interlock._protocol.requests import Operation, draw, monotonic, sleep
 from interlock.errors import (
     AccessDenied,
@@ -220,6 +220,7 @@ class RetryBudget:
     throttles: int = field(default=0, init=False)
     _streak: int = field(default=0, init=False)
     _since: float = field(default=0.0, init=False)
+    _met: Fault | None = field(default=None, init=False)
 
     @property
     def attempts(self) -> int:
@@ -233,6 +234,7 @@ class RetryBudget:
     def answered(self) -> None:
         """Note that the store has answered: what fails next is a new streak."""
         self._streak = 0
+        self._met = None
 
     def after(
         self,
@@ -245,12 +247,15 @@ class RetryBudget:
         """Wait before the next attempt, or raise what the fault means to the caller.
 
         `took` is how many seconds the call took; `ambiguous` and `target` are those of `meaning`.
+        If there was no time left to send the call, what it met before is what the caller learns.
         """
-        error = meaning(
-            fault, target or self.target, ambiguous=ambiguous, attempts=self.failures + 1
-        )
+        met, attempts = fault, self.failures + 1
+        if isinstance(fault, OutOfTime) and self._met is not None:
+            met, attempts = self._met, self.failures
+        self._met = met
+        error = meaning(met, target or self.target, ambiguous=ambiguous, attempts=attempts)
         if not may_pass(fault):
-            raise error from fault
+            raise error from met
         now = yield from monotonic()
         if self._streak == 0:
             self._since = now
@@ -260,9 +265,9 @@ class RetryBudget:
         silent = self._streak >= self.silent_failures and now - self._since > self.silence
         until = min(max(self.deadline, self._since + self.grace), self.deadline + self.grace)
         if silent or now + seconds > until:
-            raise error from fault
+            raise error from met
         if self.most is not None and self.failures >= self.most:
-            raise error from fault
+            raise error from met
         yield from sleep(seconds)
 
     def stale(self) -> Operation[None]:

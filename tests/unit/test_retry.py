@@ -3,7 +3,14 @@
 import pytest
 
 from interlock import errors
-from interlock._protocol.faults import CancellationReason, Fault, NoReply, NotSent, Refused
+from interlock._protocol.faults import (
+    CancellationReason,
+    Fault,
+    NoReply,
+    NotSent,
+    OutOfTime,
+    Refused,
+)
 from interlock._protocol.requests import Draw, Monotonic, Sleep
 from interlock._protocol.retry import RetryBudget, Target, may_pass, meaning
 
@@ -272,6 +279,32 @@ def test_an_answer_ends_the_silence(time):
         time.run(budget.after(NoReply("x")))
         budget.answered()
     assert max(time.slept) == budget.first
+
+
+@pytest.mark.parametrize(
+    ("cause", "error", "said"),
+    [
+        (Refused("ThrottlingException", "slow"), errors.Throttled, "throttled 1 calls"),
+        (Refused("TransactionConflictException"), errors.TransactionConflict, "1 attempts"),
+        (NotSent("no connection"), errors.ServiceUnavailable, "no connection"),
+    ],
+    ids=["throttled", "in conflict", "unreachable"],
+)
+def test_a_call_that_found_no_time_left_does_not_hide_what_took_it(time, cause, error, said):
+    budget = RetryBudget(TABLE, deadline=time.now + 1.0, first=0.1)
+    time.run(budget.after(cause))
+    time.now += 1.0
+    with pytest.raises(error, match=said):
+        time.run(budget.after(OutOfTime()))
+
+
+def test_what_was_answered_meanwhile_took_no_time(time):
+    budget = RetryBudget(TABLE, deadline=time.now + 1.0, first=0.1)
+    time.run(budget.after(Refused("ThrottlingException")))
+    budget.answered()
+    time.now += 1.0
+    with pytest.raises(errors.ServiceUnavailable, match="before it was sent"):
+        time.run(budget.after(OutOfTime()))
 
 
 def test_a_conflict_waits_about_as_long_as_the_call_took(time):

@@ -4,7 +4,6 @@ import gc
 import logging
 import os
 import threading
-import time
 import tracemalloc
 from collections import Counter, deque
 from datetime import timedelta
@@ -182,22 +181,22 @@ def test_closing_ends_the_heartbeats_and_every_thread(locks, network):
     lock = locks.acquire("a")
     wait_until(lambda: len(network.calls) > 2)
     locks.close()
-    calls = len(network.calls)
     wait_until(lambda: threading.active_count() <= threads)
-    time.sleep(LEASE.total_seconds())
+    calls = len(network.calls)
+    network.clock.sleep(LEASE.total_seconds())
     assert len(network.calls) == calls
     assert lock.remaining == timedelta()
 
 
-def test_two_threads_at_most_renew_any_number_of_locks(locks):
+def test_two_threads_at_most_renew_any_number_of_locks(locks, network):
     before = threading.active_count()
     held = [locks.acquire(str(i), lease=timedelta(seconds=2)) for i in range(50)]
-    end = time.monotonic() + 3.0
-    while time.monotonic() < end:
+    end = network.clock() + 3.0
+    while network.clock() < end:
         assert threading.active_count() <= before + 2 + 2
         for lock in held:
             lock.ensure()
-        time.sleep(0.05)
+        network.clock.sleep(0.05)
     for lock in held:
         lock.release()
 
@@ -220,7 +219,7 @@ class Nowhere:
 def test_a_thousand_locks_take_little_memory(make, network):
     network.calls = deque(maxlen=0)
     network.store = Nowhere()
-    locks = make()
+    locks = make(lease=timedelta(minutes=10))  # none is renewed meanwhile
     warm = locks.acquire("warm")
     tracemalloc.start()
     held = [locks.acquire(f"lock-{i}") for i in range(1000)]

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import threading
-import time
 from datetime import timedelta
 
 import pytest
@@ -46,7 +45,7 @@ def test_several_locks_that_come_while_the_client_is_closed_are_all_given_back(l
     taking, outcome = in_thread(locks.acquire_all, NAMES)
     wait_until(lambda: network.held("c"))
     closing, _ = in_thread(locks.close)
-    time.sleep(0.05)
+    wait_until(lambda: locks._held.closed)
     network.calm()
     closing.join(SOON)
     taking.join(SOON)
@@ -60,9 +59,10 @@ def test_a_lock_that_comes_while_the_client_is_closed_is_given_back_before_closi
     network.hangs_after = of("a")
     taking, outcome = in_thread(locks.acquire, "a")
     wait_until(lambda: network.held("a"))
-    threading.Timer(0.1, network.calm).start()
+    calming, _ = in_thread(lambda: wait_until(lambda: locks._held.closed) or network.calm())
     locks.close()
     assert not network.held("a")
+    calming.join(SOON)
     taking.join(SOON)
     assert isinstance(outcome[0], LockClientClosed)
 
@@ -72,11 +72,9 @@ def test_closing_ends_what_waits_at_once(make, network):
     held = holder.acquire("a")
     waiting, outcome = in_thread(waiter.acquire, "a")
     wait_until(lambda: len(network.calls) >= 2)
-    began = time.monotonic()
     waiter.close()
-    waiting.join(SOON)
+    waiting.join(SOON)  # which is less than it would have waited for its next look
     assert isinstance(outcome[0], LockClientClosed)
-    assert time.monotonic() - began < 1.0
     assert held.release()
 
 
@@ -87,9 +85,9 @@ def test_closing_takes_no_longer_than_it_may_however_many_calls_hang(
     locks = make()
     held = [locks.acquire(str(i)) for i in range(30)]
     network.hangs = releases
-    began = time.monotonic()
+    began = network.clock()
     locks.close()
-    assert time.monotonic() - began < 2.0
+    assert network.clock() - began < 2.0
     assert all(lock.remaining == timedelta() for lock in held)
 
 
@@ -107,8 +105,8 @@ def test_a_lock_that_was_dropped_is_renewed_no_more_and_reported(half, locks, ne
         del lock
         collect(half)
     calls = len(network.calls)
-    time.sleep(2 * LEASE.total_seconds())
-    assert len(network.calls) == calls
+    network.clock.sleep(2 * LEASE.total_seconds())
+    assert len(network.calls) <= calls + 1  # one may have been under way
 
 
 def test_a_lock_that_was_dropped_is_given_back_by_the_end_of_its_client(half, make, network):
@@ -130,8 +128,8 @@ def test_a_client_that_was_dropped_with_its_locks_renews_no_more(half, network):
         del client, lock
         collect(half)
     calls = len(network.calls)
-    time.sleep(2 * LEASE.total_seconds())
-    assert len(network.calls) == calls
+    network.clock.sleep(2 * LEASE.total_seconds())
+    assert len(network.calls) <= calls + 1  # one may have been under way
 
 
 # Answers.
@@ -207,11 +205,11 @@ def test_a_loss_is_reported_at_the_end_of_the_lease_although_the_heartbeat_hangs
     reported = []
     locks = make(
         lease=timedelta(seconds=1),
-        on_lost=half.function(lambda *_: reported.append(time.monotonic())),
+        on_lost=half.function(lambda *_: reported.append(network.clock())),
     )
     lock = locks.acquire("a")
     network.hangs = of("a")
-    end = time.monotonic() + lock.remaining.total_seconds()
+    end = network.clock() + lock.remaining.total_seconds()
     wait_until(lambda: reported)
     assert -0.05 < reported[0] - end < 0.5
     assert lock.lost.is_set()
@@ -228,7 +226,7 @@ def test_a_callback_that_blocks_delays_no_other_lock(half, make, network):
     lost, others = locks.acquire("a"), [locks.acquire(str(i)) for i in range(5)]
     network.take_away("a")
     assert called.wait(SOON)
-    time.sleep(3 * LEASE.total_seconds())
+    network.clock.sleep(3 * LEASE.total_seconds())
     for other in others:
         other.ensure()
     unblocked.set()
@@ -268,7 +266,7 @@ def test_a_connection_that_hangs_costs_no_other_lock(make, network):
     stuck, others = locks.acquire("a"), [locks.acquire(str(i)) for i in range(20)]
     network.hangs = of("a")
     assert stuck.lost.wait(timedelta(seconds=SOON))
-    time.sleep(1.0)
+    network.clock.sleep(1.0)
     for other in others:
         other.ensure()
     network.calm()
@@ -277,10 +275,10 @@ def test_a_connection_that_hangs_costs_no_other_lock(make, network):
 
 def test_a_call_that_hangs_ends_in_the_time_of_the_caller(locks, network):
     network.hangs = of("a")
-    began = time.monotonic()
+    began = network.clock()
     with pytest.raises((ServiceUnavailable, LockTimeout)):
         locks.acquire("a", timeout=timedelta(seconds=0.5))
-    assert time.monotonic() - began < 1.5 + 0.5
+    assert network.clock() - began < 1.5 + 0.5
 
 
 def test_if_no_thread_can_be_started_the_lock_is_given_back(half, make, network, monkeypatch):
