@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from local import ROOT
-from local.processes import _living, identity
+from local.processes import TERMINATION_GRACE, _living, identity
 
 # Not of the group "deployed": these deploy for themselves, beside it.
 pytestmark = pytest.mark.xdist_group("demo")
@@ -155,7 +155,7 @@ def test_a_visit_from_the_first_line_to_ctrl_c(demo):
         terminal.press(CTRL_C)
         terminal.press(CTRL_C)  # impatience must not cut the stopping short
         assert terminal.wait() == 0
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < len(started) * TERMINATION_GRACE  # none was waited for
         assert bystander.poll() is None
     finally:
         bystander.kill()
@@ -167,7 +167,7 @@ def test_a_visit_from_the_first_line_to_ctrl_c(demo):
 
 def test_ctrl_c_in_the_middle_of_the_deployment_leaves_nothing(demo):
     terminal = demo()
-    terminal.wait_for("cdk deploy --all -c env=local +2")
+    terminal.wait_for(r"cdk deploy --all -c env=local +[1-9]\d*\.")  # for some seconds already
     started = terminal.started()
     assert started.keys() == {"provider", "ministack", "cdk deploy"}
     terminal.press(CTRL_C)
@@ -181,7 +181,7 @@ def test_ctrl_c_in_the_middle_of_the_deployment_leaves_nothing(demo):
 def test_what_a_killed_demo_left_is_stopped_by_the_next(demo):
     killed = demo()
     killed.wait_for("ok  start the emulator")
-    killed.wait_for("cdk bootstrap +[01]")
+    killed.wait_for(r"cdk bootstrap +\d")
     left = killed.started()["ministack"]
     killed.kill()
     assert identity(left) is not None

@@ -164,7 +164,15 @@ def test_counters_that_cannot_be_read_just_now_are_shown_as_what_was_read_last(v
 def test_a_service_that_says_nothing_for_a_while_is_late(visit):
     """It told its state once; from then on, connections stay and nothing comes."""
     window = visit()
-    answers = [played(STATES["empty"][0])]
-    window.page.route("**/events", lambda route: answers.pop()(route) if answers else None)
-    page = window.open()
-    expect(page.locator("#link")).to_have_text("Delayed", timeout=5000)
+    asked = []
+
+    def hold(route):
+        asked.append(route)
+
+    window.page.route("**/events", hold)
+    with window.page.expect_request("**/events"):
+        page = window.open(live=False)
+    expect(page.locator("#link")).to_have_text("Connecting…")
+    played(STATES["empty"][0])(asked[0])
+    expect(page.locator("#link")).to_have_text("Live")
+    expect(page.locator("#link")).to_have_text("Delayed")  # before it is given up as gone
