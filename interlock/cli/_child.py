@@ -13,6 +13,7 @@ import click
 
 _FORWARDED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 _BY_SIGNAL = 128  # and the signal's number, as shells have it
+_LOOK = 1.0  # seconds
 
 
 class Child:
@@ -47,6 +48,11 @@ class Child:
 
     def wait(self) -> int:
         """Return the command's exit status once it has ended; 128 and more if by a signal."""
+        waiting = threading.Thread(target=self.process.wait, daemon=True)
+        waiting.start()
+        # In pieces: Python runs the handler of a signal that comes right before a wait after it.
+        while waiting.is_alive():
+            waiting.join(_LOOK)
         status = self.process.wait()
         if self._killing is not None:
             self._killing.cancel()

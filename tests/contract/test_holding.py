@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from interlock.errors import LockLost, LossReason
-from tests.contract.test_locks import PATIENCE, SOON, lock_client, process, told
+from tests.contract.test_locks import LEASE, PATIENCE, SOON, lock_client, process, told
 
 LONG = timedelta(seconds=60)
 
@@ -36,12 +36,12 @@ def test_a_lease_that_was_extended_keeps_others_out(endpoint, table):
     with (
         lock_client(endpoint, table) as locks,
         lock_client(endpoint, table) as others,
-        locks.acquire("a", lease=timedelta(seconds=2), heartbeats=False) as lock,
+        locks.acquire("a", lease=LEASE, heartbeats=False) as lock,
     ):
         lock.data = "extended"
         lock.extend(LONG)
         with pytest.raises(Exception, match="a"):
-            others.acquire("a", timeout=timedelta(seconds=3))
+            others.acquire("a", timeout=1.5 * LEASE)
         assert others.inspect("a").data == "extended"
         lock.extend(timedelta(seconds=1))
         with others.acquire("a", timeout=timedelta(seconds=PATIENCE)):

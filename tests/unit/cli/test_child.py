@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -35,3 +36,29 @@ def test_a_signal_that_comes_before_the_command_has_begun_is_passed_on(
     monkeypatch.setattr(sys.stdin, "isatty", lambda: on_a_terminal, raising=False)
     child = Child(["sleep", "60"], os.environ, grace=0)
     assert child.wait() == 128 + number
+
+
+def test_a_signal_that_does_not_end_the_wait_is_passed_on(monkeypatch):
+    """As one that comes when the wait has been decided on and has not begun."""
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: False, raising=False)
+    child = Child(["sleep", "20"], os.environ, grace=0)
+    to_be_waited_for = threading.Event()
+    wait = child.process.wait
+
+    def waiting():
+        to_be_waited_for.set()
+        return wait()
+
+    def send():
+        to_be_waited_for.wait()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(child.process, "wait", waiting)
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # on this thread alone
+        assert child.wait() == 128 + signal.SIGTERM
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        sender.join()

@@ -210,7 +210,7 @@ class Terminal:
                 found = b""
             if not found:
                 break
-            self.seen += found.decode()
+            self.seen += found.decode(errors="replace")
         assert text in self.seen
 
     def write(self, text):
@@ -225,7 +225,7 @@ class Terminal:
                 break
             if not found:
                 break
-            self.seen += found.decode()
+            self.seen += found.decode(errors="replace")
         _, status = os.waitpid(self.pid, 0)
         os.close(self.fd)
         return os.waitstatus_to_exitcode(status)

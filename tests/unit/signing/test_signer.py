@@ -271,14 +271,14 @@ class Hangs:
         self.released = threading.Event()
 
     def get_public_key(self, **_):
-        self.released.wait(20)
+        self.released.wait(60)
 
     sign = generate_mac = verify_mac = get_public_key
 
 
 class HangsOnALoop:
     async def get_public_key(self, **_):
-        await asyncio.sleep(20)
+        await asyncio.sleep(60)
 
     sign = generate_mac = verify_mac = get_public_key
 
@@ -299,7 +299,7 @@ def test_a_kms_that_hangs_is_given_up_within_the_time_given(call):
     began = time.monotonic()
     with pytest.raises(ServiceUnavailable):
         call(signing, partial(_made, client))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
     client.released.set()
 
 
@@ -308,7 +308,7 @@ async def test_a_kms_that_hangs_does_not_hold_up_a_loop(call):
     began = time.monotonic()
     with pytest.raises(ServiceUnavailable):
         await call(awaitable_signing, partial(_made, HangsOnALoop()))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
 
 
 def _made(client, kind, key):
