@@ -26,6 +26,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         # One worker takes all that use it, so that `-n 2 --dist loadgroup` deploys once.
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group("deployed"))
+        # One of them deploys, on a machine that may be busy with other tests.
+        item.add_marker(pytest.mark.timeout(900))
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from local.processes import TERMINATION_GRACE, _living, identity
 
 # Not of the group "deployed": these deploy for themselves, beside it.
 pytestmark = pytest.mark.xdist_group("demo")
-PATIENCE = 120.0
+PATIENCE = 300.0
 CTRL_C = b"\x03"
 _ON_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
 _REDRAWN = re.compile(r"[^\r\n]*\r\x1b\[2K")
