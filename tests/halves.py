@@ -26,6 +26,7 @@ from typing import Any, Self
 from interlock._drivers.awaitable.driver import Driver as AwaitableDriver
 from interlock._drivers.blocking.driver import Driver as BlockingDriver
 from interlock._drivers.environment import Environment
+from interlock._drivers.service_clock import ServiceClock
 from interlock._protocol.requests import Call
 
 Answer = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
@@ -61,7 +62,8 @@ class Half:
         `sleep` lets pauses pass, which take their time by default.
         """
         pauses = {} if sleep is None else {"sleep": sleep}
-        return BlockingDriver(_Answering(answer), environment=environment, **pauses)
+        transport = _Answering(answer, environment)
+        return BlockingDriver(transport, environment=environment, **pauses)
 
     def function(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function of the test as this half's clients take one."""
@@ -101,7 +103,7 @@ class AwaitableHalf(Half):
         environment: Environment | None = None,
         sleep: Callable[[float], None] | None = None,
     ) -> Any:
-        transport = _AnsweringSoon(answer)
+        transport = _AnsweringSoon(answer, environment)
         if sleep is None:
             return AwaitableDriver(transport, environment=environment)
 
@@ -212,12 +214,13 @@ def _has_coroutines(value: Any) -> bool:
 
 
 class _Answering:
-    """A transport whose service is a function."""
+    """A transport whose service is a function, with the client's clock."""
 
-    skew = 0.0
-
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, environment: Environment | None) -> None:
         self._answer = answer
+        clocks = environment or Environment()
+        self.clock = ServiceClock(clocks.monotonic)
+        self.clock.learn(clocks.wall_clock(), clocks.wall_clock(), self.clock.now())
 
     def send(self, call: Call, _timeout: float | None) -> Mapping[str, Any]:
         return self._answer(call.operation, call.params)

@@ -31,7 +31,7 @@ class Attempts:
 
     `ambiguous` is why the last one may have been carried out, None if it was not; `in_doubt` is set
     when another attempt followed such a one; `disbelieved` is why the last answer does not count;
-    `date` is when the service answered last, in seconds since the epoch.
+    `date` is when the service answered last, in seconds since the epoch, as far as it counts.
     """
 
     once: bool
@@ -65,6 +65,17 @@ def attempts_of(*, once: bool) -> Iterator[Attempts]:
         yield attempts
     finally:
         _under_way.reset(token)
+
+
+def date_of(attempts: Attempts, reply: Mapping[str, Any] | None) -> float | None:
+    """Return when the service answered a call, None if it did not say.
+
+    A wrapper's attempts are unseen, but its reply may tell.
+    """
+    if attempts.date is not None or attempts.disbelieved is not None or reply is None:
+        return attempts.date
+    metadata = reply.get("ResponseMetadata", {})
+    return _date_in(metadata.get("HTTPHeaders", {})) if "RequestId" in metadata else None
 
 
 def disbelief(headers: Mapping[str, str], body: bytes) -> str | None:
@@ -108,10 +119,11 @@ def _failed(attempts: Attempts, error: Exception | None) -> None:
 def _answered(attempts: Attempts, http: Any, body: bytes) -> None:
     status = http.status_code
     succeeded = status < 300  # noqa: PLR2004 - HTTP's class of successes
-    attempts.date = _date(http.headers)
     # What may pass need not be the service's own: it is tried again in any case.
     passing = status >= SERVER_ERROR or status in PASSING
     attempts.disbelieved = None if passing else disbelief(http.headers, body)
+    if not passing and attempts.disbelieved is None:
+        attempts.date = _date_in(http.headers)
     # A 200 that botocore does not trust has been carried out as well, and of what has not come
     # from the service nothing is known.
     if succeeded or status >= SERVER_ERROR or attempts.disbelieved is not None:
@@ -127,8 +139,8 @@ def _before(**_: Any) -> None:
     attempts.in_doubt = True
 
 
-def _date(headers: Mapping[str, str]) -> float | None:
+def _date_in(headers: Mapping[str, str]) -> float | None:
     try:
         return parsedate_to_datetime(headers["date"]).timestamp()
-    except (KeyError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None

@@ -6,7 +6,16 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from interlock._protocol.requests import Call, Draw, Monotonic, NewId, Request, Sleep, WallClock
+from interlock._protocol.requests import (
+    Call,
+    Draw,
+    Monotonic,
+    NewId,
+    Request,
+    Sleep,
+    TimeOfDay,
+    WallClock,
+)
 
 # Not a seeded generator: a snapshot of a process that is restored many times (Lambda SnapStart)
 # would draw the same delays in each.
@@ -45,7 +54,7 @@ class Environment:
                 return self.draw()
             case NewId():
                 return self.new_id()
-            case Call() | Sleep():
+            case Call() | Sleep() | TimeOfDay():
                 raise TypeError(f"{request!r} is for the driver")
 
     def left(self, call: Call) -> float | None:

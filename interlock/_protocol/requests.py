@@ -2,9 +2,11 @@
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 T = TypeVar("T")
+
+UNHEARD = 366 * 24 * 3600  # seconds by which TTL waits longer for a client whose clock may be off
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,36 @@ class WallClock:
     """Read this machine's wall clock. The reply is a float in seconds since the epoch."""
 
 
+class Time(NamedTuple):
+    """The time of day, in seconds since the epoch: by this machine's clock, and the service's.
+
+    `heard` is whether the service has said what time it is; if not, `service` is `wall`.
+    """
+
+    wall: float
+    service: float
+    heard: bool = True
+
+    def expiry(self, seconds: float) -> int:
+        """Return when TTL may delete a record that is kept for so many seconds.
+
+        In epoch seconds (milliseconds would be the year 50000), which only the service compares. As
+        long as its clock is not known, far later: a write with a clock that is a year slow does no
+        harm then, and the next write corrects it.
+        """
+        return int(self.service + seconds) + (0 if self.heard else UNHEARD)
+
+    @property
+    def past(self) -> float:
+        """The instant before which all is over for certain; 0.0 until the service was heard."""
+        return self.service if self.heard else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TimeOfDay:
+    """Ask for the time of day. The reply is a `Time`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Draw:
     """Draw a random number. The reply is a float, uniform in [0, 1)."""
@@ -57,7 +89,7 @@ class NewId:
     """Make a unique identifier. The reply is a str (a random UUID)."""
 
 
-Request: TypeAlias = Call | Sleep | Monotonic | WallClock | Draw | NewId
+Request: TypeAlias = Call | Sleep | Monotonic | WallClock | TimeOfDay | Draw | NewId
 Operation: TypeAlias = Generator[Request, Any, T]
 
 
@@ -82,6 +114,12 @@ def wall_clock() -> Operation[float]:
     """Read the wall clock, in seconds since the epoch."""
     now: float = yield WallClock()
     return now
+
+
+def time_of_day() -> Operation[Time]:
+    """Return the time of day, by this machine's clock and the service's."""
+    time: Time = yield TimeOfDay()
+    return time
 
 
 def draw() -> Operation[float]:

@@ -32,12 +32,15 @@ class Skew:
         """The seconds to add to the time of a signature."""
         return self.seconds if abs(self.seconds) > _TOLERATED else 0.0
 
-    def learn(self, response: Response, now: float) -> None:
-        """Take the time from an answer of the service, which came now by this machine's clock."""
-        if "x-amzn-requestid" in response.headers:
-            date = date_of(response)
-            if date is not None:
-                self.seconds = date - now
+    def learn(self, response: Response, now: float) -> float | None:
+        """Take the time from an answer of the service, which came now by this machine's clock.
+
+        Returns it, in seconds since the epoch; None if the answer does not tell it.
+        """
+        date = date_of(response) if "x-amzn-requestid" in response.headers else None
+        if date is not None:
+            self.seconds = date - now
+        return date
 
     def explains(self, refusal: Refused, correction: float) -> bool:
         """Return whether a signature with this correction was refused for the time in it."""

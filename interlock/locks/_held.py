@@ -52,6 +52,7 @@ class HeldLocks:
         self.operations = operations
         self.table = operations.settings.table
         self.clock = driver.monotonic
+        self.time_of_day = driver.time_of_day
         self.wall_clock = driver.environment.wall_clock
         self.closed = False
         self._driver = driver

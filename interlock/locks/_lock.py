@@ -12,6 +12,7 @@ from interlock._protocol.locks import record
 from interlock._protocol.locks.grant import Grant, Shown
 from interlock._protocol.locks.settings import checked_data
 from interlock._protocol.locks.state import LockBreak, LossReason
+from interlock._protocol.requests import Time
 from interlock.errors import InterlockError
 
 _log = logging.getLogger("interlock")
@@ -128,9 +129,9 @@ class Lock(Unshared):
         then no heartbeat that is refused is taken for a loss, as the commit may be the cause.
         """
         self._grant.in_commit = True
-        wall = self._held.wall_clock()
+        time = self._held.time_of_day()
         return record.release_action(
-            self._held.table, self._grant.name, self._grant.fence, wall=wall
+            self._held.table, self._grant.name, self._grant.fence, time=time
         )
 
     def released(self) -> None:
@@ -271,6 +272,7 @@ class Keeper(Protocol):
 
     table: str
     clock: Callable[[], float]
+    time_of_day: Callable[[], Time]
     wall_clock: Callable[[], float]
 
     def extend(self, grant: Grant, lease: timedelta | None) -> None:

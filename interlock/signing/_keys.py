@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from interlock._drivers.blocking.fetching import called
 from interlock._drivers.fetching import check_url
+from interlock._drivers.service_clock import ServiceClock
 from interlock._drivers.unshared import Unshared
 from interlock._protocol.faults import NoReply
 from interlock._protocol.kinds import checked_function
@@ -17,8 +18,6 @@ KeySet: TypeAlias = Mapping[str, Any]
 class KeySource(Unshared):
     """The transport of a verifier: answers its FetchKeys with the JWKS."""
 
-    skew = 0.0
-
     def __init__(
         self,
         keys: str | KeySet | Callable[[], KeySet],
@@ -29,6 +28,7 @@ class KeySource(Unshared):
         elif not isinstance(keys, Mapping):
             checked_function("keys", keys, "the JWKS, its URL, or a function that returns it")
         checked_function("fetch", fetch, "a function that takes a URL and returns its body")
+        self.clock = ServiceClock()
         self._keys = keys
         self._fetch = fetch
 

@@ -9,6 +9,7 @@ from typing import Any
 from interlock._drivers.awaitable.driver import Driver as AwaitableDriver
 from interlock._drivers.blocking.driver import Driver as BlockingDriver
 from interlock._drivers.environment import Environment
+from interlock._drivers.service_clock import ServiceClock
 from interlock._protocol.faults import CancellationReason, NoReply, NotSent, Refused
 from interlock._protocol.requests import Call
 from interlock._protocol.values import from_item, to_item
@@ -172,13 +173,19 @@ def _conflict(call: SentCall) -> Mapping[str, Any]:
     raise Refused("TransactionConflictException", "a conflict")
 
 
+def _clock_of(store: MemoryStore) -> ServiceClock:
+    """Return the service's clock, known from the start: it is the store's."""
+    clock, now = ServiceClock(store.clock.seconds), store.clock.seconds()
+    clock.learn(now, now, now)
+    return clock
+
+
 class _Wire:
     """The transport of a blocking client of a store."""
 
-    skew = 0.0
-
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
+        self.clock = _clock_of(store)
 
     def send(self, call: Call, _timeout: float | None) -> Mapping[str, Any]:
         return self._store.perform(SentCall(call.operation, call.params))
@@ -187,10 +194,9 @@ class _Wire:
 class _AwaitableWire:
     """The transport of an awaitable client of a store."""
 
-    skew = 0.0
-
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
+        self.clock = _clock_of(store)
 
     async def send(self, call: Call, _timeout: float | None) -> Mapping[str, Any]:
         return self._store.perform(SentCall(call.operation, call.params))

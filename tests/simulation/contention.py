@@ -15,9 +15,11 @@ from interlock._protocol.requests import (
     Call,
     Draw,
     Monotonic,
-    NewId,
     Operation,
+    Request,
     Sleep,
+    Time,
+    TimeOfDay,
     WallClock,
 )
 from interlock._protocol.transactions.attempt import Attempt
@@ -85,6 +87,7 @@ class Task:
     error: Exception | None = None
     result: Any = None
     ids: int = 0
+    skew: float = 0.0
 
     @property
     def attempt(self) -> str:
@@ -302,13 +305,22 @@ class Contention:
                 self._call(task, request)
             case Sleep(seconds):
                 task.wakes = self.now + seconds
-            case Monotonic() | WallClock():
-                task.reply = self.now
+            case _:
+                task.reply = self._told(task, request)
+
+    def _told(self, task: Task, request: Request) -> Any:
+        """Return the answer to a request that needs no store and no time."""
+        match request:
+            case Monotonic():
+                return self.now
+            case WallClock():
+                return self.now + task.skew
+            case TimeOfDay():
+                return Time(self.now + task.skew, self.now)
             case Draw():
-                task.reply = self.rng.random()
-            case NewId():
-                task.ids += 1
-                task.reply = f"{task.name.replace(' ', '')}-{task.ids}"
+                return self.rng.random()
+        task.ids += 1
+        return f"{task.name.replace(' ', '')}-{task.ids}"
 
     def _go_on(self, task: Task) -> None:
         """Write the next item of what the task has under way, or answer it when all are."""

@@ -4,6 +4,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from interlock._drivers.blocking.driver import Driver
+from interlock._drivers.service_clock import ServiceClock
 from interlock._protocol.requests import (
     Call,
     Draw,
@@ -11,6 +12,8 @@ from interlock._protocol.requests import (
     NewId,
     Request,
     Sleep,
+    Time,
+    TimeOfDay,
     WallClock,
 )
 from interlock.testing._store.store import Store
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 class _Unused:
     """The transport of a driver that performs everything itself."""
 
-    skew = 0.0
+    clock = ServiceClock()
 
     def send(self, call: Call, timeout: float | None) -> Any:
         raise NotImplementedError(call, timeout)
@@ -49,6 +52,9 @@ class StoreDriver(Driver):
         """Return this driver: its time is its own."""
         return self
 
+    def time_of_day(self) -> Time:
+        return Time(self.now, self.now)
+
     def perform(self, request: Request) -> Any:
         match request:
             case Call(operation, params):
@@ -61,6 +67,8 @@ class StoreDriver(Driver):
                 self.now += seconds
             case Monotonic() | WallClock():
                 return self.now
+            case TimeOfDay():
+                return self.time_of_day()
             case Draw():
                 return 0.5
             case NewId():

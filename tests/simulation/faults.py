@@ -49,6 +49,7 @@ class Faults:
     `lateness` is how long after its caller has given up a copy may arrive.
     `partial` is how likely a batch of reads leaves each of its keys unprocessed.
     `jump` is how likely a wall clock is set anew whenever it is read, by `wall_skew` at most.
+    `misdated` is how likely the date of an answer is off by years.
     `drift` is by how much a monotonic clock's rate is off at most, `sweeps` the mean time between
     two visits of TTL, of which each deletes some of what has expired. Times are seconds. No fault
     happens from `until` on, so that progress can be demanded; drift and TTL, which are no faults,
@@ -74,6 +75,7 @@ class Faults:
     stale: float = 0.0
     wall_skew: float = 0.0
     jump: float = 0.0
+    misdated: float = 0.0
     drift: float = 0.0
     sweeps: float = 0.0
     latency: float = 0.02

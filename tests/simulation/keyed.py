@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from interlock._protocol.requests import Operation, wall_clock
+from interlock._protocol.requests import Operation, Time, time_of_day
 from interlock._protocol.retry import RetryBudget
 from interlock._protocol.transactions.actions import Action
 from interlock._protocol.transactions.attempt import Attempt
@@ -23,7 +23,7 @@ class EarlierOnce(Once):
 
     def find(self, budget: RetryBudget) -> Operation[Findings]:
         record = yield from read_one(budget, self.unscoped_address)
-        if record is None or float(record["expires"]["N"]) <= (yield from wall_clock()):
+        if record is None or float(record["expires"]["N"]) <= (yield from time_of_day()).past:
             return Findings()
         return self.read(record)
 
@@ -31,19 +31,22 @@ class EarlierOnce(Once):
         return Once.read(self, {k: v for k, v in record.items() if k != "operation"})
 
     def actions(
-        self, attempt_id: str, result: Any, now: float, *, occupied: bool
+        self, attempt_id: str, result: Any, time: Time, *, occupied: bool
     ) -> tuple[Action, ...]:
         del occupied
-        return Once.actions(self, attempt_id, result, now, occupied=False)[1:]
+        return Once.actions(self, attempt_id, result, time, occupied=False)[1:]
 
 
 class Duplicates:
     """Five calls with one key, of which a share comes from processes of the earlier version.
 
-    With `two`, they are of two operations, which have nothing to do with each other.
+    With `two`, they are of two operations, which have nothing to do with each other. `skew` is by
+    how many seconds the clocks of the callers are off at most.
     """
 
-    def __init__(self, seed: int, *, earlier: float = 0.0, two: bool = False) -> None:
+    def __init__(
+        self, seed: int, *, earlier: float = 0.0, two: bool = False, skew: float = 0.0
+    ) -> None:
         self.seed = seed
         self.world = Contention(seed, STORM)
         dice = self.world.rng
@@ -53,6 +56,7 @@ class Duplicates:
             kind = EarlierOnce if dice.random() < earlier else Once
             once = kind.of(RECORDS, KEY, {"amount": 7}, 3600.0, operation=operation, unscoped=True)
             task = self.world.start(deposit(self.world, operation), once=once)
+            task.skew = skew * (2.0 * dice.random() - 1.0) if skew else 0.0
             task.wakes = self.world.now + dice.choice([0.0, 0.02, 0.2]) * number
             self.tasks.append((operation, task))
 

@@ -3,6 +3,8 @@
 from types import ModuleType
 from typing import NamedTuple
 
+from interlock._drivers import service_clock
+from interlock._protocol import requests
 from interlock._protocol.locks import breaking, claim, grant, lease, observed, permits, record
 
 
@@ -129,24 +131,56 @@ MISTAKES = (
         "fence that starts again after its row was deleted",
         "lock-idle",
         record,
-        '":seed": {"N": str(now)}',
-        '":seed": {"N": "0"}',
+        "int((time.wall if near else time.service) * 1000)",
+        "0",
         "the fence of 'l' went from",
     ),
     Mistake(
         "TTL in milliseconds",
         "lock-calm",
         record,
-        "return int(wall + lease) + KEPT",
-        "return int((wall + lease) * 1000) + KEPT",
+        "return time.expiry(lease + KEPT)",
+        "return time.expiry(lease + KEPT) * 1000",
         "TTL may delete",
+    ),
+    Mistake(
+        "TTL by the client's clock",
+        "lock-wrong-clocks",
+        requests,
+        "int(self.service + seconds)",
+        "int(self.wall + seconds)",
+        "TTL may delete",
+    ),
+    Mistake(
+        "a first write whose clock may be off, kept no longer",
+        "lock-wrong-clocks",
+        requests,
+        "(0 if self.heard else UNHEARD)",
+        "0",
+        "TTL may delete",
+    ),
+    Mistake(
+        "belief in any date",
+        "lock-wrong-clocks",
+        service_clock,
+        "if agreed or abs(offset - expected) <= _PLAUSIBLE:",
+        "if True:",
+        "TTL may delete",
+    ),
+    Mistake(
+        "belief in the date of an answer that was read long after it came",
+        "lock-idle",
+        service_clock,
+        "if date is None or now - sent > _FRESH:",
+        "if date is None:",
+        "TTL may delete|the fence of 'l' went from",
     ),
     Mistake(
         "TTL taken for the lease",
         "lock-calm",
         record,
-        "return int(wall + lease) + KEPT",
-        "return int(wall) - 1",
+        "return time.expiry(lease + KEPT)",
+        "return int(time.service) - 1",
         "TTL may delete",
     ),
     Mistake(
@@ -305,8 +339,8 @@ MISTAKES = (
         "request that is dated by its clock alone",
         "lock-jumping-clocks",
         claim,
-        "max(int(wall * 1000), self._void_before)",
-        "int(wall * 1000)",
+        "max(int(time.wall * 1000), self._void_before)",
+        "int(time.wall * 1000)",
         "no progress",
     ),
 )

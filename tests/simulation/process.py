@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from interlock._drivers.service_clock import ServiceClock
 from interlock._protocol.requests import (
     Call,
     Draw,
@@ -12,6 +13,7 @@ from interlock._protocol.requests import (
     NewId,
     Operation,
     Sleep,
+    TimeOfDay,
     WallClock,
 )
 from tests.simulation.faults import READ_TIMEOUT
@@ -51,6 +53,7 @@ class Task:
         self._on_done = on_done
         self._may_raise = may_raise
         self.resent = 0
+        self.sent = 0.0  # on the monotonic clock
         self._token = 0
 
     def expect(self) -> int:
@@ -58,19 +61,25 @@ class Task:
         self._token += 1
         return self._token
 
-    def deliver(self, token: int, reply: Any, fault: Fault | None) -> None:
-        """Hand over a reply, a fault or the end of a sleep, when the process can take it."""
+    def deliver(
+        self, token: int, reply: Any, fault: Fault | None, date: float | None = None
+    ) -> None:
+        """Hand over a reply, a fault or the end of a sleep, when the process can take it.
+
+        `date` is when the store answered, by its clock, in seconds since 1970.
+        """
         process = self.process
         if token != self._token or self.ended or not process.alive:
             return
         world = process.world
         if process.paused_until > world.now:
-            world.at(process.paused_until, self.deliver, token, reply, fault)
+            world.at(process.paused_until, self.deliver, token, reply, fault, date)
             return
         if world.strike(process):
             if process.alive:
-                world.at(process.paused_until, self.deliver, token, reply, fault)
+                world.at(process.paused_until, self.deliver, token, reply, fault, date)
             return
+        process.clock.learn(date, process.shown(), self.sent)
         world.delivered(self, reply, fault)
         if fault is not None:
             world.timeline.add(world.now, process.name, "<-", fault)
@@ -105,6 +114,8 @@ class Task:
                 reply = process.monotonic()
             elif kind is WallClock:
                 reply = process.wall_clock()
+            elif kind is TimeOfDay:
+                reply = process.clock.time(process.wall_clock())
             elif kind is Draw:
                 reply = world.rng.random()
             elif kind is NewId:
@@ -152,6 +163,7 @@ class Process:
         self.epoch = draw() * 1e6
         self.rate = 1.0 + (2.0 * draw() - 1.0) * faults.drift
         self.skew = (2.0 * draw() - 1.0) * faults.wall_skew
+        self.clock = ServiceClock(self.monotonic)
         self.ids = 0
 
     def start(
@@ -191,6 +203,10 @@ class Process:
         faults, draw = self.world.faults, self.world.rng.random
         if faults.jump and self.world.now < faults.until and draw() < faults.jump:
             self.skew = (2.0 * draw() - 1.0) * faults.wall_skew
+        return self.shown()
+
+    def shown(self) -> float:
+        """Return what the wall clock shows."""
         return _EPOCH + self.world.now + self.skew
 
     def new_id(self) -> str:

@@ -7,11 +7,13 @@ from typing import Any
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.settings import PREFIX
 from interlock._protocol.locks.state import LockRecord
+from interlock._protocol.requests import UNHEARD
 from interlock.testing._store.tables import Change, Place
 from tests.simulation.process import Process
-from tests.simulation.world import EPOCH, World
+from tests.simulation.world import ABSURD, EPOCH, World
 
 DATA = "data#"
+_MOST_KEPT = 40 * 86400.0 + UNHEARD + ABSURD
 """What is written under a lock has this and the lock's name for a key."""
 
 
@@ -151,7 +153,8 @@ class Referee:
         if after is None:  # by TTL: no client deletes
             return
         kept = int(after["expires"]["N"]) - EPOCH - self.world.now
-        assert 0 < kept < 40 * 86400.0, f"TTL may delete {name!r} in {kept} seconds"
+        least = int(after["lease_ms"]["N"]) / 1000 if "version" in after else 0.0
+        assert least < kept < _MOST_KEPT, f"TTL may delete {name!r} in {kept} seconds"
         if after.get("broken") != (before or {}).get("broken"):
             self._judge_break(name, before or {}, after)
             return

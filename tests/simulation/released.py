@@ -10,7 +10,7 @@ from interlock._protocol.locks import record
 from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.settings import PREFIX
-from interlock._protocol.requests import Operation, draw, monotonic, sleep
+from interlock._protocol.requests import Operation, Time, draw, monotonic, sleep
 from interlock._protocol.transactions.idempotency import Committed
 from interlock._protocol.transactions.run import TransactionRun
 from interlock._protocol.transactions.settings import Settings
@@ -46,7 +46,7 @@ class Handle:
 
     def release_action(self) -> Mapping[str, Any]:
         self.grant.in_commit = True
-        return record.release_action(TABLE, self.grant.name, self.grant.fence, wall=0.0)
+        return record.release_action(TABLE, self.grant.name, self.grant.fence, time=Time(0.0, 0.0))
 
     def released(self) -> None:
         self.grant.close()

@@ -60,6 +60,8 @@ IDLE = Plan(processes=2, rounds=4, rest=20 * DAY, within=1000 * DAY)
 SWAPPED = Faults(swapped=0.3, lost_reply=0.05, pause=0.02, drift=0.0005)
 # Clocks that are set, forward and back, while locks are held and waited for.
 JUMPING = replace(STORM, jump=0.2)
+# Clocks that are off by weeks, by which TTL would delete what is held, and absurd dates.
+WRONG = replace(STORM, wall_skew=60 * DAY, jump=0.02, misdated=0.05)
 # Wall clocks that may be trusted, by just as much.
 TRUSTED = replace(STORM, wall_skew=1.0)
 TRUSTING = Plan(replace(SETTINGS, skew=2.0))
@@ -123,6 +125,10 @@ SCENARIOS: dict[str, Callable[[int], Scenario]] = {
     "lock-several-jumping-clocks": lambda seed: contend(
         seed, faults=JUMPING, plan=Plan(names=("l", "m", "n"), together=0.7)
     ),
+    "lock-wrong-clocks": lambda seed: contend(seed, faults=WRONG),
+    "lock-several-wrong-clocks": lambda seed: contend(
+        seed, faults=WRONG, plan=Plan(names=("l", "m", "n"), together=0.7)
+    ),
     "lock-trusted-clocks": lambda seed: contend(seed, faults=TRUSTED, plan=TRUSTING),
     "jobs-calm": lambda seed: scheduled(seed, faults=CALM),
     "jobs-storm": lambda seed: scheduled(seed, faults=STORM),
@@ -142,6 +148,7 @@ SCENARIOS: dict[str, Callable[[int], Scenario]] = {
     "readers-one-writer": lambda seed: Sharing(seed, PAUSING, ONE_WRITER),
     "readers-swapped-replies": lambda seed: Sharing(seed, SWAPPED, VANISHING),
     "readers-jumping-clocks": lambda seed: Sharing(seed, JUMPING),
+    "readers-wrong-clocks": lambda seed: Sharing(seed, WRONG),
     "readers-vanishing": lambda seed: Sharing(seed, PAUSING, VANISHING),
     "transactions": Mixture,
     "transactions-stale-reads": lambda seed: Mixture(seed, Disturbed(stale=0.5), readers=15),
@@ -158,6 +165,7 @@ SCENARIOS: dict[str, Callable[[int], Scenario]] = {
     ),
     "transactions-lies": lambda seed: Mixture(seed, Disturbed(lie=0.2)),
     "transactions-keyed": Duplicates,
+    "transactions-keyed-wrong-clocks": lambda seed: Duplicates(seed, skew=2 * DAY),
     "transactions-keyed-versions": lambda seed: Duplicates(seed, earlier=0.5),
     "transactions-keyed-operations": lambda seed: Duplicates(seed, two=True),
     "transactions-rude-outsiders": lambda seed: Mixture(

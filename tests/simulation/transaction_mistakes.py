@@ -1,5 +1,6 @@
 """Ways to get transactions wrong, each of which the simulator has to notice."""
 
+from interlock._protocol import requests
 from interlock._protocol.locks import lease, record
 from interlock._protocol.transactions import (
     actions,
@@ -126,8 +127,16 @@ TRANSACTION_MISTAKES = (
         "a record that replaces one that counts",
         "transactions-keyed",
         idempotency,
-        "OR {until} <= {past}",
-        "OR {expires} >= {past}",
+        "OR {until} <= {over}",
+        "OR {expires} >= {over}",
+        TWICE,
+    ),
+    Mistake(
+        "a record that is over by the caller's own clock",
+        "transactions-keyed-wrong-clocks",
+        requests,
+        "return self.service if self.heard else 0.0",
+        "return self.wall",
         TWICE,
     ),
     Mistake(

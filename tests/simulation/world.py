@@ -30,6 +30,8 @@ from tests.simulation.timeline import Timeline
 _LIBRARY_LOG = logging.getLogger("interlock")
 EPOCH = 1_700_000_000.0
 """The store's wall clock at the start, in seconds since 1970."""
+ABSURD = 2 * 365 * 86400
+"""By how many seconds the date of an answer may be off, where it is absurd."""
 
 
 class Violation(AssertionError):
@@ -161,7 +163,7 @@ class World:
         self.timeline.add(clock, process.name, f"-> {call.operation}", call.params)
         if fate is not Fate.FINE:
             self.timeline.add(clock, process.name, "   !", fate.value)
-        token = task.expect()
+        token, task.sent = task.expect(), process.monotonic()
         there = clock + self._latency()
         gives_up = clock + process.patience(call)
         match fate:
@@ -274,7 +276,17 @@ class World:
             if isinstance(fault, Refused):
                 fault.resent = token == task.resent
             # An answer of the 500 kind may stand for a refusal as well as for a success.
-            self.at(self.now + self._latency(), task.deliver, token, reply, instead or fault)
+            date = self._date() if instead is None and not isinstance(fault, NoReply) else None
+            there = self.now + self._latency()
+            self.at(there, task.deliver, token, reply, instead or fault, date)
+
+    def _date(self) -> float:
+        """Return the date of an answer, in whole seconds; some are absurd."""
+        date = int(EPOCH + self.now)
+        misdated = self.faults.misdated
+        if misdated and self.now < self.faults.until and self.rng.random() < misdated:
+            date += self.rng.randrange(-ABSURD, ABSURD)
+        return float(date)
 
     def _plan_sweep(self) -> None:
         self.at(self.now + 2 * self.rng.random() * self.faults.sweeps, self._sweep)

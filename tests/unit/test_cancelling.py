@@ -15,6 +15,7 @@ import pytest
 import interlock
 from interlock._drivers.awaitable.driver import Driver
 from interlock._drivers.blocking.driver import Driver as BlockingDriver
+from interlock._drivers.service_clock import ServiceClock
 from interlock._protocol.requests import Call
 from interlock.aio.counters import CounterClient
 from interlock.aio.transactions import Transaction as AwaitableTransaction
@@ -29,7 +30,7 @@ TURNS = 2  # of the loop, before and after the store carries a call out
 class Slow:
     """A transport whose service takes a few turns of the loop."""
 
-    skew = 0.0
+    clock = ServiceClock()
 
     def __init__(self, store):
         self.store = store

@@ -7,8 +7,9 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from interlock._drivers.attempts import attempts_of, install
+from interlock._drivers.attempts import attempts_of, date_of, install
 from interlock._drivers.clients import fault_of_call, method_name
+from interlock._drivers.service_clock import ServiceClock
 from interlock._protocol.faults import NoReply
 from interlock._protocol.requests import Call, CallOnce
 from interlock._wire import shapes
@@ -20,15 +21,17 @@ class ClientTransport:
     def __init__(self, client: Any) -> None:
         install(client)
         self.client = client
-        self.skew = 0.0
+        self.clock = ServiceClock()
 
     async def send(self, call: Call, timeout: float | None) -> Mapping[str, Any]:
         """Return the reply; a call that is still under way when its time is up is cancelled."""
         send = getattr(self.client, method_name(call.operation))
+        reply: Mapping[str, Any] | None = None
+        sent = self.clock.now()
         with attempts_of(once=isinstance(call, CallOnce)) as attempts:
             try:
                 async with asyncio.timeout(timeout) as limit:
-                    reply: Mapping[str, Any] = await send(**call.params)
+                    reply = await send(**call.params)
             except TimeoutError as error:
                 if not limit.expired():
                     raise
@@ -37,8 +40,8 @@ class ClientTransport:
                 raise fault_of_call(
                     call, error, in_doubt=attempts.in_doubt, disbelieved=attempts.disbelieved
                 ) from error
-        if attempts.date is not None:
-            self.skew = attempts.date - time.time()
+            finally:
+                self.clock.learn(date_of(attempts, reply), time.time(), sent)
         if attempts.disbelieved is not None:
             raise NoReply(attempts.disbelieved)
         return shapes.checked(call, reply)

@@ -5,8 +5,9 @@ from typing import Any, Protocol, TypeVar
 
 from interlock._drivers.awaitable.pausing import pause
 from interlock._drivers.environment import Environment
+from interlock._drivers.service_clock import ServiceClock
 from interlock._protocol.faults import Fault, OutOfTime
-from interlock._protocol.requests import Call, Operation, Request, Sleep
+from interlock._protocol.requests import Call, Operation, Request, Sleep, Time, TimeOfDay
 
 T = TypeVar("T")
 
@@ -14,11 +15,11 @@ T = TypeVar("T")
 class Transport(Protocol):
     """Carries one call to the service and brings its answer.
 
-    `skew` is by how many seconds the service's clock is ahead of this machine's, 0.0 if unknown.
+    `clock` is what its answers have told of the service's clock.
     """
 
     @property
-    def skew(self) -> float: ...
+    def clock(self) -> ServiceClock: ...
 
     async def send(self, call: Call, timeout: float | None) -> Mapping[str, Any]:
         """Return the reply of a call that may take `timeout` seconds in all (None: as it does).
@@ -67,6 +68,10 @@ class Driver:
             except Fault as problem:
                 fault = problem
 
+    def time_of_day(self) -> Time:
+        """Return the time of day, by this machine's clock and the service's."""
+        return self.transport.clock.time(self.environment.wall_clock())
+
     async def perform(self, request: Request) -> Any:
         """Return the reply to one request, or raise a `Fault`."""
         if isinstance(request, Call):
@@ -76,4 +81,6 @@ class Driver:
             return await self.transport.send(request, left)
         if isinstance(request, Sleep):
             return await self._sleep(request.seconds)
+        if isinstance(request, TimeOfDay):
+            return self.time_of_day()
         return self.environment.answer(request)

@@ -10,6 +10,7 @@ from typing import Any
 from interlock._drivers.awaitable.connections import Pool, Stream, connect
 from interlock._drivers.awaitable.credentials import CredentialsCache
 from interlock._drivers.lifecycle import watch_forks
+from interlock._drivers.service_clock import ServiceClock
 from interlock._protocol.faults import Refused
 from interlock._protocol.requests import Call, CallOnce
 from interlock._wire import limits
@@ -42,7 +43,8 @@ class WireTransport:
         self._connect = connect or self._open
         self._monotonic = monotonic
         self._wall_clock = wall_clock
-        self._clock = Skew()
+        self._skew = Skew()
+        self.clock = ServiceClock()
         self._tls: Any = None
         self._credentials = CredentialsCache(self._settings, self._connect, wall_clock=wall_clock)
         self._exchange: Exchange | None = None
@@ -50,11 +52,6 @@ class WireTransport:
         self._disowned: list[Pool] = []
         self._process = os.getpid()
         watch_forks(self)
-
-    @property
-    def skew(self) -> float:
-        """By how many seconds the service's clock is ahead of this machine's."""
-        return self._clock.seconds
 
     async def send(self, call: Call, timeout: float | None) -> Mapping[str, Any]:
         """Return the reply to a call, or raise `Refused`, `NotSent` or `NoReply`.
@@ -72,18 +69,22 @@ class WireTransport:
         pool = self._pools.get(asyncio.get_running_loop()) or self._pool(exchange)
         while True:
             credentials = await self._credentials.get(left(0))
-            signed_by = self._clock.correction
+            signed_by, sent = self._skew.correction, self.clock.now()
             request = exchange.request(call, credentials, self._wall_clock() + signed_by)
             response = await pool.exchange(request, left, once=isinstance(call, CallOnce))
-            self._clock.learn(response, self._wall_clock())
+            wall = self._wall_clock()
+            date = self._skew.learn(response, wall)
             try:
-                return exchange.reply(call, response)
+                reply = exchange.reply(call, response)
             except Refused as refusal:
-                if self._clock.explains(refusal, signed_by):
+                self.clock.learn(date, wall, sent)
+                if self._skew.explains(refusal, signed_by):
                     continue  # refused, so nothing was done: once more, by the service's clock
                 if refusal.code in REJECTED:
                     self._credentials.rejected(credentials)
                 raise
+            self.clock.learn(date, wall, sent)
+            return reply
 
     def close(self) -> None:
         """Close the connections that no call is using; another call opens new ones."""
@@ -103,6 +104,7 @@ class WireTransport:
                 loop.call_soon_threadsafe(pool.drop_all)
         self._process = os.getpid()
         self._credentials.forget()
+        self.clock.forget()
 
     def _ready(self) -> Exchange:
         endpoint = resolve(self._service.name, self._settings)

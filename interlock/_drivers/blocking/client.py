@@ -8,10 +8,11 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from interlock._drivers.attempts import attempts_of, install
+from interlock._drivers.attempts import attempts_of, date_of, install
 from interlock._drivers.blocking.workers import Workers
 from interlock._drivers.clients import fault_of_call, method_name
 from interlock._drivers.lifecycle import watch_forks
+from interlock._drivers.service_clock import ServiceClock
 from interlock._protocol.faults import NoReply
 from interlock._protocol.requests import Call, CallOnce
 from interlock._wire import shapes
@@ -27,13 +28,14 @@ class ClientTransport:
     def __init__(self, client: Any) -> None:
         install(client)
         self.client = client
-        self.skew = 0.0
+        self.clock = ServiceClock()
         self._workers = Workers()
         self._inherited: threading.Lock | None = None  # until the parent's connections are closed
         watch_forks(self)
 
     def forked(self) -> None:
         """Share no connection with the parent process, or with another copy of a snapshot."""
+        self.clock.forget()
         self._inherited = threading.Lock()
         self._workers = Workers()
 
@@ -60,15 +62,17 @@ class ClientTransport:
 
     def _send(self, call: Call) -> Mapping[str, Any]:
         send = getattr(self.client, method_name(call.operation))
+        reply: Mapping[str, Any] | None = None
+        sent = self.clock.now()
         with attempts_of(once=isinstance(call, CallOnce)) as attempts:
             try:
-                reply: Mapping[str, Any] = send(**call.params)
+                reply = send(**call.params)
             except (ClientError, BotoCoreError) as error:
                 raise fault_of_call(
                     call, error, in_doubt=attempts.in_doubt, disbelieved=attempts.disbelieved
                 ) from error
-        if attempts.date is not None:
-            self.skew = attempts.date - time.time()
+            finally:
+                self.clock.learn(date_of(attempts, reply), time.time(), sent)
         if attempts.disbelieved is not None:
             raise NoReply(attempts.disbelieved)
         return shapes.checked(call, reply)

@@ -6,8 +6,9 @@ from typing import Any, Protocol, TypeVar
 
 from interlock._drivers.blocking.pausing import pause
 from interlock._drivers.environment import Environment
+from interlock._drivers.service_clock import ServiceClock
 from interlock._protocol.faults import Fault, OutOfTime
-from interlock._protocol.requests import Call, Operation, Request, Sleep
+from interlock._protocol.requests import Call, Operation, Request, Sleep, Time, TimeOfDay
 
 T = TypeVar("T")
 
@@ -15,11 +16,11 @@ T = TypeVar("T")
 class Transport(Protocol):
     """Carries one call to the service and brings its answer.
 
-    `skew` is by how many seconds the service's clock is ahead of this machine's, 0.0 if unknown.
+    `clock` is what its answers have told of the service's clock.
     """
 
     @property
-    def skew(self) -> float: ...
+    def clock(self) -> ServiceClock: ...
 
     def send(self, call: Call, timeout: float | None) -> Mapping[str, Any]:
         """Return the reply of a call that may take `timeout` seconds in all (None: as it does).
@@ -68,6 +69,10 @@ class Driver:
             except Fault as problem:
                 fault = problem
 
+    def time_of_day(self) -> Time:
+        """Return the time of day, by this machine's clock and the service's."""
+        return self.transport.clock.time(self.environment.wall_clock())
+
     def perform(self, request: Request) -> Any:
         """Return the reply to one request, or raise a `Fault`."""
         if isinstance(request, Call):
@@ -77,4 +82,6 @@ class Driver:
             return self.transport.send(request, left)
         if isinstance(request, Sleep):
             return self._sleep(request.seconds)
+        if isinstance(request, TimeOfDay):
+            return self.time_of_day()
         return self.environment.answer(request)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from interlock._drivers.blocking.driver import Transport
+from interlock._drivers.service_clock import ServiceClock
 from interlock._protocol.requests import Call
 
 AWAITABLE = False
@@ -21,9 +22,9 @@ class _DefaultTransport:
         self._chosen: Transport | None = None
 
     @property
-    def skew(self) -> float:
-        """By how many seconds the service's clock is ahead of this machine's."""
-        return 0.0 if self._chosen is None else self._chosen.skew
+    def clock(self) -> ServiceClock:
+        """The service's clock, of which nothing is known before the first call."""
+        return ServiceClock() if self._chosen is None else self._chosen.clock
 
     def send(self, call: Call, timeout: float | None) -> Mapping[str, Any]:
         """Return the reply to a call, or raise `Refused`, `NotSent` or `NoReply`."""

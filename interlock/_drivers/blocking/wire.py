@@ -9,6 +9,7 @@ from typing import Any
 from interlock._drivers.blocking.connections import Pool, Socket, connect
 from interlock._drivers.blocking.credentials import CredentialsCache
 from interlock._drivers.lifecycle import watch_forks
+from interlock._drivers.service_clock import ServiceClock
 from interlock._protocol.faults import Refused
 from interlock._protocol.requests import Call, CallOnce
 from interlock._wire import limits
@@ -41,16 +42,12 @@ class WireTransport:
         self._connect = connect or self._open
         self._monotonic = monotonic
         self._wall_clock = wall_clock
-        self._clock = Skew()
+        self._skew = Skew()
+        self.clock = ServiceClock()
         self._tls: Any = None
         self._credentials = CredentialsCache(self._settings, self._connect, wall_clock=wall_clock)
         self._opened: tuple[Exchange, Pool] | None = None
         watch_forks(self)
-
-    @property
-    def skew(self) -> float:
-        """By how many seconds the service's clock is ahead of this machine's."""
-        return self._clock.seconds
 
     def send(self, call: Call, timeout: float | None) -> Mapping[str, Any]:
         """Return the reply to a call, or raise `Refused`, `NotSent` or `NoReply`.
@@ -67,18 +64,22 @@ class WireTransport:
         exchange, pool = self._opened or self._ready()
         while True:
             credentials = self._credentials.get(left(0))
-            signed_by = self._clock.correction
+            signed_by, sent = self._skew.correction, self.clock.now()
             request = exchange.request(call, credentials, self._wall_clock() + signed_by)
             response = pool.exchange(request, left, once=isinstance(call, CallOnce))
-            self._clock.learn(response, self._wall_clock())
+            wall = self._wall_clock()
+            date = self._skew.learn(response, wall)
             try:
-                return exchange.reply(call, response)
+                reply = exchange.reply(call, response)
             except Refused as refusal:
-                if self._clock.explains(refusal, signed_by):
+                self.clock.learn(date, wall, sent)
+                if self._skew.explains(refusal, signed_by):
                     continue  # refused, so nothing was done: once more, by the service's clock
                 if refusal.code in REJECTED:
                     self._credentials.rejected(credentials)
                 raise
+            self.clock.learn(date, wall, sent)
+            return reply
 
     def close(self) -> None:
         """Close the connections that no call is using; another call opens new ones."""
@@ -90,6 +91,7 @@ class WireTransport:
         if self._opened is not None:
             self._opened[1].forget()
         self._credentials.forget()
+        self.clock.forget()
 
     def _ready(self) -> tuple[Exchange, Pool]:
         endpoint = resolve(self._service.name, self._settings)

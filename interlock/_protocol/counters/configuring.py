@@ -26,7 +26,7 @@ from interlock._protocol.counters.layout import (
 from interlock._protocol.counters.reading import CounterState, snapshot
 from interlock._protocol.counters.sending import Kind, outpaced, send, unknown
 from interlock._protocol.counters.settling import freeze, record_all, settle
-from interlock._protocol.requests import Operation, new_id, wall_clock
+from interlock._protocol.requests import Operation, new_id, time_of_day
 from interlock._protocol.retry import RetryBudget
 from interlock.errors import (
     CounterLimitExceeded,
@@ -168,7 +168,7 @@ def _ticket(handle: Handle, budget: RetryBudget) -> Operation[dict[str, Any]]:
     """Make a ticket of which no copy is on its way; what is left over of others expires."""
     while True:
         key = handle.ticket_key((yield from new_id()))
-        expires = number(int((yield from wall_clock()) + _TICKET_SECONDS))
+        expires = number((yield from time_of_day()).expiry(_TICKET_SECONDS))
         params = {"TableName": handle.table, "Item": {**key, "expires": expires}}
         try:
             yield from send(Kind.ONCE, budget, "PutItem", params)

@@ -22,7 +22,7 @@ from interlock._protocol.counters.reading import CounterState
 from interlock._protocol.counters.sending import Kind, outpaced, send, unknown
 from interlock._protocol.counters.settling import fence, settle, sweep, sweep_by_the_way
 from interlock._protocol.faults import Refused
-from interlock._protocol.requests import Operation, wall_clock
+from interlock._protocol.requests import Operation, time_of_day
 from interlock._protocol.retry import RetryBudget
 from interlock.errors import (
     CounterLimitExceeded,
@@ -153,7 +153,7 @@ class KeyedChange:
     def _write(self, index: int, era: str) -> Operation[CounterChange]:
         handle, once = self.handle, self.once
         shard = _shard(era, index)
-        call = once.call(self.amount, shard, (yield from wall_clock()))
+        call = once.call(self.amount, shard, (yield from time_of_day()).service)
         write = escrow.keyed(escrow.covered(handle, index, self.amount), once, era, call)
         params = {**write.params(), "ReturnValues": "ALL_NEW"}
         reply = yield from send(Kind.FENCED, self.budget, "UpdateItem", params)
@@ -212,7 +212,7 @@ class KeyedChange:
         if writes is None:
             raise CounterLimitExceeded(seen.value, seen.bounds.floor, seen.bounds.ceiling)
         shard = _shard(era, index)
-        call = once.call(self.amount, shard, (yield from wall_clock()))
+        call = once.call(self.amount, shard, (yield from time_of_day()).service)
         escrow.keyed(writes[0], once, era, call)
         actions = escrow.updates(writes)
         if self.expected is not None:

@@ -22,7 +22,7 @@ from interlock._protocol.counters.reading import snapshot
 from interlock._protocol.counters.sending import Kind, outpaced, send, unknown
 from interlock._protocol.counters.settling import fence, settle
 from interlock._protocol.faults import Refused
-from interlock._protocol.requests import Operation, draw, wall_clock
+from interlock._protocol.requests import Operation, draw, time_of_day
 from interlock._protocol.retry import RetryBudget
 from interlock.errors import (
     CounterLimitExceeded,
@@ -167,7 +167,7 @@ class _Keyed:
             "amount": number(self.amount),
             "source_value": number(done.source.value),
             "target_value": number(done.target.value),
-            "expires": number(int((yield from wall_clock()) + self.once.remembered)),
+            "expires": number(int((yield from time_of_day()).service + self.once.remembered)),
         }
         for side, change in (("source", done.source), ("target", done.target)):
             if change.shard is not None:

@@ -26,7 +26,7 @@ from interlock._protocol.locks.item import (
 from interlock._protocol.locks.reading import look
 from interlock._protocol.locks.settings import Settings
 from interlock._protocol.locks.state import LockRecord
-from interlock._protocol.requests import Call, Monotonic, NewId, Operation, WallClock
+from interlock._protocol.requests import Call, Monotonic, NewId, Operation, Time, TimeOfDay
 from interlock.errors import CorruptRecord, InvalidValue, ServiceUnavailable
 
 _BREAKING = 5.0  # seconds
@@ -97,20 +97,20 @@ class _Break:
         item = yield from look(self.table, self.name, deadline)
         if item is None:
             return None
-        wall = yield WallClock()
+        time = yield TimeOfDay()
         if _id(item) == self.identity:  # by a request whose reply was lost
-            return parse(self.table, item).for_people(wall)
+            return parse(self.table, item).for_people(time.wall)
         seen = _seen(self.table, item)
         if seen is None:
             self.fence = _NONE if self.fence is None else self.fence
         elif not self._means(*seen):
             return None
         told = {"because": self.because, "by": self.by, "id": self.identity}
-        call = _call(self.table, self.name, item, wall, told, exact=seen is None)
+        call = _call(self.table, self.name, item, time, told, exact=seen is None)
         after = (yield Call("UpdateItem", call, deadline)).get("Attributes")
         if _id(after) != self.identity:
             raise NoReply("the answer does not show the break that was asked for")
-        return parse(self.table, after).for_people(wall)
+        return parse(self.table, after).for_people(time.wall)
 
     def _means(self, held: bool, fence: int) -> bool:  # noqa: FBT001 - what `_seen` returns
         """Return whether a lock has the grant to end: the one that was seen first."""
@@ -133,11 +133,11 @@ def _seen(table: str, item: Item) -> tuple[bool, int] | None:
 
 
 def _call(
-    table: str, name: str, item: Item, wall: float, told: Mapping[str, str], *, exact: bool
+    table: str, name: str, item: Item, time: Time, told: Mapping[str, str], *, exact: bool
 ) -> dict[str, Any]:
     """Return the update that frees a lock: of the grant that was seen, or of the exact record."""
     known = sound_number(table, item, "fence")
-    now = int(wall * 1000)
+    now = int(time.service * 1000)
     following = now if known is None else known + 1
     broken: dict[str, Any] = {key: {"S": value} for key, value in told.items()}
     broken |= {"at": {"N": str(now)}, "fence": {"N": str(following)}}
@@ -147,7 +147,7 @@ def _call(
     values: dict[str, Any] = {
         ":next": {"N": str(following)},
         ":broken": {"M": broken},
-        ":expires": {"N": str(record.expiry(wall, 0))},
+        ":expires": {"N": str(record.expiry(time, 0))},
     }
     update, condition = _BREAK, _GRANTED
     if exact:

@@ -15,10 +15,12 @@ from interlock._protocol.requests import (
     Monotonic,
     NewId,
     Operation,
-    WallClock,
+    Time,
+    TimeOfDay,
     draw,
     monotonic,
     sleep,
+    time_of_day,
     wall_clock,
 )
 from interlock._protocol.retry import RetryBudget
@@ -94,14 +96,14 @@ class Claim:
             self.budget.deadline = now + self.options.timeout
 
     def request(
-        self, version: str, wall: float, sent: float, seen: LockItem | None
+        self, version: str, time: Time, sent: float, seen: LockItem | None
     ) -> dict[str, Any]:
         """Return the update that takes the lock, from `seen` too, and expect it to be made."""
         options = self.options
         seen_version = seen.version if seen is not None else None
         dead = seen_version or self._observed.expired(self.name, sent)
         own = tuple(self._unconfirmed)
-        asked = max(int(wall * 1000), self._void_before)
+        asked = max(int(time.wall * 1000), self._void_before)
         self._remember(version, Sent(sent, asked))
         return record.grant_update(
             self.settings.table,
@@ -110,7 +112,7 @@ class Claim:
             owner=options.owner,
             lease=options.lease,
             data=options.data,
-            wall=wall,
+            time=time,
             asked=asked,
             takeable=own if dead is None else (dead, *own),
         )
@@ -229,8 +231,8 @@ class Claim:
 
     def attempt(self, seen: LockItem | None) -> Operation[tuple[Grant | None, LockItem | None]]:
         """Try to take a lock once: a grant, or the record that refused it, or neither."""
-        version, wall, sent = (yield NewId()), (yield WallClock()), (yield Monotonic())
-        update = self.request(version, wall, sent, seen)
+        version, time, sent = (yield NewId()), (yield TimeOfDay()), (yield Monotonic())
+        update = self.request(version, time, sent, seen)
         try:
             reply = yield record.grant_call(update, self.call_deadline(sent))
             item = reply.get("Attributes")
@@ -259,9 +261,9 @@ class Claim:
         table, budget = self.settings.table, self.settings.budget()
         yield from budget.start(seconds)
         while True:
-            wall = yield from wall_clock()
+            time = yield from time_of_day()
             call = record.void_call(
-                table, self.name, wall=wall, void_before=self._bound(), deadline=budget.deadline
+                table, self.name, time=time, void_before=self._bound(), deadline=budget.deadline
             )
             try:
                 reply = yield call
@@ -295,12 +297,12 @@ class Claim:
                 return False
             if version_of(item) not in self._unconfirmed:
                 return True
-        own, wall = tuple(self._unconfirmed), (yield from wall_clock())
+        own, time = tuple(self._unconfirmed), (yield from time_of_day())
         budget = self.settings.budget()
         yield from budget.start(seconds)
         while True:
             call = record.release_call(
-                self.settings.table, self.name, wall=wall, own=own, deadline=budget.deadline
+                self.settings.table, self.name, time=time, own=own, deadline=budget.deadline
             )
             try:
                 yield call

@@ -35,7 +35,16 @@ from interlock._protocol.locks.claim import Claim
 from interlock._protocol.locks.item import Item, LockItem, is_of, key_of, parse, sound_number
 from interlock._protocol.locks.observed import ObservedVersions
 from interlock._protocol.locks.settings import MOST_LEASE, AcquireOptions, Settings
-from interlock._protocol.requests import Call, Monotonic, NewId, Operation, WallClock, draw, sleep
+from interlock._protocol.requests import (
+    Call,
+    Monotonic,
+    NewId,
+    Operation,
+    Time,
+    TimeOfDay,
+    draw,
+    sleep,
+)
 from interlock._protocol.retry import RetryBudget
 from interlock.errors import CorruptRecord, InvalidValue, ReadersMismatch
 
@@ -92,10 +101,10 @@ class SlotClaim(Claim):
         self.mark: int | None = None  # the slot's `door` when it was last seen
 
     def request(
-        self, version: str, wall: float, sent: float, seen: LockItem | None
+        self, version: str, time: Time, sent: float, seen: LockItem | None
     ) -> dict[str, Any]:
         """Return the update that takes the slot while the door is open."""
-        update = super().request(version, wall, sent, seen)
+        update = super().request(version, time, sent, seen)
         update["ConditionExpression"] += f" AND {_LET_IN}"
         update["ExpressionAttributeNames"] = {**update["ExpressionAttributeNames"], **_DOOR}
         update["ExpressionAttributeValues"][":over"] = {"N": str(self._door.over)}
@@ -116,9 +125,9 @@ def agree(settings: Settings, door: Door, claim: Claim) -> Operation[None]:
     """
     now: float = yield Monotonic()
     while now >= door.agreed_at + _AGREED:
-        wall = yield WallClock()
+        time = yield TimeOfDay()
         try:
-            call = _agree_call(settings.table, door, wall, claim.call_deadline(now))
+            call = _agree_call(settings.table, door, time, claim.call_deadline(now))
             item = (yield call).get("Attributes", {})
             if not _has_slots(item, door):
                 raise NoReply("the answer does not show the slots that were asked for")
@@ -176,10 +185,10 @@ def mark_slot(
 
     Whether the slot can be taken shows in the next attempt.
     """
-    wall, token = (yield WallClock()), (yield NewId())
+    time, token = (yield TimeOfDay()), (yield NewId())
     values = {
         ":over": {"N": str(door.over)},
-        ":expires": {"N": str(record.expiry(wall, MOST_LEASE))},
+        ":expires": {"N": str(record.expiry(time, MOST_LEASE))},
     }
     update = {
         "TableName": settings.table,
@@ -213,12 +222,12 @@ def is_free(table: str, name: str) -> dict[str, Any]:
 
 def end(settings: Settings, claim: Claim, item: LockItem) -> Operation[None]:
     """End the grant of a dead holder; the next look says what came of it."""
-    wall, now = (yield WallClock()), (yield Monotonic())
+    time, now = (yield TimeOfDay()), (yield Monotonic())
     deadline = claim.call_deadline(now)
     version = item.version or ""
     try:
         yield record.ending_call(
-            settings.table, claim.name, version=version, wall=wall, deadline=deadline
+            settings.table, claim.name, version=version, time=time, deadline=deadline
         )
     except Refused as refusal:
         if not refusal.condition_failed:
@@ -232,7 +241,7 @@ def close_call(
     names: Iterable[str],
     fence: int,
     *,
-    wall: float,
+    time: Time,
     token: str,
     deadline: float | None = None,
 ) -> Call:
@@ -240,7 +249,7 @@ def close_call(
     values = {
         ":door": {"N": str(fence)},
         # The reader that is in may have any lease.
-        ":expires": {"N": str(record.expiry(wall, MOST_LEASE))},
+        ":expires": {"N": str(record.expiry(time, MOST_LEASE))},
     }
     updates = [
         {
@@ -270,9 +279,9 @@ def checked_readers(readers: int) -> int:
 
 def _founded(table: str, name: str, deadline: float | None) -> Operation[Item]:
     """Return the record of a lock that is free, which is made if there is none."""
-    wall = yield WallClock()
+    time = yield TimeOfDay()
     try:
-        reply = yield record.founding_call(table, name, wall=wall, deadline=deadline)
+        reply = yield record.founding_call(table, name, time=time, deadline=deadline)
     except Refused as refusal:
         if not refusal.condition_failed:
             raise
@@ -281,7 +290,7 @@ def _founded(table: str, name: str, deadline: float | None) -> Operation[Item]:
     return item
 
 
-def _agree_call(table: str, door: Door, wall: float, deadline: float | None) -> Call:
+def _agree_call(table: str, door: Door, time: Time, deadline: float | None) -> Call:
     params = {
         "TableName": table,
         "Key": _slots_key(door),
@@ -290,7 +299,7 @@ def _agree_call(table: str, door: Door, wall: float, deadline: float | None) -> 
         "ExpressionAttributeNames": {"#slots": _SLOTS},
         "ExpressionAttributeValues": {
             ":slots": {"N": str(door.slots)},
-            ":expires": {"N": str(int(wall) + _KEPT)},
+            ":expires": {"N": str(time.expiry(_KEPT))},
         },
         "ReturnValues": "ALL_NEW",
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",

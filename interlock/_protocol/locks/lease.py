@@ -26,7 +26,8 @@ from interlock._protocol.requests import (
     Monotonic,
     NewId,
     Operation,
-    WallClock,
+    Time,
+    TimeOfDay,
     sleep,
 )
 from interlock._protocol.retry import jittered, may_pass, meaning
@@ -56,7 +57,7 @@ def renew(settings: Settings, grant: Grant, lease: float = 0.0) -> Operation[str
     `lease` replaces the grant's from this heartbeat on, if it is carried out. Raises nothing; what
     a failed heartbeat met is in `grant.problem`.
     """
-    version, wall, sent = (yield NewId()), (yield WallClock()), (yield Monotonic())
+    version, time, sent = (yield NewId()), (yield TimeOfDay()), (yield Monotonic())
     lease = lease or _own_lease(settings, grant, sent)
     if grant.over or grant.expired(sent):
         _explain(grant)
@@ -68,7 +69,7 @@ def renew(settings: Settings, grant: Grant, lease: float = 0.0) -> Operation[str
     if not grant.sending(version, sent, lease):
         return str(version)
     try:
-        yield from _sent(settings, grant, grant.unconfirmed[-1], own, wall)
+        yield from _sent(settings, grant, grant.unconfirmed[-1], own, time)
     except Fault as fault:
         if isinstance(fault, Refused) and fault.condition_failed:
             _judge(grant, fault, sent)
@@ -124,12 +125,12 @@ def release(settings: Settings, grant: Grant, seconds: float = RELEASING) -> Ope
     deadline = (yield Monotonic()) + seconds
     budget, in_doubt, void = settings.budget(deadline), False, grant.void_before
     while True:
-        wall = yield WallClock()
+        time = yield TimeOfDay()
         try:
             reply = yield record.release_call(
                 settings.table,
                 grant.name,
-                wall=wall,
+                time=time,
                 own=own,
                 void_before=void,
                 deadline=deadline,
@@ -188,7 +189,7 @@ def adopt(settings: Settings, text: str, begun: list[Grant]) -> Operation[Grant]
 
 
 def _sent(
-    settings: Settings, grant: Grant, heartbeat: Heartbeat, own: tuple[str, ...], wall: float
+    settings: Settings, grant: Grant, heartbeat: Heartbeat, own: tuple[str, ...], time: Time
 ) -> Operation[None]:
     """Send a heartbeat, and return if the reply shows that it was carried out."""
     reply = yield record.renewal_call(
@@ -196,7 +197,7 @@ def _sent(
         grant.name,
         version=heartbeat.version,
         lease=heartbeat.lease,
-        wall=wall,
+        time=time,
         own=own,
         deadline=min(heartbeat.sent + grant.lease * _PATIENCE, grant.until),
         shown=grant.shown if grant.shown.number != grant.written else None,

@@ -13,7 +13,7 @@ from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.item import LockItem, is_of, key_of, shows
 from interlock._protocol.locks.observed import ObservedVersions
 from interlock._protocol.locks.settings import GRACE, AcquireOptions, Settings
-from interlock._protocol.requests import Call, Monotonic, NewId, Operation, WallClock
+from interlock._protocol.requests import Call, Monotonic, NewId, Operation, TimeOfDay
 
 MOST_LOCKS = 100  # actions of a transaction
 _CONDITION_FAILED = "ConditionalCheckFailed"
@@ -69,9 +69,9 @@ class MultiAcquisition:
 
     def _attempt(self) -> Operation[str | None]:
         """Try to take all locks once; return the version they then have, None if they were not."""
-        version, wall, sent = (yield NewId()), (yield WallClock()), (yield Monotonic())
+        version, time, sent = (yield NewId()), (yield TimeOfDay()), (yield Monotonic())
         updates = [
-            claim.request(version, wall, sent, self._seen.get(index))
+            claim.request(version, time, sent, self._seen.get(index))
             for index, claim in enumerate(self._claims)
         ]
         self._seen = {}

@@ -27,7 +27,7 @@ from typing import Any
 from interlock._protocol.locks.grant import Shown
 from interlock._protocol.locks.item import FORMAT, key_of
 from interlock._protocol.locks.settings import KEPT, MOST_LEASE, PREFIX
-from interlock._protocol.requests import Call
+from interlock._protocol.requests import Call, Time
 
 # A request that its client has given up on may arrive minutes later. Each carries the time at which
 # it was asked for (or the bound that it has read, if that is later), and a client that is done sets
@@ -53,6 +53,7 @@ _UNBOUND = "attribute_not_exists(void_before) OR void_before < :void"
 _VOID = "SET void_before = :void, expires = :expires"
 _HELD = "fence = :fence AND attribute_exists(version)"
 _ONE = {"N": "1"}
+_NEAR = 60.0  # seconds by which a clock may be off and still give seeds
 
 
 def read_call(table: str, name: str, deadline: float | None = None) -> Call:
@@ -69,22 +70,22 @@ def grant_update(
     owner: str,
     lease: float,
     data: Mapping[str, Any] | None,
-    wall: float,
+    time: Time,
     asked: int,
     takeable: tuple[str, ...],
 ) -> dict[str, Any]:
     """Return the update that takes a lock if it is free, or held by one of these versions."""
-    now = int(wall * 1000)
+    now = int(time.wall * 1000)
     lease_ms = round(lease * 1000)
     values: dict[str, Any] = {
-        ":seed": {"N": str(now)},
+        ":seed": _seed(time),
         ":one": _ONE,
         ":version": {"S": version},
         ":owner": {"S": owner},
         ":lease": {"N": str(lease_ms)},
         ":now": {"N": str(now)},
         ":until": {"N": str(now + lease_ms)},
-        ":expires": {"N": str(expiry(wall, lease))},
+        ":expires": {"N": str(expiry(time, lease))},
         ":asked": {"N": str(asked)},
         ":format": {"N": str(FORMAT)},
     }
@@ -120,7 +121,7 @@ def renewal_call(
     *,
     version: str,
     lease: float,
-    wall: float,
+    time: Time,
     own: tuple[str, ...],
     deadline: float | None = None,
     shown: Shown | None = None,
@@ -135,8 +136,8 @@ def renewal_call(
     values: dict[str, Any] = {
         ":version": {"S": version},
         ":lease": {"N": str(lease_ms)},
-        ":until": {"N": str(int(wall * 1000) + lease_ms)},
-        ":expires": {"N": str(expiry(wall, lease))},
+        ":until": {"N": str(int(time.wall * 1000) + lease_ms)},
+        ":expires": {"N": str(expiry(time, lease))},
     }
     params = {
         "TableName": table,
@@ -149,7 +150,7 @@ def renewal_call(
     }
     if run is not None:
         params["UpdateExpression"] = f"{_RENEW}, last_run = :run"
-        values |= {":run": run, ":expires": {"N": str(expiry(wall, MOST_LEASE))}}
+        values |= {":run": run, ":expires": {"N": str(expiry(time, MOST_LEASE))}}
     if shown is not None:
         params["ExpressionAttributeNames"] = _DATA_NAME
         change = " REMOVE #data" if shown.data is None else ", #data = :data"
@@ -163,7 +164,7 @@ def release_call(
     table: str,
     name: str,
     *,
-    wall: float,
+    time: Time,
     own: tuple[str, ...],
     void_before: int = 0,
     deadline: float | None = None,
@@ -174,14 +175,14 @@ def release_call(
     It voids the grants that were asked for before a bound, too, if there is one; then it is refused
     if the record has a later one. `run` becomes the last run of a job. The reply is the free item.
     """
-    values: dict[str, Any] = {":expires": {"N": str(expiry(wall, 0))}}
+    values: dict[str, Any] = {":expires": {"N": str(expiry(time, 0))}}
     update, condition = _RELEASE, _among(own, values)
     if void_before:
         update, condition = f"{_RELEASE}, void_before = :void", f"{condition} AND ({_UNBOUND})"
         values[":void"] = {"N": str(void_before)}
     if run is not None:
         update = f"{update}, last_run = :run"
-        values |= {":run": run, ":expires": {"N": str(expiry(wall, MOST_LEASE))}}
+        values |= {":run": run, ":expires": {"N": str(expiry(time, MOST_LEASE))}}
     return Call(
         "UpdateItem",
         {
@@ -198,7 +199,7 @@ def release_call(
     )
 
 
-def founding_call(table: str, name: str, *, wall: float, deadline: float | None = None) -> Call:
+def founding_call(table: str, name: str, *, time: Time, deadline: float | None = None) -> Call:
     """Return the call that makes the record of a lock that is free, which is its reply.
 
     Its fence is the time, as if it had been granted and given back.
@@ -211,8 +212,8 @@ def founding_call(table: str, name: str, *, wall: float, deadline: float | None 
             "UpdateExpression": "SET fence = if_not_exists(fence, :seed), expires = :expires",
             "ConditionExpression": FREE,
             "ExpressionAttributeValues": {
-                ":seed": {"N": str(int(wall * 1000))},
-                ":expires": {"N": str(expiry(wall, 0))},
+                ":seed": _seed(time),
+                ":expires": {"N": str(expiry(time, 0))},
             },
             "ReturnValues": "ALL_NEW",
         },
@@ -221,7 +222,7 @@ def founding_call(table: str, name: str, *, wall: float, deadline: float | None 
 
 
 def ending_call(
-    table: str, name: str, *, version: str, wall: float, deadline: float | None = None
+    table: str, name: str, *, version: str, time: Time, deadline: float | None = None
 ) -> Call:
     """Return the call that ends the grant of a dead holder, whose version has not changed.
 
@@ -230,8 +231,8 @@ def ending_call(
     values = {
         ":dead": {"S": version},
         ":one": _ONE,
-        ":seed": {"N": str(int(wall * 1000))},
-        ":expires": {"N": str(expiry(wall, 0))},
+        ":seed": _seed(time),
+        ":expires": {"N": str(expiry(time, 0))},
     }
     return Call(
         "UpdateItem",
@@ -250,14 +251,14 @@ def ending_call(
 
 
 def void_call(
-    table: str, name: str, *, wall: float, void_before: int, deadline: float | None = None
+    table: str, name: str, *, time: Time, void_before: int, deadline: float | None = None
 ) -> Call:
     """Return the call that voids grants that were asked for before; all else stays as it is.
 
     The reply is the item; it is refused if they are void already.
     """
     # The holder, if there is one, may have any lease.
-    values = {":void": {"N": str(void_before)}, ":expires": {"N": str(expiry(wall, MOST_LEASE))}}
+    values = {":void": {"N": str(void_before)}, ":expires": {"N": str(expiry(time, MOST_LEASE))}}
     return Call(
         "UpdateItem",
         {
@@ -289,7 +290,7 @@ def guard(table: str, name: str, fence: int) -> dict[str, Any]:
     }
 
 
-def release_action(table: str, name: str, fence: int, *, wall: float) -> dict[str, Any]:
+def release_action(table: str, name: str, fence: int, *, time: Time) -> dict[str, Any]:
     """Return the Update by which a transaction gives the lock back: refused as `guard` would be."""
     return {
         "Update": {
@@ -300,7 +301,7 @@ def release_action(table: str, name: str, fence: int, *, wall: float) -> dict[st
             "ExpressionAttributeNames": _NAMES,
             "ExpressionAttributeValues": {
                 ":fence": {"N": str(fence)},
-                ":expires": {"N": str(expiry(wall, 0))},
+                ":expires": {"N": str(expiry(time, 0))},
             },
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
@@ -316,9 +317,19 @@ def guarded(check: Mapping[str, Any]) -> tuple[str, int] | None:
     return key.removeprefix(PREFIX), int(fence["N"])
 
 
-def expiry(wall: float, lease: float) -> int:
-    """Return when TTL may delete a record, in epoch seconds (milliseconds would be year 50000)."""
-    return int(wall + lease) + KEPT
+def _seed(time: Time) -> dict[str, str]:
+    """Return the time in epoch milliseconds, by the service's clock where this one is off.
+
+    The service's is told in whole seconds: by that alone, a row that is deleted right after it was
+    made would start the numbering again.
+    """
+    near = abs(time.service - time.wall) <= _NEAR
+    return {"N": str(int((time.wall if near else time.service) * 1000))}
+
+
+def expiry(time: Time, lease: float) -> int:
+    """Return when TTL may delete a record of a lock with this lease, in epoch seconds."""
+    return time.expiry(lease + KEPT)
 
 
 def _among(versions: tuple[str, ...], values: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from interlock._protocol.locks.item import LockItem, key_of
 from interlock._protocol.locks.observed import ObservedVersions
 from interlock._protocol.locks.permits import permit, rows_of
 from interlock._protocol.locks.settings import AcquireOptions, Settings
-from interlock._protocol.requests import Monotonic, NewId, Operation, WallClock, draw, sleep
+from interlock._protocol.requests import Monotonic, NewId, Operation, TimeOfDay, draw, sleep
 from interlock.errors import CorruptRecord, InterlockError
 
 _LEAVING = 1.0  # seconds that a door whose lease is over is tried to be given back
@@ -95,7 +95,7 @@ class WriteAcquisition(Acquisition):
         left, together = list(slots), True
         while left and (yield from self._is_held(grant)):
             named = left if together else left[:1]
-            wall, token, now = (yield WallClock()), (yield NewId()), (yield Monotonic())
+            time, token, now = (yield TimeOfDay()), (yield NewId()), (yield Monotonic())
             deadline = self._claim.call_deadline(now)
             names = [slot.name for slot in named]
             try:
@@ -103,7 +103,7 @@ class WriteAcquisition(Acquisition):
                     self._settings.table,
                     names,
                     grant.fence,
-                    wall=wall,
+                    time=time,
                     token=token,
                     deadline=deadline,
                 )

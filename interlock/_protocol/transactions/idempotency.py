@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from interlock._protocol.kinds import checked_key
-from interlock._protocol.requests import Operation, wall_clock
+from interlock._protocol.requests import Operation, Time, time_of_day
 from interlock._protocol.retry import RetryBudget
 from interlock._protocol.transactions.actions import Action
 from interlock._protocol.transactions.expressions import Expression
@@ -114,7 +114,7 @@ class Once:
         if record is None and self.unscoped is not None:
             record = yield from read_one(budget, self.unscoped_address)
         # DynamoDB deletes what has expired days late; until then it is as good as deleted.
-        if record is None or _until(self.table, record) <= (yield from wall_clock()):
+        if record is None or _until(self.table, record) <= (yield from time_of_day()).past:
             return Findings()
         return self.read(record)
 
@@ -135,7 +135,7 @@ class Once:
         return Findings(Committed(from_attribute(record["result"]), replayed=True))
 
     def actions(
-        self, attempt_id: str, result: Any, now: float, *, occupied: bool
+        self, attempt_id: str, result: Any, time: Time, *, occupied: bool
     ) -> tuple[Action, ...]:
         """Return the actions that record the result, unless a record is there already."""
         item: Item = {
@@ -143,26 +143,26 @@ class Once:
             "attempt": {"S": attempt_id},
             "fingerprint": {"S": self.fingerprint},
             "result": to_attribute(result, "result"),
-            "expires": {"N": str(int(now + max(self.retention, LONGEST_FLIGHT)))},
+            "expires": {"N": str(int(time.service + max(self.retention, LONGEST_FLIGHT)))},
         }
         if self.retention < LONGEST_FLIGHT:
-            item["until"] = {"N": str(int(now + self.retention))}
-        scoped = _put(self.address, {**item, "format": {"N": str(FORMAT)}}, now)
+            item["until"] = {"N": str(int(time.service + self.retention))}
+        scoped = _put(self.address, {**item, "format": {"N": str(FORMAT)}}, time.past)
         if self.unscoped is None or occupied:
             return (scoped,)
         older = {**item, "fingerprint": {"S": self.unscoped}}
-        return scoped, _put(self.unscoped_address, older, now)
+        return scoped, _put(self.unscoped_address, older, time.past)
 
 
-def _put(address: Address, attributes: Item, now: float) -> Action:
+def _put(address: Address, attributes: Item, past: float) -> Action:
     """Put a record where there is none that counts."""
     item = {**address.key, **attributes}
     expression = Expression()
     pk, until, expires = (expression.name(name) for name in ("pk", "until", "expires"))
-    past = expression.value({"N": str(int(now))})
+    over = expression.value({"N": str(int(past))})
     expression.require_text(
-        f"attribute_not_exists({pk}) OR {until} <= {past}"
-        f" OR (attribute_not_exists({until}) AND {expires} <= {past})"
+        f"attribute_not_exists({pk}) OR {until} <= {over}"
+        f" OR (attribute_not_exists({until}) AND {expires} <= {over})"
     )
     params = {"TableName": address.table, "Item": item, **expression.params()}
     return Action(

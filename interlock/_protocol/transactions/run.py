@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from interlock._protocol.faults import Fault
-from interlock._protocol.requests import Operation, monotonic, new_id, wall_clock
+from interlock._protocol.requests import Operation, monotonic, new_id, time_of_day
 from interlock._protocol.transactions.actions import Action
 from interlock._protocol.transactions.attempt import NOTHING_CACHED, Attempt, CachedReads
 from interlock._protocol.transactions.commit import Answer, Verdict, changes, commit
@@ -57,8 +57,8 @@ class TransactionRun:
         if self._once is not None:
             # A replay returns what was stored; the first call returns the same.
             result = from_attribute(to_attribute(result, "result"))
-            now, occupied = (yield from wall_clock()), self._findings.occupied
-            records = self._once.actions(attempt.id, result, now, occupied=occupied)
+            time, occupied = (yield from time_of_day()), self._findings.occupied
+            records = self._once.actions(attempt.id, result, time, occupied=occupied)
         answer = yield from self._sent(attempt, records)
         if answer.verdict is Verdict.DONE:
             self._committed = Committed(result)

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from interlock._drivers.blocking.driver import Driver
+from interlock._drivers.service_clock import ServiceClock
 from interlock._protocol.faults import Refused
 from interlock._protocol.requests import Call
 from interlock.testing._store.store import Store
@@ -40,7 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
 class _Wire:
     """The transport of a client in this process."""
 
-    skew = 0.0
+    clock = ServiceClock()
 
     def __init__(self, server: "StoreServer") -> None:
         self._server = server

@@ -8,6 +8,7 @@ import weakref
 from interlock._drivers.awaitable.driver import Driver as AwaitableDriver
 from interlock._drivers.blocking.driver import Driver as BlockingDriver
 from interlock._drivers.environment import Environment
+from interlock._drivers.service_clock import ServiceClock
 from interlock._protocol.faults import NoReply, NotSent, Refused
 from interlock.testing._store.store import Store
 from interlock.testing._store.tables import Table
@@ -105,7 +106,7 @@ class Network:
 
 
 class _Blocking:
-    skew = 0.0
+    clock = ServiceClock()
 
     def __init__(self, network):
         self.network = network
@@ -126,7 +127,7 @@ class _Blocking:
 
 
 class _Awaitable:
-    skew = 0.0
+    clock = ServiceClock()
 
     def __init__(self, network):
         self.network = network

@@ -8,7 +8,16 @@ from contextlib import suppress
 
 from interlock._drivers.blocking.driver import Driver as BlockingDriver
 from interlock._protocol.faults import Fault, NoReply, NotSent, Refused
-from interlock._protocol.requests import Call, Draw, Monotonic, NewId, Sleep, WallClock
+from interlock._protocol.requests import (
+    Call,
+    Draw,
+    Monotonic,
+    NewId,
+    Sleep,
+    Time,
+    TimeOfDay,
+    WallClock,
+)
 from interlock.testing._store.store import Store
 from interlock.testing._store.tables import Table
 
@@ -45,6 +54,9 @@ class Driver(BlockingDriver):
             except Fault as problem:
                 fault = problem
 
+    def time_of_day(self):
+        return Time(EPOCH + self.now + self.skew, EPOCH + self.now)
+
     def perform(self, request):
         match request:
             case Call(operation, params):
@@ -59,8 +71,9 @@ class Driver(BlockingDriver):
                     self.during_sleep.pop(0)()
             case Monotonic():
                 return self.now
-            case WallClock():
-                return EPOCH + self.now + self.skew
+            case TimeOfDay() | WallClock():
+                time = self.time_of_day()
+                return time.wall if isinstance(request, WallClock) else time
             case Draw():
                 return 0.5
             case NewId():

@@ -7,6 +7,7 @@ import pytest
 from interlock._protocol.faults import CancellationReason, Refused
 from interlock._protocol.locks import record
 from interlock._protocol.locks.door import close_call
+from interlock._protocol.requests import Time
 from interlock.errors import (
     CorruptRecord,
     LockLost,
@@ -313,7 +314,7 @@ def test_a_reader_whose_grant_was_lost_holds_no_writer_up(process, other):
         closed.append(held(process))
         fence = other.acquire("a").fence
         names = [f"a#{number}" for number in range(SLOTS)]
-        other.driver.perform(close_call(TABLE, names, fence, wall=1.7e9, token="t"))
+        other.driver.perform(close_call(TABLE, names, fence, time=Time(1.7e9, 1.7e9), token="t"))
 
     process.driver.script = [lose_reply]
     process.driver.during_sleep = [writer_comes]
