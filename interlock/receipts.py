@@ -48,8 +48,12 @@ class ReceiptIssuer:
         replayed: bool = False,
         idempotency_key: str | None = None,
         request_id: str | None = None,
+        subject: str | None = None,
     ) -> str:
         """Return the receipt of a change that has been committed, as a compact JWS.
+
+        `subject` is who made it: an identifier that stays, for whom no name or address is given
+        away, since receipts are shown to others. Say it only of who was authenticated.
 
         Raises what `Signer.sign` raises; the change stays. A retry under the same idempotency
         key then brings the receipt.
@@ -64,6 +68,7 @@ class ReceiptIssuer:
             replayed=replayed,
             idempotency_key=idempotency_key,
             request_id=request_id,
+            subject=subject,
         )
         claims = {"iss": self._issuer, "iat": int(receipt.time.timestamp()), **stated(receipt)}
         return self._signer.sign(claims, token_type=RECEIPT_TYPE)

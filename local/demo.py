@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from interlock import LockClient, client_config
+from interlock.receipts import ReceiptVerifier
 from local import STATE
 from local.application import Application, application
 from local.emulator import PREFERRED_PORT, REGION
@@ -62,6 +63,8 @@ def run(
             value = count(running, times=3 * instances)
         with progress.step("sign in, and change nothing without the right"):
             check_roles(running)
+        with progress.step("sign receipts for who made the change"):
+            check_receipts(running)
         progress.say(f"  ready after {progress.elapsed:.1f} s; counter {COUNTER!r} is {value}")
         if not check:
             _stay_until_told(running, progress)
@@ -153,6 +156,24 @@ def check_roles(running: Application) -> None:
         _expect(200, carol.request("POST", f"{counter}/{deed}", {"amount": 1}), f"carol: {deed}")
     for method, path, body in (changes[0], changes[2], changes[4]):
         _expect(403, carol.request(method, path, body), f"carol: {method} {path}")
+
+
+def check_receipts(running: Application) -> None:
+    """Prove that the receipt of a change names who made it, whatever the caller says.
+
+    Raises `CheckFailed`.
+    """
+    counter, stranger = f"/api/counters/{COUNTER}", running.stranger
+    keys = stranger.request("GET", "/api/.well-known/jwks.json").json()
+    verifier = ReceiptVerifier(keys, issuer="interlock-local")
+    other = {"x-interlock-subject": "local|another"}
+    for person in (running.administrator, stranger.signed_in("carol")):
+        for deed in ("increment", "decrement"):
+            answer = person.request("POST", f"{counter}/{deed}", {"amount": 1}, headers=other)
+            _expect(200, answer, f"{person.name}: {deed}")
+            subject = verifier.verify(answer.json()["receipt"]).subject
+            if subject != f"local|{person.name}":
+                raise CheckFailed(f"{person.name}: the receipt of a {deed} names {subject}")
 
 
 def _expect(status: int, answer: Answer, what: str) -> None:

@@ -20,6 +20,9 @@ from local.requests import request
 
 PORT = 8080
 START_TIMEOUT = 60.0
+_SESSION = 12 * 3600
+"""Seconds for which an instance's credentials are good: the longest that STS gives."""
+
 HEALTH_TIMEOUT = 1.0
 """Seconds that an instance has to answer /healthz; AWS asks with 5 s, three times."""
 
@@ -66,6 +69,7 @@ class Fleet:
         self._targets = deployment.outputs["TargetGroupArn"]
         self._balancer = emulator.client("elbv2")
         self._api_key = deployment.api_key(emulator)
+        self._role = deployment.outputs["ServiceRoleArn"]
         self._started = 0
         self.instances: list[Instance] = []
         self.unhealthy: list[Instance] = []
@@ -83,6 +87,7 @@ class Fleet:
         process = self._compute.start(
             name,
             client_variables(self._emulator.endpoint)
+            | self._credentials(name)
             | self._variables
             | {
                 "INTERLOCK_HOST": host,
@@ -148,6 +153,20 @@ class Fleet:
                 self.unhealthy.remove(instance)
                 self.instances.remove(instance)
         return left
+
+    def _credentials(self, name: str) -> dict[str, str]:
+        """Return what the instance's metadata would give it: its role's, in a session of its name.
+
+        The API tells the service from its other callers by them.
+        """
+        found = self._emulator.client("sts").assume_role(
+            RoleArn=self._role, RoleSessionName=name, DurationSeconds=_SESSION
+        )["Credentials"]
+        return {
+            "AWS_ACCESS_KEY_ID": found["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": found["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": found["SessionToken"],
+        }
 
     def _register(self, instance: Instance) -> None:
         self._balancer.register_targets(TargetGroupArn=self._targets, Targets=_target(instance))

@@ -1,6 +1,7 @@
 """Settings of an environment: read from `cdk.json`, checked before a stack is made."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
@@ -18,6 +19,7 @@ from stacks.sign_in import CognitoPool, SignIn, problems_with, sign_in_of
 from stacks.values import RETENTION, WANTED
 
 _ALLOWED = "allowed"
+_NAME = re.compile(r"[A-Za-z0-9-]{1,30}")  # with a region it makes the name of a role, 64 at most
 _LOOK = "to look at templates without an account: make synth ENV={name}, or -c placeholders={word}"
 _NOT_GIVEN = ("name", "placeholders", "protection")  # of the fields: not values of cdk.json
 
@@ -95,6 +97,11 @@ class Environment:
     def aws(self) -> cdk.Environment:
         """Account and region, as stacks take them."""
         return cdk.Environment(account=self.account, region=self.region)
+
+    @property
+    def service_role(self) -> str:
+        """The name of the service's role, which the function knows before there is the role."""
+        return f"interlock-{self.name}-service-{self.region}"
 
     @property
     def architecture(self) -> ec2.InstanceArchitecture:
@@ -209,7 +216,8 @@ def parse(name: str, values: Mapping[str, Any], *, allow_placeholders: bool = Fa
         for key, (fits, wanted) in WANTED.items()
         if key in values and not (values[key] is None and key in optional) and not fits(values[key])
     }
-    problems = [f"{key} is missing" for key in missing]
+    problems = [] if _NAME.fullmatch(name) else ["its name has to be 1 to 30 letters, digits and -"]
+    problems += [f"{key} is missing" for key in missing]
     problems += [f"{key} is not known" for key in sorted(values.keys() - known)]
     problems += [f"{key} is {values[key]!r}; give {wanted}" for key, wanted in unfit.items()]
     emulated = values.get("emulated") is True

@@ -51,7 +51,7 @@ class ContainerService(Construct):
         journal: logs.LogGroup,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.role = self._add_role(api)
+        self.role = self._add_role(api, environment.service_role)
         # The leader alone writes the history, in transactions that its lock guards.
         LeaderElectedService(
             self, "Leader", table=table, group=self.role, election=ELECTION, state=STATE
@@ -84,11 +84,12 @@ class ContainerService(Construct):
             target_group=target_group,
         )
 
-    def _add_role(self, api: CountersApi) -> iam.Role:
+    def _add_role(self, api: CountersApi, name: str) -> iam.Role:
         """Make the role of the tasks: it fetches no code, and no session can be opened with it."""
         role = iam.Role(
             self,
             "Role",
+            role_name=name,
             assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
             managed_policies=[api.invoke_policy],
         )

@@ -191,6 +191,7 @@ def _access_log_format() -> str:
             "ip": context.context_identity_source_ip(),
             "caller": context.context_identity_caller(),
             "user": context.context_identity_user(),
+            "userArn": context.context_identity_user_arn(),
             "requestTime": context.context_request_time(),
             "httpMethod": context.context_http_method(),
             "resourcePath": context.context_resource_path(),

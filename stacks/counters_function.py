@@ -66,6 +66,13 @@ class CountersFunction(Construct):
                 "INTERLOCK_SIGNING_KEY": ",".join(signing_key.key_arns),
                 # Not the API's URL: the function would depend on the API, which depends on it.
                 "INTERLOCK_ISSUER": f"interlock-{environment.name}",
+                # By name, for the same reason: who may say for which person it asks.
+                "INTERLOCK_SPEAKER": cdk.Stack.of(self).format_arn(
+                    service="sts",
+                    region="",
+                    resource="assumed-role",
+                    resource_name=environment.service_role,
+                ),
             },
         )
         self._acknowledge()

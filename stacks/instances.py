@@ -53,7 +53,7 @@ class InstanceGroup(Construct):
         journal: logs.LogGroup,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.role = self._add_role(api)
+        self.role = self._add_role(api, environment.service_role)
         journal.grant_write(self.role)
         self._bundle = ServiceBundle(self, "Bundle", environment=environment)
         self._table, self._api, self._journal = table, api, journal
@@ -124,10 +124,11 @@ class InstanceGroup(Construct):
             "Requests", target_requests_per_minute=self._requests_per_target
         )
 
-    def _add_role(self, api: CountersApi) -> iam.Role:
+    def _add_role(self, api: CountersApi, name: str) -> iam.Role:
         role = iam.Role(
             self,
             "Role",
+            role_name=name,
             assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
             managed_policies=[
                 iam.ManagedPolicy.from_aws_managed_policy_name("AmazonSSMManagedInstanceCore"),

@@ -68,6 +68,7 @@ class ServiceStack(InterlockStack):
         )
         cdk.CfnOutput(self, "LoadBalancerDns", value=balancer.load_balancer_dns_name)
         cdk.CfnOutput(self, "LoadBalancerName", value=balancer.load_balancer_name)
+        cdk.CfnOutput(self, "ServiceRoleArn", value=compute.role.role_arn)
         cdk.CfnOutput(self, "TargetGroupArn", value=self.door.target_group.target_group_arn)
         if self.door.url is not None:
             cdk.CfnOutput(self, "ServiceUrl", value=self.door.url)

@@ -4,6 +4,7 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
+from callers import person_of
 from conditions import etag_of, not_modified
 from problems import Problem, Reply, internal, problem_of
 from request import Request
@@ -51,6 +52,7 @@ def respond(services: Services, request: Request) -> Reply:
         if route is None:
             return _other(request)
         request.only(*route.query)
+        person_of(request, services.speaker)  # refused before anything is changed
         return route.serve(services, request)
     except Problem as problem:
         return problem.reply(request.id)

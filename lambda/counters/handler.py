@@ -3,11 +3,13 @@
 import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_REST
+from callers import Speaker, person_of
 from dispatch import dispatch, operation_of
 from locks import Locks
+from problems import Problem
+from request import Request
 from routes import Services
 from snapshot import hook
 from telemetry import logger, metrics, record, tracer
@@ -38,7 +40,10 @@ def receipts(key_arns: str | None) -> "Receipts | None":
 
 table = os.environ["INTERLOCK_TABLE"]
 services = Services(
-    CounterClient(table), Locks(table), receipts(os.environ.get("INTERLOCK_SIGNING_KEY"))
+    CounterClient(table),
+    Locks(table),
+    receipts(os.environ.get("INTERLOCK_SIGNING_KEY")),
+    Speaker(os.environ.get("INTERLOCK_SPEAKER")),
 )
 hook(services)
 
@@ -49,18 +54,14 @@ hook(services)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one request of API Gateway (proxy integration)."""
     reply = dispatch(services, event, context.aws_request_id)
-    caller, subject = whose(event)
-    record(operation_of(event), reply["statusCode"], caller=caller, subject=subject)
+    request = Request(event, context.aws_request_id)
+    record(operation_of(event), reply["statusCode"], caller=request.signer, subject=person(request))
     return reply
 
 
-def whose(event: dict[str, Any]) -> tuple[str | None, str | None]:
-    """Return the ARN that signed a request, and the subject of the person whom it says it is for.
-
-    The service names its people by `x-interlock-subject`, and drops a header of theirs of that
-    name. Another caller can write there what it likes: its ARN says whose word it is.
-    """
-    identity = (event.get("requestContext") or {}).get("identity") or {}
-    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    subject = headers.get("x-interlock-subject")
-    return identity.get("userArn"), unquote(subject) if subject else None
+def person(request: Request) -> str | None:
+    """Return the subject of the person for whom the service asks; None where it names none."""
+    try:
+        return person_of(request, services.speaker)
+    except Problem:
+        return None  # which the caller was told

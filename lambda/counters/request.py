@@ -37,6 +37,13 @@ class Request:
         )
 
     @property
+    def signer(self) -> str | None:
+        """Return the ARN that signed the request, None for a route that needs no signature."""
+        identity = (self._event.get("requestContext") or {}).get("identity") or {}
+        arn: str | None = identity.get("userArn")
+        return arn or None
+
+    @property
     def method(self) -> str:
         """Return the method."""
         method: str = self._event["httpMethod"]

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from callers import NO_SPEAKER, Speaker, subject_of
 from conditions import expected, failed, wants_new
 from problems import Problem, Reply, invalid
 from request import MAX_SHARDS, Request, integer, named, optional, text_in
@@ -29,11 +30,15 @@ OK, CREATED, GONE = HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT
 
 @dataclass(slots=True)
 class Services:
-    """The services that routes use; `receipts` is None where no signing key is configured."""
+    """The services that routes use; `receipts` is None where no signing key is configured.
+
+    `speaker` is who may name the person for whom it asks.
+    """
 
     counters: CounterClient
     locks: "Locks"
     receipts: "Receipts | None" = None
+    speaker: Speaker = NO_SPEAKER
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +144,10 @@ def reset_counter(services: Services, request: Request) -> Reply:
     value = services.counters.counter(request.name).reset(to, expected=state)
     done: dict[str, Any] = {"name": request.name, "value": value}
     if services.receipts is not None:
-        done["receipt"] = _receipt(services.receipts, request, request.name, value, amount=None)
+        who = subject_of(request, services.speaker)
+        done["receipt"] = _receipt(
+            services.receipts, request, request.name, value, amount=None, subject=who
+        )
     return Reply(OK, done)
 
 
@@ -261,6 +269,8 @@ def _done(
             previous=change.value - change.amount,
             replayed=change.replayed,
             idempotency_key=request.idempotency_key,
+            # The record of a key does not say whose it was: perhaps another's, who tells the truth.
+            subject=None if change.replayed else subject_of(request, services.speaker),
         )
     return done
 

@@ -49,7 +49,7 @@ def record(operation: str, status: int, *, caller: str | None, subject: str | No
 
     The operation is no dimension: each would be billed as another metric. In the log it is a field
     beside them, so that Logs Insights can tell operations apart; so are `caller`, the ARN that
-    signed the request, and `subject`, the person for whom the caller says that it asks.
+    signed the request, and `subject`, the person for whom the service asks.
     """
     outcome = outcome_of(status)
     metrics.add_metric(outcome, MetricUnit.Count, 1)

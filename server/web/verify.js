@@ -8,7 +8,7 @@ const CERTIFICATE = "interlock-delegation+jwt";
 const LONGEST = 3600; // seconds that a key of a process may be vouched for
 const SLACK = 1; // seconds by which clocks may differ
 // What a person wants to know comes first.
-const ORDER = ["counter", "amount", "value", "previous", "shard", "iat", "iss"];
+const ORDER = ["counter", "amount", "value", "sub", "previous", "shard", "iat", "iss"];
 
 // Of each algorithm: the members of its keys, and what WebCrypto calls it.
 const curve = (namedCurve, hash) => ({ members: ["crv", "kty", "x", "y"], is: { kty: "EC", crv: namedCurve }, key: { name: "ECDSA", namedCurve }, scheme: { name: "ECDSA", hash } });

@@ -5,6 +5,7 @@ from uuid import uuid4
 import pytest
 
 from interlock.receipts import ReceiptVerifier
+from local.emulator import ACCOUNT
 
 
 @pytest.fixture
@@ -93,6 +94,20 @@ def test_a_receipt_verifies_by_the_published_keys(signed, counter):
     assert (receipt.value, receipt.previous, receipt.amount) == (7, 5, 2)
     assert receipt.request_id
     assert signed("POST", "/receipts/verify", {"receipt": token}).json()["value"] == 7
+
+
+def test_a_machine_is_named_by_its_arn_whatever_it_says_of_itself(signed, counter):
+    change = signed(
+        "POST", f"{counter}/increment", {"amount": 1}, X_Interlock_Subject="local|alice"
+    )
+    stated = signed("POST", "/receipts/verify", {"receipt": change.json()["receipt"]}).json()
+    assert stated["subject"] == f"arn:aws:iam::{ACCOUNT}:root"
+
+
+def test_a_person_is_named_by_the_subject_that_signed_in(deployed, signed, counter):
+    change = deployed.administrator.request("POST", f"/api{counter}/increment", {"amount": 1})
+    stated = signed("POST", "/receipts/verify", {"receipt": change.json()["receipt"]}).json()
+    assert stated["subject"] == "local|alice"
 
 
 def test_a_lock_tells_who_holds_it(signed, prefix):

@@ -202,6 +202,19 @@ def test_values_that_do_not_go_together_are_refused(change, complaint):
     assert complaint in str(refused.value)
 
 
+@pytest.mark.parametrize("name", ["e" * 31, "two words", "a_b", "ü"])
+def test_a_name_that_makes_no_name_of_a_role_is_refused(name):
+    with pytest.raises(IncompleteEnvironment, match="1 to 30 letters, digits and -"):
+        parse(name, GOOD)
+
+
+def test_the_longest_name_in_the_longest_region_makes_the_name_of_a_role():
+    region = "ap-southeast-1"
+    zones = [f"{region}a", f"{region}b"]
+    made = parse("e" * 30, GOOD | {"region": region, "availability_zones": zones})
+    assert len(made.service_role) <= 64
+
+
 def test_what_is_sound_is_taken():
     kept = {"stateful": True, "certificate_arn": CERTIFICATE}
     for change in (

@@ -1,6 +1,7 @@
 """The counter function may use the receipts' key and no other; its public keys are public."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from stacks.config import environment_of
 from stacks.data import DataStack
 from stacks.logs import LogsStack
 from stacks.network import NetworkStack
+from tests.stacks.policies import rendered
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,6 +71,29 @@ def test_the_function_signs_with_this_key_and_nothing_else(stacks, template):
         assert "kms:*" not in actions
         if other is not statement and {"kms:GetPublicKey", "kms:Verify"} & set(actions):
             assert listed(other["Resource"]) == arns
+
+
+@pytest.mark.parametrize("compute", ["instances", "containers"])
+def test_the_services_role_alone_may_name_the_person_for_whom_it_asks(synthesized_once, compute):
+    """The function knows it by its name, which no other role of the account can have."""
+    made = synthesized_once("prod", **({} if compute == "instances" else {"compute": compute}))
+    speakers = {
+        rendered(variables["INTERLOCK_SPEAKER"])
+        for function in made.of_type("AWS::Lambda::Function", "Api").values()
+        if (variables := function.get("Environment", {}).get("Variables", {}))
+        if "INTERLOCK_SPEAKER" in variables
+    }
+    (role,) = (
+        role
+        for name, role in made.of_type("AWS::IAM::Role", "Service").items()
+        if "GroupRole" in name
+    )
+    (trusted,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert list(trusted["Principal"]) == ["Service"]  # no person, and no other role, becomes it
+    (speaker,) = speakers
+    assert re.fullmatch(rf"arn:[^:]+:sts::\d{{12}}:assumed-role/{role['RoleName']}", speaker), (
+        speaker
+    )
 
 
 def test_the_keys_are_public_and_the_verification_is_not(template):

@@ -13,7 +13,9 @@ from interlock.errors import ClaimMissing, ClaimRejected, InvalidValue
 # Sets a receipt apart from any other token that the same key might sign (RFC 8725, 3.11).
 RECEIPT_TYPE = "interlock-receipt+jwt"
 
-_OPTIONAL = frozenset({"amount", "shard", "previous", "idempotency_key", "request_id"})
+_OPTIONAL = frozenset({"amount", "shard", "previous", "idempotency_key", "request_id", "subject"})
+# A registered claim has the name that is registered (RFC 7519, 4.1).
+_CLAIMS: Mapping[str, str] = {"subject": "sub"}
 
 
 @public_in("interlock.receipts")
@@ -26,6 +28,8 @@ class Receipt:
     shard's number if the counter has several: then `value` and `previous` are the shard's.
     `previous` is the value before, and `None` where it is not known. `replayed` says that the
     change was made by an earlier request with the same idempotency key; it was made once.
+    `subject` is who made the change, as the issuer knows them (the claim `sub`, RFC 7519, 4.1.2):
+    an identifier that stays, and `None` where the issuer does not know or does not tell.
     """
 
     counter: str
@@ -37,6 +41,7 @@ class Receipt:
     replayed: bool = False
     idempotency_key: str | None = None
     request_id: str | None = None
+    subject: str | None = None
 
 
 @public_in("interlock.receipts")
@@ -53,8 +58,8 @@ def receipt_of(claims: Mapping[str, Any]) -> Receipt:
             if issued is None:
                 raise ClaimMissing("iat")
             values["time"] = datetime.fromtimestamp(issued, UTC)
-        elif field.name in claims:
-            values[field.name] = _checked(field.name, claims[field.name])
+        elif (claim := _CLAIMS.get(field.name, field.name)) in claims:
+            values[field.name] = _checked(field.name, claim, claims[claim])
         elif field.name in ("counter", "value"):
             raise ClaimMissing(field.name)
     return Receipt(**values)
@@ -62,15 +67,15 @@ def receipt_of(claims: Mapping[str, Any]) -> Receipt:
 
 def stated(receipt: Receipt) -> dict[str, Any]:
     """Return the claims of a receipt; raise `InvalidValue` for what no receipt can state."""
-    claims = {
+    values = {
         name: value
         for name, value in asdict(receipt).items()
         if name != "time" and not (name in _OPTIONAL and value is None)
     }
-    for name, value in claims.items():
+    for name, value in values.items():
         if type(value) is not _TYPES[name]:
             raise InvalidValue(name, f"{shown(value)} is not of type {_TYPES[name].__name__}")
-    return claims
+    return {_CLAIMS.get(name, name): value for name, value in values.items()}
 
 
 _TYPES: Mapping[str, type] = {
@@ -82,10 +87,11 @@ _TYPES: Mapping[str, type] = {
     "replayed": bool,
     "idempotency_key": str,
     "request_id": str,
+    "subject": str,
 }
 
 
-def _checked(name: str, value: Any) -> Any:
+def _checked(name: str, claim: str, value: Any) -> Any:
     if type(value) is not _TYPES[name]:  # a bool is an int, but no amount
-        raise ClaimRejected(name, f"is {value!r}, not of type {_TYPES[name].__name__}")
+        raise ClaimRejected(claim, f"is {value!r}, not of type {_TYPES[name].__name__}")
     return value

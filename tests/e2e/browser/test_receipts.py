@@ -17,6 +17,7 @@ def test_a_receipt_is_verified_and_a_forged_one_refused(visit, made):
     page.get_by_role("link", name="Receipts").click()
     ticket = page.get_by_role("article").filter(has_text=name)
     expect(ticket.locator("pre")).to_contain_text('"value": 42')
+    expect(ticket.locator("pre")).to_contain_text('"sub": "local|alice"')
     window.press("Verify in your browser")
     expect(ticket.locator(".verdict")).to_contain_text("✓ Genuine")
     window.press("Change one byte")

@@ -19,7 +19,8 @@ def fleet(monkeypatch, tmp_path):
     )
     emulator: Any = SimpleNamespace(client=lambda _: balancer)
     deployment: Any = SimpleNamespace(
-        outputs={"TargetGroupArn": "group"}, api_key=lambda _: "secret"
+        outputs={"ServiceRoleArn": "role", "TargetGroupArn": "group"},
+        api_key=lambda _: "secret",
     )
     fleet = Fleet(emulator, deployment, state=tmp_path)
     started = iter(range(1, 9))

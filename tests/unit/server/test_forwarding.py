@@ -220,6 +220,15 @@ async def test_the_role_signer_makes_a_signature_for_execute_api(monkeypatch):
     assert "SignedHeaders=host;x-amz-date" in headers["Authorization"]
 
 
+async def test_the_subject_of_a_person_is_signed_with_the_rest(monkeypatch):
+    """Or what passes it on could ask for another person under the service's signature."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    whose = {"x-interlock-subject": "auth0|%C3%BC"}
+    headers = await RoleSigner("eu-west-1").sign("GET", "http://api.test/s/a", b"", whose)
+    assert "x-interlock-subject" in headers["Authorization"].split("SignedHeaders=")[1]
+
+
 async def test_the_role_signer_says_that_there_is_no_role():
     class Empty(Session):
         def get_credentials(self):

@@ -76,9 +76,19 @@ def test_a_receipt_states_the_change(issuer, verifier):
     )
 
 
+def test_a_receipt_names_who_made_the_change_by_the_registered_claim(lib, issuer, verifier, kms):
+    token = issuer.issue("visits", value=1, amount=1, subject="auth0|ü")
+    assert verifier.verify(token).subject == "auth0|ü"
+    claims = lib.Verifier(lib.jwks(["alias/receipts"], client=kms), wall_clock=lambda: NOW)
+    stated = claims.verify(token)
+    assert stated["sub"] == "auth0|ü"
+    assert "subject" not in stated
+
+
 def test_what_is_not_known_is_not_stated(issuer, verifier):
     receipt = verifier.verify(issuer.issue("visits", value=-1, amount=-1, shard=0))
     assert (receipt.previous, receipt.idempotency_key, receipt.shard) == (None, None, 0)
+    assert receipt.subject is None
 
 
 def test_a_reset_has_no_amount(issuer, verifier):
@@ -101,6 +111,7 @@ def test_another_kind_of_token_by_the_same_key_is_no_receipt(signer, verifier):
         ({"amount": True}, ClaimRejected),
         ({"counter": 3}, ClaimRejected),
         ({"replayed": 0}, ClaimRejected),
+        ({"sub": ["alice"]}, ClaimRejected),
         ({"iss": "https://elsewhere.example"}, ClaimRejected),
         ({"iat": NOW + 60}, TokenNotYetValid),
     ],
