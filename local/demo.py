@@ -233,6 +233,7 @@ def _print_help(running: Application, progress: Progress) -> None:
 
   Left out, as the emulator does not know it:
 {left_out}
+    TLS from the load balancer to the instances
 """
     )
 

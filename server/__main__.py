@@ -11,6 +11,7 @@ from interlock.metrics import EmbeddedMetrics
 from server import logs
 from server.application import create_application
 from server.asking import asked
+from server.certificate import server_context
 from server.claims import Claims
 from server.group import Group
 from server.history import History
@@ -94,6 +95,9 @@ def configuration(settings: Settings, app: Starlette) -> uvicorn.Config:
         ws="none",
         host=settings.host,
         port=settings.port,
+        ssl_context_factory=(
+            (lambda *_: server_context(settings.instance_id)) if settings.tls else None
+        ),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -7,6 +7,7 @@ seconds.
 
 import http.client
 import os
+import ssl
 import sys
 from collections.abc import Mapping
 
@@ -19,9 +20,16 @@ def healthy(environment: Mapping[str, str]) -> bool:
     """Return whether the service that this environment describes answers 200 at /healthz."""
     host = environment.get("INTERLOCK_HOST", "")
     port = int(environment.get("INTERLOCK_PORT") or _PORT)
-    connection = http.client.HTTPConnection(
-        "127.0.0.1" if host in _EVERYWHERE else host, port, timeout=_PATIENCE
-    )
+    host = "127.0.0.1" if host in _EVERYWHERE else host
+    if environment.get("INTERLOCK_TLS", "").upper() == "ON":
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+            # It has made its certificate itself, and is asked within this container.
+            *(host, port),
+            timeout=_PATIENCE,
+            context=ssl._create_unverified_context(),  # noqa: S323, SLF001 - it has no authority
+        )
+    else:
+        connection = http.client.HTTPConnection(host, port, timeout=_PATIENCE)
     try:
         connection.request("GET", "/healthz")
         return connection.getresponse().status == http.client.OK

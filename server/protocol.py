@@ -16,6 +16,9 @@ HEAD_TIMEOUT = 10.0
 A client that sends a byte now and then holds a connection, and so a file descriptor, otherwise for
 as long as it likes.
 """
+GOODBYE = 2.0
+"""Seconds that the other side of an idle connection has to close it too, at the shutdown."""
+
 _log = logging.getLogger("server.protocol")
 
 
@@ -46,6 +49,16 @@ class Protocol(H11Protocol):
         super().on_response_complete()
         if self.conn.trailing_data[0]:
             self._look_for_head()
+
+    def shutdown(self) -> None:
+        """Let the request in flight finish, and close; an idle connection at once.
+
+        Over TLS a side that closes waits for the other to say goodbye, for longer than an instance
+        has to end. To one that is idle nothing is owed: it is cut when its goodbye is late.
+        """
+        super().shutdown()
+        if self.transport.is_closing():
+            self.loop.call_later(GOODBYE, self.transport.abort)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP request, and close the connection."""

@@ -27,6 +27,7 @@ class Settings:
     api_key: str | None = None
     host: str = "0.0.0.0"  # noqa: S104 - the security group admits the load balancer alone
     port: int = 8080
+    tls: bool = False
     proxies: int = 1
     rate: float = 50.0
     burst: int = 100
@@ -54,6 +55,7 @@ class Settings:
             api_key=environment.get("INTERLOCK_API_KEY") or None,
             host=environment.get("INTERLOCK_HOST") or cls.host,
             port=int(reader.number("INTERLOCK_PORT", cls.port, 0, 65535)),
+            tls=reader.choice("INTERLOCK_TLS", "OFF", ("OFF", "ON")) == "ON",
             proxies=int(reader.number("INTERLOCK_PROXIES", cls.proxies, 0, 10)),
             rate=reader.number("INTERLOCK_RATE", cls.rate, 0.1, 1_000_000),
             burst=int(reader.number("INTERLOCK_BURST", cls.burst, 1, 1_000_000)),
@@ -63,7 +65,7 @@ class Settings:
             sample_every=reader.number("INTERLOCK_SAMPLE_EVERY", cls.sample_every, 1, 60),
             keep_history=reader.number("INTERLOCK_KEEP_HISTORY", cls.keep_history, 60, 31_536_000),
             lease=reader.number("INTERLOCK_LEASE", cls.lease, 2, 300),
-            log_level=reader.choice("INTERLOCK_LOG_LEVEL", cls.log_level),
+            log_level=reader.choice("INTERLOCK_LOG_LEVEL", cls.log_level, _LEVELS),
             trust=_trust(reader) if any(map(environment.get, _TRUST)) else None,
         )
         if reader.problems:
@@ -71,6 +73,7 @@ class Settings:
         return settings
 
 
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 # Either all of them are set, or none: a service that lost one must not be open to all.
 _TRUST = ("INTERLOCK_SIGNER", "INTERLOCK_SIGN_IN_ISSUER", "INTERLOCK_SIGN_IN_CLIENT")
 
@@ -140,9 +143,8 @@ class _Reader:
             return default
         return number
 
-    def choice(self, name: str, default: str) -> str:
+    def choice(self, name: str, default: str, known: tuple[str, ...]) -> str:
         value = (self._environment.get(name) or default).upper()
-        known = ("DEBUG", "INFO", "WARNING", "ERROR")
         if value not in known:
             self.problems.append(f"{name} is {value!r}; give one of {', '.join(known)}")
         return value

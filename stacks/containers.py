@@ -129,6 +129,7 @@ class ContainerService(Construct):
                 "INTERLOCK_API_URL": api.rest_api.url.removesuffix("/"),
                 "INTERLOCK_PORT": str(SERVICE_PORT),
                 "INTERLOCK_TABLE": table.table_name,
+                "INTERLOCK_TLS": "off" if environment.emulated else "on",
             },
             logging=ecs.LogDrivers.aws_logs(log_group=journal, stream_prefix="service"),
             health_check=ecs.HealthCheck(

@@ -16,6 +16,7 @@ install --mode 0600 /dev/null /etc/interlock.env
 cat > /etc/interlock.env <<VARIABLES
 INTERLOCK_HOST=0.0.0.0
 INTERLOCK_PORT=$PORT
+INTERLOCK_TLS=on
 INTERLOCK_API_URL=$API_URL
 INTERLOCK_API_KEY=$api_key
 INTERLOCK_TABLE=$TABLE
@@ -100,7 +101,8 @@ AGENT
 systemctl daemon-reload
 systemctl enable --now interlock logrotate.timer
 systemctl restart logrotate.timer
-curl --fail --silent --retry 30 --retry-delay 1 --retry-connrefused "http://127.0.0.1:$PORT/healthz"
+# It has made its certificate itself, as the load balancer takes it.
+curl --fail --silent --insecure --retry 30 --retry-delay 1 --retry-connrefused "https://127.0.0.1:$PORT/healthz"
 # The instance is signalled to be well when clients would reach it, and not before.
 state=unknown
 for _ in $(seq 60); do

@@ -40,7 +40,7 @@ class ServiceLoadBalancer(Construct):
         super().__init__(scope, construct_id)
         self._authentication = authentication
         self.balancer = self._add_balancer(environment, network, access_logs)
-        self.target_group = self._add_target_group(network, targets, target_type)
+        self.target_group = self._add_target_group(environment, network, targets, target_type)
         self._add_listeners(environment)
         self.url = self._url(environment)
 
@@ -75,21 +75,27 @@ class ServiceLoadBalancer(Construct):
 
     def _add_target_group(
         self,
+        environment: Environment,
         network: NetworkStack,
         targets: Sequence[elbv2.IApplicationLoadBalancerTarget],
         target_type: elbv2.TargetType,
     ) -> elbv2.ApplicationTargetGroup:
+        protocol, health = elbv2.ApplicationProtocol.HTTPS, elbv2.Protocol.HTTPS
+        if environment.emulated:  # whose load balancer knows no TLS to its targets
+            protocol, health = elbv2.ApplicationProtocol.HTTP, elbv2.Protocol.HTTP
         return elbv2.ApplicationTargetGroup(
             self,
             "Targets",
             vpc=network.vpc,
             port=SERVICE_PORT,
-            protocol=elbv2.ApplicationProtocol.HTTP,
+            # Of a target the load balancer takes any certificate: server/certificate.py makes it.
+            protocol=protocol,
             target_type=target_type,
             targets=list(targets),
             deregistration_delay=_DRAIN,
             health_check=elbv2.HealthCheck(
                 path="/healthz",
+                protocol=health,
                 interval=_HEALTH,
                 timeout=cdk.Duration.seconds(5),
                 healthy_threshold_count=2,

@@ -10,6 +10,7 @@ from stacks.config import parse
 from tests.stacks.conftest import Synthesized, context, synthesize
 from tests.stacks.policies import rendered
 from tests.stacks.test_config import CERTIFICATE, DOMAIN, GOOD, POOL, PROVIDER
+from tests.stacks.test_instances import SCRIPT
 from tests.stacks.test_lint import cfn_lint, templates
 from tests.stacks.test_policy import STRICT, judge
 
@@ -48,6 +49,32 @@ def test_the_api_takes_tls_1_2_and_newer_at_its_own_name_alone(real):
     (api,) = real.of_type("AWS::ApiGateway::RestApi").values()
     assert api["SecurityPolicy"] == "SecurityPolicy_TLS13_1_2_PQ_2025_09"
     assert api["EndpointAccessMode"] == "STRICT"
+
+
+@pytest.mark.parametrize("compute", ["instances", "containers"])
+@pytest.mark.parametrize("name", ["dev", "prod"])
+def test_targets_are_reached_over_tls_and_their_health_is_asked_over_it(
+    synthesized_once, name, compute
+):
+    """At least TLS 1.2, as tests/unit/server/test_process.py has the service take it."""
+    made = synthesized_once(name, **({} if compute == "instances" else {"compute": compute}))
+    (targets,) = made.of_type("AWS::ElasticLoadBalancingV2::TargetGroup").values()
+    assert targets["Protocol"] == targets["HealthCheckProtocol"] == "HTTPS"
+    assert "Name" not in targets  # a fixed one would be taken when another protocol replaces it
+    if compute == "containers":
+        (task,) = made.of_type("AWS::ECS::TaskDefinition").values()
+        (container,) = task["ContainerDefinitions"]
+        variables = {each["Name"]: each["Value"] for each in container["Environment"]}
+        assert variables["INTERLOCK_TLS"] == "on"
+    else:
+        assert "\nINTERLOCK_TLS=on\n" in SCRIPT
+
+
+def test_on_one_machine_the_emulators_load_balancer_knows_no_tls_to_its_targets(synthesized_once):
+    for given in ({}, {"compute": "containers"}):
+        made = synthesized_once("local", **given)
+        (targets,) = made.of_type("AWS::ElasticLoadBalancingV2::TargetGroup").values()
+        assert targets["Protocol"] == targets["HealthCheckProtocol"] == "HTTP"
 
 
 def test_buckets_queues_and_topics_take_tls_alone(real):

@@ -25,6 +25,7 @@ HELD = {
     "known attacks": ["test_security.py::test_firewalls_have_the_rules_that_are_named"],
     "eavesdropping": [
         "test_doors.py::test_the_load_balancer_takes_tls_1_2_and_newer_with_post_quantum_key_exchange",
+        "test_doors.py::test_targets_are_reached_over_tls_and_their_health_is_asked_over_it",
         "test_doors.py::test_buckets_queues_and_topics_take_tls_alone",
         "test_intent.py::test_a_certificate_brings_https_with_a_redirect",
     ],

@@ -5,7 +5,15 @@ import threading
 
 import pytest
 
+from server.certificate import server_context
 from server.probe import healthy
+
+
+class Quiet(http.server.HTTPServer):
+    """Says nothing of clients that speak otherwise than it does."""
+
+    def handle_error(self, *_):
+        pass
 
 
 @pytest.fixture
@@ -23,7 +31,8 @@ def served():
         def log_message(self, *_):
             pass
 
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+    with Quiet(("127.0.0.1", 0), Handler) as server:
+        Handler.server = server
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield Handler, {"INTERLOCK_PORT": str(server.server_port)}
@@ -40,6 +49,17 @@ def test_a_service_that_answers_200_is_healthy_wherever_it_listens(served, host)
 def test_a_service_that_answers_otherwise_is_not(served):
     handler, variables = served
     handler.status = 503
+    assert not healthy(variables)
+
+
+def test_a_service_that_speaks_tls_is_asked_over_it(served):
+    """Its certificate is its own, which no authority knows."""
+    handler, variables = served
+    assert not healthy(variables | {"INTERLOCK_TLS": "on"})  # it speaks none
+    handler.server.socket = server_context("i-test").wrap_socket(
+        handler.server.socket, server_side=True
+    )
+    assert healthy(variables | {"INTERLOCK_TLS": "on"})
     assert not healthy(variables)
 
 
