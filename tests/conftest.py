@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import snapshot_restore_py as runtime
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # Before aws_cdk is imported, which starts it; the machine's own Node may be too old, or none.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
-# How long an example takes says more of a busy machine than of the code.
-settings.register_profile("untimed", deadline=None)
+# How long an example takes, to draw or to run, says more of a busy machine than of the code.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 

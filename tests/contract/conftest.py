@@ -5,6 +5,7 @@ Ask for `table` (a fresh one for each test) and `endpoint`; the test then runs o
 
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,15 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from interlock import CounterClient
 from interlock._drivers.clients import CLIENT_CONFIG
 from local import dynamodb_local as engine
 from local import emulator as ministack_emulator
 
 HERE = Path(__file__).parent
 ENGINES = ("dynamodb_local", "ministack")
+PATIENT = CLIENT_CONFIG.merge(Config(connect_timeout=60, read_timeout=60))
+"""For what a test itself reads and writes: an engine on a machine that is busy takes its time."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -56,6 +60,20 @@ def client(endpoint: str):
     return connected(endpoint, CLIENT_CONFIG)
 
 
+@pytest.fixture(scope="session")
+def store(endpoint: str) -> Any:
+    """A boto3 client of the engine for what a test itself reads and writes."""
+    return connected(endpoint, PATIENT)
+
+
+def counting(endpoint: str, table: str) -> CounterClient:
+    """Return a client that gives no call up for the machine's sake.
+
+    What is given up without a key may have counted, which no test could know.
+    """
+    return CounterClient(table, client=connected(endpoint, PATIENT), timeout=timedelta(minutes=4))
+
+
 def connected(endpoint: str, config: Config) -> Any:
     """Return a boto3 client of an engine."""
     return boto3.client(
@@ -69,12 +87,10 @@ def connected(endpoint: str, config: Config) -> Any:
 
 
 @pytest.fixture
-def table(endpoint) -> Iterator[str]:
+def table(store) -> Iterator[str]:
     """The name of an empty table with the shape of `CoordinationTable`'s."""
     name = f"coordination-{uuid.uuid4().hex[:12]}"
-    # An engine that has just started, on a machine that is busy, takes its time for the first one.
-    patient = connected(endpoint, CLIENT_CONFIG.merge(Config(read_timeout=60)))
-    patient.create_table(
+    store.create_table(
         TableName=name,
         AttributeDefinitions=[
             {"AttributeName": "pk", "AttributeType": "S"},
@@ -93,8 +109,8 @@ def table(endpoint) -> Iterator[str]:
         ],
         BillingMode="PAY_PER_REQUEST",
     )
-    patient.get_waiter("table_exists").wait(
+    store.get_waiter("table_exists").wait(
         TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
     )
     yield name
-    patient.delete_table(TableName=name)
+    store.delete_table(TableName=name)

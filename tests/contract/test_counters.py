@@ -3,31 +3,19 @@
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 
-import boto3
 import pytest
 
 from interlock import CounterClient
-from interlock._drivers.clients import CLIENT_CONFIG
 from interlock.errors import CounterLimitExceeded
+from tests.contract.conftest import counting
 
 PROCESSES = 8
 CALLS = 25
 
 
-def connect(endpoint):
-    return boto3.client(
-        "dynamodb",
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        config=CLIENT_CONFIG,
-    )
-
-
 def work(endpoint, table, shards, keys):
     """Increment as often as the ceiling lets; return how much was acknowledged as new."""
-    counter = CounterClient(table, client=connect(endpoint)).counter("n", shards=shards)
+    counter = counting(endpoint, table).counter("n", shards=shards)
     done = 0
     for key in keys:
         try:
@@ -49,18 +37,16 @@ def spread(endpoint, table, shards, keys_of):
 
 @pytest.mark.parametrize("shards", [1, 5])
 @pytest.mark.parametrize("ceiling", [None, 100])
-def test_eight_processes_lose_nothing_and_stop_at_the_ceiling(
-    client, endpoint, table, shards, ceiling
-):
-    counter = CounterClient(table, client=client).counter("n")
+def test_eight_processes_lose_nothing_and_stop_at_the_ceiling(endpoint, table, shards, ceiling):
+    counter = counting(endpoint, table).counter("n")
     counter.configure(ceiling=ceiling, shards=shards)
     done = spread(endpoint, table, shards, lambda _: [None] * CALLS)
     assert done == counter.get() == min(ceiling or PROCESSES * CALLS, PROCESSES * CALLS)
 
 
 @pytest.mark.parametrize("shards", [1, 3])
-def test_eight_processes_with_the_same_keys_count_each_once(client, endpoint, table, shards):
-    counter = CounterClient(table, client=client).counter("n")
+def test_eight_processes_with_the_same_keys_count_each_once(endpoint, table, shards):
+    counter = counting(endpoint, table).counter("n")
     counter.configure(shards=shards)
     done = spread(endpoint, table, shards, lambda _: [f"key-{i}" for i in range(5)])
     assert done == counter.get() == 5

@@ -9,11 +9,11 @@ from botocore.exceptions import ClientError
 KEY = {"pk": {"S": "lock#a"}}
 
 
-def test_refused_condition_shows_the_item(client, table):
+def test_refused_condition_shows_the_item(store, table):
     """One round trip tells both that the condition failed and what is there."""
-    client.put_item(TableName=table, Item=KEY | {"version": {"S": "v1"}})
+    store.put_item(TableName=table, Item=KEY | {"version": {"S": "v1"}})
     with pytest.raises(ClientError) as refused:
-        client.update_item(
+        store.update_item(
             TableName=table,
             Key=KEY,
             UpdateExpression="SET version = :v",
@@ -26,7 +26,7 @@ def test_refused_condition_shows_the_item(client, table):
     assert answer["Item"]["version"] == {"S": "v1"}
 
 
-def test_client_request_token_applies_a_transaction_once(client, table):
+def test_client_request_token_applies_a_transaction_once(store, table):
     """The same transaction sent twice under one token counts once."""
     request = {
         "ClientRequestToken": str(uuid.uuid4()),
@@ -41,6 +41,6 @@ def test_client_request_token_applies_a_transaction_once(client, table):
             }
         ],
     }
-    client.transact_write_items(**request)
-    client.transact_write_items(**request)
-    assert client.get_item(TableName=table, Key=KEY)["Item"]["n"] == {"N": "1"}
+    store.transact_write_items(**request)
+    store.transact_write_items(**request)
+    assert store.get_item(TableName=table, Key=KEY)["Item"]["n"] == {"N": "1"}

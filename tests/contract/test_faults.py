@@ -107,7 +107,7 @@ def write(locks, transactions, table, key):
 @pytest.mark.slow
 @pytest.mark.parametrize("encrypted", [False, True], ids=["clear", "encrypted"])
 def test_everything_is_there_once_behind_a_network_that_is_not_well(
-    endpoint, client, table, authority, encrypted
+    endpoint, store, table, authority, encrypted
 ):
     tls = authority.server() if encrypted else None
     with proxy(endpoint, tls) as (port, settle, counts):
@@ -136,11 +136,11 @@ def test_everything_is_there_once_behind_a_network_that_is_not_well(
     done = PROCESSES * ROUNDS
     assert CounterClient(table, client=connect(endpoint)).counter("visits").get() == done
     balances = [
-        int(client.get_item(TableName=table, Key={"pk": {"S": name}})["Item"]["balance"]["N"])
+        int(store.get_item(TableName=table, Key={"pk": {"S": name}})["Item"]["balance"]["N"])
         for name in ACCOUNTS
     ]
     assert balances == [-done, done]
-    log = client.get_item(TableName=table, Key={"pk": {"S": "log"}}, ConsistentRead=True)["Item"]
+    log = store.get_item(TableName=table, Key={"pk": {"S": "log"}}, ConsistentRead=True)["Item"]
     entries = [entry["M"] for entry in log["entries"]["L"]]
     fences = [int(entry["fence"]["N"]) for entry in entries]
     assert fences == sorted(set(fences))

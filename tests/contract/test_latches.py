@@ -1,13 +1,13 @@
 """Processes meet at a barrier, on real engines."""
 
-from interlock import CounterClient
 from interlock.latches import Barrier, CountDownLatch
-from tests.contract.test_locks import PATIENCE, SOON, connect, process, told
+from tests.contract.conftest import counting
+from tests.contract.test_locks import PATIENCE, SOON, process, told
 
 
 def meet(pipe, endpoint, table):
     """Meet the others twice, and count down."""
-    counters = CounterClient(table, client=connect(endpoint))
+    counters = counting(endpoint, table)
     barrier = Barrier(counters, "gate", parties=3, poll=SOON)
     for _ in range(2):
         pipe.send(barrier.wait())
@@ -15,7 +15,7 @@ def meet(pipe, endpoint, table):
 
 
 def test_processes_meet_at_a_barrier_and_count_a_latch_down(endpoint, table):
-    counters = CounterClient(table, client=connect(endpoint))
+    counters = counting(endpoint, table)
     barrier = Barrier(counters, "gate", parties=3, poll=SOON)
     done = CountDownLatch(counters, "done", count=2, poll=SOON)
     with process(meet, endpoint, table) as (_, one), process(meet, endpoint, table) as (_, other):

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from datetime import timedelta
 from itertools import pairwise
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from interlock import LockClient, TransactionClient
 from interlock._drivers.clients import CLIENT_CONFIG
 from interlock.errors import GuardFailed, LockLost, LockTimeout, LossReason
+from tests.contract.conftest import PATIENT, connected
 
 SPAWN = multiprocessing.get_context("spawn")
 PROCESSES, ROUNDS = 8, 6
@@ -25,15 +25,9 @@ PATIENCE = 60.0  # seconds, for whatever is waited for
 SECTION = {"pk": {"S": "section"}}
 
 
-def connect(endpoint):
-    return boto3.client(
-        "dynamodb",
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        config=CLIENT_CONFIG,
-    )
+def connect(endpoint, config=CLIENT_CONFIG):
+    """Return a boto3 client for the library; by `PATIENT`, for what a test does by hand."""
+    return connected(endpoint, config)
 
 
 def lock_client(endpoint, table, *, lease=LEASE, client=None):
@@ -71,7 +65,7 @@ def told(pipe):
 
 def enter_and_leave(pipe, endpoint, table):
     """Enter a critical section that notices if another process is in it, and note the fence."""
-    dynamodb = connect(endpoint)
+    dynamodb = connect(endpoint, PATIENT)
     with lock_client(endpoint, table, lease=LONG) as locks:
         for _ in range(ROUNDS):
             with locks.acquire("section", timeout=LONG * 4) as lock:
@@ -100,8 +94,8 @@ def enter_and_leave(pipe, endpoint, table):
 
 def hold(pipe, endpoint, table):
     """Take a lock and keep it; then do as told, and say what came of it."""
-    dynamodb = connect(endpoint)
-    locks, tx = lock_client(endpoint, table), TransactionClient(table, client=dynamodb)
+    dynamodb = connect(endpoint, PATIENT)
+    locks, tx = lock_client(endpoint, table), TransactionClient(table, client=connect(endpoint))
     lock = locks.acquire("held", data={"by": "child"})
     pipe.send(lock.fencing_token)
     while (order := pipe.recv()) != "end":
@@ -142,14 +136,14 @@ def transact(tx, table, lock, by):
     tx.run(body)
 
 
-def content(client, table):
-    return client.get_item(TableName=table, Key={"pk": {"S": "data"}})["Item"]["by"]["S"]
+def content(store, table):
+    return store.get_item(TableName=table, Key={"pk": {"S": "data"}})["Item"]["by"]["S"]
 
 
 # What is seen of it.
 
 
-def test_eight_processes_are_never_in_the_section_together(endpoint, client, table):
+def test_eight_processes_are_never_in_the_section_together(endpoint, store, table):
     contexts = [process(enter_and_leave, endpoint, table) for _ in range(PROCESSES)]
     started = [context.__enter__() for context in contexts]
     try:
@@ -157,7 +151,7 @@ def test_eight_processes_are_never_in_the_section_together(endpoint, client, tab
     finally:
         for context in contexts:
             context.__exit__(None, None, None)
-    item = client.get_item(TableName=table, Key=SECTION, ConsistentRead=True)["Item"]
+    item = store.get_item(TableName=table, Key=SECTION, ConsistentRead=True)["Item"]
     fences = [int(fence["N"]) for fence in item["fences"]["L"]]
     assert len(fences) == PROCESSES * ROUNDS
     assert all(earlier < later for earlier, later in pairwise(fences))
@@ -198,19 +192,19 @@ def test_a_living_holder_keeps_its_lock_for_many_leases(endpoint, table, locks):
         assert told(pipe) == "written"
 
 
-def test_what_a_stopped_holder_writes_after_a_take_over_is_refused(endpoint, client, table, locks):
+def test_what_a_stopped_holder_writes_after_a_take_over_is_refused(endpoint, store, table, locks):
     with process(hold, endpoint, table) as (worker, pipe):
         fence = told(pipe)
         os.kill(worker.pid, signal.SIGSTOP)
         lock = locks.acquire("held", timeout=timedelta(seconds=PATIENCE))
         assert lock.fencing_token > fence
-        write(client, table, lock, "parent")
+        write(store, table, lock, "parent")
         pipe.send("write")  # lies in the pipe until the process goes on
         os.kill(worker.pid, signal.SIGCONT)
         assert told(pipe) == ["ConditionalCheckFailed", "None"]
         pipe.send("transact")
         assert told(pipe)[0] == "GuardFailed"
-        assert content(client, table) == "parent"
+        assert content(store, table) == "parent"
         pipe.send("lost")
         assert told(pipe) == (True, timedelta())
         pipe.send("ensure")
@@ -220,21 +214,21 @@ def test_what_a_stopped_holder_writes_after_a_take_over_is_refused(endpoint, cli
         pipe.send("release")
         assert told(pipe) is False
         lock.ensure()
-        write(client, table, lock, "still the parent")
+        write(store, table, lock, "still the parent")
         lock.release()
 
 
-def test_a_released_lock_guards_nothing(client, table, locks):
+def test_a_released_lock_guards_nothing(store, table, locks):
     lock = locks.acquire("held")
     guard = lock.guard()
     lock.release()
     put = {"Put": {"TableName": table, "Item": {"pk": {"S": "data"}}}}
     with pytest.raises(ClientError) as refused:
-        client.transact_write_items(TransactItems=[guard, put])
+        store.transact_write_items(TransactItems=[guard, put])
     assert refused.value.response["CancellationReasons"][0]["Code"] == "ConditionalCheckFailed"
 
 
-def test_a_heartbeat_does_not_disturb_a_guard_that_was_made_before(client, table, locks):
+def test_a_heartbeat_does_not_disturb_a_guard_that_was_made_before(store, table, locks):
     lock = locks.acquire("held")
     guard, version = lock.guard(), locks.inspect("held").version
     deadline = time.monotonic() + PATIENCE
@@ -242,16 +236,16 @@ def test_a_heartbeat_does_not_disturb_a_guard_that_was_made_before(client, table
         assert time.monotonic() < deadline
         time.sleep(SOON.total_seconds())
     put = {"Put": {"TableName": table, "Item": {"pk": {"S": "data"}}}}
-    client.transact_write_items(TransactItems=[guard, put])
+    store.transact_write_items(TransactItems=[guard, put])
     lock.release()
 
 
-def test_fences_rise_beyond_release_and_deletion(client, table, locks):
+def test_fences_rise_beyond_release_and_deletion(store, table, locks):
     fences = []
     for _ in range(3):
         with locks.acquire("held") as lock:
             fences.append(lock.fencing_token)
-    client.delete_item(TableName=table, Key={"pk": {"S": "lock#held"}})
+    store.delete_item(TableName=table, Key={"pk": {"S": "lock#held"}})
     with locks.acquire("held") as lock:
         fences.append(lock.fencing_token)
     assert fences == sorted(set(fences))

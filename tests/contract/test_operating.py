@@ -44,9 +44,9 @@ def test_a_broken_lock_is_free_and_its_next_holder_is_told(locks, client, table)
         {"fence": {"N": "9" * 38}},
     ],
 )
-def test_a_corrupt_record_is_mended(locks, client, table, changed):
+def test_a_corrupt_record_is_mended(locks, store, table, changed):
     item = {"pk": {"S": "lock#a"}, "fence": {"N": "7"}, "version": {"S": "v"}}
-    client.put_item(TableName=table, Item={**item, "lease_ms": {"N": "1000"}, **changed})
+    store.put_item(TableName=table, Item={**item, "lease_ms": {"N": "1000"}, **changed})
     with pytest.raises(CorruptRecord):
         locks.inspect("a")
     assert [error.key for error in locks.page().corrupt] == ["lock#a"]

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from interlock.errors import LockLost, LockTimeout, ReadersMismatch
+from tests.contract.conftest import PATIENT
 from tests.contract.test_locks import (
     LEASE,
     LONG,
@@ -31,7 +32,7 @@ def sides(locks, readers=READERS):
 
 def read_over_and_over(pipe, endpoint, table):
     """Read two halves that a writer changes one after the other; tell those that differ."""
-    dynamodb, torn = connect(endpoint), []
+    dynamodb, torn = connect(endpoint, PATIENT), []
     with lock_client(endpoint, table, lease=LONG) as locks:
         for _ in range(ROUNDS):
             with sides(locks).read(timeout=LONG * 4) as side:
@@ -43,7 +44,7 @@ def read_over_and_over(pipe, endpoint, table):
 
 def write_over_and_over(pipe, endpoint, table):
     """Change two halves, read them as a reader, and tell whether another writer was in between."""
-    dynamodb, torn = connect(endpoint), []
+    dynamodb, torn = connect(endpoint, PATIENT), []
     with lock_client(endpoint, table, lease=LONG) as locks:
         for _ in range(ROUNDS):
             with sides(locks).write(timeout=LONG * 4) as side:
@@ -70,7 +71,7 @@ def half(dynamodb, table, name):
 
 def hold_a_side(pipe, endpoint, table, which):
     """Take a side and keep it; then write under its guard when told, and say what came of it."""
-    dynamodb = connect(endpoint)
+    dynamodb = connect(endpoint, PATIENT)
     locks = lock_client(endpoint, table)
     side = getattr(sides(locks), which)()
     pipe.send(side.fencing_token)
@@ -78,7 +79,7 @@ def hold_a_side(pipe, endpoint, table, which):
         pipe.send(written(lambda: write(dynamodb, table, side, which)))
 
 
-def test_readers_never_see_half_of_a_write(endpoint, client, table):
+def test_readers_never_see_half_of_a_write(endpoint, store, table):
     works = [read_over_and_over] * 3 + [write_over_and_over] * 2
     contexts = [process(work, endpoint, table) for work in works]
     started = [context.__enter__() for context in contexts]
@@ -87,7 +88,7 @@ def test_readers_never_see_half_of_a_write(endpoint, client, table):
     finally:
         for context in contexts:
             context.__exit__(None, None, None)
-    assert [half(client, table, name) for name in ("left", "right")] == [2 * ROUNDS] * 2
+    assert [half(store, table, name) for name in ("left", "right")] == [2 * ROUNDS] * 2
 
 
 @pytest.mark.parametrize(("dead", "living"), [("read", "write"), ("write", "read")])
@@ -109,7 +110,7 @@ def test_a_killed_holder_is_succeeded_after_its_lease_and_not_before(endpoint, t
 
 @pytest.mark.parametrize(("stopped", "living"), [("read", "write"), ("write", "read")])
 def test_what_a_stopped_holder_writes_when_the_other_side_is_in_is_refused(
-    endpoint, client, table, stopped, living
+    endpoint, store, table, stopped, living
 ):
     with (
         lock_client(endpoint, table) as locks,
@@ -123,7 +124,7 @@ def test_what_a_stopped_holder_writes_when_the_other_side_is_in_is_refused(
         pipe.send("write")  # lies in the pipe until the process goes on
         os.kill(worker.pid, signal.SIGCONT)
         assert told(pipe) == ["ConditionalCheckFailed", "None"]
-        write(client, table, side, "the other side")
+        write(store, table, side, "the other side")
         assert side.release()
 
 

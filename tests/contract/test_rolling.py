@@ -10,7 +10,8 @@ import pytest
 
 from interlock import CounterClient, LockClient
 from interlock.errors import CorruptRecord
-from tests.contract.test_locks import connect, lock_client, process, told
+from tests.contract.conftest import PATIENT, connected, counting
+from tests.contract.test_locks import lock_client, process, told
 
 NEWER = 9
 ROUNDS = 5
@@ -36,14 +37,13 @@ def run_newer(pipe, endpoint, table):
     with pytest.MonkeyPatch.context() as patch:
         for name in FORMATS:
             patch.setattr(f"interlock._protocol.{name}", NEWER)
-        client = connect(endpoint)
-        counters = CounterClient(table, client=client)
+        counters, store = counting(endpoint, table), connected(endpoint, PATIENT)
         with lock_client(endpoint, table) as locks:
             pipe.send("ready")
             while (what := pipe.recv()) != "end":
                 if what == "rewrite":
                     for key in KEYS:
-                        client.update_item(
+                        store.update_item(
                             TableName=table,
                             Key=key,
                             UpdateExpression="SET #format = :newer",
@@ -53,8 +53,8 @@ def run_newer(pipe, endpoint, table):
                 pipe.send(used(locks, counters))
 
 
-def test_two_releases_share_a_table_until_the_newer_writes_its_own_form(endpoint, client, table):
-    counters = CounterClient(table, client=client)
+def test_two_releases_share_a_table_until_the_newer_writes_its_own_form(endpoint, table):
+    counters = counting(endpoint, table)
     with lock_client(endpoint, table) as locks, process(run_newer, endpoint, table) as (_, newer):
         assert told(newer) == "ready"
         for turn in range(ROUNDS):

@@ -7,17 +7,17 @@ and at the end all that is stored. The texts of messages are not.
 import uuid
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from interlock._drivers.clients import CLIENT_CONFIG, fault_of, method_name
+from interlock._drivers.clients import fault_of, method_name
 from interlock._protocol.faults import Refused
 from interlock.testing._store.attributes import canonical
 from interlock.testing._store.store import Store
 from interlock.testing._store.tables import Table
+from tests.contract.conftest import PATIENT, connected
 
 pytestmark = [pytest.mark.contract, pytest.mark.xdist_group("dynamodb_local")]
 
@@ -255,14 +255,7 @@ def plain(value):
 @pytest.fixture(scope="module")
 def real(dynamodb_local):
     """Return a client's caller of a new table, and what empties it."""
-    client = boto3.client(
-        "dynamodb",
-        endpoint_url=dynamodb_local,
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        config=CLIENT_CONFIG,
-    )
+    client = connected(dynamodb_local, PATIENT)
     name = f"differential-{uuid.uuid4()}"
     client.create_table(
         TableName=name,
