@@ -88,6 +88,8 @@ def client_variables(endpoint: str) -> dict[str, str]:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
+        # Cloud Map is asked at data-servicediscovery.<region>..., which is no name of loopback.
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
         "CDK_DEFAULT_ACCOUNT": ACCOUNT,
         "CDK_DEFAULT_REGION": REGION,
         "NO_PROXY": "*",  # everything is on loopback

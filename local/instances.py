@@ -1,9 +1,11 @@
 """The service's instances, on 127.0.0.2, 127.0.0.3, ... behind the load balancer.
 
 The emulator's Auto Scaling starts no instance, and its target group calls every target healthy:
-starting, registering, health checks and deregistering are done here.
+starting, registering, health checks and deregistering are done here. In Cloud Map the instances
+register themselves, as in AWS.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,8 +79,11 @@ class Fleet:
         self.leaving: list[Instance] = []
         """Out of the target group for good; they finish what they were sent."""
 
-    def start(self) -> Instance:
-        """Start the instance 1, 2, ...; it takes part once `admit` is called."""
+    def start(self, **variables: str) -> Instance:
+        """Start the instance 1, 2, ..., with more variables if given.
+
+        It gets requests once `admit` is called.
+        """
         self._started += 1
         number = self._started
         host = _host(number)
@@ -88,6 +93,7 @@ class Fleet:
             name,
             client_variables(self._emulator.endpoint)
             | self._credentials(name)
+            | json.loads(self._deployment.outputs["Membership"])
             | self._variables
             | {
                 "INTERLOCK_HOST": host,
@@ -96,7 +102,8 @@ class Fleet:
                 "INTERLOCK_API_KEY": self._api_key,
                 "INTERLOCK_TABLE": self._deployment.outputs["TableName"],
                 "INTERLOCK_INSTANCE_ID": name,
-            },
+            }
+            | variables,
             log=self.logs / f"{name}-{self._emulator.process.pid}.log",
             records=self._records,
         )

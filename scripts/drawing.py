@@ -19,7 +19,8 @@ TITLE = "Architecture of the reference application"
 TOLD = (
     "A browser reaches instances in private subnets through a load balancer. They sign calls to "
     "API Gateway, which invokes a Lambda function. That commits to one DynamoDB table and has KMS "
-    "sign receipts. The instances elect a leader, and keep the history, in the same table."
+    "sign receipts. The instances elect a leader, and keep the history, in the same table; they "
+    "find each other by Cloud Map, and wake each other's pages."
 )
 # Name, column, row, title, subtitle.
 BOXES = """
@@ -39,6 +40,8 @@ browser  balancer  | HTTPS
 balancer leader    |
 balancer second    |
 balancer third     |
+leader   second    | hints
+second   third     | hints
 leader   api       |
 second   api       | SigV4
 third    table     | election, history
@@ -145,7 +148,7 @@ def boxes() -> dict[str, Box]:
 
 
 def arrows(placed: dict[str, Box]) -> list[Arrow]:
-    """Return the arrows: straight, or with a bend between the columns or at the box that is met."""
+    """Return the arrows: straight, or with a bend between columns or at the box that is met."""
     found = []
     for line in ARROWS.strip().splitlines():
         ends, note = line.split("|")
@@ -153,6 +156,8 @@ def arrows(placed: dict[str, Box]) -> list[Arrow]:
         (_, begin), (across, level) = start.middle, end.middle
         if start.row == end.row:
             points: tuple[Point, ...] = ((start.right, begin), (end.x, begin))
+        elif start.column == end.column:
+            points = ((across, start.y + HEIGHT), (across, end.y))
         elif end.name in {"kms", "table"}:
             edge = end.y + HEIGHT if end.row < start.row else end.y
             points = ((start.right, begin), (across, begin), (across, edge))

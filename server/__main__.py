@@ -3,10 +3,12 @@
 import os
 import socket
 import sys
+from functools import partial
 
 import uvicorn
 from starlette.applications import Starlette
 
+from interlock.aio.signing import Mac
 from interlock.metrics import EmbeddedMetrics
 from server import logs
 from server.application import create_application
@@ -14,9 +16,12 @@ from server.asking import asked
 from server.certificate import server_context
 from server.claims import Claims
 from server.group import Group
+from server.hint_keys import HintKeys
+from server.hints import Hints
 from server.history import History
 from server.leader import Leader
 from server.locks import Locks
+from server.members import Member, Members, cloud_map, own_address
 from server.protocol import Protocol
 from server.reading import Reading
 from server.sampling import Sampling
@@ -67,10 +72,18 @@ def build(settings: Settings) -> Starlette:
             duty=sampling.record,
             metrics=metrics,
         )
-    group = Group(settings, store, leader)
+    members = hints = None
+    if settings.membership:
+        own = Member(settings.instance_id, own_address(settings.host), settings.port)
+        members = Members(settings.membership, own, partial(cloud_map, settings.region))
+        keys = HintKeys(Mac(settings.membership.key_id))
+        hints = Hints(settings.instance_id, members, keys)
+    group = Group(settings, store, leader, members=members)
     claims = Claims(settings.trust) if settings.trust else None
     locks = Locks(settings, store)
-    return create_application(settings, upstream, reading, group, locks=locks, claims=claims)
+    return create_application(
+        settings, upstream, reading, group, locks=locks, claims=claims, hints=hints
+    )
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
 """The ASGI application: routes, and what lives as long as they do."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -16,6 +16,7 @@ from server.context import RequestContext
 from server.events import Events
 from server.forwarding import Forwarding
 from server.group import Group
+from server.hints import Hints
 from server.identity import Identity, Session
 from server.limits import RateLimit
 from server.locks import Locks
@@ -38,26 +39,38 @@ def create_application(
     *,
     locks: Locks | None = None,
     claims: Claims | None = None,
+    hints: Hints | None = None,
 ) -> Starlette:
-    """Build the application. It runs `group`, and closes `upstream`, `locks` and `claims`.
+    """Build the application. It runs `group` and `hints`, and closes the others.
 
     Without `claims` it is open to all who reach it.
     """
     locks = locks or Locks(settings, None)
     events = Events(reading, group, settings)
+
+    def changed() -> None:
+        events.look()
+        if hints:
+            hints.tell()
+
     forwarding = Forwarding(
         upstream,
         max_body=settings.max_body,
         patience=settings.timeout,
-        changed=events.look,
+        changed=changed,
     )
 
     async def healthy(_: Request) -> Response:
         return PlainTextResponse("ok", headers={"cache-control": "no-store"})
 
+    def hinted() -> AbstractAsyncContextManager[None]:
+        if hints is None:
+            return nullcontext()
+        return hints.running(settings.host, settings.port, events.look)
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with group.running(), events.running():
+        async with group.running(), events.running(), hinted():
             yield
             await locks.close()
         await upstream.close()

@@ -23,13 +23,12 @@ from server.settings import Settings
 from server.sigv4 import CredentialsMissing
 from server.upstream import UpstreamFailed
 
-LOOK_EVERY = 1.0
 STREAMS = 500
 """Streams of one instance: each holds a connection, and so a file descriptor."""
 STREAMS_A_CALLER = 100
 """An office behind one address has many people, one attacker many connections."""
 SLOW = 1.5
-"""Seconds after which the API's answer is missed: with `LOOK_EVERY`, pages know it within 3 s."""
+"""Seconds after which the API's answer is missed: at a look a second, pages know it in 3 s."""
 TIMES, SLOWEST = 3.0, 8.0
 """An API that takes long is missed after so many times what it took last, up to so many seconds."""
 BEAT = 1.0
@@ -51,6 +50,7 @@ class Events:
     def __init__(self, reading: Reading, group: Group, settings: Settings) -> None:
         self._instance = settings.instance_id
         self._proxies = settings.proxies
+        self._every = settings.look_every
         self._callers: Counter[str] = Counter()
         self._listeners: set[asyncio.Queue[str | None]] = set()
         self._wake = asyncio.Event()
@@ -65,7 +65,7 @@ class Events:
         return len(self._listeners)
 
     def look(self) -> None:
-        """Look at once: something was changed through this instance."""
+        """Look at once: something was changed, through this instance or another."""
         self._wake.set()
 
     def close(self) -> None:
@@ -107,7 +107,7 @@ class Events:
             return
         queue: asyncio.Queue[str | None] = asyncio.Queue(1)
         if self._listeners and self._state is not None:
-            queue.put_nowait(self._state)  # not older than LOOK_EVERY: another listens
+            queue.put_nowait(self._state)  # not older than a look: another listens
         else:
             self._wake.set()
         self._listeners.add(queue)
@@ -134,7 +134,7 @@ class Events:
         while True:
             # Not wait_for: before Python 3.12 it loses a cancellation that meets the result.
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY):
+                async with asyncio.timeout(self._every):
                     await self._wake.wait()
             forced = self._wake.is_set()
             self._wake.clear()

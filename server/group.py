@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from interlock.aio.locks import LockRecord
 from server.history import MINUTE, History, stride
 from server.leader import Leader
+from server.members import Members
 from server.problems import problem
 from server.settings import Settings
 from server.store import Store, text_of
@@ -46,11 +47,13 @@ class Group:
         store: Store | None,
         leader: Leader | None,
         *,
+        members: Members | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._store = store
         self._leader = leader
+        self._cloud_map = members
         self._clock = wall_clock
         self._started = wall_clock()
         self._history = History(store, settings.keep_history) if store else None
@@ -85,11 +88,17 @@ class Group:
     async def cluster(self) -> dict[str, Any]:
         """Return the instances that reported lately, and which of them leads.
 
-        `silent` are those that have not reported for a lease: stopped, or paused.
+        `silent` are those that have not reported for a lease: stopped, or paused. `members` are
+        those that Cloud Map names, which hear of changes at once; None where it is not asked.
         """
         if not (self._store and self._store.is_open):
             alone = {"id": self._settings.instance_id, "started": int(self._started)}
-            return {"instances": [{**alone, "silent": False}], "leader": None, "standby": None}
+            return {
+                "instances": [{**alone, "silent": False}],
+                "members": self._found,
+                "leader": None,
+                "standby": None,
+            }
         records, (leader, standby) = await asyncio.gather(
             self._records(self._store), self._leader.records() if self._leader else _none()
         )
@@ -107,11 +116,17 @@ class Group:
         speaking = {each["id"] for each in instances if not each["silent"]}
         return {
             "instances": instances,
+            "members": self._found,
             "lease": self._settings.lease,
             "fence": leader.fencing_token if leader else None,
             "leader": _shown(leader) if leader and leader.owner in speaking else None,
             "standby": standby.owner if standby and standby.owner in speaking else None,
         }
+
+    @property
+    def _found(self) -> list[str] | None:
+        found = self._cloud_map.found if self._cloud_map else None
+        return [member.name for member in found] if found is not None else None
 
     async def _records(self, store: Store) -> dict[str, Mapping[str, Any]]:
         """Return the record of each instance on the roster that has one."""
@@ -185,7 +200,8 @@ class Group:
     async def _forget_the_gone(self, store: Store) -> None:
         """Take instances off the roster that were killed; a report puts an instance on it again.
 
-        Otherwise the roster would grow with every instance that the group ever replaced.
+        Otherwise the roster would grow with every instance that the group ever replaced. Cloud Map
+        would too, for instances that register themselves there.
         """
         members, records, now = (
             await self._members(store),
@@ -199,6 +215,8 @@ class Group:
         ]
         if gone:
             await self._enlist(store, "DELETE", gone)
+        if self._cloud_map:
+            await self._cloud_map.forget(records.keys() - set(gone))
 
     async def _enlist(self, store: Store, verb: str, members: list[str]) -> None:
         await store.client().update_item(

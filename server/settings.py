@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from server.claims import Trust
+from server.membership import Membership
 from server.roles import LABELS, Role
 
 
@@ -34,11 +35,13 @@ class Settings:
     max_body: int = 64 * 1024
     timeout: float = 10.0
     drain: float = 25.0
+    look_every: float = 1.0
     sample_every: float = 2.0
     keep_history: float = 24 * 3600.0
     lease: float = 10.0
     log_level: str = "INFO"
     trust: Trust | None = None
+    membership: Membership | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -62,11 +65,13 @@ class Settings:
             max_body=int(reader.number("INTERLOCK_MAX_BODY", cls.max_body, 1, 10_000_000)),
             timeout=reader.number("INTERLOCK_TIMEOUT", cls.timeout, 0.1, 29),
             drain=reader.number("INTERLOCK_DRAIN", cls.drain, 0, 300),
+            look_every=reader.number("INTERLOCK_LOOK_EVERY", cls.look_every, 0.2, 3600),
             sample_every=reader.number("INTERLOCK_SAMPLE_EVERY", cls.sample_every, 1, 60),
             keep_history=reader.number("INTERLOCK_KEEP_HISTORY", cls.keep_history, 60, 31_536_000),
             lease=reader.number("INTERLOCK_LEASE", cls.lease, 2, 300),
             log_level=reader.choice("INTERLOCK_LOG_LEVEL", cls.log_level, _LEVELS),
             trust=_trust(reader) if any(map(environment.get, _TRUST)) else None,
+            membership=_membership(reader) if any(map(environment.get, _MEMBERSHIP)) else None,
         )
         if reader.problems:
             raise SettingsError(reader.problems)
@@ -91,6 +96,15 @@ def _trust(reader: "_Reader") -> Trust:
         access_token_keys=reader.optional("INTERLOCK_ACCESS_TOKEN_KEYS") or None,
         sign_out=reader.optional("INTERLOCK_SIGN_OUT") or None,
     )
+
+
+_MEMBERSHIP = ("INTERLOCK_NAMESPACE", "INTERLOCK_SERVICE", "INTERLOCK_HINT_KEY")
+
+
+def _membership(reader: "_Reader") -> Membership:
+    namespace, service, key_id = map(reader.text, _MEMBERSHIP)
+    registry = reader.optional("INTERLOCK_REGISTRY") or None
+    return Membership(namespace=namespace, service=service, key_id=key_id, registry=registry)
 
 
 class _Reader:

@@ -17,6 +17,7 @@ from stacks.bundle import image_context
 from stacks.config import Environment
 from stacks.counters_api import CountersApi
 from stacks.instances import ELECTION, STANDBY, STATE
+from stacks.members import Members
 from stacks.network import SERVICE_PORT, NetworkStack
 
 _LOCAL_IMAGE = "localhost/interlock-service:local"  # as local/containers.py builds it
@@ -67,6 +68,12 @@ class ContainerService(Construct):
     def target(self) -> elbv2.IApplicationLoadBalancerTarget:
         """The target of the load balancer."""
         return self.service
+
+    def join(self, members: Members) -> None:
+        """Have ECS register the tasks, and let them find each other."""
+        self.service.associate_cloud_map_service(service=members.service)
+        members.grant(self.role)
+        acknowledge(self.role, "IAM5[Resource::*]", "DiscoverInstances has no resource")
 
     def install(self, settings: Mapping[str, str], _: elbv2.ApplicationTargetGroup) -> None:
         """Give the service more variables than it always has; ECS asks for its health by itself."""

@@ -18,6 +18,7 @@ SHOWN = {
     "AWS::Lambda::Function": "functions",
     "AWS::Lambda::LayerVersion": "runtime layer",
     "AWS::S3::Bucket": "log buckets",
+    "AWS::ServiceDiscovery::Service": "Cloud Map service",
     "AWS::SNS::Topic": "alarms' topic",
     "AWS::WAFv2::WebACL": "firewall",
 }

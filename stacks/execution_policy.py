@@ -36,6 +36,7 @@ SERVICES = (
     "lambda",
     "logs",
     "route53",
+    "servicediscovery",
     "signer",
     "sns",
     "sqs",

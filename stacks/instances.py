@@ -16,6 +16,7 @@ from stacks.acknowledgements import acknowledge, acknowledge_own_policy
 from stacks.bundle import ServiceBundle
 from stacks.config import Environment
 from stacks.counters_api import CountersApi
+from stacks.members import Members
 from stacks.network import SERVICE_PORT, NetworkStack
 
 _SET_UP = Path(__file__).with_name("instance.sh")
@@ -73,6 +74,10 @@ class InstanceGroup(Construct):
         # People see all locks on the page, and administrators break them there.
         table.grant_operate(self.group)
 
+    def join(self, members: Members) -> None:
+        """Let the instances register themselves, and find each other."""
+        members.grant(self.role)
+
     def install(
         self, settings: Mapping[str, str], target_group: elbv2.ApplicationTargetGroup
     ) -> None:
@@ -89,7 +94,8 @@ class InstanceGroup(Construct):
                 actions=["elasticloadbalancing:DescribeTargetHealth"], resources=["*"]
             )
         )
-        acknowledge(self.role, "IAM5[Resource::*]", "DescribeTargetHealth has no resource")
+        reason = "DescribeTargetHealth and DiscoverInstances have no resource"
+        acknowledge(self.role, "IAM5[Resource::*]", reason)
         user_data = self.group.user_data
         user_data.add_signal_on_exit_command(self.group)
         archive = user_data.add_s3_download_command(

@@ -12,6 +12,7 @@ from stacks.vpc import TieredVpc
 
 SERVICE_PORT = 8080
 _HTTP, _HTTPS = 80, 443
+_HINTS = ec2.Port.udp(SERVICE_PORT)
 _EPHEMERAL = ec2.AclTraffic.tcp_port_range(1024, 65535)
 
 
@@ -59,6 +60,8 @@ class NetworkStack(InterlockStack):
                 ec2.Peer.any_ipv4(), ec2.Port.tcp(_HTTPS), "load balancer to the identity provider"
             )
         instances.add_ingress_rule(balancer, service, "load balancer to instances")
+        for rule in (instances.add_ingress_rule, instances.add_egress_rule):
+            rule(instances, _HINTS, "instances tell each other of changes")
         # AWS's public endpoints (API Gateway, S3, DynamoDB) have no fixed addresses.
         instances.add_egress_rule(
             ec2.Peer.any_ipv4(), ec2.Port.tcp(_HTTPS), "instances to AWS endpoints, over TLS"
@@ -75,6 +78,7 @@ class NetworkStack(InterlockStack):
         everywhere = ec2.AclCidr.any_ipv4()
         inside = ec2.AclCidr.ipv4(self.vpc.vpc_cidr_block)
         http, https, service = map(ec2.AclTraffic.tcp_port, (_HTTP, _HTTPS, SERVICE_PORT))
+        hints = ec2.AclTraffic.udp_port(SERVICE_PORT)
         TierAcl(
             self,
             "PublicAcl",
@@ -92,8 +96,8 @@ class NetworkStack(InterlockStack):
             vpc=self.vpc,
             subnets=self.private_subnets,
             # 443 inside is for interface endpoints, which are in these subnets of every zone.
-            ingress=[(inside, service), (inside, https)],
+            ingress=[(inside, service), (inside, https), (inside, hints)],
             ingress_answers=[(everywhere, _EPHEMERAL)],
-            egress=[(everywhere, https)],
+            egress=[(everywhere, https), (inside, hints)],
             egress_answers=[(inside, _EPHEMERAL)],
         )

@@ -13,6 +13,7 @@ from stacks.identity import People
 from stacks.instances import InstanceGroup
 from stacks.load_balancer import ServiceLoadBalancer
 from stacks.logs import LogsStack
+from stacks.members import Members
 from stacks.network import NetworkStack
 from stacks.sign_in import Provider
 from stacks.stack import InterlockStack
@@ -45,6 +46,8 @@ class ServiceStack(InterlockStack):
             api=api.api,
             journal=logs.log_group(self, "Journal"),
         )
+        members = Members(self, "Members", environment=environment, vpc=network.vpc)
+        compute.join(members)
         self.door = ServiceLoadBalancer(
             self,
             "LoadBalancer",
@@ -56,9 +59,8 @@ class ServiceStack(InterlockStack):
             authentication=authentication,
         )
         balancer = self.door.balancer
-        compute.install(
-            authentication.variables(balancer) if authentication else {}, self.door.target_group
-        )
+        signing_in = authentication.variables(balancer) if authentication else {}
+        compute.install(members.variables | signing_in, self.door.target_group)
         compute.add_scaling(self.door.target_group)
         Firewall(
             self,
@@ -70,6 +72,7 @@ class ServiceStack(InterlockStack):
         cdk.CfnOutput(self, "LoadBalancerName", value=balancer.load_balancer_name)
         cdk.CfnOutput(self, "ServiceRoleArn", value=compute.role.role_arn)
         cdk.CfnOutput(self, "TargetGroupArn", value=self.door.target_group.target_group_arn)
+        cdk.CfnOutput(self, "Membership", value=self.to_json_string(members.variables))
         if self.door.url is not None:
             cdk.CfnOutput(self, "ServiceUrl", value=self.door.url)
 

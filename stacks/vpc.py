@@ -24,6 +24,8 @@ _PRIVATE_SERVICES = {  # what instances call, where no NAT leads them out
     "Logs": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,
     "CloudFormation": ec2.InterfaceVpcEndpointAwsService.CLOUDFORMATION,
     "Kms": ec2.InterfaceVpcEndpointAwsService.KMS,
+    "CloudMap": ec2.InterfaceVpcEndpointAwsService.CLOUD_MAP_SERVICE_DISCOVERY,
+    "CloudMapData": ec2.InterfaceVpcEndpointAwsService.CLOUD_MAP_DATA_SERVICE_DISCOVERY,
 }
 
 

@@ -32,7 +32,7 @@ def on_edge(box, point):
 
 def test_arrows_begin_and_end_on_the_edges_of_boxes(placed):
     drawn_arrows = arrows(placed)
-    assert len(drawn_arrows) == 10
+    assert len(drawn_arrows) == 12
     for arrow in drawn_arrows:
         for end in (arrow.points[0], arrow.points[-1]):
             assert any(on_edge(box, end) for box in placed.values()), arrow

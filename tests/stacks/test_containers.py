@@ -143,6 +143,8 @@ def test_tasks_may_do_what_instances_may_and_fetch_nothing(contained, synthesize
         "logs:CreateLogStream",  # a task's log is written by ECS
         "logs:PutLogEvents",
         "s3:GetObject",
+        "servicediscovery:DeregisterInstance",  # ECS registers its tasks
+        "servicediscovery:RegisterInstance",
     }
     role = only(
         {

@@ -14,6 +14,7 @@ from stacks.network import SERVICE_PORT
 
 INTERNET = "203.0.113.9"
 EPHEMERAL = 50_000
+_NUMBERS = {"tcp": 6, "udp": 17}  # as ACLs name protocols
 
 
 @dataclass(frozen=True)
@@ -60,20 +61,30 @@ class Network:
             and self._acls_let(target, source, EPHEMERAL)
         )
 
+    def delivers(self, source: Place, target: Place, port: int) -> bool:
+        """Whether a UDP datagram gets there, across zones too."""
+        return (
+            self._group_lets("Egress", source, target, port, "udp")
+            and self._group_lets("Ingress", target, source, port, "udp")
+            and self._acl_lets(source, target.address, port, "udp", egress=True)
+            and self._acl_lets(target, source.address, port, "udp", egress=False)
+        )
+
     def _acls_let(self, source: Place, target: Place, port: int) -> bool:
         if source.tier is not None and source.tier == target.tier:
             return True  # within a subnet no ACL is asked; across zones the rules are the same
-        return self._acl_lets(source, target.address, port, egress=True) and self._acl_lets(
-            target, source.address, port, egress=False
+        return self._acl_lets(source, target.address, port, "tcp", egress=True) and self._acl_lets(
+            target, source.address, port, "tcp", egress=False
         )
 
-    def _acl_lets(self, place: Place, peer: str, port: int, *, egress: bool) -> bool:
+    def _acl_lets(self, place: Place, peer: str, port: int, protocol: str, *, egress: bool) -> bool:
         if place.tier is None:
             return True
         rules = [
             rule
             for name, rule in self._of("AWS::EC2::NetworkAclEntry").items()
             if name.lower().startswith(place.tier) and rule.get("Egress", False) is egress
+            if rule["Protocol"] == _NUMBERS[protocol]
         ]
         for rule in sorted(rules, key=lambda rule: rule["RuleNumber"]):
             cidr = rule["CidrBlock"]
@@ -83,13 +94,15 @@ class Network:
                 return bool(rule["RuleAction"] == "allow")
         return False
 
-    def _group_lets(self, direction: str, place: Place, peer: Place, port: int) -> bool:
+    def _group_lets(
+        self, direction: str, place: Place, peer: Place, port: int, protocol: str = "tcp"
+    ) -> bool:
         if place.group is None:
             return True
         return any(
             rule["FromPort"] <= port <= rule["ToPort"] and self._names(rule, peer)
             for name, rule in self.rules[direction]
-            if name.startswith(place.group)
+            if name.startswith(place.group) and rule["IpProtocol"] == protocol
         )
 
     @staticmethod
@@ -153,6 +166,22 @@ def test_load_balancer_reaches_the_service_port_alone(network, port):
 @pytest.mark.parametrize("port", [22, 25, 80])
 def test_instances_leave_over_tls_alone(network, port):
     assert not network.passes(network.instance(), network.client(), port)
+
+
+def test_instances_tell_each_other_of_changes(network):
+    assert network.delivers(network.instance(), network.instance(), SERVICE_PORT)
+
+
+@pytest.mark.parametrize("port", [22, 53, SERVICE_PORT, EPHEMERAL])
+def test_no_hint_comes_from_outside_or_by_the_load_balancer(network, port):
+    for source in (network.client(), network.balancer()):
+        assert not network.delivers(source, network.instance(), port)
+    assert not network.delivers(network.client(), network.balancer(), port)
+
+
+@pytest.mark.parametrize("port", [22, 80, 443, SERVICE_PORT])
+def test_instances_open_no_connection_to_each_other(network, port):
+    assert not network.passes(network.instance(), network.instance(), port)
 
 
 def test_default_group_is_closed(real):

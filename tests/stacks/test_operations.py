@@ -55,6 +55,9 @@ def test_what_costs_at_rest_is_counted(real):
         "t4g.medium": int(group["MinSize"]) if instance_type == "t4g.medium" else 0,
         "firewall": len(acls),
         "KMS key": count("KMS::Key"),
+        "private zone of the instances' namespace (Cloud Map)": count(
+            "ServiceDiscovery::PrivateDnsNamespace"
+        ),
         "alarm": count("CloudWatch::Alarm"),
         "dashboard": count("CloudWatch::Dashboard"),
     }

@@ -125,7 +125,8 @@ def test_without_an_identity_nothing_is_said_of_one(synthesized_once):
     assert dev.of_type("AWS::ElasticLoadBalancingV2::ListenerRule") == {}
     assert "Identity" not in dev.templates
     (template,) = dev.of_type("AWS::EC2::LaunchTemplate").values()
-    assert 'SETTINGS=""' in rendered(template["LaunchTemplateData"]["UserData"]["Fn::Base64"])
+    told = rendered(template["LaunchTemplateData"]["UserData"]["Fn::Base64"])
+    assert "INTERLOCK_SIGN" not in told
 
 
 def test_a_provider_that_is_there_keeps_its_secret_in_secrets_manager(with_provider):

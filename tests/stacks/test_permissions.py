@@ -12,7 +12,10 @@ _STAGE = "arn:aws:execute-api:eu-central-1:<account>:<Api>/<ApiDeploymentStagev1
 
 # (where, what): why it stays. An entry that nothing needs any more fails a test.
 REASONS = {
-    ("Service/GroupRoleDefaultPolicy", "*"): "DescribeTargetHealth has no resource",
+    (
+        "Service/GroupRoleDefaultPolicy",
+        "*",
+    ): "DescribeTargetHealth has no resource, DiscoverInstances is confined by conditions",
     ("Api/CountersRoleDefaultPolicy", "*"): "X-Ray's PutTraceSegments has no resource",
     (
         "Api/ApiInvoke",
@@ -43,6 +46,7 @@ REASONS = {
         "<AccessLogs.Arn>/AWSLogs/<account>/*",
     ): "the load balancer names its log objects itself, below this account's prefix",
     ("Records/Key", "kms:*"): _ADMINISTRATION,
+    ("Service/MembersHintsKey1", "kms:*"): _ADMINISTRATION,
     ("Records/TrailPolicy", "<Trail.Arn>/*"): "S3 names its log objects itself",
 }
 

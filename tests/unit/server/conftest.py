@@ -59,7 +59,16 @@ class Made:
         self._settings = settings
 
     def __call__(
-        self, handler, *, signer=None, sleeps=None, group=None, locks=None, claims=None, **changes
+        self,
+        handler,
+        *,
+        signer=None,
+        sleeps=None,
+        group=None,
+        locks=None,
+        claims=None,
+        hints=None,
+        **changes,
     ):
         own = dataclasses.replace(self._settings, **changes)
 
@@ -77,7 +86,7 @@ class Made:
         )
         own_group = group or Group(own, None, None)
         app = create_application(
-            own, upstream, Reading(upstream), own_group, locks=locks, claims=claims
+            own, upstream, Reading(upstream), own_group, locks=locks, claims=claims, hints=hints
         )
         return own, app
 

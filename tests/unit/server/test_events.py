@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from server import events as module
+from server.settings import Settings
 
 HOST = "Host: service.test"
 
@@ -80,9 +81,8 @@ async def test_the_first_event_is_the_state_of_now(wire, listen):
     assert [each["id"] for each in state["cluster"]["instances"]] == ["i-test"]
 
 
-async def test_a_write_through_this_instance_is_pushed_at_once_to_all(wire, listen, monkeypatch):
-    monkeypatch.setattr(module, "LOOK_EVERY", 3600)
-    running = await wire(Api())
+async def test_a_write_through_this_instance_is_pushed_at_once_to_all(wire, listen):
+    running = await wire(Api(), look_every=3600)
     one, other = await listen(running), await listen(running)
     for stream in (one, other):
         await stream.event()
@@ -93,18 +93,16 @@ async def test_a_write_through_this_instance_is_pushed_at_once_to_all(wire, list
             pass
 
 
-async def test_a_change_made_elsewhere_is_seen_by_looking(wire, listen, monkeypatch):
-    monkeypatch.setattr(module, "LOOK_EVERY", 0.05)
+async def test_a_change_made_elsewhere_is_seen_by_looking(wire, listen):
     api = Api()
-    stream = await listen(await wire(api))
+    stream = await listen(await wire(api, look_every=0.05))
     await stream.event()
     api.value = 9
     assert (await stream.event())["counters"][0]["value"] == 9
 
 
-async def test_who_comes_back_gets_what_it_missed(wire, listen, monkeypatch):
-    monkeypatch.setattr(module, "LOOK_EVERY", 3600)
-    running = await wire(Api())
+async def test_who_comes_back_gets_what_it_missed(wire, listen):
+    running = await wire(Api(), look_every=3600)
     first = await listen(running)
     await first.event()
     first.writer.close()
@@ -112,10 +110,9 @@ async def test_who_comes_back_gets_what_it_missed(wire, listen, monkeypatch):
     assert (await (await listen(running)).event())["counters"][0]["value"] == 2
 
 
-async def test_a_look_costs_one_call_however_many_listen(wire, listen, monkeypatch):
-    monkeypatch.setattr(module, "LOOK_EVERY", 3600)
+async def test_a_look_costs_one_call_however_many_listen(wire, listen):
     api = Api()
-    running = await wire(api)
+    running = await wire(api, look_every=3600)
     streams = [await listen(running) for _ in range(20)]
     for stream in streams:
         await stream.event()
@@ -127,20 +124,18 @@ async def test_a_look_costs_one_call_however_many_listen(wire, listen, monkeypat
     assert api.asked - asked < 20
 
 
-async def test_nobody_listens_nobody_looks(wire, monkeypatch):
-    monkeypatch.setattr(module, "LOOK_EVERY", 0.01)
+async def test_nobody_listens_nobody_looks(wire):
     api = Api()
-    running = await wire(api)
+    running = await wire(api, look_every=0.01)
     for _ in range(20):
         await running.say("GET /healthz HTTP/1.1", HOST, "Connection: close")
     assert api.asked == 0
 
 
-async def test_an_api_that_fails_is_told_and_recovers_on_the_same_stream(wire, listen, monkeypatch):
-    monkeypatch.setattr(module, "LOOK_EVERY", 0.05)
+async def test_an_api_that_fails_is_told_and_recovers_on_the_same_stream(wire, listen):
     api = Api()
     api.failing = True
-    stream = await listen(await wire(api))
+    stream = await listen(await wire(api, look_every=0.05))
     state = await stream.event()
     assert (state["counters"], state["problem"]) == (None, "the API answers 500")
     api.failing = False
@@ -148,7 +143,6 @@ async def test_an_api_that_fails_is_told_and_recovers_on_the_same_stream(wire, l
 
 
 async def test_an_api_that_stalls_is_told_while_its_answer_is_awaited(wire, listen, monkeypatch):
-    monkeypatch.setattr(module, "LOOK_EVERY", 0.05)
     monkeypatch.setattr(module, "SLOW", 0.05)
     api, asked, answers = Api(), [], asyncio.Event()
 
@@ -157,7 +151,7 @@ async def test_an_api_that_stalls_is_told_while_its_answer_is_awaited(wire, list
         await answers.wait()
         return api(request)
 
-    stream = await listen(await wire(stalls))
+    stream = await listen(await wire(stalls, look_every=0.05))
     state = await stream.event()
     assert (state["counters"], state["problem"]) == (None, "the API has not answered for 0.05 s")
     assert state["cluster"]["instances"]
@@ -167,7 +161,6 @@ async def test_an_api_that_stalls_is_told_while_its_answer_is_awaited(wire, list
 
 
 async def test_an_api_that_always_takes_long_is_waited_for_and_shown(wire, listen, monkeypatch):
-    monkeypatch.setattr(module, "LOOK_EVERY", 0.02)
     monkeypatch.setattr(module, "SLOW", 0.05)
     monkeypatch.setattr(module, "TIMES", 1000.0)  # so that a busy machine is no stall
     api = Api()
@@ -177,14 +170,14 @@ async def test_an_api_that_always_takes_long_is_waited_for_and_shown(wire, liste
         api.value += 1
         return api(request)
 
-    stream = await listen(await wire(takes_long))
+    stream = await listen(await wire(takes_long, look_every=0.02))
     assert (await stream.event())["counters"] is None  # that it takes long is not known at first
     shown = [await stream.event() for _ in range(5)]
     assert None not in [state["counters"] for state in shown]
 
 
 def test_a_stall_is_known_within_three_seconds():
-    assert module.LOOK_EVERY + module.SLOW <= 2.5  # and half a second to get there
+    assert Settings.look_every + module.SLOW <= 2.5  # and half a second to get there
 
 
 async def test_quiet_is_filled_with_signs_of_life(wire, listen, monkeypatch):

@@ -11,6 +11,7 @@ import pytest
 from interlock.aio.locks import LockClient
 from server.group import REMEMBERED, ROSTER, SAMPLES, Group
 from server.leader import LEADER, STANDBY
+from server.members import Member
 from tests.unit.server.conftest import until
 
 # Leaders that vanish are left as they are.
@@ -48,10 +49,10 @@ def clock():
 async def join(settings, table, clock):
     async with LockClient(table.table, client=table) as locks:
 
-        def join(name, lock=None):
+        def join(name, lock=None, members=None):
             own = dataclasses.replace(settings, instance_id=name, lease=10.0)
             leads: Any = Leads(locks, lock)
-            return Group(own, table, leads, wall_clock=clock)
+            return Group(own, table, leads, members=members, wall_clock=clock)
 
         yield join
 
@@ -107,6 +108,37 @@ async def test_who_was_killed_leaves_the_roster_at_last(join, table, clock):
     assert table.item(ROSTER)["members"] == {"SS": ["i-2"]}
     await killed._report(table)  # it was only paused
     assert sorted(table.item(ROSTER)["members"]["SS"]) == ["i-1", "i-2"]
+
+
+class Found:
+    """Members as Cloud Map names them, and what the group says of them."""
+
+    def __init__(self, *names):
+        self.found = tuple(Member(name, "10.0.0.1", 8080) for name in names) if names else None
+        self.present = None
+
+    async def forget(self, present):
+        self.present = set(present)
+
+
+async def test_a_leader_says_to_cloud_map_who_is_there(join, table, clock):
+    told = Found("i-1", "i-2", "i-3")
+    killed, other, leader = join("i-1"), join("i-3"), join("i-2", members=told)
+    await killed._report(table)
+    clock.now += REMEMBERED + 1
+    await other._report(table)
+    await leader._report(table)
+    clock.now += 60  # silent for a while is not gone
+    await leader._forget_the_gone(table)
+    assert told.present == {"i-2", "i-3"}
+
+
+async def test_the_group_shows_whom_cloud_map_names(join, table):
+    one = join("i-1", members=Found("i-1", "i-2"))
+    await one._report(table)
+    assert (await one.cluster())["members"] == ["i-1", "i-2"]
+    for nothing in (None, Found()):
+        assert (await join("i-1", members=nothing).cluster())["members"] is None
 
 
 async def test_who_leaves_in_order_signs_off_at_once(join, table):
