@@ -25,10 +25,12 @@ function throne() {
   const token = el("dd", { className: "token", id: "fence" });
   const leader = el("dd", { id: "leader" });
   const since = el("dd", {});
+  const found = el("dd", { id: "members" });
+  const members = el("div", { hidden: true }, el("dt", {}, say("Found by Cloud Map")), found);
   const node = el("dl", { className: "card throne" },
     el("div", {}, el("dt", {}, say("Fencing token")), token),
     el("div", {}, el("dt", {}, say("Leader")), leader),
-    el("div", {}, el("dt", {}, say("Since")), since));
+    el("div", {}, el("dt", {}, say("Since")), since), members);
   return { node, update(cluster) {
     const text = cluster.fence ? String(cluster.fence) : "–";
     if (token.textContent !== text) {
@@ -36,6 +38,10 @@ function throne() {
       token.replaceChildren(text.slice(0, -TAIL), el("b", {}, text.slice(-TAIL)));
     }
     leader.textContent = cluster.leader?.id ?? say("being elected…");
+    // They wake each other's pages when something changes; without Cloud Map each page looks by itself.
+    members.hidden = !cluster.members;
+    found.textContent = String(cluster.members?.length ?? "");
+    found.title = cluster.members?.join(", ") ?? "";
     since.textContent = cluster.leader?.since ? clock(cluster.leader.since * 1000) : "–";
   } };
 }

@@ -39,6 +39,7 @@ export default {
   "Fencing token": "Fencing-Token",
   "Find a lock": "Eine Sperre suchen",
   "Floor": "Untergrenze",
+  "Found by Cloud Map": "Von Cloud Map gefunden",
   "Genuine. Key {by}… vouches for key {kid}…, which signed exactly this, as your browser has just computed.": "Echt. Schlüssel {by}… bürgt für Schlüssel {kid}…, der genau dies signiert hat, wie Ihr Browser soeben berechnet hat.",
   "Genuine. Key {kid}… signed exactly this, as your browser has just computed.": "Echt. Schlüssel {kid}… hat genau dies signiert, wie Ihr Browser soeben berechnet hat.",
   "Go to the counters": "Zu den Zählern",

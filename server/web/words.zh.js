@@ -39,6 +39,7 @@ export default {
   "Fencing token": "隔离令牌",
   "Find a lock": "查找锁",
   "Floor": "下限",
+  "Found by Cloud Map": "由 Cloud Map 发现",
   "Genuine. Key {by}… vouches for key {kid}…, which signed exactly this, as your browser has just computed.": "真实。密钥 {by}… 为密钥 {kid}… 担保，后者签署的正是此内容，由您的浏览器刚刚算出。",
   "Genuine. Key {kid}… signed exactly this, as your browser has just computed.": "真实。密钥 {kid}… 签署的正是此内容，由您的浏览器刚刚算出。",
   "Go to the counters": "前往计数器",

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import time
 from itertools import pairwise
@@ -98,6 +99,13 @@ def watching(visit, group):
     page = window.open("#/cluster")
     expect(page.locator("#leader")).to_have_text(group.leader.name)
     return window
+
+
+def test_the_page_shows_how_many_members_cloud_map_names(watching):
+    members = watching.page.locator("#members")
+    # An instance asks who is there every 15 s; those that were killed may still be among them.
+    expect(members).to_have_text(re.compile(r"[1-9]\d*"), timeout=30_000)
+    expect(members).to_have_attribute("title", re.compile(r"i-local-\d+(, i-local-\d+)*"))
 
 
 def token(page):
