@@ -216,6 +216,8 @@ def _has_coroutines(value: Any) -> bool:
 class _Answering:
     """A transport whose service is a function, with the client's clock."""
 
+    at_once = 256
+
     def __init__(self, answer: Answer, environment: Environment | None) -> None:
         self._answer = answer
         clocks = environment or Environment()

@@ -15,7 +15,7 @@ import time
 from datetime import timedelta
 
 from benchmarks.history import note
-from benchmarks.locks import checking, contention, held
+from benchmarks.locks import checking, contention, held, slow
 from benchmarks.locks.peers import BEAT, PEERS, SPINNING, Interlock, dynamodb, prepare
 from benchmarks.transactions.__main__ import CREDENTIALS, endpoint
 
@@ -105,6 +105,7 @@ def main() -> None:
         for processes in (4, 16):
             contention.report(url, processes, options.seconds)
         held.report(url, 3.2 * BEAT.total_seconds())
+        slow.report(url)
     imports()
 
 

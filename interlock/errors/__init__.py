@@ -38,6 +38,7 @@ from interlock.errors._locks import (
     ReadersMismatch,
     RenewalImpossible,
     ResultNotKept,
+    TooManyLocks,
     UpgradeRefused,
 )
 from interlock.errors._signing import (
@@ -111,6 +112,7 @@ __all__ = [
     "Throttled",
     "TokenExpired",
     "TokenNotYetValid",
+    "TooManyLocks",
     "TransactionClosed",
     "TransactionConflict",
     "TransactionTooLarge",

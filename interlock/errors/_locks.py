@@ -105,6 +105,30 @@ class RenewalImpossible(InterlockError):
         self.name = name
 
 
+class TooManyLocks(InterlockError):
+    """The client holds as many locks as it can renew in time, so this one was given back.
+
+    `held` are the locks that it holds, `latency` is what a call takes on average, `most` how many
+    locks with this `heartbeat` interval it could keep. Hold them for longer leases, with fewer
+    heartbeats, by more processes, or briefly with `heartbeats=False`.
+    """
+
+    def __init__(
+        self, name: str, *, held: int, latency: timedelta, most: int, heartbeat: timedelta
+    ) -> None:
+        super().__init__(
+            f"lock {name!r} was given back: this client holds {held} locks, and at "
+            f"{latency.total_seconds() * 1e3:.0f} ms a call it can keep {most} with a heartbeat "
+            f"each {heartbeat.total_seconds():g} s; take longer leases, share the locks among more "
+            "processes, or pass heartbeats=False for what is held briefly"
+        )
+        self.name = name
+        self.held = held
+        self.latency = latency
+        self.most = most
+        self.heartbeat = heartbeat
+
+
 class CorruptRecord(InterlockError):
     """A record that no client of this library has written; nothing was decided by it.
 

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from interlock._drivers.blocking.fetching import called
 from interlock._drivers.fetching import check_url
+from interlock._drivers.load import AT_ONCE
 from interlock._drivers.service_clock import ServiceClock
 from interlock._drivers.unshared import Unshared
 from interlock._protocol.faults import NoReply
@@ -17,6 +18,8 @@ KeySet: TypeAlias = Mapping[str, Any]
 
 class KeySource(Unshared):
     """The transport of a verifier: answers its FetchKeys with the JWKS."""
+
+    at_once = AT_ONCE
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from typing import Any
 from interlock._drivers.awaitable.driver import Driver as AwaitableDriver
 from interlock._drivers.blocking.driver import Driver as BlockingDriver
 from interlock._drivers.environment import Environment
+from interlock._drivers.load import AT_ONCE
 from interlock._drivers.service_clock import ServiceClock
 from interlock._protocol.faults import CancellationReason, NoReply, NotSent, Refused
 from interlock._protocol.requests import Call
@@ -183,6 +184,8 @@ def _clock_of(store: MemoryStore) -> ServiceClock:
 class _Wire:
     """The transport of a blocking client of a store."""
 
+    at_once = AT_ONCE
+
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
         self.clock = _clock_of(store)
@@ -193,6 +196,8 @@ class _Wire:
 
 class _AwaitableWire:
     """The transport of an awaitable client of a store."""
+
+    at_once = AT_ONCE
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store

@@ -26,6 +26,7 @@ class _Unused:
     """The transport of a driver that performs everything itself."""
 
     clock = ServiceClock()
+    at_once = 256
 
     def send(self, call: Call, timeout: float | None) -> Any:
         raise NotImplementedError(call, timeout)
@@ -46,7 +47,7 @@ class StoreDriver(Driver):
         self.before: Callable[[Call], None] = _nothing
         self.after: Callable[[Call], None] = _nothing
         self._ids = itertools.count(1)
-        store.clock = lambda: self.now
+        self.monotonic = store.clock = lambda: self.now
 
     def pausing(self, sleep: Any) -> "StoreDriver":  # noqa: ARG002 - time passes on request
         """Return this driver: its time is its own."""

@@ -31,6 +31,7 @@ class Slow:
     """A transport whose service takes a few turns of the loop."""
 
     clock = ServiceClock()
+    at_once = 256
 
     def __init__(self, store):
         self.store = store

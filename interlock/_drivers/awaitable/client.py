@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from interlock._drivers.attempts import attempts_of, date_of, install
 from interlock._drivers.clients import fault_of_call, method_name
+from interlock._drivers.load import AT_ONCE
 from interlock._drivers.service_clock import ServiceClock
 from interlock._protocol.faults import NoReply
 from interlock._protocol.requests import Call, CallOnce
@@ -22,6 +23,9 @@ class ClientTransport:
         install(client)
         self.client = client
         self.clock = ServiceClock()
+        config = getattr(getattr(client, "meta", None), "config", None)
+        # aiohttp lets further calls wait for a connection.
+        self.at_once = min(AT_ONCE, getattr(config, "max_pool_connections", AT_ONCE))
 
     async def send(self, call: Call, timeout: float | None) -> Mapping[str, Any]:
         """Return the reply; a call that is still under way when its time is up is cancelled."""

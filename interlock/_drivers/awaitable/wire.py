@@ -10,6 +10,7 @@ from typing import Any
 from interlock._drivers.awaitable.connections import Pool, Stream, connect
 from interlock._drivers.awaitable.credentials import CredentialsCache
 from interlock._drivers.lifecycle import watch_forks
+from interlock._drivers.load import AT_ONCE
 from interlock._drivers.service_clock import ServiceClock
 from interlock._protocol.faults import Refused
 from interlock._protocol.requests import Call, CallOnce
@@ -28,6 +29,8 @@ class WireTransport:
     loop, and a forked child, have connections of their own. `connect` opens one to an endpoint
     within so many seconds, or raises `NotSent`.
     """
+
+    at_once = AT_ONCE
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ from interlock._drivers.attempts import attempts_of, date_of, install
 from interlock._drivers.blocking.workers import Workers
 from interlock._drivers.clients import fault_of_call, method_name
 from interlock._drivers.lifecycle import watch_forks
+from interlock._drivers.load import AT_ONCE
 from interlock._drivers.service_clock import ServiceClock
 from interlock._protocol.faults import NoReply
 from interlock._protocol.requests import Call, CallOnce
@@ -24,6 +25,8 @@ class ClientTransport:
     botocore knows no time limit for a whole call: what has one is made on another thread, and the
     caller stops waiting for it when its time is up.
     """
+
+    at_once = AT_ONCE  # botocore opens further connections beyond those that it keeps
 
     def __init__(self, client: Any) -> None:
         install(client)

@@ -16,11 +16,15 @@ T = TypeVar("T")
 class Transport(Protocol):
     """Carries one call to the service and brings its answer.
 
-    `clock` is what its answers have told of the service's clock.
+    `clock` is what its answers have told of the service's clock, `at_once` how many calls it
+    carries at the same time.
     """
 
     @property
     def clock(self) -> ServiceClock: ...
+
+    @property
+    def at_once(self) -> int: ...
 
     def send(self, call: Call, timeout: float | None) -> Mapping[str, Any]:
         """Return the reply of a call that may take `timeout` seconds in all (None: as it does).

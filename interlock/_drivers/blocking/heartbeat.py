@@ -1,7 +1,8 @@
 """Renew what is held, each item when it is due, and notice the end of each lease in time.
 
 One thread keeps the times in a heap and never makes a call. Another makes the calls; while they
-hang, so that others are late, more threads do, and end when there is nothing to do. A call that
+hang, so that others are late, more threads do, twice as many each time, and end when there is
+nothing to do. A call that
 hangs delays no other item, and not the end of its own lease. All threads have ended a while after
 the last item.
 """
@@ -14,13 +15,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from interlock._drivers import load
 from interlock._drivers.renewable import Renewable
 
 T = TypeVar("T", bound=Renewable)
 
 _log = logging.getLogger("interlock")
-_MOST_WORKERS = 64  # calls under way at once
-_LATE = 0.05  # seconds that a call waits for a thread until a further one is started
+_LATE = 0.05  # seconds that a call waits for a thread until further ones are started
 _IDLE = 5.0  # seconds without anything to do until a thread ends
 _AGAIN = 1.0  # seconds after a renewal that failed as it never should
 _MOST_STALE = 1024  # entries of the heap whose items are gone
@@ -137,7 +138,8 @@ class Heartbeat(Generic[T]):
                 return None
             if self._calls:
                 if now - self._calls[0][1] >= _LATE:
-                    self._start_worker()
+                    for _ in range(min(max(1, self._workers), len(self._calls))):
+                        self._start_worker()
                 wait = _LATE if wait is None else min(wait, _LATE)
             woken = changed.wait(_IDLE if wait is None else min(wait, _LONGEST))
             if not woken and wait is None and not self._heap:
@@ -157,7 +159,7 @@ class Heartbeat(Generic[T]):
 
     def _start_worker(self) -> None:
         with self._changed:
-            if self._workers >= _MOST_WORKERS:
+            if self._workers >= load.AT_ONCE:
                 return
             self._workers += 1
         try:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from interlock._drivers import load
 from interlock._drivers.blocking.driver import Transport
 from interlock._drivers.service_clock import ServiceClock
 from interlock._protocol.requests import Call
@@ -16,6 +17,8 @@ class _DefaultTransport:
     Not before: a client may be made as its module is imported, before the environment, or moto in a
     test, is as it will be.
     """
+
+    at_once = load.AT_ONCE
 
     def __init__(self, service: str) -> None:
         self._service = service

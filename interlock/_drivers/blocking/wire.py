@@ -9,6 +9,7 @@ from typing import Any
 from interlock._drivers.blocking.connections import Pool, Socket, connect
 from interlock._drivers.blocking.credentials import CredentialsCache
 from interlock._drivers.lifecycle import watch_forks
+from interlock._drivers.load import AT_ONCE
 from interlock._drivers.service_clock import ServiceClock
 from interlock._protocol.faults import Refused
 from interlock._protocol.requests import Call, CallOnce
@@ -27,6 +28,8 @@ class WireTransport:
     child has connections of its own. `connect` opens a socket to an endpoint within so many
     seconds, or raises `NotSent`.
     """
+
+    at_once = AT_ONCE
 
     def __init__(
         self,

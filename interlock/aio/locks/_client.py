@@ -127,7 +127,8 @@ class LockClient(Unshared):
         wait for itself; `InvalidLockName`, `LeaseTooShort`, `InvalidValue`; `TableNotFound`,
         `AccessDenied`, `RequestRefused`, `CorruptRecord`; `Throttled`, `TransactionConflict` or
         `ServiceUnavailable` when the store has not answered for 15 s or the time is up;
-        `LockClientClosed`, `RenewalImpossible`.
+        `LockClientClosed`, `RenewalImpossible`, and `TooManyLocks` when it holds as many as it can
+        renew in time.
         """
         optional_function("on_lost", on_lost, ON_LOST)
         taking = partial(

@@ -12,6 +12,7 @@ from interlock._drivers.awaitable.driver import Driver
 from interlock._drivers.awaitable.heartbeat import Heartbeat
 from interlock._drivers.lifecycle import watch_forks
 from interlock._drivers.lines import Lines
+from interlock._drivers.load import RenewalLoad
 from interlock._protocol.durations import seconds
 from interlock._protocol.kinds import optional_object, shown
 from interlock._protocol.locks.acquire import Acquiring, Acquisition
@@ -59,12 +60,14 @@ class HeldLocks:
         self._waiting = driver.pausing(self._pause)
         self._on_lost = on_lost
         self._metrics = metrics
+        self._at_once = driver.transport.at_once
         self._heartbeat = Heartbeat(self._renew, self._lapse, self._ended, self.clock)
         self._make_process()
         watch_forks(self)
 
     def _make_process(self) -> None:
         """Make what belongs to one process."""
+        self._load = RenewalLoad(self._at_once)
         self._changes = Changes()
         self._background = Background()
         self._acquiring: set[Acquiring[Any]] = set()
@@ -124,6 +127,7 @@ class HeldLocks:
 
     def replan(self, grant: Grant) -> None:
         """See to a lock whose times have changed: they may be sooner than they were."""
+        self._load.update(grant)
         self._heartbeat.remove(grant)
         self._heartbeat.add(grant)
 
@@ -168,17 +172,22 @@ class HeldLocks:
         on_lost: OnLost | None = None,
         kind: Callable[..., Lock] = Lock,
     ) -> Lock:
-        """Keep a lock that was granted. Raises `LockClientClosed` and `RenewalImpossible`."""
+        """Keep a lock that was granted.
+
+        Raises `LockClientClosed`, `RenewalImpossible` and `TooManyLocks`.
+        """
         if self.closed:
             raise LockClientClosed
         if not self._watched:
             watch_exit(self)
             self._watched = True
+        self._load.add(grant)
         lock = kind(self, grant, data, on_lost)
         self.operations.hold(grant, lock, current())
         try:
             self._heartbeat.add(grant)
         except RuntimeError as error:
+            self._load.remove(grant)
             self.operations.let_go(grant)
             raise RenewalImpossible(grant.name) from error
         self._lines.held(grant.name, grant, self.clock())
@@ -269,6 +278,8 @@ class HeldLocks:
     def _count(self, acquisition: Acquiring[Any], locks: list[Lock]) -> None:
         """Note what was acquired; of a job that is not to be run, nothing may be left."""
         if locks:
+            if isinstance(acquisition, Acquisition) and not acquisition.contended:
+                self._load.took(acquisition.waited)
             self._metrics.acquired(acquisition, len(locks))
             return
         self._metrics.not_acquired(acquisition)
@@ -328,6 +339,8 @@ class HeldLocks:
         try:
             await self._driver.run(self.operations.renew(grant))
         finally:
+            if not grant.over:
+                self._load.took(self.clock() - now)
             grant.turn.append(True)
             self._changes.notify()
 
@@ -373,6 +386,7 @@ class HeldLocks:
     def _let_go(self, grant: Grant) -> None:
         """Renew a lock no more; if it is lost, report so, once."""
         self._heartbeat.remove(grant)
+        self._load.remove(grant)
         lock = self.operations.let_go(grant)
         self._reserved.pop(grant, None)
         self._lines.freed(grant.name, grant, self.clock())

@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 from interlock._drivers.awaitable.fetching import called
 from interlock._drivers.fetching import check_url
+from interlock._drivers.load import AT_ONCE
 from interlock._drivers.service_clock import ServiceClock
 from interlock._drivers.unshared import Unshared
 from interlock._protocol.faults import NoReply
@@ -16,6 +17,8 @@ KeySet: TypeAlias = Mapping[str, Any]
 
 class KeySource(Unshared):
     """The transport of a verifier: answers its FetchKeys with the JWKS."""
+
+    at_once = AT_ONCE
 
     def __init__(
         self,

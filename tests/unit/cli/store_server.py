@@ -42,6 +42,7 @@ class _Wire:
     """The transport of a client in this process."""
 
     clock = ServiceClock()
+    at_once = 256
 
     def __init__(self, server: "StoreServer") -> None:
         self._server = server

@@ -107,6 +107,7 @@ class Network:
 
 class _Blocking:
     clock = ServiceClock()
+    at_once = 256
 
     def __init__(self, network):
         self.network = network
@@ -128,6 +129,7 @@ class _Blocking:
 
 class _Awaitable:
     clock = ServiceClock()
+    at_once = 256
 
     def __init__(self, network):
         self.network = network

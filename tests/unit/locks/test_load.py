@@ -1,0 +1,171 @@
+"""A client holds as many locks as it can renew in time, and refuses the next when it is taken."""
+
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+
+from interlock._drivers.blocking.heartbeat import Heartbeat
+from interlock._drivers.load import RenewalLoad
+from interlock._protocol.locks.grant import Grant
+from interlock.errors import TooManyLocks
+from tests.unit.locks.realtime import wait_until
+
+AMPLE = 60.0  # seconds for what takes a moment
+FOREVER = timedelta(days=1)  # a lease whose first heartbeat no test sees
+
+
+def grant(interval=1.0):
+    return Grant("a", 1, "v", 4.0, interval, 4.0, interval, "me")
+
+
+def filled(load, number, interval=1.0):
+    """Count so many grants; return them."""
+    grants = [grant(interval) for _ in range(number)]
+    for one in grants:
+        load.add(one)
+    return grants
+
+
+def slow(load, seconds):
+    """Let calls take so long from now on."""
+    for _ in range(200):
+        load.took(seconds)
+
+
+def test_calls_at_once_keep_as_many_as_their_latency_allows():
+    load = RenewalLoad(at_once=10)
+    slow(load, 0.5)
+    filled(load, 20)
+    with pytest.raises(TooManyLocks, match="holds 20 locks, and at 500 ms a call it can keep 20"):
+        load.add(grant())
+
+
+def test_the_error_says_what_is_held_and_what_could_be():
+    load = RenewalLoad(at_once=10)
+    slow(load, 0.5)
+    filled(load, 20)
+    with pytest.raises(TooManyLocks) as error:
+        load.add(grant(interval=5.0))
+    assert (error.value.name, error.value.held, error.value.most) == ("a", 20, 100)
+    assert error.value.latency == timedelta(seconds=0.5)
+    assert error.value.heartbeat == timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("change", ["given back", "a longer lease", "a faster store"])
+def test_there_is_room_again_after(change):
+    load = RenewalLoad(at_once=10)
+    slow(load, 0.5)
+    grants = filled(load, 20)
+    if change == "given back":
+        load.remove(grants[3])
+        load.remove(grants[3])
+    elif change == "a longer lease":
+        grants[3].heartbeat_interval = 60.0
+        load.update(grants[3])
+        load.add(grant(interval=2.0))
+    else:
+        slow(load, 0.4)
+    if change != "a longer lease":
+        load.add(grant())
+        if change == "given back":
+            with pytest.raises(TooManyLocks):
+                load.add(grant())
+
+
+def test_one_slow_call_is_no_slow_store():
+    load = RenewalLoad(at_once=10)
+    slow(load, 0.01)
+    load.took(2.0)
+    filled(load, 70)
+
+
+def test_what_is_not_renewed_is_no_load():
+    load = RenewalLoad(at_once=1)
+    slow(load, 1000.0)
+    filled(load, 3, interval=float("inf"))
+
+
+def test_before_any_call_was_measured_nothing_is_refused():
+    filled(RenewalLoad(at_once=1), 1000)
+
+
+def test_what_was_never_held_can_be_let_go():
+    load = RenewalLoad(at_once=1)
+    load.update(grant())
+    load.remove(grant())
+    slow(load, 1.0)
+    filled(load, 1)
+
+
+class Item:
+    def __init__(self, now):
+        self.due = now
+        self.until = now + AMPLE
+        self.over = False
+
+
+def test_calls_that_are_slow_are_made_by_as_many_threads_as_are_due(monkeypatch):
+    """With one further thread each time, two hundred would take ten seconds to start."""
+    number, now = 200, 0.0
+    monkeypatch.setattr("interlock._drivers.blocking.heartbeat._LATE", 0.001)
+    together, made = threading.Barrier(number), threading.Semaphore(0)
+
+    def renew(item):
+        together.wait(AMPLE)
+        item.due, item.over = float("inf"), True
+        made.release()
+
+    heartbeat = Heartbeat(renew, lambda _: False, lambda _: None, Clock())
+    for _ in range(number):
+        heartbeat.add(Item(now))
+    for _ in range(number):
+        assert made.acquire(timeout=AMPLE)
+    heartbeat.close()
+
+
+class Clock:
+    """A clock that goes on a little whenever it is read."""
+
+    def __init__(self):
+        self.now, self.mutex = 0.0, threading.Lock()
+
+    def __call__(self):
+        with self.mutex:
+            self.now += 0.0001
+            return self.now
+
+
+def test_a_lock_that_cannot_be_renewed_is_refused_and_given_back(network, make, half):
+    client = network.client(half)
+    client.transport.at_once = 1
+    locks = make(client=client, lease=FOREVER)
+    held = locks.acquire("held")
+    slow(locks._held._load, 1e6)
+    with pytest.raises(TooManyLocks, match="'another' was given back: this client holds 1 locks"):
+        locks.acquire("another")
+    wait_until(lambda: not network.held("another"))
+    with pytest.raises(TooManyLocks):
+        locks.acquire_all(["b", "c"])
+    wait_until(lambda: not network.held("b") and not network.held("c"))
+    assert network.held("held")
+    locks.acquire("brief", heartbeats=False).release()
+    held.release()
+    slow(locks._held._load, 1e-6)
+    locks.acquire("another").release()
+
+
+def test_the_latency_is_measured_by_what_the_client_does(network, make):
+    def slow_call(_operation, _params):
+        end = network.clock() + takes
+        while network.clock() < end:
+            time.sleep(0.001)
+
+    takes, network.fault = 0.02, slow_call
+    locks = make(lease=timedelta(seconds=4), heartbeat=timedelta(seconds=0.1))
+    with locks.acquire("a"):
+        first = locks._held._load._latency
+        assert first >= takes
+        takes = first + 0.05
+        wait_until(lambda: locks._held._load._latency > first)
