@@ -22,6 +22,7 @@ import boto3
 from botocore.config import Config
 
 from benchmarks.history import note
+from benchmarks.transactions import guarded
 from benchmarks.transactions.contended import ACCOUNTS, WORKERS, contend
 from benchmarks.transactions.peers import (
     POWERTOOLS,
@@ -210,6 +211,7 @@ def main() -> None:
             )
         capacity(client)
         contend(client, url, options.seconds)
+    guarded.report()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,10 @@ from interlock._protocol.locks.settings import DRIFT
 from interlock._protocol.locks.state import LockBreak, LossReason
 from interlock.errors import LockLost
 
+_AHEAD = 0.05  # seconds before a heartbeat in which the commits that are under way may end
+_AHEAD_AT_MOST = 1 / 8  # of the time between heartbeats
+_OVERDUE = 1.0  # seconds after which a heartbeat is not waited for any more
+
 
 class Heartbeat(NamedTuple):
     """A heartbeat that may have been carried out: its version, when it was sent, its lease."""
@@ -81,6 +85,16 @@ class Grant:
     def reserved(self) -> bool:
         """Whether it is a job's that has run: taken for the rest of its time, and not renewed."""
         return self.run is not None and self.heartbeat_interval == float("inf")
+
+    def renewing(self, now: float) -> bool:
+        """Return whether a heartbeat is under way, due now, or to be repeated: then it goes first.
+
+        Not if none has come though one was due: then nothing renews the lock any more.
+        """
+        if self.over or self.heartbeat_interval == float("inf"):
+            return False
+        soon = now >= self.due - min(_AHEAD, self.heartbeat_interval * _AHEAD_AT_MOST)
+        return not self.turn or ((soon or self.failures > 0) and now < self.due + _OVERDUE)
 
     def sending(self, version: str, sent: float, lease: float) -> bool:
         """Remember a heartbeat before it is sent; return False if it must not be sent any more."""

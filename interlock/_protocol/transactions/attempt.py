@@ -163,6 +163,13 @@ class Attempt:
                 guards.append(action)
         return [*filter(None, items), *guards]
 
+    def stands_back(self) -> bool:
+        """Return whether a lock that the commit is guarded by is being renewed.
+
+        Both write to the lock's row, where one would refuse the other: the commit can wait.
+        """
+        return any(getattr(lock, "renewing", False) for lock in (*self.guards, *self.releases))
+
     @property
     def wants(self) -> bool:
         """Whether there is anything to write or to demand, rather than reads alone."""

@@ -161,6 +161,7 @@ def _write_all(attempt: Attempt, actions: Sequence[Action]) -> Operation[Answer]
         tables,
         lambda reply: answers_transaction(reply, tables),
     )
+    request.stands_back = attempt.stands_back
     refusal = yield from request.send()
     if refusal is None:
         return Answer(Verdict.DONE)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from interlock._protocol.faults import Fault, NoReply, Refused
-from interlock._protocol.requests import Call, Operation, monotonic, wall_clock
+from interlock._protocol.requests import Call, Operation, draw, monotonic, sleep, wall_clock
 from interlock._protocol.retry import RetryBudget, may_pass, meaning
 from interlock._protocol.transactions.replies import NO_ANSWER
 from interlock._protocol.transactions.settings import TOKEN_WINDOW, target
@@ -18,6 +18,8 @@ from interlock.errors import InterlockError, OutcomeUnknown
 
 CONDITION_FAILED = "ConditionalCheckFailed"
 REJECTED = frozenset({"ValidationError", "ItemCollectionSizeLimitExceeded"})  # for good
+_LONGEST_STAND = 1.0  # seconds that a commit lets a heartbeat go first
+_LOOK = 0.01  # seconds between two looks whether it is done
 _IN_PROGRESS = "TransactionInProgressException"
 
 
@@ -37,11 +39,13 @@ class CommitRequest:
         self._call = Call(operation, params, budget.deadline)
         self._target = target(tables)
         self._answers = answers
+        self.stands_back: Callable[[], bool] = bool  # whether another request goes first
 
     def send(self) -> Operation[Refused | None]:
         """Return None when it is done, or the refusal that sending it again would not change."""
         begun = yield from _clocks()
         while True:
+            yield from self._stand_back()
             sent = yield from monotonic()
             fault = yield from self._once()
             if fault is None:
@@ -70,6 +74,14 @@ class CommitRequest:
         unknown = OutcomeUnknown(f"a reply to the commit was lost; later attempts met: {error}")
         unknown.__cause__ = error
         return unknown
+
+    def _stand_back(self) -> Operation[None]:
+        """Let the heartbeat of a lock go first, for a while."""
+        if not self.stands_back():
+            return
+        end = (yield from monotonic()) + _LONGEST_STAND
+        while self.stands_back() and (yield from monotonic()) < end:
+            yield from sleep(_LOOK * (0.5 + (yield from draw())))
 
     def _once(self) -> Operation[Fault | None]:
         try:

@@ -97,6 +97,15 @@ class Lock(Unshared):
         return self._grant.remaining(now)
 
     @property
+    def renewing(self) -> bool:
+        """Whether a heartbeat is under way or due: a commit that is guarded by the lock waits.
+
+        Both write to the lock's row. `Transaction.guard` sees to it; a TransactWriteItems of one's
+        own, with `guard()`, may do so too.
+        """
+        return self._grant.renewing(self._held.clock())
+
+    @property
     def lost(self) -> "Loss":
         """An event that is set when the lock is lost: `is_set()`, `wait(timeout)`."""
         return Loss(self._held, self._grant)

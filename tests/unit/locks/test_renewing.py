@@ -202,3 +202,34 @@ def test_a_release_gives_up_in_time(process, give_back):
     with pytest.raises(ServiceUnavailable):
         give_back()
     assert process.driver.now - began < 7.0
+
+
+def test_a_lock_is_being_renewed_from_shortly_before_a_heartbeat_until_it_is_done(process):
+    grant = process.acquire("a", heartbeats=True)
+    due = grant.due
+    assert [grant.renewing(due + away) for away in (-1.0, -0.06, -0.04, 0.0, 0.9)] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
+    assert not grant.renewing(due + 1.1)  # nothing renews it any more
+    grant.turn.pop()
+    assert grant.renewing(due - 1.0)
+    grant.turn.append(True)
+    process.driver.script = [unreachable]
+    process.driver.now = due
+    process.renew(grant)
+    assert grant.renewing(process.driver.now)
+    process.driver.now = grant.due
+    process.renew(grant)
+    assert not grant.renewing(process.driver.now)
+
+
+def test_a_lock_that_is_not_renewed_holds_up_no_commit(process):
+    grant = process.acquire("a", heartbeats=False)
+    assert not grant.renewing(grant.due)
+    held = process.acquire("b")
+    process.release(held)
+    assert not held.renewing(held.due)
