@@ -115,22 +115,37 @@ def test_a_shard_that_is_not_there_is_not_made(store):
         assert refused(store, addition(handle(shards=2), index, 1, 0)) is None
 
 
+def test_a_shard_is_added_to_as_one_though_another_thread_has_forgotten_how_many_there_are(store):
+    assert refused(store, addition(handle(shards=None), 1, 1, 0)) is None
+    made(store, [3, 3])
+    update(store, addition(handle(shards=None), 1, 1, 0))
+    assert numbers(store, 2) == [(50, 3, 5), (1, 2, 6)]
+
+
 # Adding to a counter of which nothing is known.
 
 
-@pytest.mark.parametrize("amount", [2, -2])
 @pytest.mark.parametrize(
-    "bounds", [Bounds(), Bounds(-5, 5), Bounds(-2, None), Bounds(None, 2), Bounds(-2, 2)]
+    ("bounds", "amount"),
+    [
+        *((Bounds(), amount) for amount in (2, -2)),
+        *((Bounds(-5, 5), amount) for amount in (2, -2)),
+        *((Bounds(-2, 2), amount) for amount in (2, -2)),
+        (Bounds(-2, None), -2),
+        (Bounds(None, 2), 2),
+        (Bounds(3, 9), 6),
+        (Bounds(-9, -3), -6),
+    ],
 )
 def test_the_first_addition_makes_the_counter(store, bounds, amount):
     update(store, addition(handle(bounds), 0, amount, 7))
-    (whole,) = new_items(handle(), bounds, 1, amount, revision=7, era="")
+    (whole,) = new_items(handle(), bounds, 1, bounds.start + amount, revision=7, era="")
     expected = {name: whole[name] for name in whole.keys() - {"era", "kept", "format"}}
     assert store.item("t", NAME) == expected
     assert expected["listing"] == {"S": LISTING}
     update(store, addition(handle(bounds), 0, -amount, 8))
     assert integer(store.item("t", NAME), "revision") == 7
-    assert integer(store.item("t", NAME), "value") == 0
+    assert integer(store.item("t", NAME), "value") == bounds.start
 
 
 @pytest.mark.parametrize(

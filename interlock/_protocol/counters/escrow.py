@@ -156,7 +156,7 @@ def borrowing(handle: Handle, seen: Snapshot, index: int, amount: int) -> list[W
     for lender in sorted(range(len(rooms)), key=lambda i: -rooms[i]):
         if taken >= lacking:
             break
-        if lender == index or not rooms[lender]:
+        if lender == index:
             continue
         loan = min(rooms[lender], max(lacking - taken, rooms[lender] // 2))
         taken += loan
