@@ -121,7 +121,7 @@ histories: install  ## Record histories of real processes under faults, and chec
 	$(BIN)/python -m tests.histories --seconds $(SECONDS) --seed $(SEED)
 
 mutate: install  ## Make mistakes in a module, which the tests must find: ONLY=interlock/_protocol/retry.py BUDGET=600
-	nice -n 19 $(BIN)/python -m tests.mutation $(ONLY) $(if $(BUDGET),--budget $(BUDGET))
+	nice -n 19 $(BIN)/python -m tests.mutation $(ONLY) $(if $(BUDGET),--budget $(BUDGET)) $(if $(TESTS),--tests $(TESTS))
 
 docs: install  ## The documentation as a site in build/site, links checked
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

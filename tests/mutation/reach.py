@@ -60,10 +60,13 @@ def files(module: str) -> list[Path]:
     ]
 
 
-def reached(module: str, say: Callable[[str], None]) -> Reached:
-    """Return the tests that reach a module, with their seconds and its lines that they reach."""
+def reached(module: str, say: Callable[[str], None], tests: list[str] | None = None) -> Reached:
+    """Return the tests that reach a module, with their seconds and its lines that they reach.
+
+    `tests` are the files to look at (default: all that may reach it).
+    """
     found: Reached = {}
-    for path in files(module):
+    for path in files(module) if tests is None else [ROOT / test for test in tests]:
         found.update(_of(path, module, say))
     return found
 
