@@ -59,7 +59,8 @@ class Mutant:
 
     `was` and `becomes` are the lines that differ, without their indentation; with the function that
     they are in, they name a mistake for as long as these lines stand. `lines` are those that a
-    test has to reach to notice it; none if the module itself runs them as it is imported.
+    test has to reach to notice it, `around` those of its function; none if the module itself runs
+    them as it is imported.
     """
 
     line: int
@@ -68,6 +69,7 @@ class Mutant:
     becomes: str
     text: str
     lines: frozenset[int]
+    around: frozenset[int]
 
     @property
     def name(self) -> tuple[str, str, str]:
@@ -100,7 +102,7 @@ class _Finder(ast.NodeVisitor):
         self._lines = source.splitlines()
         self._names: list[str] = []
         self._statements: list[ast.stmt] = []
-        self._depth = 0
+        self._functions: list[ast.FunctionDef] = []
 
     # What is passed through, and what is left alone.
 
@@ -119,9 +121,9 @@ class _Finder(ast.NodeVisitor):
         for default in (*node.args.defaults, *node.args.kw_defaults):
             if default is not None:
                 self.visit(default)
-        self._depth += 1
+        self._functions.append(node)
         self._body(node.body)
-        self._depth -= 1
+        self._functions.pop()
         self._names.pop()
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
@@ -348,8 +350,10 @@ class _Finder(ast.NodeVisitor):
         becomes = " ".join(line[2:].strip() for line in changed if line.startswith("+ "))
         if was == becomes:
             return
-        lines: frozenset[int] = frozenset()
-        if self._depth:
+        lines = around = frozenset[int]()
+        if self._functions:
+            body = self._functions[-1].body
+            around = frozenset(range(body[0].lineno, (body[-1].end_lineno or 0) + 1))
             first, last = node.lineno, node.end_lineno or node.lineno  # type: ignore[attr-defined]
             lines = frozenset(range(first, last + 1)) | {self._statements[-1].lineno}
         self.found.append(
@@ -360,6 +364,7 @@ class _Finder(ast.NodeVisitor):
                 becomes=becomes,
                 text=text,
                 lines=lines,
+                around=around,
             )
         )
 

@@ -9,7 +9,7 @@ from interlock._protocol.counters.bounds import Bounds
 from interlock._protocol.counters.layout import Handle, integer, new_items, number
 from interlock._protocol.counters.reading import CounterState
 from interlock._protocol.faults import CancellationReason, Fault, NoReply, Refused
-from interlock._protocol.requests import Call, Draw, Monotonic, NewId, Sleep, WallClock
+from interlock._protocol.requests import Call, Draw, Monotonic, NewId, Sleep, Time, TimeOfDay
 from interlock._protocol.retry import RetryBudget
 from interlock.errors import (
     CorruptRecord,
@@ -85,8 +85,10 @@ class World:
                 case Draw():
                     self.drawn += 1
                     reply = self.draws.pop(0) if len(self.draws) > 1 else self.draws[0]
-                case Monotonic() | WallClock():
+                case Monotonic():
                     reply = 0.0
+                case TimeOfDay():
+                    reply = Time(0.0, 0.0)
                 case NewId():
                     self.identifiers += 1
                     reply = f"id-{self.identifiers}"
