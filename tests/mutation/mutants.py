@@ -8,7 +8,8 @@ test that reaches one fails), annotations, decorators and docstrings.
 
 import ast
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from difflib import ndiff
 
 _COMPARISONS: dict[type[ast.cmpop], str] = {
@@ -78,17 +79,28 @@ class Mutant:
 
 
 def mutants(source: str) -> list[Mutant]:
-    """Return every mistake that is made in a module, in the order of its lines."""
+    """Return every mistake that is made in a module, in the order of its lines.
+
+    Where a function has the same line several times, the later ones are numbered: `pass  # 2`.
+    """
     finder = _Finder(source)
     finder.visit(ast.parse(source))
-    found: dict[tuple[str, str, str], Mutant] = {}
-    for each in finder.found:
-        try:
-            compile(each.text, "mutant", "exec")
-        except SyntaxError:
-            continue
-        found.setdefault(each.name, each)
-    return sorted(found.values())
+    made = {each.text: each for each in sorted(finder.found) if _compiles(each.text)}
+    times: Counter[tuple[str, str, str]] = Counter()
+    found = []
+    for each in made.values():
+        times[each.name] += 1
+        number = f"  # {times[each.name]}" if times[each.name] > 1 else ""
+        found.append(replace(each, becomes=each.becomes + number))
+    return found
+
+
+def _compiles(text: str) -> bool:
+    try:
+        compile(text, "mutant", "exec")
+    except SyntaxError:
+        return False
+    return True
 
 
 class _Finder(ast.NodeVisitor):

@@ -267,6 +267,7 @@ def test_a_closed_shard_takes_nothing_and_tells_of_the_new_layout(world):
     used = handle(shards=2)
     assert world.run(add(used, 3, budget()), 0.9, 0.0).shard == 0
     assert used.shards == 1
+    assert world.calls == [WRITE, READ_ONE, READ_ALL, WRITE]
     assert world.values(2) == [53, 0]
 
 
@@ -276,6 +277,14 @@ def test_a_refused_header_tells_how_many_shards_there_are(world):
     change = world.run(add(used, 3, budget()), 0.0)
     assert (change.value, used.shards) == (53, 3)
     assert world.calls == [WRITE, READ_ALL, BORROW]
+
+
+def test_a_refusal_by_a_corrupt_record_is_said_to_be_one(world):
+    world.lay_out()
+    world.change(0, up={"S": "x"})
+    with pytest.raises(CorruptRecord):
+        world.run(add(handle(shards=1), 1, budget()))
+    assert world.calls == [WRITE]
 
 
 @pytest.mark.parametrize("room", [3, 4])

@@ -78,6 +78,12 @@ def test_a_mistake_keeps_its_name_when_lines_move():
     assert name in {each.name for each in mutants(f"import a\n\n\n{source}")}
 
 
+def test_a_line_that_is_there_twice_has_a_mistake_each_time():
+    source = "def function(a, f):\n    f(a)\n    a = 2\n    f(a)\n"
+    found = [(each.line, each.becomes) for each in mutants(source) if each.was == "f(a)"]
+    assert found == [(2, "pass"), (4, "pass  # 2")]
+
+
 def test_what_a_module_runs_as_it_is_imported_is_reached_by_all_its_tests():
     (mistake, *_) = mutants("LIMIT = 3\n")
     assert (mistake.function, mistake.lines) == ("", frozenset())
