@@ -216,7 +216,7 @@ class Group:
         if gone:
             await self._enlist(store, "DELETE", gone)
         if self._cloud_map:
-            await self._cloud_map.forget(records.keys() - set(gone))
+            self._cloud_map.forget_all_but(records.keys() - set(gone))
 
     async def _enlist(self, store: Store, verb: str, members: list[str]) -> None:
         await store.client().update_item(

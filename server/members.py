@@ -47,6 +47,7 @@ class Members:
         self._own = own
         self._connect = connect
         self._client: Any = None
+        self._gone: set[str] = set()
         self.found: tuple[Member, ...] | None = None
         """All members that Cloud Map gave last, this one too; None before its first answer."""
 
@@ -66,17 +67,13 @@ class Members:
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def forget(self, present: Collection[str]) -> None:
-        """Take members out of Cloud Map that are not among `present`: they ended without a word.
+    def forget_all_but(self, present: Collection[str]) -> None:
+        """Take the others out of Cloud Map at the next look: they ended without a word.
 
-        One that is there all the same registers itself again when it looks next.
+        Never waits. One that is there all the same registers itself again when it looks next.
         """
-        if self._client is None or self._membership.registry is None:
-            return
-        for gone in [each for each in self.others if each.name not in present]:
-            _log.info("a member is gone", extra={"fields": {"member": gone.name}})
-            await self._deregister(gone.name)
-            self.found = tuple(each for each in self.found or () if each != gone)
+        if self._membership.registry is not None:
+            self._gone = {each.name for each in self.others}.difference(present)
 
     async def _take_part(self) -> None:
         while True:
@@ -105,6 +102,10 @@ class Members:
                         await self._deregister(self._own.name)
 
     async def _look(self) -> None:
+        while self._gone:
+            name = self._gone.pop()
+            _log.info("a member is gone", extra={"fields": {"member": name}})
+            await self._deregister(name)
         answer = await self._client.discover_instances(
             NamespaceName=self._membership.namespace,
             ServiceName=self._membership.service,

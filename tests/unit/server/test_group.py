@@ -117,7 +117,7 @@ class Found:
         self.found = tuple(Member(name, "10.0.0.1", 8080) for name in names) if names else None
         self.present = None
 
-    async def forget(self, present):
+    def forget_all_but(self, present):
         self.present = set(present)
 
 

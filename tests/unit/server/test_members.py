@@ -109,7 +109,9 @@ async def test_where_ecs_registers_its_tasks_nothing_is_changed(cloud_map):
     ours = members(cloud_map, registry=None)
     async with ours.running():
         await until(lambda: ours.others == (Member("i-2", OTHER.address, OWN.port),))
-        await ours.forget(set())
+        ours.forget_all_but(set())
+        looks = len(cloud_map.calls)
+        await until(lambda: len(cloud_map.calls) > looks + 1)
     assert set(cloud_map.calls) == {"discover"}
 
 
@@ -117,12 +119,27 @@ async def test_who_is_gone_without_a_word_is_taken_out(cloud_map):
     cloud_map.keep(OTHER)
     cloud_map.keep(Member("i-3", "10.0.0.3", 8080))
     ours = members(cloud_map)
-    await ours.forget({"i-1"})  # before there is a client, nothing is known
+    ours.forget_all_but({"i-1"})  # before the first answer nothing is known
     async with ours.running():
         await until(lambda: len(ours.others) == 2)
-        await ours.forget({"i-1", "i-3"})
-        assert "i-2" not in cloud_map.instances
+        ours.forget_all_but({"i-1", "i-3"})
         await until(lambda: [each.name for each in ours.found] == ["i-1", "i-3"])
+    assert [call for call in cloud_map.calls if call.startswith("deregister")] == [
+        "deregister i-2 from srv-1",
+        "deregister i-1 from srv-1",
+    ]
+
+
+async def test_who_reports_again_in_time_is_not_taken_out(cloud_map, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_EVERY", 3600)
+    cloud_map.keep(OTHER)
+    ours = members(cloud_map)
+    async with ours.running():
+        await until(lambda: ours.others == (OTHER,))
+        ours.forget_all_but({"i-1"})
+        ours.forget_all_but({"i-1", "i-2"})
+        await ours._look()
+    assert "i-2" in cloud_map.instances
 
 
 async def test_while_cloud_map_fails_the_last_members_stay_and_it_is_asked_again(cloud_map):
