@@ -47,7 +47,7 @@ async def grant(table):
 
 async def until(condition):
     """Wait for what no event tells."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - the condition is another's attribute
             await asyncio.sleep(0.01)
 
@@ -144,7 +144,7 @@ class Wire:
         """
         head = [line if isinstance(line, bytes) else line.encode() for line in lines]
         reader, writer = await self.connect(b"\r\n".join(head) + b"\r\n\r\n" + body)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             answer = await reader.read()
         writer.close()
         head, _, rest = answer.partition(b"\r\n\r\n")

@@ -40,12 +40,12 @@ class Stream:
 
     async def status(self):
         """Return the status of the answer, whose first line it is."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return int((await self._reader.readline()).split(b" ")[1])
 
     async def event(self, kind="state"):
         """Return the data of the next event of this kind."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (line := await self._reader.readline()).strip() != f"event: {kind}".encode():
                 assert line, "the stream has ended"
             line = (await self._reader.readline()).decode().strip()
@@ -199,7 +199,7 @@ async def test_one_caller_cannot_take_all_the_streams(wire, listen, monkeypatch)
     await (await listen(running, "X-Forwarded-For: 2.2.2.2")).event()
     held[0].writer.close()
     again = await listen(running, "X-Forwarded-For: 1.1.1.1")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await again.status() == 503:  # its place is free once the service has noticed
             again.writer.close()
             again = await listen(running, "X-Forwarded-For: 1.1.1.1")

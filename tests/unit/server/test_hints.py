@@ -136,7 +136,7 @@ async def listener():
         taken.settimeout(0)
 
         async def receive():
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 return await loop.sock_recv(taken, 1000)
 
         yield Member("i-2", *taken.getsockname()), receive, taken

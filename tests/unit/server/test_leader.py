@@ -16,7 +16,7 @@ class Candidate:
     def __init__(self, table, name):
         self.watching = self.led = 0
         self.told = []
-        self.leader = Leader(table, name, 2.0, watch=self._watch, duty=self._duty, metrics=self)
+        self.leader = Leader(table, name, 8.0, watch=self._watch, duty=self._duty, metrics=self)
         self.task = asyncio.create_task(self.leader.run())
 
     def record(self, values, dimensions):
@@ -40,7 +40,7 @@ class Candidate:
     async def stop(self):
         self.task.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(self.task, 5)
+            await asyncio.wait_for(self.task, 8)  # less than a client may take to close
 
 
 @pytest.fixture
@@ -157,8 +157,8 @@ async def test_a_watch_that_fails_is_begun_again(table, caplog):
     async def duty(_):
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(Leader(table, "i-1", 2.0, watch=watch, duty=duty).run())
-    await asyncio.wait_for(watched.wait(), 5)
+    task = asyncio.create_task(Leader(table, "i-1", 8.0, watch=watch, duty=duty).run())
+    await asyncio.wait_for(watched.wait(), 60)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
