@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     )
     from interlock.metrics import EmbeddedMetrics, Metric
     from interlock.signing import Signer, Verifier
-    from interlock.tables import create_table
+    from interlock.tables import TableLayout, create_table
     from interlock.transactions import Transaction, TransactionClient, TransactionReport
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "ReadWriteLock",
     "Semaphore",
     "Signer",
+    "TableLayout",
     "Transaction",
     "TransactionClient",
     "TransactionReport",
@@ -59,6 +60,7 @@ _HOMES = {
     "ReadWriteLock": "locks",
     "Semaphore": "locks",
     "Signer": "signing",
+    "TableLayout": "tables",
     "Transaction": "transactions",
     "TransactionClient": "transactions",
     "TransactionReport": "transactions",

@@ -24,6 +24,7 @@ from interlock._protocol.counters.layout import Handle
 from interlock._protocol.counters.ledger import CounterChange
 from interlock._protocol.counters.reading import CounterState
 from interlock._protocol.counters.transferring import Transfer
+from interlock._protocol.layout import TableLayout, checked_layout
 
 __all__ = ["KEEP", "Counter", "CounterChange", "CounterClient", "CounterState", "Transfer"]
 
@@ -34,6 +35,7 @@ class CounterClient(Unshared):
     `client` is any boto3 DynamoDB client (default: one of the library's own, with timeouts of
     1 to 2 s). `timeout` is how long a call may take with its retries of conflicts and throttling
     (default 5 s), `remember_keys_for` how long an idempotency key is remembered (default one day).
+    `layout` says what the table calls its keys (default: as `create_table` makes it).
     """
 
     def __init__(
@@ -43,9 +45,14 @@ class CounterClient(Unshared):
         client: Any = None,
         timeout: timedelta = TIMEOUT,
         remember_keys_for: timedelta = REMEMBERED,
+        layout: TableLayout | None = None,
     ) -> None:
         self._operations = CounterOperations(table, timeout, remember_keys_for)
-        self._driver = open_driver(client, bound=timeout_bound(self._operations.timeout))
+        self._driver = open_driver(
+            client,
+            bound=timeout_bound(self._operations.timeout),
+            layout=checked_layout(layout),
+        )
 
     def counter(
         self,

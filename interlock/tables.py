@@ -6,9 +6,10 @@ from typing import Any
 
 from interlock._drivers.blocking.opening import open_driver
 from interlock._protocol.durations import seconds
+from interlock._protocol.layout import TableLayout
 from interlock._protocol.tables import create, schema, time_to_live
 
-__all__ = ["create_table", "schema", "time_to_live"]
+__all__ = ["TableLayout", "create_table", "schema", "time_to_live"]
 
 
 def create_table(

@@ -14,6 +14,7 @@ from interlock._drivers.blocking.functions import result_of
 from interlock._drivers.blocking.opening import open_driver
 from interlock._drivers.bounds import timeout_bound
 from interlock._drivers.unshared import Unshared
+from interlock._protocol.layout import TableLayout, checked_layout
 from interlock._protocol.transactions.actions import Guard, Releasable
 from interlock._protocol.transactions.attempt import Attempt
 from interlock._protocol.transactions.client import KeyedFunction, TransactionOperations
@@ -143,7 +144,9 @@ class TransactionClient(Unshared):
     item that is written. `metrics` takes what each transaction took (`EmbeddedMetrics()`; default:
     nothing is reported), and `on_finish` is called with a `TransactionReport`; what they raise is
     not passed on. `unscoped_keys` is for the upgrade from versions in which idempotency keys did
-    not belong to operations: docs/transactions.md. Safe to share between threads and tasks, as far
+    not belong to operations: docs/transactions.md. `layout` says what the table of the records
+    calls its keys (default: as `create_table` makes it); it changes nothing for items of the
+    transactions, whose keys are the caller's. Safe to share between threads and tasks, as far
     as `client` is.
     """
 
@@ -158,9 +161,14 @@ class TransactionClient(Unshared):
         metrics: Metrics | None = None,
         on_finish: Callable[[TransactionReport], None] | None = None,
         unscoped_keys: bool = True,
+        layout: TableLayout | None = None,
     ) -> None:
         settings = Settings.of(
-            table, timeout=timeout, attempts=attempts, version_attribute=version_attribute
+            table,
+            timeout=timeout,
+            attempts=attempts,
+            version_attribute=version_attribute,
+            layout=checked_layout(layout),
         )
         observers = Observers(table, metrics, on_finish)
         self._operations = TransactionOperations(settings, observers, unscoped_keys=unscoped_keys)

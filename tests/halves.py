@@ -61,7 +61,7 @@ class Half:
 
         `sleep` lets pauses pass, which take their time by default.
         """
-        pauses = {} if sleep is None else {"sleep": sleep}
+        pauses: dict[str, Any] = {} if sleep is None else {"sleep": sleep}
         transport = _Answering(answer, environment)
         return BlockingDriver(transport, environment=environment, **pauses)
 

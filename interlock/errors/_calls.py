@@ -19,8 +19,9 @@ class TableUnfit(InterlockError):
 
     def __init__(self, table: str, problems: list[str]) -> None:
         super().__init__(
-            f"table {table!r} does not fit: {'; '.join(problems)}. Use another name, or a table "
-            "made by CoordinationTable or interlock.create_table"
+            f"table {table!r} does not fit: {'; '.join(problems)}. Use another name, a table made "
+            "by CoordinationTable or interlock.create_table, or say by layout=TableLayout(...) "
+            "what this one calls its keys"
         )
         self.table = table
         self.problems = problems

@@ -14,6 +14,7 @@ from interlock._drivers.environment import Environment
 from interlock._drivers.owner import default_owner
 from interlock._drivers.unshared import Unshared
 from interlock._protocol.kinds import checked_metrics, checked_text, optional_function
+from interlock._protocol.layout import TableLayout, checked_layout
 from interlock._protocol.locks.acquire import Acquisition
 from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.jobs import Job, Otherwise
@@ -47,7 +48,8 @@ class LockClient(Unshared):
     (default host and process). `client` is any boto3 DynamoDB client; by default the library
     makes one of its own, with time-outs of 1 and 2 s. `on_lost(lock, reason)` is called once for
     each lock that is lost, at the end of its lease at the latest; it may block, and use this
-    client. `metrics` receives lock metrics (default: none are recorded).
+    client. `metrics` receives lock metrics (default: none are recorded). `layout` says
+    what the table calls its keys (default: as `create_table` makes it).
 
     A waiter takes over the lock of a dead holder after watching it for a lease. `max_clock_skew`
     lets it do so as soon as the lease is over by the wall clocks of both, which then must never
@@ -68,6 +70,7 @@ class LockClient(Unshared):
         max_clock_skew: timedelta | None = None,
         on_lost: OnLost | None = None,
         metrics: Metrics | None = None,
+        layout: TableLayout | None = None,
     ) -> None:
         settings = Settings.of(
             table,
@@ -84,6 +87,7 @@ class LockClient(Unshared):
         driver = open_driver(
             client,
             bound=lease_bound(settings.lease),
+            layout=checked_layout(layout),
             environment=Environment(monotonic=lease_clock()),
         )
         self._operations = LockOperations(

@@ -14,7 +14,7 @@ import interlock.aio
 
 def test_both_halves_export_the_same_clients():
     # What is made by a client, or shared by both halves, is exported once.
-    once = {"EmbeddedMetrics", "Lock", "LockRecord", "Metric", "client_config"}
+    once = {"EmbeddedMetrics", "Lock", "LockRecord", "Metric", "TableLayout", "client_config"}
     assert set(interlock.__all__) - set(interlock.aio.__all__) == once
     assert set(interlock.aio.__all__) <= set(interlock.__all__)
 

@@ -1,13 +1,16 @@
 """Perform operations one request at a time."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from interlock._drivers.awaitable.pausing import pause
 from interlock._drivers.environment import Environment
 from interlock._drivers.service_clock import ServiceClock
 from interlock._protocol.faults import Fault, OutOfTime
 from interlock._protocol.requests import Call, Operation, Request, Sleep, Time, TimeOfDay
+
+if TYPE_CHECKING:
+    from interlock._protocol.translation import Translation
 
 T = TypeVar("T")
 
@@ -46,18 +49,36 @@ class Driver:
         *,
         environment: Environment | None = None,
         sleep: Callable[[float], Awaitable[None]] = pause,
+        translation: "Translation | None" = None,
     ) -> None:
         self.transport = transport
+        self.translation = translation
         self.environment = environment or Environment()
         self.monotonic = self.environment.monotonic
         self._sleep = sleep
 
     def pausing(self, sleep: Callable[[float], Awaitable[None]]) -> "Driver":
         """Return a driver over the same transport that lets time pass by another function."""
-        return Driver(self.transport, environment=self.environment, sleep=sleep)
+        return Driver(
+            self.transport,
+            environment=self.environment,
+            sleep=sleep,
+            translation=self.translation,
+        )
+
+    def laid_out(self, translation: "Translation") -> "Driver":
+        """Return a driver over the same transport to a table of another layout."""
+        return Driver(
+            self.transport,
+            environment=self.environment,
+            sleep=self._sleep,
+            translation=translation,
+        )
 
     async def run(self, operation: Operation[T]) -> T:
         """Run the operation to its end and return its result, or raise what it raises."""
+        if self.translation is not None:
+            operation = self.translation.operation(operation)
         reply: Any = None
         fault: Fault | None = None
         while True:

@@ -24,6 +24,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from interlock._protocol.layout import own_name
 from interlock._protocol.locks.grant import Shown
 from interlock._protocol.locks.item import FORMAT, key_of
 from interlock._protocol.locks.settings import KEPT, MOST_LEASE, PREFIX
@@ -309,12 +310,15 @@ def release_action(table: str, name: str, fence: int, *, time: Time) -> dict[str
 
 
 def guarded(check: Mapping[str, Any]) -> tuple[str, int] | None:
-    """Return the name and fence that a ConditionCheck guards, None if it is not one of `guard`."""
-    key = check["Key"].get("pk", {}).get("S", "")
+    """Return the name and fence that a ConditionCheck guards, None if it is not one of `guard`.
+
+    Of a lock in a table of any layout.
+    """
+    name = own_name(check["Key"], PREFIX)
     fence = check.get("ExpressionAttributeValues", {}).get(":fence")
-    if fence is None or not key.startswith(PREFIX):
+    if name is None or fence is None or check.get("ConditionExpression") != _HELD:
         return None
-    return key.removeprefix(PREFIX), int(fence["N"])
+    return name, int(fence["N"])
 
 
 def _seed(time: Time) -> dict[str, str]:

@@ -57,7 +57,8 @@ class TransactionOperations:
             seconds("retention", retention),
             operation=operation_of(function) if operation is None else checked_operation(operation),
             code=code_of(function) if operation is None else None,
-            unscoped=self._unscoped_keys,
+            unscoped=self._unscoped_keys and self.settings.layout.is_default,
+            layout=self.settings.layout,
         )
 
     def snapshot(

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from interlock._protocol.kinds import checked_key
+from interlock._protocol.layout import DEFAULT, TableLayout, unfit
 from interlock._protocol.requests import Operation, Time, time_of_day
 from interlock._protocol.retry import RetryBudget
 from interlock._protocol.transactions.actions import Action
@@ -34,7 +35,7 @@ from interlock._protocol.transactions.items import Address
 from interlock._protocol.transactions.reads import read_one
 from interlock._protocol.transactions.writes import size
 from interlock._protocol.values import Item, from_attribute, to_attribute
-from interlock.errors import CorruptRecord, IdempotencyMismatch, InvalidValue
+from interlock.errors import CorruptRecord, IdempotencyMismatch, InvalidValue, TableUnfit
 
 PREFIX = "once#"
 FORMAT = 2
@@ -74,6 +75,7 @@ class Once:
     fingerprint: str
     retention: float
     unscoped: str | None = None
+    layout: TableLayout = DEFAULT
 
     @classmethod
     def of(
@@ -86,6 +88,7 @@ class Once:
         operation: str,
         code: str | None = None,
         unscoped: bool = False,
+        layout: TableLayout = DEFAULT,
     ) -> "Once":
         """Check the key and take the payload's fingerprint.
 
@@ -96,25 +99,29 @@ class Once:
             raise InvalidValue("retention", "is less than a second: every call would count")
         parts = () if code is None else (code,)
         older = unscoped_fingerprint(payload) if unscoped else None
-        return cls(table, key, operation, fingerprint(payload, *parts), retention, older)
+        told = fingerprint(payload, *parts)
+        return cls(table, key, operation, told, retention, older, layout)
 
     @property
     def address(self) -> Address:
         """The table and the key of the record."""
-        return Address.of(self.table, {"pk": f"{PREFIX}{self.operation}#{self.key}"})
+        return Address.of(self.table, self.layout.key(f"{PREFIX}{self.operation}#{self.key}"))
 
     @property
     def unscoped_address(self) -> Address:
         """The table and the key of the record of the older format."""
-        return Address.of(self.table, {"pk": PREFIX + self.key})
+        return Address.of(self.table, self.layout.key(PREFIX + self.key))
 
     def find(self, budget: RetryBudget) -> Operation[Findings]:
         """Look whether the transaction has happened before."""
-        record = yield from read_one(budget, self.address)
+        try:
+            record = yield from read_one(budget, self.address, laid_out=True)
+        except TableUnfit as error:
+            raise unfit(self.layout, error) from error.__cause__
         if record is None and self.unscoped is not None:
             record = yield from read_one(budget, self.unscoped_address)
         # DynamoDB deletes what has expired days late; until then it is as good as deleted.
-        if record is None or _until(self.table, record) <= (yield from time_of_day()).past:
+        if record is None or self._until(record) <= (yield from time_of_day()).past:
             return Findings()
         return self.read(record)
 
@@ -126,12 +133,12 @@ class Once:
             if operation is not None and operation != {"S": self.operation}:
                 return Findings(occupied=True)
             expected = self.unscoped or ""
-        elif int(_number(self.table, record, "format")) > FORMAT:
-            raise _corrupt(self.table, record, "format", newer=True)
-        if _field(self.table, record, "fingerprint", "S") != expected:
+        elif int(self._number(record, "format")) > FORMAT:
+            raise self._corrupt(record, "format", newer=True)
+        if self._field(record, "fingerprint", "S") != expected:
             raise IdempotencyMismatch(self.key, _USED)
         if "result" not in record:
-            raise _corrupt(self.table, record, "result")
+            raise self._corrupt(record, "result")
         return Findings(Committed(from_attribute(record["result"]), replayed=True))
 
     def actions(
@@ -143,22 +150,42 @@ class Once:
             "attempt": {"S": attempt_id},
             "fingerprint": {"S": self.fingerprint},
             "result": to_attribute(result, "result"),
-            "expires": {"N": str(int(time.service + max(self.retention, LONGEST_FLIGHT)))},
+            self.layout.ttl: {"N": str(int(time.service + max(self.retention, LONGEST_FLIGHT)))},
         }
         if self.retention < LONGEST_FLIGHT:
             item["until"] = {"N": str(int(time.service + self.retention))}
-        scoped = _put(self.address, {**item, "format": {"N": str(FORMAT)}}, time.past)
+        scoped = _put(self.layout, self.address, {**item, "format": {"N": str(FORMAT)}}, time.past)
         if self.unscoped is None or occupied:
             return (scoped,)
         older = {**item, "fingerprint": {"S": self.unscoped}}
-        return scoped, _put(self.unscoped_address, older, time.past)
+        return scoped, _put(self.layout, self.unscoped_address, older, time.past)
+
+    def _until(self, record: Mapping[str, Any]) -> float:
+        return self._number(record, "until" if "until" in record else self.layout.ttl)
+
+    def _number(self, record: Mapping[str, Any], name: str) -> float:
+        return float(self._field(record, name, "N"))
+
+    def _field(self, record: Mapping[str, Any], name: str, kind: str) -> Any:
+        attribute = record.get(name)
+        value = attribute.get(kind) if isinstance(attribute, Mapping) else None
+        if not isinstance(value, str):
+            raise self._corrupt(record, name)
+        return value
+
+    def _corrupt(
+        self, record: Mapping[str, Any], name: str, *, newer: bool = False
+    ) -> CorruptRecord:
+        key = record.get(self.layout.partition_key, {}).get("S", "")
+        return CorruptRecord(self.table, key, name, record.get(name), newer=newer)
 
 
-def _put(address: Address, attributes: Item, past: float) -> Action:
+def _put(layout: TableLayout, address: Address, attributes: Item, past: float) -> Action:
     """Put a record where there is none that counts."""
     item = {**address.key, **attributes}
     expression = Expression()
-    pk, until, expires = (expression.name(name) for name in ("pk", "until", "expires"))
+    names = (layout.partition_key, "until", layout.ttl)
+    pk, until, expires = (expression.name(name) for name in names)
     over = expression.value({"N": str(int(past))})
     expression.require_text(
         f"attribute_not_exists({pk}) OR {until} <= {over}"
@@ -168,26 +195,3 @@ def _put(address: Address, attributes: Item, past: float) -> Action:
     return Action(
         "Put", params, address.table, address.native_key, bytes=size(item), is_record=True
     )
-
-
-def _until(table: str, record: Mapping[str, Any]) -> float:
-    return _number(table, record, "until" if "until" in record else "expires")
-
-
-def _number(table: str, record: Mapping[str, Any], name: str) -> float:
-    return float(_field(table, record, name, "N"))
-
-
-def _field(table: str, record: Mapping[str, Any], name: str, kind: str) -> Any:
-    attribute = record.get(name)
-    value = attribute.get(kind) if isinstance(attribute, Mapping) else None
-    if not isinstance(value, str):
-        raise _corrupt(table, record, name)
-    return value
-
-
-def _corrupt(
-    table: str, record: Mapping[str, Any], name: str, *, newer: bool = False
-) -> CorruptRecord:
-    key = record.get("pk", {}).get("S", "")
-    return CorruptRecord(table, key, name, record.get(name), newer=newer)

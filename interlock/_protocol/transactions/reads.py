@@ -6,7 +6,7 @@ from typing import Any
 from interlock._protocol.capacity import CAPACITY
 from interlock._protocol.faults import Fault, NoReply
 from interlock._protocol.requests import Call, Operation, monotonic
-from interlock._protocol.retry import RetryBudget
+from interlock._protocol.retry import RetryBudget, Target
 from interlock._protocol.transactions.items import Address, addresses
 from interlock._protocol.transactions.replies import (
     NO_ANSWER,
@@ -17,11 +17,17 @@ from interlock._protocol.transactions.settings import MAX_ACTIONS, target
 from interlock.errors import TransactionTooLarge
 
 
-def read_one(budget: RetryBudget, address: Address) -> Operation[Mapping[str, Any] | None]:
-    """Return the typed item, or None."""
+def read_one(
+    budget: RetryBudget, address: Address, *, laid_out: bool = False
+) -> Operation[Mapping[str, Any] | None]:
+    """Return the typed item, or None; `laid_out` says that it is one of the library's own."""
     params = {"TableName": address.table, "Key": address.key, "ConsistentRead": True, **CAPACITY}
     reply = yield from _ask(
-        budget, "GetItem", params, [address.table], lambda reply: answers_get(reply, address)
+        budget,
+        "GetItem",
+        params,
+        target([address.table], laid_out=laid_out),
+        lambda reply: answers_get(reply, address),
     )
     return reply.get("Item")
 
@@ -39,7 +45,7 @@ def read_many(
         budget,
         "TransactGetItems",
         {"TransactItems": gets},
-        [address.table for address in wanted],
+        target(address.table for address in wanted),
         lambda reply: answers_get_many(reply, wanted),
     )
     return [response.get("Item") for response in reply["Responses"]]
@@ -59,7 +65,7 @@ def _ask(
     budget: RetryBudget,
     operation: str,
     params: Mapping[str, Any],
-    tables: Sequence[str],
+    asked: Target,
     answers: Callable[[Any], bool],
 ) -> Operation[Mapping[str, Any]]:
     """Make a call that changes nothing, until it is answered."""
@@ -71,7 +77,7 @@ def _ask(
                 raise NoReply(NO_ANSWER)
         except Fault as fault:
             took = (yield from monotonic()) - began
-            yield from budget.after(fault, target=target(tables), took=took)
+            yield from budget.after(fault, target=asked, took=took)
         else:
             budget.answered()
             return reply

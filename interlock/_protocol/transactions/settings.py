@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from interlock._protocol.durations import seconds
 from interlock._protocol.kinds import checked_table, checked_text, shown
+from interlock._protocol.layout import DEFAULT, TableLayout
 from interlock._protocol.retry import RetryBudget, Target
 from interlock.errors import InvalidValue
 
@@ -30,10 +31,17 @@ class Settings:
     first_pause: float = 0.01
     longest_pause: float = 1.0
     shortest_call: float = 0.001
+    layout: TableLayout = DEFAULT
 
     @classmethod
     def of(
-        cls, table: str, *, timeout: timedelta, attempts: int, version_attribute: str
+        cls,
+        table: str,
+        *,
+        timeout: timedelta,
+        attempts: int,
+        version_attribute: str,
+        layout: TableLayout = DEFAULT,
     ) -> "Settings":
         """Check what a client was given."""
         checked_table(table)
@@ -45,7 +53,7 @@ class Settings:
         if attempts < 1:
             raise InvalidValue("attempts", f"{attempts} is less than 1")
         checked_text("version_attribute", version_attribute, wanted="an attribute's name")
-        return cls(table, version_attribute, attempts, most)
+        return cls(table, version_attribute, attempts, most, layout=layout)
 
     def budget(self) -> RetryBudget:
         """Return what all attempts of one transaction may spend together."""
@@ -58,6 +66,10 @@ class Settings:
         )
 
 
-def target(tables: Iterable[str]) -> Target:
-    """Return what a call on these tables asks, for the texts of its errors."""
-    return Target(tuple(dict.fromkeys(tables)), "CoordinationTable.grant_transactions(...)")
+def target(tables: Iterable[str], *, laid_out: bool = False) -> Target:
+    """Return what a call on these tables asks, for the texts of its errors.
+
+    `laid_out`: all of it is about records of the library's own.
+    """
+    names = tuple(dict.fromkeys(tables))
+    return Target(names, "CoordinationTable.grant_transactions(...)", laid_out=laid_out)

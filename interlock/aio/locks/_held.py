@@ -1,7 +1,7 @@
 """The locks that a client holds: acquired, renewed, given back, and their losses reported."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, Protocol
@@ -219,6 +219,11 @@ class HeldLocks:
         text = self.operations.export(grant)
         self._let_go(grant)
         return text
+
+    def in_table(self, action: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return an action of a transaction in the names of the client's table."""
+        translation = self._driver.translation
+        return action if translation is None else translation.action(action)
 
     async def run(self, operation: Any) -> Any:
         """Run an operation that takes nothing."""

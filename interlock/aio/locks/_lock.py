@@ -126,7 +126,8 @@ class Lock(Unshared):
         `Transaction.guard(lock)` adds it to a transaction of this library. The store decides, so
         it holds even if this process is paused or wrong about its lease.
         """
-        return record.guard(self._held.table, self._grant.name, self._grant.fence)
+        held, grant = self._held, self._grant
+        return held.in_table(record.guard(held.table, grant.name, grant.fence))
 
     def release_action(self) -> Mapping[str, Any]:
         """Return the Update by which a transaction gives the lock back when it commits.
@@ -136,11 +137,10 @@ class Lock(Unshared):
         When the transaction has committed, or may have, call `released()`, else `kept()`: until
         then no heartbeat that is refused is taken for a loss, as the commit may be the cause.
         """
-        self._grant.in_commit = True
-        time = self._held.time_of_day()
-        return record.release_action(
-            self._held.table, self._grant.name, self._grant.fence, time=time
-        )
+        held, grant = self._held, self._grant
+        grant.in_commit = True
+        time = held.time_of_day()
+        return held.in_table(record.release_action(held.table, grant.name, grant.fence, time=time))
 
     def released(self) -> None:
         """Note that a transaction with `release_action()` has committed; no heartbeat follows."""
@@ -282,6 +282,10 @@ class Keeper(Protocol):
     clock: Callable[[], float]
     time_of_day: Callable[[], Time]
     wall_clock: Callable[[], float]
+
+    def in_table(self, action: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return an action of a transaction in the names of the client's table."""
+        ...
 
     async def extend(self, grant: Grant, lease: timedelta | None) -> None:
         """Renew a lock now, for a lease from now on."""

@@ -4,6 +4,7 @@ import pytest
 
 from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.settings import Settings
+from tests.layouts import LAYOUT, LaidOutStore
 from tests.unit.locks.realtime import Network
 from tests.unit.locks.scripted import TABLE, Driver
 
@@ -35,9 +36,10 @@ class Process:
         return self.driver.run(self.locks.adopt(text, []))
 
 
-@pytest.fixture
-def process():
-    return Process()
+@pytest.fixture(params=[None, LAYOUT], ids=["default", "laid_out"])
+def process(request):
+    """A process on a table as it is made by default, and on one of another layout."""
+    return Process(None if request.param is None else LaidOutStore(request.param, TABLE))
 
 
 @pytest.fixture
