@@ -6,7 +6,7 @@ from typing import Any
 
 from interlock._drivers.blocking.opening import open_driver
 from interlock._protocol.durations import seconds
-from interlock._protocol.layout import TableLayout
+from interlock._protocol.layout import TableLayout, checked_layout
 from interlock._protocol.tables import create, schema, time_to_live
 
 __all__ = ["TableLayout", "create_table", "schema", "time_to_live"]
@@ -18,6 +18,7 @@ def create_table(
     client: Any = None,
     deletion_protection: bool = False,
     timeout: timedelta = timedelta(minutes=2),
+    layout: TableLayout | None = None,
 ) -> bool:
     """Make a coordination table that is ready for use; return False if it exists and fits.
 
@@ -25,7 +26,8 @@ def create_table(
     (moto, DynamoDB Local) and for applications without CDK. `schema(name)` and
     `time_to_live(name)` are the same as parameters of CreateTable and UpdateTimeToLive. Safe to
     repeat, also at once from several processes. `client` is a boto3 DynamoDB client
-    (default: one of the library's own), `timeout` the time that it may take in all.
+    (default: one of the library's own), `timeout` the time that it may take in all. `layout` gives
+    the keys other names; a table that exists has to have them, and gets no index.
 
     Raises `TableUnfit` for a table that has another key or no such index; `AccessDenied`,
     `InvalidValue`, `ServiceUnavailable`.
@@ -34,5 +36,6 @@ def create_table(
         name,
         deletion_protection=deletion_protection,
         timeout=seconds("timeout", timeout, positive=True),
+        layout=checked_layout(layout),
     )
     return open_driver(client).run(operation)

@@ -17,18 +17,12 @@ LAYOUT = TableLayout(
 )
 
 
-def table_of(layout, name):
-    """Return a table of a layout, as a store in memory takes it."""
-    sort_key = layout.sort_key[0] if layout.sort_key else None
-    return Table(name, layout.partition_key, sort_key, ttl=layout.ttl)
-
-
 class LaidOutStore:
     """A store with one table of a layout; tests see and say all in the names of the default."""
 
     def __init__(self, layout, table):
         self.translation = Translation(layout)
-        self.store = Store(table_of(layout, table))
+        self.store = Store(Table.of(table, layout))
 
     def perform(self, operation, params):
         call = self.translation.call(Call(operation, params))

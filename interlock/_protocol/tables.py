@@ -6,34 +6,30 @@ from typing import Any
 from interlock._exports import public_in
 from interlock._protocol.faults import Fault, Refused
 from interlock._protocol.kinds import checked_table
+from interlock._protocol.layout import TableLayout, checked_layout, key_in_words
 from interlock._protocol.requests import Call, Operation, monotonic, sleep
 from interlock._protocol.retry import RetryBudget, Target
 from interlock.errors import ServiceUnavailable, TableUnfit
 
-KEY = "pk"
-TTL_ATTRIBUTE = "expires"
-LISTING = "listing"
 _LOOK = 0.5  # seconds between two looks at a table that is being made
 
 
 @public_in("interlock.tables")
-def schema(name: str) -> dict[str, Any]:
+def schema(name: str, layout: TableLayout | None = None) -> dict[str, Any]:
     """Return the parameters of CreateTable, without TTL, which has a call of its own."""
+    named = checked_layout(layout)
+    attributes = [*named.key_names, named.listing_key]
     return {
         "TableName": name,
         "BillingMode": "PAY_PER_REQUEST",
         "AttributeDefinitions": [
-            {"AttributeName": KEY, "AttributeType": "S"},
-            {"AttributeName": LISTING, "AttributeType": "S"},
+            {"AttributeName": attribute, "AttributeType": "S"} for attribute in attributes
         ],
-        "KeySchema": [{"AttributeName": KEY, "KeyType": "HASH"}],
+        "KeySchema": _key_schema(*named.key_names),
         "GlobalSecondaryIndexes": [
             {
-                "IndexName": LISTING,
-                "KeySchema": [
-                    {"AttributeName": LISTING, "KeyType": "HASH"},
-                    {"AttributeName": KEY, "KeyType": "RANGE"},
-                ],
+                "IndexName": named.listing_index,
+                "KeySchema": _key_schema(named.listing_key, named.partition_key),
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
             }
         ],
@@ -41,13 +37,15 @@ def schema(name: str) -> dict[str, Any]:
 
 
 @public_in("interlock.tables")
-def time_to_live(name: str) -> dict[str, Any]:
+def time_to_live(name: str, layout: TableLayout | None = None) -> dict[str, Any]:
     """Return the parameters of UpdateTimeToLive."""
-    specification = {"AttributeName": TTL_ATTRIBUTE, "Enabled": True}
+    specification = {"AttributeName": checked_layout(layout).ttl, "Enabled": True}
     return {"TableName": name, "TimeToLiveSpecification": specification}
 
 
-def create(name: str, *, deletion_protection: bool, timeout: float) -> Operation[bool]:
+def create(
+    name: str, *, deletion_protection: bool, timeout: float, layout: TableLayout
+) -> Operation[bool]:
     """Make the table unless it exists, and return whether it was made, once it can be used.
 
     Raises `TableUnfit` for one that exists and does not fit; `AccessDenied`, `ServiceUnavailable`.
@@ -55,44 +53,47 @@ def create(name: str, *, deletion_protection: bool, timeout: float) -> Operation
     checked_table(name)
     budget = RetryBudget(Target((name,), "the IAM action dynamodb:CreateTable"))
     yield from budget.start(timeout)
-    parameters = schema(name)
+    parameters = schema(name, layout)
     if deletion_protection:
         parameters["DeletionProtectionEnabled"] = True
     made = (
         yield from _ask(budget, "CreateTable", parameters, "ResourceInUseException")
     ) is not None
-    yield from _active(budget, name)
-    if (yield from _expires(budget, name)) is None:
-        yield from _ask(budget, "UpdateTimeToLive", time_to_live(name), None)
+    yield from _active(budget, name, layout)
+    if (yield from _expires(budget, name, layout)) is None:
+        yield from _ask(budget, "UpdateTimeToLive", time_to_live(name, layout), None)
     return made
 
 
-def problems(table: Mapping[str, Any]) -> list[str]:
-    """Return what of a table's description does not fit, in a reader's words."""
+def problems(table: Mapping[str, Any], layout: TableLayout) -> list[str]:
+    """Return what of a table's description does not fit a layout, in a reader's words."""
+    index, listing_key = layout.listing_index, layout.listing_key
     types = {
         attribute["AttributeName"]: attribute["AttributeType"]
         for attribute in table.get("AttributeDefinitions", ())
     }
     found = []
-    if _keys(table) != [KEY]:
-        found.append(f"its key is {_keys(table)}, not the partition key {KEY!r} alone")
-    elif types.get(KEY) != "S":
-        found.append(f"its partition key {KEY!r} is of type {types.get(KEY, 'unknown')}, not S")
-    indexes = {index["IndexName"]: index for index in table.get("GlobalSecondaryIndexes", ())}
-    if LISTING not in indexes:
-        found.append(f"it has no global secondary index {LISTING!r}, which lists counters")
-    elif _keys(indexes[LISTING]) != [LISTING, KEY]:
-        found.append(
-            f"its index {LISTING!r} has the key {_keys(indexes[LISTING])}, not listing, pk"
-        )
+    if _keys(table) != [*layout.key_names]:
+        found.append(f"its key is {_keys(table)}, not {key_in_words(layout)}")
+    else:
+        for kind, name in zip(("partition", "sort"), layout.key_names, strict=False):
+            if types.get(name) != "S":
+                found.append(f"its {kind} key {name!r} is of type {types.get(name)}, not S")
+    indexes = {one["IndexName"]: one for one in table.get("GlobalSecondaryIndexes", ())}
+    wanted = [listing_key, layout.partition_key]
+    if index not in indexes:
+        found.append(f"it has no global secondary index {index!r}, which lists counters")
+    elif _keys(indexes[index]) != wanted:
+        keys = ", ".join(wanted)
+        found.append(f"its index {index!r} has the key {_keys(indexes[index])}, not {keys}")
     return found
 
 
-def _active(budget: RetryBudget, name: str) -> Operation[None]:
+def _active(budget: RetryBudget, name: str, layout: TableLayout) -> Operation[None]:
     while True:
         reply = yield from _ask(budget, "DescribeTable", {"TableName": name}, None)
         table = (reply or {}).get("Table", {})
-        if unfit := problems(table):
+        if unfit := problems(table, layout):
             raise TableUnfit(name, unfit)
         states = [table.get("TableStatus", "unknown"), *_states(table)]
         if all(state == "ACTIVE" for state in states):
@@ -102,15 +103,15 @@ def _active(budget: RetryBudget, name: str) -> Operation[None]:
         yield from sleep(_LOOK)
 
 
-def _expires(budget: RetryBudget, name: str) -> Operation[str | None]:
+def _expires(budget: RetryBudget, name: str, layout: TableLayout) -> Operation[str | None]:
     """Return the attribute by which the table's items expire, None if they do not."""
     reply = yield from _ask(budget, "DescribeTimeToLive", {"TableName": name}, None)
     description = (reply or {}).get("TimeToLiveDescription", {})
     if description.get("TimeToLiveStatus") not in {"ENABLED", "ENABLING"}:
         return None
     attribute: str = description.get("AttributeName", "")
-    if attribute != TTL_ATTRIBUTE:
-        raise TableUnfit(name, [f"its items expire by {attribute!r}, not by {TTL_ATTRIBUTE!r}"])
+    if attribute != layout.ttl:
+        raise TableUnfit(name, [f"its items expire by {attribute!r}, not by {layout.ttl!r}"])
     return attribute
 
 
@@ -127,6 +128,11 @@ def _ask(
             yield from budget.after(fault)
         else:
             return reply
+
+
+def _key_schema(*attributes: str) -> list[dict[str, str]]:
+    kinds = zip(attributes, ("HASH", "RANGE"), strict=False)
+    return [{"AttributeName": attribute, "KeyType": kind} for attribute, kind in kinds]
 
 
 def _keys(described: Mapping[str, Any]) -> list[str]:

@@ -65,6 +65,12 @@ class _Main(Verbs):
     show_envvar=True,
     help="The coordination table: its name, or its ARN where it is another region's.",
 )
+@click.option(
+    "--layout",
+    envvar="INTERLOCK_TABLE_LAYOUT",
+    show_envvar=True,
+    help="What the table calls its keys: partition_key=PK,sort_key=SK,sort_value=interlock, say.",
+)
 @click.option("--profile", help="The profile of the AWS configuration.")
 @click.option("--region", help="The table's region.")
 @click.option("--endpoint-url", help="Where DynamoDB is, if not where the region has it.")
@@ -85,6 +91,7 @@ class _Main(Verbs):
 def main(  # noqa: PLR0917 - click passes them by name
     context: click.Context,
     table: str | None,
+    layout: str | None,
     profile: str | None,
     region: str | None,
     endpoint_url: str | None,
@@ -113,4 +120,4 @@ def main(  # noqa: PLR0917 - click passes them by name
       130  interrupted
     """
     context.obj = Connection(url, api_key)
-    put_table(context, Table(table, profile, region, endpoint_url))
+    put_table(context, Table(table, profile, region, endpoint_url, layout))

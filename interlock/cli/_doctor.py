@@ -50,7 +50,7 @@ def doctor(context: click.Context, lock: str, *, scan: bool, strict: bool) -> No
       3  the table cannot be reached
     """
     table = table_of(context)
-    _ = table.name  # misuse is reported before anything is imported
+    _ = table.name, table.layout  # misuse is reported before the SDK is imported
     found = list(_findings(table, lock, scan=scan))
     rows = [(one.check, one.state, one.finding) for one in found]
     lines([asdict(one) for one in found], _HEADER, rows)
@@ -104,7 +104,7 @@ def _of_records(table: Table) -> "Iterator[Finding]":
     told = f"{len(locks)} locks, {len(held)} held, {len(expired)} of them past their lease"
     yield Finding("records", OK, told)
     for error in corrupt:
-        name = error.key.partition("#")[2]
+        name = error.key.removeprefix(table.layout.prefix).partition("#")[2]
         fix = (
             "update this command"
             if error.newer

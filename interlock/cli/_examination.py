@@ -17,9 +17,9 @@ from interlock.tables import schema
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 _SKEW, _MOST_SKEW = 1.0, 60.0  # seconds; SigV4 refuses a clock that is off by five minutes
 _SLOW = 0.5  # seconds for a call; the library waits for one up to three
-_NEVER = "attribute_exists(pk) AND attribute_not_exists(pk)"
+_NEVER = "attribute_exists(#pk) AND attribute_not_exists(#pk)"
 _DENIED = frozenset({"AccessDeniedException", "AccessDenied"})
-_READ = ("pk", "fence", "version", "owner")
+_READ = ("fence", "version", "owner")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Patient:
 
     def __init__(self, table: Table, client: Any) -> None:
         self.name = table.name
+        self.layout = table.layout
         self.client = client
         self.skew: float | None = None
         self.took: list[float] = []
@@ -77,7 +78,7 @@ def examine(patient: Patient, lock: str) -> Iterator[Finding]:
         if found.state == PROBLEM:
             return
     else:
-        yield from _of_table(patient.name, found)
+        yield from _of_table(patient, found)
     yield from _of_expiry(patient)
     yield from _of_backups(patient)
     yield from _of_permissions(patient, lock)
@@ -103,17 +104,23 @@ def _described(patient: Patient) -> "Mapping[str, Any] | Finding":
     return table
 
 
-def _of_table(name: str, table: Mapping[str, Any]) -> Iterator[Finding]:
+def _of_table(patient: Patient, table: Mapping[str, Any]) -> Iterator[Finding]:
+    name = patient.name
     status = table.get("TableStatus", "unknown")
     state = OK if status == "ACTIVE" else WARNING
     yield Finding("table", state, f"{name} is {status}", "" if state == OK else "wait for it")
-    wanted = schema(name)
-    key = _keys(table)
-    if key == _keys(wanted):
-        yield Finding("key", OK, "partition key pk alone")
+    wanted = schema(name, patient.layout)
+    key, own = _keys(table), _keys(wanted)
+    if key == own:
+        alone = f"partition key {own[0]} alone"
+        yield Finding("key", OK, alone if len(own) == 1 else f"keys {', '.join(own)}")
     else:
-        fix = "a key cannot be changed: make another table by interlock.create_table"
-        yield Finding("key", PROBLEM, f"its key is {', '.join(key) or 'unknown'}, not pk", fix)
+        fix = (
+            "a key cannot be changed: say by --layout what it is called, or make another table by "
+            "interlock.create_table"
+        )
+        told = f"its key is {', '.join(key) or 'unknown'}, not {', '.join(own)}"
+        yield Finding("key", PROBLEM, told, fix)
     yield from _of_index(table, wanted["GlobalSecondaryIndexes"][0])
     sse = table.get("SSEDescription", {})
     if sse.get("SSEType") == "KMS":
@@ -151,12 +158,13 @@ def _of_expiry(patient: Patient) -> Iterator[Finding]:
         return
     told = reply.get("TimeToLiveDescription", {})
     on = told.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"}
-    if on and told.get("AttributeName") == "expires":
-        yield Finding("time to live", OK, "by the attribute expires")
+    ttl = patient.layout.ttl
+    if on and told.get("AttributeName") == ttl:
+        yield Finding("time to live", OK, f"by the attribute {ttl}")
         return
     fix = (
         f"aws dynamodb update-time-to-live --table-name {patient.name} "
-        "--time-to-live-specification Enabled=true,AttributeName=expires"
+        f"--time-to-live-specification Enabled=true,AttributeName={ttl}"
     )
     if on:
         what = f"by the attribute {told.get('AttributeName')!r}: records that are used may go"
@@ -184,11 +192,12 @@ def _of_backups(patient: Patient) -> Iterator[Finding]:
 
 def _of_permissions(patient: Patient, lock: str) -> Iterator[Finding]:
     """Make calls that change nothing: conditions that never hold, and reads of one item."""
-    name, client = patient.name, patient.client
-    key = {"pk": {"S": f"lock#{lock}"}}
+    name, client, layout = patient.name, patient.client, patient.layout
+    key = {attribute: {"S": value} for attribute, value in layout.key(f"lock#{lock}").items()}
     item = {"TableName": name, "Key": key}
-    never = {**item, "ConditionExpression": _NEVER}
-    names = {f"#{attribute}": attribute for attribute in _READ}
+    partition_key = {"#pk": layout.partition_key}
+    never = {**item, "ConditionExpression": _NEVER, "ExpressionAttributeNames": partition_key}
+    names = {**partition_key, **{f"#{attribute}": attribute for attribute in _READ}}
     scan = {
         "TableName": name,
         "Limit": 1,
@@ -198,10 +207,11 @@ def _of_permissions(patient: Patient, lock: str) -> Iterator[Finding]:
     }
     listed = {
         "TableName": name,
-        "IndexName": "listing",
+        "IndexName": layout.listing_index,
         "Limit": 1,
-        "KeyConditionExpression": "listing = :l",
-        "ExpressionAttributeValues": {":l": {"S": "counter"}},
+        "KeyConditionExpression": "#l = :l",
+        "ExpressionAttributeNames": {"#l": layout.listing_key},
+        "ExpressionAttributeValues": {":l": {"S": f"{layout.prefix}counter"}},
     }
     calls: list[tuple[str, str, str, Callable[[], Any]]] = [
         ("look at locks", "GetItem", "grant_inspect_locks", lambda: client.get_item(**item)),
@@ -216,7 +226,7 @@ def _of_permissions(patient: Patient, lock: str) -> Iterator[Finding]:
         ("list counters", "Query", "grant_list_counters", lambda: client.query(**listed)),
     ]
     for what, action, grant, call in calls:
-        if action == "Query" and not _has_index(client, name):
+        if action == "Query" and not _has_index(client, name, layout.listing_index):
             continue
         yield _permission(what, action, f"CoordinationTable.{grant}(...)", call)
 
@@ -277,13 +287,13 @@ def _undescribed(check: str, action: str, error: ClientError | None = None) -> F
     return Finding(check, WARNING, f"cannot be examined: {action} is denied", fix)
 
 
-def _has_index(client: Any, name: str) -> bool:
+def _has_index(client: Any, name: str, index: str) -> bool:
     """Return whether the table has the index, as far as that may be known."""
     try:
         table = client.describe_table(TableName=name)["Table"]
     except ClientError:
         return True
-    return any(one["IndexName"] == "listing" for one in table.get("GlobalSecondaryIndexes", ()))
+    return any(one["IndexName"] == index for one in table.get("GlobalSecondaryIndexes", ()))
 
 
 def _keys(described: Mapping[str, Any]) -> list[str]:

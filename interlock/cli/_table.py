@@ -11,6 +11,7 @@ import click
 if TYPE_CHECKING:
     from interlock.counters import CounterClient
     from interlock.locks import LockClient
+    from interlock.tables import TableLayout
 
 _META = "interlock.table"
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -18,12 +19,16 @@ _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table by its name or ARN; the rest says where it is, None as the environment does."""
+    """A table by its name or ARN; the rest says where it is, None as the environment does.
+
+    `keys` says what it calls its keys, as `TableLayout.parse` reads it.
+    """
 
     named: str | None
     profile: str | None = None
     region: str | None = None
     endpoint_url: str | None = None
+    keys: str | None = None
 
     @property
     def name(self) -> str:
@@ -32,17 +37,29 @@ class Table:
             raise click.UsageError("give --table or set INTERLOCK_TABLE")
         return self.named
 
+    @property
+    def layout(self) -> "TableLayout":
+        """The names of the table's keys. Ends the program as misuse if they say no layout."""
+        from interlock.errors import InvalidValue
+        from interlock.tables import TableLayout
+
+        try:
+            return TableLayout.parse(self.keys)
+        except InvalidValue as error:
+            raise click.UsageError(f"--layout: {error}") from error
+
     def locks(self, **options: Any) -> "LockClient":
         """Return a client of the table's locks, whose owner is the person at the terminal."""
         from interlock.locks import LockClient
 
+        options["layout"] = self.layout
         return LockClient(self.name, client=self.client(), owner=person(), **options)
 
     def counters(self) -> "CounterClient":
         """Return a client of the table's counters."""
         from interlock.counters import CounterClient
 
-        return CounterClient(self.name, client=self.client())
+        return CounterClient(self.name, client=self.client(), layout=self.layout)
 
     def client(self) -> Any:
         """Return what the library's clients take as `client`: by default they make their own."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from aws_cdk import Stack
@@ -31,30 +32,34 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]+")  # as Lambda has it
 
 
 def install(
-    target: "Target", variable: str, value: str, layer: lambda_.ILayerVersion | None
+    target: "Target",
+    variable: str,
+    values: Mapping[str, str],
+    layer: lambda_.ILayerVersion | None,
 ) -> iam.IGrantable:
     """Give a target a variable, and a function that is no container the layer, each once.
 
-    Returns to whom grants go. Raises `ValueError` for a variable that has another value already
-    or cannot be called so, for a second layer, and for what cannot be given a variable.
+    `values` are that of the variable, and those of others that go with it. Returns to whom grants
+    go. Raises `ValueError` for a variable that has another value already or cannot be called so,
+    for a second layer, and for what cannot be given a variable.
     """
     if not _NAME.fullmatch(variable):
         raise ValueError(f"variable is {variable!r}: give a name such as INTERLOCK_TABLE")
     if isinstance(target, lambda_.Function):
-        if _is_new(target, variable, value):
-            target.add_environment(variable, value)
+        for name, value in _new(target, variable, values):
+            target.add_environment(name, value)
         _add_layer(target, layer)
         return target
     if layer is not None:
         raise ValueError(f"layer is given, and {target.node.path} is no function: leave it out")
     if hasattr(target, "task_definition"):
         container = cast("ecs.ContainerDefinition", target)
-        if _is_new(container, variable, value):
-            container.add_environment(variable, value)
+        for name, value in _new(container, variable, values):
+            container.add_environment(name, value)
         return container.task_definition.task_role
     if hasattr(target, "default_container"):
         return install(
-            _default_container(cast("ecs.TaskDefinition", target)), variable, value, None
+            _default_container(cast("ecs.TaskDefinition", target)), variable, values, None
         )
     user_data = getattr(target, "user_data", None)
     if user_data is None:
@@ -64,9 +69,9 @@ def install(
             "give what you imported its grants by the grant_... methods"
         )
     machine = cast("autoscaling.AutoScalingGroup", target)
-    if _is_new(machine, variable, value):
+    for name, value in _new(machine, variable, values):
         # Read by logins; a systemd unit takes it by EnvironmentFile=/etc/environment.
-        user_data.add_commands(f"echo '{variable}={value}' >> /etc/environment")
+        user_data.add_commands(f"echo '{name}={value}' >> /etc/environment")
     return machine
 
 
@@ -77,9 +82,9 @@ def _default_container(task: "ecs.TaskDefinition") -> "ecs.ContainerDefinition":
     return container
 
 
-def _is_new(target: "Target", variable: str, value: str) -> bool:
-    """Note what a variable is given; whether it is for the first time."""
-    wanted = json.dumps(Stack.of(target).resolve([value]), sort_keys=True)
+def _new(target: "Target", variable: str, values: Mapping[str, str]) -> Collection[tuple[str, str]]:
+    """Note what a variable and those beside it are given; return them if it is the first time."""
+    wanted = json.dumps(Stack.of(target).resolve([*values.values()]), sort_keys=True)
     noted = {
         str(entry.data).partition("=")[0]: str(entry.data).partition("=")[2]
         for entry in target.node.metadata
@@ -87,13 +92,13 @@ def _is_new(target: "Target", variable: str, value: str) -> bool:
     }
     if variable not in noted:
         target.node.add_metadata(_VARIABLE, f"{variable}={wanted}")
-        return True
+        return values.items()
     if noted[variable] != wanted:
         raise ValueError(
-            f"{target.node.path} has another table in {variable}: give this one a variable of its "
-            "own, attach_to(..., variable='...')"
+            f"{target.node.path} has another table in {variable}, or another layout of it: give "
+            "this one a variable of its own, attach_to(..., variable='...')"
         )
-    return False
+    return ()
 
 
 def _add_layer(function: lambda_.Function, layer: lambda_.ILayerVersion | None) -> None:

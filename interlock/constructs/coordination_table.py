@@ -20,9 +20,11 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct, IConstruct
 
+from interlock._protocol.layout import TableLayout
 from interlock._protocol.texts import texts
 from interlock.constructs.granting import key_of, note_coordination_table
 from interlock.constructs.icoordination_table import ICoordinationTable
+from interlock.constructs.importing import ImportedTable, checked_replica, literal_layout
 from interlock.constructs.schema import (
     LISTING_INDEX,
     LISTING_KEY,
@@ -141,7 +143,7 @@ class CoordinationTable(ICoordinationTable):
         protection = _Protection(explicit=bool(deletion_protection))
         Aspects.of(table).add(cast("IAspect", protection), priority=_AFTER_MUTATIONS)
         self.table = table
-        note_coordination_table(table, self.encryption_key)
+        note_coordination_table(table, self.encryption_key, self.layout.prefix)
 
     @classmethod
     def from_table(
@@ -151,21 +153,25 @@ class CoordinationTable(ICoordinationTable):
         *,
         table: dynamodb.ITable,
         encryption_key: kms.IKey | None = None,
+        layout: TableLayout | None = None,
     ) -> ICoordinationTable:
         """Use a table that exists, of any account and region; it stays where it is.
 
         It needs the schema of `interlock.constructs.schema`: partition key `pk` (S), an index
-        `listing` with the keys `listing` and `pk` (S), time to live by `expires`.
+        `listing` with the keys `listing` and `pk` (S), time to live by `expires`; or the same under
+        the names of a `layout`, which `attach_to` hands on and each client has to be given. Grants
+        are then confined to keys under the layout's prefix.
 
         `encryption_key` is its customer-managed key; without one no grant on a key is given
         (default: the table's own, where it is known). Raises `ValueError` for a table of this app
         with another schema, and for a replica of a global table that is not strongly consistent:
         there two holders could have one lock.
         """
-        check_schema(table)
-        imported = _ImportedTable(scope, construct_id)
-        imported.is_strongly_consistent_global = _checked_replica(table)
-        imported.use(table, encryption_key or key_of(table))
+        named = literal_layout(layout)
+        check_schema(table, named)
+        imported = ImportedTable(scope, construct_id)
+        imported.is_strongly_consistent_global = checked_replica(table)
+        imported.use(table, encryption_key or key_of(table), named)
         return imported
 
     @classmethod
@@ -176,6 +182,7 @@ class CoordinationTable(ICoordinationTable):
         table_arn: str,
         *,
         encryption_key: kms.IKey | None = None,
+        layout: TableLayout | None = None,
     ) -> ICoordinationTable:
         """Use a table of any account and region by its ARN, as `from_table` does.
 
@@ -185,9 +192,10 @@ class CoordinationTable(ICoordinationTable):
         """
         if not Token.is_unresolved(table_arn) and not _ARN.fullmatch(table_arn):
             raise ValueError(f"table_arn is {table_arn!r}: give arn:aws:dynamodb:...:table/NAME")
-        imported = _ImportedTable(scope, construct_id)
+        named = literal_layout(layout)
+        imported = ImportedTable(scope, construct_id)
         table = dynamodb.TableV2.from_table_arn(imported, "Table", table_arn)
-        imported.use(table, encryption_key)
+        imported.use(table, encryption_key, named)
         return imported
 
     @classmethod
@@ -198,6 +206,7 @@ class CoordinationTable(ICoordinationTable):
         table_name: str,
         *,
         encryption_key: kms.IKey | None = None,
+        layout: TableLayout | None = None,
     ) -> ICoordinationTable:
         """Use a table of this account and region by its name, as `from_table` does.
 
@@ -208,16 +217,11 @@ class CoordinationTable(ICoordinationTable):
                 f"table_name is {table_name!r}: give the name of a table that exists, 3 to 255 of "
                 "a-z, A-Z, 0-9, '_', '-' and '.'; or use from_table_arn"
             )
-        imported = _ImportedTable(scope, construct_id)
+        named = literal_layout(layout)
+        imported = ImportedTable(scope, construct_id)
         table = dynamodb.TableV2.from_table_name(imported, "Table", table_name)
-        imported.use(table, encryption_key)
+        imported.use(table, encryption_key, named)
         return imported
-
-
-class _ImportedTable(ICoordinationTable):
-    def use(self, table: dynamodb.ITable, encryption_key: kms.IKey | None) -> None:
-        self.table, self.encryption_key = table, encryption_key
-        note_coordination_table(table, encryption_key)
 
 
 @jsii.implements(IAspect)
@@ -269,21 +273,6 @@ def _regions(
             "TableEncryptionV2.dynamo_owned_key(), or customer_managed_key(key, replica_key_arns)"
         )
     return replicas
-
-
-def _checked_replica(table: dynamodb.ITable) -> bool:
-    """Whether a table is a replica; raise `ValueError` if one region may be behind another."""
-    main = table.node.scope
-    resource = (main if isinstance(main, dynamodb.TableV2) else table).node.default_child
-    if not isinstance(resource, dynamodb.CfnGlobalTable):
-        return False
-    strong = resource.multi_region_consistency == "STRONG"
-    if isinstance(main, dynamodb.TableV2) and not strong:
-        raise ValueError(
-            f"{table.node.path} is a replica that may be behind the others, so two could hold one "
-            "lock: use the table of one region, or multi_region_consistency=STRONG"
-        )
-    return strong
 
 
 def _encrypt(table: dynamodb.TableV2, key: kms.IKey) -> None:

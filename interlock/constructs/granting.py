@@ -5,6 +5,7 @@ Across accounts both have to allow: https://docs.aws.amazon.com/IAM/latest/UserG
 
 import json
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -27,16 +28,19 @@ _LEADING_KEYS = "dynamodb:LeadingKeys"
 _OTHER_SIDE = "interlock:ownerMustGrant"
 # Coordination tables, and their keys: a table whose region is unknown does not know its own.
 _KEYS: WeakKeyDictionary[dynamodb.ITable, kms.IKey | None] = WeakKeyDictionary()
+# What begins the library's keys in a table: several layouts may share one.
+_PREFIXES: WeakKeyDictionary[dynamodb.ITable, set[str]] = WeakKeyDictionary()
 
 
-def note_coordination_table(table: dynamodb.ITable, key: kms.IKey | None) -> None:
-    """Note that a table is a coordination table, and its key."""
+def note_coordination_table(table: dynamodb.ITable, key: kms.IKey | None, prefix: str) -> None:
+    """Note that a table is a coordination table, its key, and what begins its items' keys."""
     _KEYS[table] = key
+    _PREFIXES.setdefault(table, set()).add(prefix)
 
 
-def is_coordination_table(table: dynamodb.ITable) -> bool:
-    """Whether a table was noted as a coordination table."""
-    return table in _KEYS
+def prefixes_of(table: dynamodb.ITable) -> AbstractSet[str]:
+    """Return what was noted to begin the library's keys in a table; nothing for another table."""
+    return _PREFIXES.get(table, frozenset())
 
 
 def key_of(table: dynamodb.ITable) -> kms.IKey | None:

@@ -12,31 +12,33 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from interlock._protocol.counters.layout import LISTING
+from interlock._protocol.layout import TableLayout, attribute_in
 from interlock._protocol.locks.reading import ATTRIBUTES
 from interlock._protocol.texts import texts
 from interlock.constructs.attaching import install
 from interlock.constructs.granting import (
     allow_items,
     allow_key,
-    is_coordination_table,
     key_of,
+    prefixes_of,
 )
 from interlock.constructs.key_patterns import (
     COUNTERS,
     LOCKS,
     RECORDS,
-    RESERVED_PREFIXES,
     checked_prefix,
+    literal,
     patterns,
+    reserved,
 )
 from interlock.constructs.metric_options import MetricOptions, metric_of
-from interlock.constructs.schema import LISTING_INDEX
 from interlock.metrics import NAMESPACE, Metric
 
 if TYPE_CHECKING:
     from interlock.constructs.attaching import Target
 
 TABLE_VARIABLE = "INTERLOCK_TABLE"
+_LAYOUT_SUFFIX = "_LAYOUT"  # of the variable that says the layout of the table in another one
 
 _CHECK = "dynamodb:ConditionCheckItem"
 _DESCRIBE = (
@@ -56,6 +58,8 @@ class ICoordinationTable(Construct):
 
     table: dynamodb.ITable
     encryption_key: kms.IKey | None
+    layout: TableLayout = TableLayout()
+    """The names of the table's keys, and the prefix of the library's items in it."""
     is_strongly_consistent_global: bool = False
     """Whether the table is one of several regions, written in all of them at once."""
 
@@ -77,14 +81,14 @@ class ICoordinationTable(Construct):
         what no lock is called.
         """
         actions = (*_READ, "dynamodb:UpdateItem", _CHECK)
-        return self._grant(grantee, patterns(LOCKS, names, with_parts=True), actions)
+        return self._grant(grantee, self._patterns(LOCKS, names, with_parts=True), actions)
 
     def grant_inspect_locks(self, grantee: iam.IGrantable, *names: str) -> iam.Grant:
         """Let a grantee see who holds the locks with these names, and nothing else.
 
         Names are as in `grant_locks`. Raises `ValueError` for none.
         """
-        return self._grant(grantee, patterns(LOCKS, names), ("dynamodb:GetItem",))
+        return self._grant(grantee, self._patterns(LOCKS, names), ("dynamodb:GetItem",))
 
     def grant_operate(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a grantee see all locks and counters, break locks, and examine the table.
@@ -94,11 +98,14 @@ class ICoordinationTable(Construct):
         (`LockClient.break_lock`), lists counters with their values, and describes the table, its
         time to live and backups. It changes nothing but locks.
         """
-        reads = patterns(COUNTERS, ["*"])
+        every_lock, every_counter = self._patterns(LOCKS, ["*"]), self._patterns(COUNTERS, ["*"])
+        # A scan also looks at the sort key, by which it leaves out what is not the library's.
+        read = (attribute_in(self.layout, name) for name in ATTRIBUTES)
+        scanned = tuple(dict.fromkeys((*read, *self.layout.key_names)))
         grants = [
-            self._grant(grantee, patterns(LOCKS, ["*"]), (*_READ, "dynamodb:UpdateItem", _CHECK)),
-            self._grant(grantee, reads, _READ),
-            allow_items(self, grantee, self.table, ("dynamodb:Scan",), attributes=ATTRIBUTES),
+            self._grant(grantee, every_lock, (*_READ, "dynamodb:UpdateItem", _CHECK)),
+            self._grant(grantee, every_counter, _READ),
+            allow_items(self, grantee, self.table, ("dynamodb:Scan",), attributes=scanned),
             allow_items(self, grantee, self.table, _DESCRIBE),
             self.grant_list_counters(grantee),
         ]
@@ -112,20 +119,23 @@ class ICoordinationTable(Construct):
         Raises `ValueError` for none, and for a table without transactions.
         """
         self._need_transactions("counters")
-        keys = patterns(COUNTERS, names, with_parts=True)
+        keys = self._patterns(COUNTERS, names, with_parts=True)
         if "*" in names:
             self.grant_list_counters(grantee)
         return self._grant(grantee, keys, (*_READ, *_WRITE, _CHECK))
 
     def grant_list_counters(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let a grantee list the names of all counters: an index has no namespaces."""
+        """Let a grantee list the names of all counters: an index has no namespaces.
+
+        Of those under the layout's prefix, if it has one.
+        """
         listed = allow_items(
             self,
             grantee,
             self.table,
             ("dynamodb:Query",),
-            index=LISTING_INDEX,
-            keys=[LISTING],
+            index=self.layout.listing_index,
+            keys=[literal(self.layout.prefix) + LISTING],
         )
         return self._with_key(grantee, listed)
 
@@ -152,7 +162,7 @@ class ICoordinationTable(Construct):
             raise ValueError("nothing to grant: give tables, once, or both")
         grants = [self._grant_table(grantee, table) for table in tables]
         if once:
-            keys = patterns(RECORDS, once, parameter="once")
+            keys = self._patterns(RECORDS, once, parameter="once")
             grants.append(self._grant(grantee, keys, ("dynamodb:GetItem", "dynamodb:PutItem")))
         return _all_of(grants)
 
@@ -163,7 +173,7 @@ class ICoordinationTable(Construct):
         in `grant_locks`. Raises `ValueError` for a prefix of Interlock's own, one that does not end
         in `#`, and no names.
         """
-        keys = patterns(checked_prefix(prefix), names)
+        keys = patterns(checked_prefix(prefix, self.layout.prefix), names)
         return self._grant(grantee, keys, (*_READ, *_WRITE, _CHECK))
 
     def attach_to(
@@ -184,7 +194,8 @@ class ICoordinationTable(Construct):
         (`layer` is one that exists; default: one for the stack, made when first needed); images
         and instances bring the runtime themselves. Instances have the variable in
         `/etc/environment`. Its value is the table's name, or its ARN where the table is in another
-        region or account; clients take either.
+        region or account; clients take either. A layout that is not the default is in a variable
+        of that name with `_LAYOUT` behind it, for `TableLayout.parse`.
 
         To attach again adds what is new. `locks`, `counters`, `transactions_on` and `once` are as
         in the `grant_...` methods. Raises `ValueError` for a bare string among these, for another
@@ -193,7 +204,10 @@ class ICoordinationTable(Construct):
         # All is checked before anything is changed.
         names = {"locks": texts("locks", locks), "counters": texts("counters", counters)}
         records, tables = texts("once", once), _several("transactions_on", transactions_on)
-        principal = install(target, variable, self._named_for(target), layer)
+        values = {variable: self._named_for(target)}
+        if not self.layout.is_default:
+            values[variable + _LAYOUT_SUFFIX] = str(self.layout)
+        principal = install(target, variable, values, layer)
         if names["locks"]:
             self.grant_locks(principal, *names["locks"])
         if names["counters"]:
@@ -264,6 +278,18 @@ class ICoordinationTable(Construct):
         place.update(options)
         return metric_of("AWS/DynamoDB", name, {"TableName": self.table_name}, **place)
 
+    def _patterns(
+        self,
+        prefix: str,
+        names: Sequence[str],
+        *,
+        parameter: str = "names",
+        with_parts: bool = False,
+    ) -> list[str]:
+        """Return the patterns of the library's items with these names, as the table has them."""
+        under = self.layout.prefix
+        return patterns(prefix, names, parameter=parameter, with_parts=with_parts, under=under)
+
     def _grant(
         self, grantee: iam.IGrantable, keys: Sequence[str], actions: Sequence[str]
     ) -> iam.Grant:
@@ -275,21 +301,22 @@ class ICoordinationTable(Construct):
         return granted if of_key is None else _all_of([granted, of_key])
 
     def _grant_table(self, grantee: iam.IGrantable, table: dynamodb.ITable) -> iam.Grant:
-        kept = [f"{prefix}*" for prefix in sorted(RESERVED_PREFIXES)]
+        kept = [pattern for prefix in sorted(self._prefixes(table)) for pattern in reserved(prefix)]
         granted = allow_items(
             self,
             grantee,
             table,
             ("dynamodb:GetItem", *_WRITE, _CHECK),
-            other_keys_than=kept if self._is_coordination(table) else (),
+            other_keys_than=kept,
         )
         of_key = allow_key(self, grantee, table, key_of(table))
         return granted if of_key is None else _all_of([granted, of_key])
 
-    def _is_coordination(self, table: dynamodb.ITable) -> bool:
+    def _prefixes(self, table: dynamodb.ITable) -> set[str]:
+        """Return what begins the library's keys in a table, nothing if none are there."""
         stack = Stack.of(self)
         same = stack.resolve([table.table_arn]) == stack.resolve([self.table_arn])
-        return same or is_coordination_table(table)
+        return {*prefixes_of(table), *(prefixes_of(self.table) if same else ())}
 
     def _need_transactions(self, what: str) -> None:
         if self.is_strongly_consistent_global:

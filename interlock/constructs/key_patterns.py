@@ -16,7 +16,16 @@ from interlock._protocol.locks.settings import PREFIX as LOCKS
 from interlock._protocol.locks.settings import checked_name as checked_lock
 from interlock._protocol.texts import texts
 
-__all__ = ["COUNTERS", "LOCKS", "RECORDS", "RESERVED_PREFIXES", "checked_prefix", "patterns"]
+__all__ = [
+    "COUNTERS",
+    "LOCKS",
+    "RECORDS",
+    "RESERVED_PREFIXES",
+    "checked_prefix",
+    "literal",
+    "patterns",
+    "reserved",
+]
 
 RECORDS = "once#"  # of transactions, whose own module wants boto3
 RESERVED_PREFIXES = frozenset({COUNTERS, LOCKS, RECORDS, "limit#", "saga#", "tx#"})
@@ -29,9 +38,16 @@ _SPECIAL = re.compile(r"[*?$]")
 
 
 def patterns(
-    prefix: str, names: Iterable[str], *, parameter: str = "names", with_parts: bool = False
+    prefix: str,
+    names: Iterable[str],
+    *,
+    parameter: str = "names",
+    with_parts: bool = False,
+    under: str = "",
 ) -> list[str]:
     """Return the patterns of the items whose keys are `prefix` and one of these names.
+
+    In a table whose layout has a prefix, all of it is `under` that.
 
     A name may end in `*`; "*" alone is every name. `with_parts` adds what belongs to a name
     (permits, shards). What comes from a token is left as it is; a name is spelled
@@ -48,16 +64,24 @@ def patterns(
         stem = name.removesuffix("*")
         if stem and not Token.is_unresolved(stem):
             stem = _CHECKS.get(prefix, _checked_key)(stem)
-        literal = prefix + _escaped(stem)
+        exact = literal(under) + prefix + literal(stem)
         if name.endswith("*"):
-            found.append(f"{literal}*")
+            found.append(f"{exact}*")
         else:
-            found += [literal, f"{literal}#*"] if with_parts else [literal]
+            found += [exact, f"{exact}#*"] if with_parts else [exact]
     return found
 
 
-def checked_prefix(prefix: str) -> str:
-    """Return the prefix of an application's own items, or raise `ValueError`."""
+def reserved(under: str) -> list[str]:
+    """Return the patterns of all items of Interlock's own, under a layout's prefix."""
+    return [f"{literal(under)}{prefix}*" for prefix in sorted(RESERVED_PREFIXES)]
+
+
+def checked_prefix(prefix: str, under: str = "") -> str:
+    """Return the prefix of an application's own items, or raise `ValueError`.
+
+    `under` is the prefix of Interlock's own items, if they have one.
+    """
     if Token.is_unresolved(prefix):
         return prefix
     (stem,) = texts("prefix", [prefix])
@@ -67,6 +91,11 @@ def checked_prefix(prefix: str) -> str:
     if first in RESERVED_PREFIXES:
         own = ", ".join(sorted(RESERVED_PREFIXES))
         raise ValueError(f"prefix {prefix!r} is among Interlock's own ({own}): choose another")
+    if under and (under.startswith(stem) or stem.startswith(under)):
+        raise ValueError(
+            f"prefix {prefix!r} meets Interlock's own, which the layout has under {under!r}: "
+            "choose another"
+        )
     return stem
 
 
@@ -76,7 +105,7 @@ def _checked_key(key: str) -> str:
     return key
 
 
-def _escaped(text: str) -> str:
+def literal(text: str) -> str:
     """Return text that IAM takes literally; tokens in it are left alone."""
     return "".join(
         part if _TOKEN.fullmatch(part) else _SPECIAL.sub(r"${\g<0>}", part)

@@ -7,7 +7,8 @@
 | index `listing`, sort key | `pk` | S |
 | time to live | `expires` | N |
 
-The index is sparse (only headers of counters are in it) and needs the keys alone.
+The index is sparse (only headers of counters are in it) and needs the keys alone. A table of
+another `TableLayout` has these under its own names, and a sort key if the layout has one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,17 +17,16 @@ from typing import Any
 from aws_cdk import Stack
 from aws_cdk import aws_dynamodb as dynamodb
 
-PARTITION_KEY = "pk"
-LISTING_INDEX = "listing"
-LISTING_KEY = "listing"
-TIME_TO_LIVE = "expires"
+from interlock._protocol.layout import DEFAULT, TableLayout, key_in_words
 
-_KEY = [(PARTITION_KEY, "HASH")]
-_LISTING = [(LISTING_KEY, "HASH"), (PARTITION_KEY, "RANGE")]
+PARTITION_KEY = DEFAULT.partition_key
+LISTING_INDEX = DEFAULT.listing_index
+LISTING_KEY = DEFAULT.listing_key
+TIME_TO_LIVE = DEFAULT.ttl
 
 
-def check_schema(table: dynamodb.ITable) -> None:
-    """Raise `ValueError` with all that a table lacks, where its template is known."""
+def check_schema(table: dynamodb.ITable, layout: TableLayout) -> None:
+    """Raise `ValueError` with all that a table lacks of a layout, where its template is known."""
     resource = table.node.default_child
     if not isinstance(resource, dynamodb.CfnGlobalTable | dynamodb.CfnTable):
         return  # imported: its owner answers for it
@@ -40,32 +40,37 @@ def check_schema(table: dynamodb.ITable) -> None:
             "everywhere": getattr(resource, "multi_region_consistency", None) == "STRONG",
         }
     )
-    problems = list(_problems(properties))
+    problems = list(_problems(properties, layout))
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise ValueError(f"{table.node.path} is no coordination table:{listed}")
 
 
-def _problems(found: Mapping[str, Any]) -> Iterator[str]:
+def _problems(found: Mapping[str, Any], layout: TableLayout) -> Iterator[str]:
     key = _keys(found["key"])
-    if key != _KEY:
-        yield f"its key is {key}; give it the partition key {PARTITION_KEY} (S) alone"
-    indexes = {_get(index, "indexName"): index for index in found.get("indexes") or ()}
-    listing = indexes.get(LISTING_INDEX)
-    if listing is None or _keys(_get(listing, "keySchema")) != _LISTING:
+    if key != list(zip(layout.key_names, ("HASH", "RANGE"), strict=False)):
         yield (
-            f"it lacks the index {LISTING_INDEX}: partition key {LISTING_KEY} (S), sort key "
-            f"{PARTITION_KEY} (S), keys only"
+            f"its key is {key}; give it {key_in_words(layout)}, of type S, or say by "
+            "layout=TableLayout(...) what it is called"
+        )
+    partition_key, listing_key = layout.partition_key, layout.listing_key
+    indexes = {_get(index, "indexName"): index for index in found.get("indexes") or ()}
+    listing = indexes.get(layout.listing_index)
+    wanted = [(listing_key, "HASH"), (partition_key, "RANGE")]
+    if listing is None or _keys(_get(listing, "keySchema")) != wanted:
+        yield (
+            f"it lacks the index {layout.listing_index}: partition key {listing_key} (S), sort key "
+            f"{partition_key} (S), keys only"
         )
     types = {_get(a, "attributeName"): _get(a, "attributeType") for a in found["attributes"] or ()}
-    for name in (PARTITION_KEY, LISTING_KEY):
+    for name in (*layout.key_names, listing_key):
         if types.get(name, "S") != "S":
             yield f"its attribute {name} is of type {types[name]}, not S"
     ttl = found.get("ttl") or {}
     if found["everywhere"]:
         return
-    if _get(ttl, "attributeName") != TIME_TO_LIVE or _get(ttl, "enabled") is not True:
-        yield f"its time to live is not by the attribute {TIME_TO_LIVE}"
+    if _get(ttl, "attributeName") != layout.ttl or _get(ttl, "enabled") is not True:
+        yield f"its time to live is not by the attribute {layout.ttl}"
 
 
 def _keys(schema: Any) -> list[tuple[str, str]]:

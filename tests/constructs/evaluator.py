@@ -51,7 +51,9 @@ def like(text: str, pattern: str) -> bool:
     return re.fullmatch(expression, text, re.DOTALL) is not None
 
 
-def requests(table: str, operation: str, params: Mapping[str, Any]) -> Iterator[Request]:
+def requests(
+    table: str, operation: str, params: Mapping[str, Any], *, partition_key: str = "pk"
+) -> Iterator[Request]:
     """Yield what IAM is asked for one call of DynamoDB's API; `params` are as boto3 has them."""
     match operation:
         case "TransactWriteItems" | "TransactGetItems":
@@ -60,15 +62,15 @@ def requests(table: str, operation: str, params: Mapping[str, Any]) -> Iterator[
                 name = {"Get": "GetItem", "ConditionCheck": "ConditionCheckItem"}.get(
                     kind, f"{kind}Item"
                 )
-                yield _on_item(table, name, body)
+                yield _on_item(table, name, body, partition_key)
         case "BatchGetItem":
             for body in params["RequestItems"].values():
-                keys = tuple(key["pk"]["S"] for key in body["Keys"])
+                keys = tuple(key[partition_key]["S"] for key in body["Keys"])
                 yield Request("dynamodb:BatchGetItem", table, keys)
         case "BatchWriteItem":
             for writes in params["RequestItems"].values():
                 bodies = [next(iter(write.values())) for write in writes]
-                keys = tuple((b.get("Key") or b["Item"])["pk"]["S"] for b in bodies)
+                keys = tuple((b.get("Key") or b["Item"])[partition_key]["S"] for b in bodies)
                 yield Request("dynamodb:BatchWriteItem", table, keys)
         case "Query":
             index = params.get("IndexName")
@@ -82,12 +84,12 @@ def requests(table: str, operation: str, params: Mapping[str, Any]) -> Iterator[
             select = params.get("Select", "ALL_ATTRIBUTES" if operation == "Scan" else None)
             yield Request(f"dynamodb:{name}", table, attributes=named, select=select)
         case _:
-            yield _on_item(table, operation, params)
+            yield _on_item(table, operation, params, partition_key)
 
 
-def _on_item(table: str, operation: str, params: Mapping[str, Any]) -> Request:
+def _on_item(table: str, operation: str, params: Mapping[str, Any], partition_key: str) -> Request:
     key = params.get("Key") or params["Item"]
-    return Request(f"dynamodb:{operation}", table, (key["pk"]["S"],))
+    return Request(f"dynamodb:{operation}", table, (key[partition_key]["S"],))
 
 
 def _applies(statement: Mapping[str, Any], request: Request) -> bool:

@@ -152,7 +152,10 @@ def test_a_table_of_another_schema_is_refused_with_all_that_it_lacks(stack, kind
     with pytest.raises(ValueError, match="no coordination table") as refused:
         CoordinationTable.from_table(stack, "Coordination", table=table)
     assert [line.partition(":")[0] for line in str(refused.value).split("\n  - ")[1:]] == [
-        "its key is [('id', 'HASH'), ('at', 'RANGE')]; give it the partition key pk (S) alone",
+        (
+            "its key is [('id', 'HASH'), ('at', 'RANGE')]; give it the partition key 'pk' alone, "
+            "of type S, or say by layout=TableLayout(...) what it is called"
+        ),
         "it lacks the index listing",
         "its time to live is not by the attribute expires",
     ]

@@ -19,7 +19,7 @@ from interlock.errors import (
     TableUnfit,
 )
 from interlock.testing import MemoryStore, Table
-from tests.layouts import LAYOUT, table_of
+from tests.layouts import LAYOUT
 from tests.unit.transactions.wire import OnEither
 
 TABLE = "app"
@@ -39,7 +39,7 @@ def layout(request):
 
 @pytest.fixture
 def store(layout):
-    return MemoryStore(table_of(layout, TABLE), Table("orders", "id"))
+    return MemoryStore(Table.of(TABLE, layout), Table("orders", "id"))
 
 
 @pytest.fixture

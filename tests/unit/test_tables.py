@@ -1,5 +1,6 @@
 """A table is made as the library needs it, and one that does not fit is refused; on both halves."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import boto3
@@ -12,6 +13,7 @@ from interlock._drivers.clients import fault_of, method_name
 from interlock._drivers.environment import Environment
 from interlock._protocol.faults import NotSent, Refused
 from interlock.errors import AccessDenied, InvalidValue, ServiceUnavailable, TableUnfit
+from tests.layouts import LAYOUT
 
 
 @pytest.fixture
@@ -103,6 +105,43 @@ def test_a_table_whose_items_expire_by_another_attribute_is_refused(half, create
     moto.update_time_to_live(TableName="t", TimeToLiveSpecification=specification)
     with pytest.raises(TableUnfit, match="expire by 'ttl'"):
         create("t")
+
+
+def test_a_table_of_another_layout_is_made_once_and_serves(create, moto):
+    assert create("t", layout=LAYOUT) is True
+    assert create("t", layout=LAYOUT) is False
+    counters = CounterClient("t", client=moto, layout=LAYOUT)
+    counters.counter("visits").increment()
+    assert list(counters.names()) == ["visits"]
+    (item,) = moto.scan(TableName="t")["Items"]
+    assert {"PK": item["PK"], "SK": item["SK"]} == {
+        "PK": {"S": "COORD#counter#visits"},
+        "SK": {"S": "interlock"},
+    }
+    description = moto.describe_time_to_live(TableName="t")["TimeToLiveDescription"]
+    assert description["AttributeName"] == "ttl"
+
+
+@pytest.mark.parametrize(
+    ("made", "asked", "problem"),
+    [
+        (None, LAYOUT, "its key is \\['pk'\\], not the partition key 'PK' and the sort key 'SK'"),
+        (LAYOUT, None, "its key is \\['PK', 'SK'\\], not the partition key 'pk' alone"),
+        (replace(LAYOUT, listing_key="other"), LAYOUT, "index 'GSI1' has the key"),
+        (replace(LAYOUT, ttl="gone"), LAYOUT, "expire by 'gone', not by 'ttl'"),
+    ],
+    ids=["default", "other", "index", "ttl"],
+)
+def test_a_table_of_another_layout_than_asked_for_is_refused(create, made, asked, problem):
+    create("t", layout=made)
+    with pytest.raises(TableUnfit, match=problem):
+        create("t", layout=asked)
+
+
+def test_what_is_no_layout_makes_no_table(create, moto):
+    with pytest.raises(InvalidValue, match="is no TableLayout"):
+        create("t", layout="partition_key=PK")
+    assert moto.list_tables()["TableNames"] == []
 
 
 @pytest.mark.parametrize("name", ["", None, 7])

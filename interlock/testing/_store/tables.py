@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from interlock._exports import public_in
 from interlock._protocol.faults import Refused
+from interlock._protocol.layout import TableLayout
 from interlock.testing._store.attributes import Attribute, Item, exceeds, invalid, number_text
 
 MAX_ITEM_BYTES = 400 * 1024
@@ -27,6 +28,12 @@ class Table:
     ttl: str | None = "expires"
     partition_type: str = "S"
     sort_type: str = "S"
+
+    @classmethod
+    def of(cls, name: str, layout: TableLayout) -> "Table":
+        """Return a table of a layout."""
+        sort_key = None if layout.sort_key is None else layout.sort_key[0]
+        return cls(name, layout.partition_key, sort_key, layout.ttl)
 
     @property
     def key_names(self) -> tuple[str, ...]:

@@ -13,10 +13,11 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from click.testing import CliRunner
 from moto import mock_aws
 
-from interlock import client_config
+from interlock import LockClient, client_config
 from interlock.cli import _examination, main
 from interlock.cli._table import Table
 from interlock.tables import create_table, schema
+from tests.layouts import LAYOUT
 
 NAME = "coordination"
 
@@ -66,6 +67,49 @@ def findings(*arguments):
         assert "check" in entry, entry
         found[entry["check"]] = entry
     return result.exit_code, found
+
+
+def laid_out(*arguments):
+    return CliRunner().invoke(main, ["--table", NAME, "--layout", str(LAYOUT), *arguments])
+
+
+def test_a_table_of_another_layout_is_examined_by_it(aws):
+    create_table(NAME, client=aws, timeout=timedelta(seconds=30), layout=LAYOUT)
+    aws.put_item(TableName=NAME, Item={"PK": {"S": "ORDER#1"}, "SK": {"S": "META"}})
+    corrupt = {"PK": {"S": "COORD#lock#bad"}, "SK": {"S": "interlock"}, "fence": {"S": "x"}}
+    aws.put_item(TableName=NAME, Item=corrupt)
+    result = laid_out("doctor", "--json")
+    found = {one["check"]: one for one in map(json.loads, result.output.splitlines())}
+    assert found["key"]["finding"] == "keys PK, SK"
+    assert found["index"]["state"] == found["time to live"]["state"] == "ok"
+    permissions = {name: one for name, one in found.items() if name.startswith("permission")}
+    assert len(permissions) == 5
+    assert {one["state"] for one in permissions.values()} == {"ok"}
+    assert "COORD#lock#bad" in found["records"]["finding"]
+    assert "locks break 'bad'" in found["records"]["fix"]
+
+
+def test_locks_of_a_table_of_another_layout_are_listed(aws, monkeypatch):
+    create_table(NAME, client=aws, timeout=timedelta(seconds=30), layout=LAYOUT)
+    monkeypatch.setattr(Table, "client", lambda _: aws)
+    with LockClient(NAME, client=aws, layout=LAYOUT) as locks, locks.acquire("orders/42"):
+        assert "orders/42" in laid_out("locks", "ls").output
+        monkeypatch.setenv("INTERLOCK_TABLE_LAYOUT", str(LAYOUT))
+        assert "orders/42" in CliRunner().invoke(main, ["--table", NAME, "locks", "ls"]).output
+
+
+@pytest.mark.parametrize("verb", [["doctor"], ["locks", "ls"], ["counters", "ls"]])
+def test_a_layout_that_is_none_is_misuse(verb):
+    result = CliRunner().invoke(main, ["--table", NAME, "--layout", "pk", *verb])
+    assert result.exit_code == 2
+    assert "--layout: layout: 'pk'" in result.output
+
+
+def test_a_table_with_other_keys_is_told_with_the_way_to_say_them(aws):
+    create_table(NAME, client=aws, timeout=timedelta(seconds=30), layout=LAYOUT)
+    _, found = findings("--no-scan")
+    assert found["key"]["state"] == "problem"
+    assert "say by --layout" in found["key"]["fix"]
 
 
 @pytest.mark.usefixtures("table")
