@@ -16,6 +16,7 @@ from local.containers import build, engine
 from local.ports import free_port
 from local.processes import stop_leftovers
 from local.requests import request
+from server.probe import healthy
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("containers")]
 LARGEST = 150  # megabytes
@@ -112,6 +113,20 @@ def test_the_container_itself_finds_that_it_is_healthy(container):
     other = ("exec", "--env", f"INTERLOCK_PORT={free_port()}", *probe[1:])
     with pytest.raises(Exception, match="failed"):
         compute.engine.run(*other, timeout=30)
+
+
+def test_a_container_speaks_tls_and_has_no_file_system_to_keep_its_key_in(
+    running, image, variables, tmp_path
+):
+    compute = Containers(running, image)
+    variables |= {"INTERLOCK_TLS": "on"}
+    url = f"https://127.0.0.1:{variables['INTERLOCK_PORT']}"
+    with compute.start(
+        "i-contained", variables, log=tmp_path / "log", records=tmp_path / "run"
+    ) as process:
+        process.wait_until(lambda: healthy(variables), timeout=60)
+        compute.engine.run("exec", named(process), "python3", "-m", "server.probe", timeout=60)
+        assert f"running on {url}" in process.log.read_text()
 
 
 def test_a_container_stops_in_order_and_leaves_nothing(container):

@@ -188,14 +188,14 @@ def test_each_start_has_a_key_of_its_own(api):
 
 
 def test_a_side_that_never_says_goodbye_does_not_hold_an_instance_back(encrypted):
-    """A drain is 25 s here, which is what it would wait for such a connection otherwise."""
+    """It would wait for such a connection for the whole of its drain otherwise."""
     process, port = encrypted
     with connected(port) as idle:
         assert asked(idle) == b"HTTP/1.1 200 OK"
-        began = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
-        assert time.monotonic() - began < 20
+        output, _ = process.communicate(timeout=120)
+    assert b"Finished server process" in output
+    assert b"graceful shutdown exceeded" not in output
 
 
 def test_nothing_heavy_is_imported_before_the_first_answer():
