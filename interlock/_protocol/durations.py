@@ -27,6 +27,14 @@ def seconds(
     return duration.total_seconds()
 
 
+def patience(timeout: timedelta) -> float:
+    """Return a time-out in seconds: 0, which is one look, for one that is over (`deadline - now`).
+
+    Raises `InvalidValue` for what is no duration.
+    """
+    return max(0.0, seconds("timeout", timeout))
+
+
 def as_duration(seconds: float) -> timedelta:
     """Return so many seconds, as far as a timedelta reaches."""
     return timedelta(seconds=min(seconds, _LONGEST))

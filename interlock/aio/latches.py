@@ -4,10 +4,11 @@ Each is a counter (docs/counters.md), so who may use it is said by `grant_counte
 """
 
 from datetime import timedelta
+from functools import partial
 
 from interlock._protocol.counters.awaiting import GRACE, reached
 from interlock._protocol.counters.bounds import checked_integer
-from interlock._protocol.durations import seconds
+from interlock._protocol.durations import patience, seconds
 from interlock._protocol.kinds import checked_instance
 from interlock._protocol.requests import Operation, new_id
 from interlock.aio.counters import Counter, CounterClient
@@ -23,10 +24,10 @@ _POLL = timedelta(milliseconds=500)
 class CountDownLatch:
     """Opens, for good, when it has been counted down `count` times (1 to 10^9).
 
-    All clients give the same `count`; if it was made with another, `CounterMismatch` is raised by
-    `count_down`. `poll` (default 0.5 s, jittered) is how often a waiter looks. It is the counter
-    `name`, which starts at 0 and rises; `Counter.delete` clears it away. Raises `InvalidValue` and
-    `InvalidCounterName`.
+    All clients give the same `count`; if it was made with another, each method raises
+    `CounterMismatch`. `poll` (default 0.5 s, jittered) is how often a waiter looks. It is the
+    counter `name`, which starts at 0 and rises; `Counter.delete` clears it away. Raises
+    `InvalidValue` and `InvalidCounterName`.
     """
 
     def __init__(
@@ -49,13 +50,14 @@ class CountDownLatch:
         return self._count - change.value
 
     async def left(self) -> int:
-        """Return how often it is still to be counted down."""
-        return self._count - await self._counter.get()
+        """Return how often it is still to be counted down. Raises as `wait` does."""
+        counter = self._counter
+        return self._count - await counter._driver.run(_look(counter, None))  # noqa: SLF001 - of the same library
 
     async def wait(self, timeout: timedelta | None = None) -> bool:
         """Wait until it is open; return False if the time-out (default: none) is before.
 
-        Raises what `Counter.get` does, within a second after the time-out.
+        Raises what `Counter.get` does, within a second after the time-out, and `CounterMismatch`.
         """
         end = _end(self._counter, timeout)
         return await _reached(self._counter, self._count, end, self._poll)
@@ -103,7 +105,7 @@ class Barrier:
 
 def _end(counter: Counter, timeout: timedelta | None) -> float:
     """Return when a time-out is over, on the monotonic clock of the counter's client."""
-    limit = float("inf") if timeout is None else seconds("timeout", timeout)
+    limit = float("inf") if timeout is None else patience(timeout)
     return counter._driver.monotonic() + limit  # noqa: SLF001 - of the same library
 
 
@@ -115,13 +117,14 @@ async def _arrive(counter: Counter, key: str, end: float) -> int:
 
 
 async def _reached(counter: Counter, value: int, end: float, poll: float) -> bool:
-    operations, handle = counter._operations, counter._handle  # noqa: SLF001 - of the same library
-
-    def get(within: float) -> Operation[int]:
-        return operations.get(handle, consistent=True, within=within)
-
-    waiting = reached(get, value, end=end, poll=poll)
+    waiting = reached(partial(_look, counter), value, end=end, poll=poll)
     return await counter._driver.run(waiting)  # noqa: SLF001 - of the same library
+
+
+def _look(counter: Counter, within: float | None) -> Operation[int]:
+    """Read the value, of a counter that was made with the bounds that are given here."""
+    operations, handle = counter._operations, counter._handle  # noqa: SLF001 - of the same library
+    return operations.get(handle, consistent=True, within=within, as_declared=True)
 
 
 def _checked_client(counters: CounterClient) -> CounterClient:

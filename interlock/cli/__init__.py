@@ -98,7 +98,7 @@ def main(  # noqa: PLR0917 - click passes them by name
     url: str | None,
     api_key: str | None,
 ) -> None:
-    r"""See, take and break locks, examine their table, count, and verify receipts.
+    """See, take and break locks, examine their table, count, and verify receipts.
 
     With --table the command works on the coordination table itself; with --url it talks to the HTTP
     API of the reference application. Credentials and region are those that the AWS CLI uses.

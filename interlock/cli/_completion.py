@@ -9,7 +9,7 @@ from interlock.cli._group import Verb
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    r"""Print the script that makes SHELL complete verbs and options.
+    """Print the script that makes SHELL complete verbs and options.
 
     \b
     Examples:

@@ -29,7 +29,7 @@ _HEADER = ("CHECK", "STATE", "FINDING")
 @click.option("--strict", is_flag=True, help="Let warnings count as problems.")
 @click.pass_context
 def doctor(context: click.Context, lock: str, *, scan: bool, strict: bool) -> None:
-    r"""Examine a table and the way to it, and say how to mend what is wrong.
+    """Examine a table and the way to it, and say how to mend what is wrong.
 
     Looks at region and endpoint, the table's key, index, time to live, backups, encryption and
     protection, at the clock of this machine against the service's, and for records that are

@@ -121,7 +121,7 @@ def run(  # noqa: PLR0917 - click passes them by name
 @_name
 @click.pass_context
 def hold(context: click.Context, timeout: float | None, lease: float, name: str) -> None:
-    r"""Take the lock NAME and hold it until interrupted (Ctrl-C or SIGTERM).
+    """Take the lock NAME and hold it until interrupted (Ctrl-C or SIGTERM).
 
     Prints the fencing token once it is held. To look into what the lock protects while no program
     works on it; its holders wait.
@@ -143,7 +143,7 @@ def hold(context: click.Context, timeout: float | None, lease: float, name: str)
 @_name
 @click.pass_context
 def export(context: click.Context, timeout: float | None, lease: float, name: str) -> None:
-    r"""Take the lock NAME and print what `locks adopt` takes, on this machine or another.
+    """Take the lock NAME and print what `locks adopt` takes, on this machine or another.
 
     It is not renewed until it is adopted, for which there is a lease of time. Who has the text has
     the lock: hand it over as a secret.

@@ -44,7 +44,7 @@ def locks() -> None:
 )
 @click.pass_context
 def ls(context: click.Context, prefix: str, *, held: bool, watch: bool, every: float) -> None:
-    r"""List the locks whose names begin with PREFIX (default: all).
+    """List the locks whose names begin with PREFIX (default: all).
 
     Reads the whole table, a page of 1 MB at a time, and pays for it: half a read unit for each
     4 KB. Locks cost nothing more for being listed.
@@ -86,7 +86,7 @@ def show_lock(context: click.Context, name: str) -> None:
 @click.option("--timeout", type=click.FloatRange(min=0), help="Seconds (default: for ever).")
 @click.pass_context
 def wait(context: click.Context, name: str, timeout: float | None) -> None:
-    r"""Wait until the lock NAME is free, without taking it.
+    """Wait until the lock NAME is free, without taking it.
 
     It may be taken again a moment later: to do something under it, use `locks run`. A lock whose
     lease is over by this machine's clock counts as held until another takes it over.
@@ -114,7 +114,7 @@ def wait(context: click.Context, name: str, timeout: float | None) -> None:
 def break_lock(
     context: click.Context, name: str, because: str, fence: int | None, *, yes: bool
 ) -> None:
-    r"""End the grant of the lock NAME, whatever its holder does; mend its record if it is corrupt.
+    """End the grant of the lock NAME, whatever its holder does; mend its record if it is corrupt.
 
     The fence rises and the lock is free. The holder's guarded writes are refused from now on; it
     learns of it by its next heartbeat, and what it does without a guard until then is done.

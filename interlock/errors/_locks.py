@@ -211,7 +211,8 @@ class JobFailed(InterlockError):
 class ResultNotKept(InterlockError):
     """A job returned what its record cannot keep. It ran to its end, and is recorded as returned.
 
-    `result` is what it returned, for the caller that made the run; None for the callers beside it.
+    Raised where callers take each other's results (`otherwise="result"`): `result` is what it
+    returned, for the caller that made the run; None for the callers beside it.
     Up to 16 KB of JSON are kept, and only what comes back from it unchanged: None, bool, int,
     float, str, and lists and string-keyed dicts of them. Keep anything else in an item of its own,
     and return its key.

@@ -14,7 +14,7 @@ from interlock._drivers.blocking.heartbeat import Heartbeat
 from interlock._drivers.lifecycle import watch_forks
 from interlock._drivers.lines import Lines
 from interlock._drivers.load import RenewalLoad
-from interlock._protocol.durations import seconds
+from interlock._protocol.durations import patience
 from interlock._protocol.kinds import optional_object, shown
 from interlock._protocol.locks.acquire import Acquisition
 from interlock._protocol.locks.client import LockOperations
@@ -269,7 +269,7 @@ class HeldLocks:
 
         Returns False if the time-out is over before.
         """
-        end = float("inf") if timeout is None else self.clock() + seconds("timeout", timeout)
+        end = float("inf") if timeout is None else self.clock() + patience(timeout)
         while not condition():
             now = self.clock()
             if now >= end:

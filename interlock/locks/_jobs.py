@@ -27,6 +27,7 @@ def exclusive(held: HeldLocks, job: Job, function: Callable[P, R]) -> Callable[P
     """Return a function that runs another one as a job."""
     callable_only("function", function, "the function that is the job: def report(): ...")
     checked_function(function)
+    job.check_parameters(function)
 
     @functools.wraps(function)
     def called(*args: P.args, **kwargs: P.kwargs) -> R | None:
@@ -71,7 +72,7 @@ class _Run:
             _log.warning("how job %r ended is not recorded: %s", self._job.name, lost)
         except InterlockError as problem:
             _log.warning("how job %r ended is not recorded: %s", self._job.name, problem)
-        if why:
+        if why and self._job.otherwise == "result":
             raise ResultNotKept(self._job.name, why, result)
         done: R = result
         return done

@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -113,6 +114,12 @@ def test_another_number_than_it_was_made_with_is_told(make, kind, one, another):
         return latch.count_down() if kind == "CountDownLatch" else latch.wait(timedelta())
 
     use(make(kind, **one))
+    if kind == "CountDownLatch":
+        for count in (1, 3):
+            latch = make(kind, count=count)
+            for look in (latch.left, partial(latch.wait, timedelta())):
+                with pytest.raises(CounterMismatch):
+                    look()
     with pytest.raises(CounterMismatch):
         use(make(kind, **another))
 

@@ -104,11 +104,18 @@ class CounterOperations:
         return operation()
 
     def get(
-        self, handle: Handle, *, consistent: bool, within: float | None = None
+        self,
+        handle: Handle,
+        *,
+        consistent: bool,
+        within: float | None = None,
+        as_declared: bool = False,
     ) -> Operation[int]:
-        """Read the value."""
-        read = reading.value if consistent else reading.estimate
-        return (yield from read(handle, (yield from self.budget(within))))
+        """Read the value; with `as_declared`, that of no counter which was made otherwise."""
+        budget = yield from self.budget(within)
+        if not consistent:
+            return (yield from reading.estimate(handle, budget))
+        return (yield from reading.value(handle, budget, as_declared=as_declared))
 
     def inspect(self, handle: Handle) -> Operation[CounterState | None]:
         """Read value and configuration."""

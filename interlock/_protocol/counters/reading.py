@@ -60,9 +60,14 @@ def state_of(name: str, seen: Snapshot) -> CounterState:
     return CounterState(name, seen.value, seen.bounds.floor, seen.bounds.ceiling, seen.shards)
 
 
-def value(handle: Handle, budget: RetryBudget) -> Operation[int]:
-    """Read a counter's value; that of a counter which does not exist is where it would start."""
+def value(handle: Handle, budget: RetryBudget, *, as_declared: bool = False) -> Operation[int]:
+    """Read a counter's value; that of a counter which does not exist is where it would start.
+
+    With `as_declared`, raises `CounterMismatch` if it was made otherwise than the handle says.
+    """
     seen = yield from snapshot(handle, budget)
+    if seen is not None and as_declared:
+        handle.check(seen.header)
     return handle.bounds.start if seen is None else seen.value
 
 

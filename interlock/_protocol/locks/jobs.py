@@ -15,11 +15,13 @@
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from interlock._protocol.durations import as_duration, seconds
+from interlock._protocol.durations import as_duration, patience, seconds
 from interlock._protocol.locks.claim import Claim
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.item import Item, LockItem
@@ -84,7 +86,7 @@ class Job:
             among = ", ".join(repr(one) for one in get_args(Otherwise))
             raise InvalidValue("otherwise", f"{otherwise!r} is none of {among}")
         if timeout is not None:
-            seconds("timeout", timeout, least=0.0)
+            patience(timeout)
             if otherwise == "skip":
                 raise InvalidValue(
                     "timeout",
@@ -92,6 +94,21 @@ class Job:
                     'say otherwise="wait" or "result"',
                 )
         return cls(checked_name(name), least, most, otherwise, timeout)
+
+    def check_parameters(self, function: Callable[..., Any]) -> None:
+        """Raise `InvalidValue` for a function whose result would be another call's with others."""
+        try:
+            parameters = list(signature(function).parameters) if self.otherwise == "result" else []
+        except (TypeError, ValueError):  # some that are built in have none to see
+            return
+        if parameters:
+            raise InvalidValue(
+                "function",
+                f"it takes {', '.join(parameters)}, but with otherwise='result' a caller gets the "
+                f"result of another's call, whatever was passed to that: give each argument a job "
+                f"of its own, exclusive(f'{self.name}/{{{parameters[0]}}}', ...) for a function "
+                "without parameters",
+            )
 
     def first_lease(self, settings: Settings) -> float:
         """Return the lease of its grant: a run may begin under it for a client's lease."""

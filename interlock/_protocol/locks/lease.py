@@ -20,7 +20,7 @@ from interlock._protocol.locks import record
 from interlock._protocol.locks.grant import Grant, Heartbeat
 from interlock._protocol.locks.item import Item, is_of, loss_of, shows, version_of
 from interlock._protocol.locks.runs import run_fence
-from interlock._protocol.locks.settings import Settings, checked_name
+from interlock._protocol.locks.settings import Settings, checked_lock_or_permit
 from interlock._protocol.locks.state import LossReason
 from interlock._protocol.requests import (
     Monotonic,
@@ -295,7 +295,7 @@ def _imported(settings: Settings, text: str, now: float) -> Grant:
     interval = settings.heartbeat_interval(lease)
     unconfirmed = tuple(Heartbeat(version, float("-inf"), lease) for version in others)
     return Grant(
-        checked_name(name),
+        checked_lock_or_permit(name),
         fence,
         current,
         lease,

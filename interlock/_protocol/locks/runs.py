@@ -1,6 +1,7 @@
 """The record of a job's last run: made when it has ended, and read without trust."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ MOST_RESULT = 16 * 1024  # bytes; heartbeats of later runs write them again, and
 _MOST_ERROR = 1000  # characters, for the same reason
 _MOST_TIME = 253_402_300_799_999  # epoch milliseconds: the end of the year 9999
 _MOST_DIGITS = 18
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Kept(NamedTuple):
@@ -23,14 +25,17 @@ class Kept(NamedTuple):
 def kept(result: Any) -> Kept:
     """Return a result as JSON from which just this result comes back, or why there is none."""
     try:
-        text = json.dumps(result, allow_nan=False, separators=(",", ":"))
-        same = json.loads(text) == result
+        text = json.dumps(result, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        if _SURROGATE.search(text):  # it has no UTF-8, but a form of ASCII
+            text = json.dumps(result, allow_nan=False, separators=(",", ":"))
+        size = len(text.encode())
+        same = _is_same(json.loads(text), result)
     except (TypeError, ValueError, RecursionError) as error:
         return Kept(None, str(error))
     if not same:
         return Kept(None, "it would come back from JSON as something else")
-    if len(text) > MOST_RESULT:
-        return Kept(None, f"it is {len(text)} bytes of JSON, more than {MOST_RESULT}")
+    if size > MOST_RESULT:
+        return Kept(None, f"it is {size} bytes of JSON, more than {MOST_RESULT}")
     return Kept(text)
 
 
@@ -92,6 +97,22 @@ def run_of(name: str, item: Mapping[str, Any]) -> JobRun | None:
         result,
         text is not None,
     )
+
+
+def _is_same(returned: Any, result: Any) -> bool:
+    """Return whether two values are equal, and of the same types all through.
+
+    An enumeration's member, for example, comes back from JSON as the plain value that it equals.
+    """
+    if type(returned) is not type(result):
+        return False
+    if isinstance(returned, dict):
+        return returned.keys() == result.keys() and all(
+            type(key) is str and _is_same(returned[key], value) for key, value in result.items()
+        )
+    if isinstance(returned, list):
+        return len(returned) == len(result) and all(map(_is_same, returned, result))
+    return bool(returned == result)
 
 
 def _told(item: Mapping[str, Any] | None) -> Mapping[str, Any]:

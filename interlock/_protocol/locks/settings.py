@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Protocol
 
-from interlock._protocol.durations import as_duration, seconds
+from interlock._protocol.durations import as_duration, patience, seconds
 from interlock._protocol.kinds import checked_object, checked_table, shown
 from interlock._protocol.retry import RetryBudget, Target
 from interlock._protocol.values import to_attribute
@@ -137,7 +137,7 @@ class Settings:
             checked_name(name),
             self.lease if lease is None else self.checked_lease(lease),
             owner,
-            None if timeout is None else seconds("timeout", timeout),
+            None if timeout is None else patience(timeout),
             checked_data(data),
             heartbeats,
         )

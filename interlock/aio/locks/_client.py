@@ -273,14 +273,15 @@ class LockClient(Unshared):
         dies: more than the clocks of the callers may differ. `at_most` (default: none) bounds a run
         as `max_hold` does: then another may begin. A caller that may not run it returns None
         ("skip"); runs it when it may ("wait"); or gets the result of the run that is under way, or
-        that was the last and whose time is not over ("result"). `timeout` bounds its wait.
+        that was the last and whose time is not over ("result": of a function without parameters).
+        `timeout` bounds its wait.
 
         The lock of this name is held with heartbeats; `held(name)` is it, for its `guard()`. What
         the run returns, up to 16 KB of JSON, or raises is kept: see `last_run`.
 
         Decorating raises `InvalidLockName`, `InvalidValue`, and `TypeError` for a function of the
         other half. A call raises what `acquire` does; `LockLost` if the lock was lost before the
-        end; `ResultNotKept`, and, with "result", `JobFailed` for a run that has raised.
+        end; with "result" `ResultNotKept`, and `JobFailed` for a run that has raised.
         """
         job = Job.of(
             self._operations.settings,

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from interlock._drivers.awaitable.background import awaited, current
 from interlock._drivers.awaitable.changes import Changes
 from interlock._drivers.awaitable.functions import result_of
-from interlock._protocol.durations import as_duration, seconds
+from interlock._protocol.durations import as_duration, patience
 from interlock._protocol.kinds import checked_function, optional_function
 from interlock._protocol.locks.settings import Cancel, checked_data, checked_name
 from interlock._protocol.locks.state import LockRecord, LossReason
@@ -163,7 +163,7 @@ class LeaderElection:
         cancel: Cancel | None,
     ) -> Lock:
         began = self._clock()
-        end = float("inf") if timeout is None else began + seconds("timeout", timeout)
+        end = float("inf") if timeout is None else began + patience(timeout)
         while (lock := self.lock) is None:
             try:
                 self._turn.pop()

@@ -203,6 +203,15 @@ def test_every_verb_has_help_with_what_it_does(run):
         for verb in verbs:
             result = run(group, verb, "--help")
             assert (result.exit_code, len(result.output) > 150) == (0, True), verb
+            assert "\\b" not in result.output, verb
+
+
+@pytest.mark.parametrize("verb", [(), ("doctor",), ("locks", "ls"), ("locks", "break")])
+def test_examples_in_a_help_stand_on_lines_of_their_own(run, verb):
+    lines = run(*verb, "--help").output.splitlines()
+    examples = [line for line in lines if line.startswith("    interlock ")]
+    assert examples, lines
+    assert "\\b" not in "".join(lines)
 
 
 def test_times_are_told_both_ways():

@@ -66,6 +66,48 @@ def test_another_number_of_readers_is_told(sides):
         sides(readers=4).write()
 
 
+def test_a_reader_s_lock_is_handed_on(sides, make, network):
+    heir = make().adopt(sides().read().export())
+    with pytest.raises(LockTimeout):
+        sides().write(timeout=NOT_AT_ALL)
+    assert network.held(heir.name)
+    assert heir.release() is True
+    with sides().write(timeout=A_MOMENT):
+        pass
+
+
+def test_a_permit_is_handed_on(make):
+    one, other = make(poll=POLL), make(poll=POLL)
+    heir = other.adopt(one.semaphore("s", permits=1).acquire().export())
+    assert heir.name == "s#0"
+    with pytest.raises(LockTimeout):
+        one.semaphore("s", permits=1).acquire(timeout=A_MOMENT)
+    heir.release()
+    with one.semaphore("s", permits=1).acquire(timeout=NOT_AT_ALL):
+        pass
+
+
+TAKES = {
+    "lock": lambda locks, timeout: locks.acquire("a", timeout=timeout),
+    "set": lambda locks, timeout: locks.acquire_all(["a"], timeout=timeout),
+    "reader": lambda locks, timeout: locks.read_write_lock("a").read(timeout=timeout),
+    "writer": lambda locks, timeout: locks.read_write_lock("a").write(timeout=timeout),
+    "permit": lambda locks, timeout: locks.semaphore("a", permits=1).acquire(timeout=timeout),
+    "leader": lambda locks, timeout: locks.election("a").campaign(timeout),
+}
+
+
+@pytest.mark.parametrize("kind", TAKES)
+def test_a_time_out_that_is_over_is_one_look(make, kind):
+    """As `deadline - now` may be."""
+    over = timedelta(seconds=-1)
+    rival = TAKES["writer" if kind == "reader" else kind](make(), None)
+    with pytest.raises(LockTimeout):
+        TAKES[kind](make(), over)
+    rival.release()
+    TAKES[kind](make(), over).release()
+
+
 def test_a_writer_becomes_a_reader(sides, network):
     lock = sides()
     with lock.write() as writer:
