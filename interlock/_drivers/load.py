@@ -13,7 +13,7 @@ from interlock._protocol.locks.grant import Grant
 from interlock.errors import TooManyLocks
 
 AT_ONCE = 256  # calls that the heartbeats of one client make at once, as far as its transport does
-_SHARE = 1 / 16  # of a new measurement in the mean: one slow call is no slow store
+_SHARE = 1 / 64  # of a new measurement in the mean: one slow call is no slow store
 
 
 class RenewalLoad:
@@ -25,11 +25,16 @@ class RenewalLoad:
         self._rates: dict[Grant, float] = {}  # heartbeats a second
         self._rate = 0.0
         self._latency = 0.0
+        self._measured = 0
 
     def took(self, seconds: float) -> None:
         """Take note of how long a call took."""
-        known = self._latency
-        self._latency = seconds if known == 0.0 else known + (seconds - known) * _SHARE
+        with self._mutex:
+            self._measured += 1
+            share = max(
+                1 / self._measured, _SHARE
+            )  # the first, with its connection, is one of many
+            self._latency += (seconds - self._latency) * share
 
     def add(self, grant: Grant) -> None:
         """Count the heartbeats of a grant. Raises `TooManyLocks` if they could not be made."""

@@ -30,7 +30,7 @@ def filled(load, number, interval=1.0):
 
 def slow(load, seconds):
     """Let calls take so long from now on."""
-    for _ in range(200):
+    for _ in range(5000):
         load.took(seconds)
 
 
@@ -78,7 +78,17 @@ def test_one_slow_call_is_no_slow_store():
     load = RenewalLoad(at_once=10)
     slow(load, 0.01)
     load.took(2.0)
-    filled(load, 70)
+    filled(load, 200)
+
+
+def test_the_first_call_is_one_of_many():
+    load = RenewalLoad(at_once=10)
+    load.took(2.0)  # with the connection
+    for _ in range(9):
+        load.took(0.1)
+    filled(load, 33)
+    with pytest.raises(TooManyLocks):
+        filled(load, 2)
 
 
 def test_what_is_not_renewed_is_no_load():
