@@ -314,3 +314,12 @@ def test_a_key_is_entered_in_its_era_while_the_ledger_has_room(store, attributes
         update(store, entered())
     else:
         refused(store, entered())
+
+
+def test_a_key_keeps_its_home_and_its_entry_over_releases():
+    """Two releases share a counter during a deployment: another home would count a key twice."""
+    once = Once("order-42", 3600.0)
+    assert once.digest == "PyTgAEqjUOlAjympKs-idw"
+    assert [once.home(shards) for shards in (1, 2, 7, 64)] == [0, 1, 4, 55]
+    assert once.call(-3, 5, 1000.9) == "-3 4600 5 order-42"
+    assert once.call(3, None, 0.0) == "3 3600 - order-42"

@@ -13,7 +13,14 @@ from typing import Any
 import pytest
 from boto3.dynamodb.types import Binary
 
-from interlock._protocol.transactions.fingerprint import code_of, fingerprint, operation_of
+from interlock._protocol.transactions.fingerprint import (
+    MAX_OPERATION_BYTES,
+    checked_operation,
+    code_of,
+    fingerprint,
+    operation_of,
+    unscoped_fingerprint,
+)
 from interlock.errors import InvalidValue
 
 UTC = dt.UTC
@@ -114,3 +121,32 @@ def test_the_code_of_a_lambda_is_what_it_does():
     assert code_of(first) == code_of(same) != code_of(lambda t: t.get("b"))
     assert code_of(lambda t: [x + 2 for x in t]) != code_of(lambda t: [x + 1 for x in t])
     assert code_of(fingerprint) is None
+
+
+def test_a_hash_is_the_one_that_the_records_of_earlier_releases_have():
+    """Keys live on over a deployment: by another hash, their repetitions would be refused."""
+    payload = {
+        "map": {"b": [1, -2.5, Decimal("1E+3"), 0, float("inf")], "a": (None, True, "é")},
+        7: {"x", b"\x00\xff"},
+        "at": dt.datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=EAST),
+        "day": dt.date(2026, 1, 2),
+        "for": dt.timedelta(seconds=1.5),
+        "id": ID,
+    }
+    assert fingerprint(payload) == (
+        "a147e866bd673d4814b216bcaa032cddde0ed043af95294be83356de221638fa"
+    )
+    assert fingerprint(payload, "more") == (
+        "85fc929f17adb69ab9ecf1a8e7a7c672202392d4474256b79f387e279e0d413d"
+    )
+    assert unscoped_fingerprint({"b": [1, "x"], "a": b"\x00"}) == (
+        "e5acf43ab00df92800dc623c9e675c1486664d7c63e23830c6c5b67d7e429350"
+    )
+
+
+@pytest.mark.parametrize("character", ["x", "é"])
+def test_the_name_of_an_operation_has_up_to_512_bytes(character):
+    longest = character * (512 // len(character.encode()))
+    assert checked_operation(longest) == longest
+    with pytest.raises(InvalidValue, match=str(MAX_OPERATION_BYTES)):
+        checked_operation(longest + "x")
