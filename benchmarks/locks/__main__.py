@@ -15,7 +15,7 @@ import time
 from datetime import timedelta
 
 from benchmarks.history import note
-from benchmarks.locks import checking, contention, held, slow
+from benchmarks.locks import checking, contention, held, slow, turns
 from benchmarks.locks.peers import BEAT, PEERS, SPINNING, Interlock, dynamodb, prepare
 from benchmarks.transactions.__main__ import CREDENTIALS, endpoint
 
@@ -104,6 +104,7 @@ def main() -> None:
         checking.report(options.rounds)
         for processes in (4, 16):
             contention.report(url, processes, options.seconds)
+        turns.report(url)
         held.report(url, 3.2 * BEAT.total_seconds())
         slow.report(url)
     imports()

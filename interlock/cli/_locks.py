@@ -70,7 +70,7 @@ def ls(context: click.Context, prefix: str, *, held: bool, watch: bool, every: f
 @click.argument("name")
 @click.pass_context
 def show_lock(context: click.Context, name: str) -> None:
-    """Show who holds the lock NAME, since when, its data, its last break and last run as a job.
+    """Show who holds the lock NAME, since when, its data, its queue, last break and last run.
 
     Exits with 1 if its record is corrupt: `locks break` mends it.
     """
@@ -224,6 +224,8 @@ def _facts(record: "LockRecord") -> Iterable[tuple[str, str]]:
         yield "  because", broken.because
         yield "  by", broken.by
         yield "  grant", f"{broken.fencing_token} of {broken.owner or 'unknown'}"
+    for waiter in record.waiters:
+        yield f"waiter {waiter.rank}", f"{waiter.owner} since {moment(waiter.since, now)}"
     if record.last_run is not None:
         ran = record.last_run
         yield "last run", moment(ran.started, now)

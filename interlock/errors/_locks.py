@@ -175,6 +175,24 @@ class LockTimeout(InterlockError):
         self.holder = holder
 
 
+class QueueFull(InterlockError):
+    """The queue of a lock has no place left for a fair waiter; nothing was asked for.
+
+    `most` is how many it has, `holder` who holds the lock, with those who wait. The queue is in the
+    lock's record, of which each write costs more with each of them. Try again later, or share the
+    work among several locks.
+    """
+
+    def __init__(self, name: str, most: int, holder: LockRecord) -> None:
+        super().__init__(
+            f"{most} wait for lock {name!r} already, which is all that its queue has places for: "
+            "try again later, or share the work among several locks"
+        )
+        self.name = name
+        self.most = most
+        self.holder = holder
+
+
 class LockLost(InterlockError):
     """The lock is not held any more, so what it protects must not be touched.
 

@@ -5,7 +5,7 @@ The protocol is described in docs/locks.md. Both halves of the library offer the
 """
 
 from interlock._protocol.locks.reading import LockPage
-from interlock._protocol.locks.state import JobRun, LockBreak, LockRecord
+from interlock._protocol.locks.state import JobRun, LockBreak, LockRecord, LockWaiter
 from interlock.errors import LossReason
 from interlock.locks._client import LockClient
 from interlock.locks._election import LeaderElection
@@ -23,6 +23,7 @@ __all__ = [
     "LockPage",
     "LockRecord",
     "LockSet",
+    "LockWaiter",
     "Loss",
     "LossReason",
     "ReadWriteLock",

@@ -40,7 +40,9 @@ class Plan:
     lock is held, `rest` the longest between two rounds, `freezes` how often a holder stops for
     longer than its lease, `together` how often two locks are taken at once, `handed` how often one
     is exported while it is held, for `heirs` processes that do nothing but adopt what they can.
-    `extended` is how often a lock gets another lease while it is held.
+    `extended` is how often a lock gets another lease while it is held, `fair` how often a lock is
+    asked for in its turn; with `orderly` no turn may be missed. `brief` is how often a lock is held
+    for a moment only.
     With `permits` each name is a semaphore. `breaks` is how often an operator comes by and breaks
     a lock, every few seconds. All has to be over `within` this.
     """
@@ -59,6 +61,9 @@ class Plan:
     heirs: int = 0
     breaks: int = 0
     extended: float = 0.0
+    fair: float = 0.0
+    orderly: bool = False
+    brief: float = 0.0
     within: float = 900.0
 
 
@@ -143,15 +148,17 @@ class User:
         """Take one lock, or one permit."""
         if self.plan.permits:
             return self.operations.permit(name, self.plan.permits, timeout=timeout)
-        return self.operations.acquire(name, timeout=timeout)
+        fair = self.plan.fair > 0 and self.dice.random() < self.plan.fair
+        return self.operations.acquire(name, timeout=timeout, fair=fair)
 
     def attempted(self, acquisition: Acquiring[Any]) -> Operation[Any]:
         """Run an acquisition, and give back what one that failed may have been granted."""
+        since = self.process.ids
         try:
             return (yield from acquisition.run())
         except (LockTimeout, *GIVEN_UP):
             if (yield from acquisition.abandon()):
-                self.referee.done(self.name)
+                self.referee.done(self.name, since)
             raise
 
     def keep(self, grant: Grant) -> None:
@@ -187,7 +194,8 @@ class User:
         yield from self.write(grant)
         if self.dice.random() < self.plan.freezes:
             self.process.pause(1.5 * grant.lease)
-        yield from sleep(self.plan.work * (yield from draw()))
+        brief = self.plan.brief > 0 and self.dice.random() < self.plan.brief
+        yield from sleep((0.01 if brief else self.plan.work) * (yield from draw()))
         if self.dice.random() < self.plan.extended:
             yield from self.extend(grant)
             yield from sleep(self.plan.work * (yield from draw()))
@@ -249,6 +257,7 @@ def contend(seed: int, *, faults: Faults = CALM, plan: Plan | None = None) -> Wo
 def enter(world: World, plan: Plan, seed: int = 0) -> list[User]:
     """Put contending processes into a world."""
     referee = Referee(world, TABLE)
+    referee.orderly = plan.orderly
     users: list[User] = []
     for name in "abcdefgh"[: plan.processes + plan.heirs]:
         dice = random.Random(f"{seed} {name}")  # noqa: S311 - repeatable on purpose

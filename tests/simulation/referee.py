@@ -22,7 +22,8 @@ class Ledger:
     """What is known of one lock: the highest fence ever, whose it is, and what became of it.
 
     `broken` are the fences of grants that an operator ended, with the time; `committed` those under
-    which a write was decided at that time, whose item had yet to show it.
+    which a write was decided at that time, whose item had yet to show it. `left` are ids of
+    which no ticket may be in its queue any more.
     """
 
     fence: int = 0
@@ -32,6 +33,7 @@ class Ledger:
     void: dict[str, int] = field(default_factory=dict)
     broken: dict[int, float] = field(default_factory=dict)
     committed: set[int] = field(default_factory=set)
+    left: set[str] = field(default_factory=set)
 
 
 class Referee:
@@ -47,6 +49,9 @@ class Referee:
         self.exports: list[str] = []
         self.adoptions = 0
         self.breaks = 0
+        self.orderly = False
+        self.queued = 0
+        self.inherited = 0  # grants to heirs
         self._ledgers: dict[str, Ledger] = {}
         world.store.on_change(self.changed)
         world.invariant(self.believers_hold)
@@ -80,11 +85,15 @@ class Referee:
         versions = {grant.version for grant in grants}
         assert len(versions) == 1, f"{process} got one lock after the other: {versions}"
 
-    def done(self, process: str) -> None:
-        """Note that a process was told that nothing of its acquisition so far is left anywhere."""
+    def done(self, process: str, since: int = 0) -> None:
+        """Note that a process was told that nothing of its acquisition so far is left anywhere.
+
+        `since` is how many ids it had made before.
+        """
         made = self.processes[process].ids
         for ledger in self._ledgers.values():
             ledger.void[process] = made
+            ledger.left |= {f"{process}-{number}" for number in range(since + 1, made + 1)}
 
     def released(self, process: str, grant: Grant) -> None:
         """Note that a process was told that it has given a lock back."""
@@ -158,17 +167,23 @@ class Referee:
         if after.get("broken") != (before or {}).get("broken"):
             self._judge_break(name, before or {}, after)
             return
-        version = after.get("version", {}).get("S", "")
+        self._judge_queue(name, before or {}, after)
+        version, apart, _ = after.get("version", {}).get("S", "").partition("~")
         actor = version.rpartition("-")[0]
         if fence(after) != (0 if before is None else fence(before)):
             assert fence(after) > ledger.fence, (
                 f"the fence of {name!r} went from {ledger.fence} to {fence(after)}"
             )
             assert version, f"a grant of {name!r} has no version"
-            assert int(version.rpartition("-")[2]) > ledger.void.get(actor, 0), (
+            assert apart or int(version.rpartition("-")[2]) > ledger.void.get(actor, 0), (
                 f"{actor} was done with {name!r} when a late copy of its request took it"
             )
+            # A write that was decided just before may be shown after it.
+            if Place(self.table, (DATA + name,)) in self.world.store.contents.held:
+                ledger.committed.add(ledger.fence)
             ledger.fence, ledger.owner = fence(after), actor
+            if not apart and before is not None:
+                self._judge_turn(actor, before)
             return
         if not version:
             return
@@ -179,6 +194,29 @@ class Referee:
             self.adoptions += 1
         assert actor == ledger.owner, f"{actor} renewed the grant of {ledger.owner}"
         assert fence(after) > ledger.released, f"{actor} renewed {name!r}, which was given back"
+
+    def _judge_queue(self, name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """Judge what comes into a queue, and who is named heir."""
+        ledger, line, new = self._ledger(name), tickets(before), tickets(after)
+        self.queued += len(new) > len(line)
+        ghosts = ledger.left & {ticket.partition("~")[0] for ticket in new}
+        assert not ghosts, f"{ghosts} wait for {name!r}, whose processes were done with it"
+        assert len(set(new)) == len(new), f"the queue of {name!r} has a ticket twice"
+        version = after.get("version", {}).get("S", "")
+        if "~" in version and version != before.get("version", {}).get("S"):
+            assert fence(after) == fence(before) + 1, f"{version} is heir without a new fence"
+            assert line[:1] == [version], f"{version} is heir, and {line[:1]} was first"
+            assert version not in new, f"{version} is heir, and still in the queue"
+
+    def _judge_turn(self, actor: str, before: Mapping[str, Any]) -> None:
+        """Judge a grant by the queue that was there."""
+        version = before.get("version", {}).get("S", "")
+        heir, first = (one.rpartition("-")[0] for one in (version, (tickets(before) or [""])[0]))
+        self.inherited += "~" in version and heir == actor
+        if not self.orderly:
+            return
+        assert "~" not in version or heir == actor, f"{actor} did not wait for the heir {heir}"
+        assert heir == actor or first in {"", actor}, f"{actor} came before {first}"
 
     def _judge_break(self, name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         ledger, ended = self._ledger(name), int(after["broken"]["M"]["grant"]["N"])
@@ -201,6 +239,11 @@ class Referee:
 
     def _ledger(self, name: str) -> Ledger:
         return self._ledgers.setdefault(name, Ledger())
+
+
+def tickets(item: Mapping[str, Any]) -> list[str]:
+    """Return the tickets in a lock's queue."""
+    return [entry["S"] for entry in item.get("queue", {"L": []})["L"]]
 
 
 def fence(item: Mapping[str, Any]) -> int:

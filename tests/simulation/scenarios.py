@@ -50,6 +50,21 @@ EXACT = JobPlan(
     otherwise=("wait",),
     hesitates=0.0,
 )
+# In turn, all of them or beside others that are not.
+FAIR = Plan(processes=5, rounds=2, fair=1.0)
+# Where none fails none may miss its turn, however long others have held the lock before.
+ORDERLY = Plan(
+    processes=8,
+    rounds=2,
+    fair=1.0,
+    timeouts=(None, None, 30.0, 5.0),
+    work=15.0,
+    brief=0.7,
+    orderly=True,
+)
+FAIR_TOGETHER = Plan(
+    processes=4, rounds=3, fair=0.7, handed=0.2, breaks=4, extended=0.2, freezes=0.1
+)
 BROKEN = Plan(processes=4, rounds=2, breaks=6)
 # Rows that no client touches for longer than they are kept, and holders that sleep as long.
 SLEEPY = replace(
@@ -130,6 +145,30 @@ SCENARIOS: dict[str, Callable[[int], Scenario]] = {
         seed, faults=WRONG, plan=Plan(names=("l", "m", "n"), together=0.7)
     ),
     "lock-trusted-clocks": lambda seed: contend(seed, faults=TRUSTED, plan=TRUSTING),
+    "fair-calm": lambda seed: contend(seed, faults=CALM, plan=ORDERLY),
+    "fair-broken": lambda seed: contend(seed, faults=CALM, plan=replace(ORDERLY, breaks=6)),
+    "fair-storm": lambda seed: contend(seed, faults=STORM, plan=FAIR),
+    "fair-delayed": lambda seed: contend(seed, faults=DELAYED, plan=replace(FAIR, rounds=4)),
+    "fair-lost-replies": lambda seed: contend(
+        seed, faults=Faults(lost_reply=0.3, late=0.2, twice=0.2), plan=FAIR
+    ),
+    "fair-lost-replies-pauses": lambda seed: contend(
+        seed,
+        faults=Faults(lost_reply=0.3, twice=0.3, pause=0.05, longest_pause=20.0),
+        plan=FAIR,
+    ),
+    "fair-pauses": lambda seed: contend(
+        seed, faults=Faults(pause=0.05, longest_pause=30.0, kill=0.02, most_kills=3), plan=FAIR
+    ),
+    "fair-drift": lambda seed: contend(seed, faults=DRIFTING, plan=replace(EAGER, fair=1.0)),
+    "fair-swapped-replies": lambda seed: contend(
+        seed, faults=SWAPPED, plan=replace(FAIR, timeouts=(None,))
+    ),
+    "fair-jumping-clocks": lambda seed: contend(seed, faults=JUMPING, plan=FAIR),
+    "fair-trusted-clocks": lambda seed: contend(
+        seed, faults=TRUSTED, plan=replace(TRUSTING, fair=1.0)
+    ),
+    "fair-among-all": lambda seed: contend(seed, faults=STORM, plan=FAIR_TOGETHER),
     "jobs-calm": lambda seed: scheduled(seed, faults=CALM),
     "jobs-storm": lambda seed: scheduled(seed, faults=STORM),
     "jobs-lost-replies": lambda seed: scheduled(

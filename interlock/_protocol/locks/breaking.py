@@ -37,7 +37,7 @@ _BREAK = (
 )
 _GRANTED = "#fence = :fence AND attribute_exists(#version)"
 _NONE = -1  # what no grant has: once a record was seen to be corrupt, no other grant is ended
-_OPTIONAL = ("void_before", "format", "door")
+_OPTIONAL = ("void_before", "format", "door", "queue")
 _DECIDING = ("fence", "version", "lease_ms", *_OPTIONAL)
 
 

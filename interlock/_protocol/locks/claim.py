@@ -11,6 +11,7 @@ from interlock._protocol.locks.grant import Grant, lease_end
 from interlock._protocol.locks.item import Item, LockItem, is_of, key_of, parse, shows, version_of
 from interlock._protocol.locks.observed import ObservedVersions
 from interlock._protocol.locks.settings import GRACE, AcquireOptions, Settings
+from interlock._protocol.locks.ticket import first_of
 from interlock._protocol.requests import (
     Monotonic,
     NewId,
@@ -30,14 +31,14 @@ _log = logging.getLogger("interlock")
 
 _MOST_UNCONFIRMED = 50  # attempts remembered that may yet be carried out; IN takes 100 operands
 _RACES = 2  # times that a lock was free and then was not, before the deadline counts and it pauses
-_ARRIVED = -1
+ARRIVED = -1
 ABANDONING = 5.0  # seconds that giving back is tried
 
 
 class Sent(NamedTuple):
     """An attempt: when it was sent, on the monotonic clock, and its `:asked`.
 
-    `_ARRIVED` in the place of that says that it has been carried out, so none is on its way.
+    `ARRIVED` in the place of that says that it has been carried out, so none is on its way.
     """
 
     at: float
@@ -127,7 +128,7 @@ class Claim:
         Of other attempts that may be on their way none can be carried out from now on.
         """
         options, sent = self.options, self._unconfirmed[version]
-        self._unconfirmed[version] = Sent(sent.at, _ARRIVED)
+        self._unconfirmed[version] = Sent(sent.at, ARRIVED)
         found = parse(self.settings.table, item)
         void = self._bound()
         if void and (yield from self.void(GRACE)) is not None:
@@ -152,6 +153,7 @@ class Claim:
             after_break=found.last_break if found.follows_break else None,
             ends=ends,
             stays=None if options.at_least is None else float("-inf"),
+            heir=found.waiters[0] if found.waiters else None,
         )
 
     def met(self, item: Mapping[str, Any] | None) -> Operation[LockItem | None]:
@@ -297,17 +299,30 @@ class Claim:
                 return False
             if version_of(item) not in self._unconfirmed:
                 return True
+        return (yield from self._give_back(seconds))
+
+    def _give_back(self, seconds: float) -> Operation[bool]:
+        """Free the lock if it has a version of ours; return whether it certainly has none."""
         own, time = tuple(self._unconfirmed), (yield from time_of_day())
-        budget = self.settings.budget()
+        budget, heir = self.settings.budget(), None
         yield from budget.start(seconds)
         while True:
             call = record.release_call(
-                self.settings.table, self.name, time=time, own=own, deadline=budget.deadline
+                self.settings.table,
+                self.name,
+                time=time,
+                own=own,
+                deadline=budget.deadline,
+                heir=heir,
             )
             try:
                 yield call
             except Fault as fault:
                 if isinstance(fault, Refused) and fault.condition_failed:
+                    first = first_of(fault.item)
+                    if version_of(fault.item) in own and first != heir:
+                        heir = first
+                        continue
                     return True
                 try:
                     yield from budget.after(fault)
@@ -334,7 +349,7 @@ class Claim:
 
     def _bound(self) -> int:
         """Return the `void_before` that voids every attempt on its way, 0 if there is none."""
-        asked = max((sent.asked for sent in self._unconfirmed.values()), default=_ARRIVED)
+        asked = max((sent.asked for sent in self._unconfirmed.values()), default=ARRIVED)
         return max(self._void, asked + 1)
 
     def _remember(self, version: str, sent: Sent) -> None:

@@ -10,11 +10,12 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 from weakref import ref
 
-from interlock._protocol.kinds import optional_text, shown
+from interlock._protocol.kinds import checked_instance, optional_text, shown
 from interlock._protocol.locks import lease as leases
 from interlock._protocol.locks.acquire import Acquisition
 from interlock._protocol.locks.breaking import break_lock, checked_fence, checked_reason
 from interlock._protocol.locks.door import Door
+from interlock._protocol.locks.fair import FairAcquisition
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.jobs import Job, JobAcquisition, begin, reserve
 from interlock._protocol.locks.lease import RELEASING
@@ -67,9 +68,10 @@ class LockOperations:
         invocation: Invocation | None = None,
         heartbeats: bool = True,
         max_hold: timedelta | None = None,
+        fair: bool = False,
         taker: Any = None,
     ) -> Acquisition:
-        """Return the acquisition of one lock by a thread or task."""
+        """Return the acquisition of one lock by a thread or task; `fair`: in its turn."""
         options = self.settings.options(
             name,
             owner=self._owner(),
@@ -82,7 +84,9 @@ class LockOperations:
         )
         if options.timeout is None or options.timeout > 0:
             self._refuse_to_wait_for_itself([options.name], taker)
-        return Acquisition(self.settings, options, self._observed)
+        checked_instance("fair", fair, bool, "True or False")
+        kind = FairAcquisition if fair else Acquisition
+        return kind(self.settings, options, self._observed)
 
     def acquire_all(
         self,

@@ -75,6 +75,7 @@ class Grant:
     turn: list[bool] = field(default_factory=lambda: [True], repr=False)
     stays: float | None = None
     run: dict[str, Any] | None = field(default=None, repr=False)
+    heir: str | None = None
 
     @property
     def over(self) -> bool:

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 from interlock._protocol.locks.runs import run_of
 from interlock._protocol.locks.settings import MOST_LEASE, PREFIX
-from interlock._protocol.locks.state import JobRun, LockBreak, LockRecord, LossReason
+from interlock._protocol.locks.state import JobRun, LockBreak, LockRecord, LockWaiter, LossReason
+from interlock._protocol.locks.ticket import read
 from interlock._protocol.values import from_attribute
 from interlock.errors import CorruptRecord
 
@@ -25,7 +26,7 @@ class LockItem:
     """A lock's item whose deciding attributes have been checked.
 
     `version` None: it is free. `door` is the writer's fence that has closed a reader's slot last,
-    None if none is known.
+    None if none is known. `waiters` are the tickets in its queue, the first one first.
     """
 
     table: str
@@ -35,6 +36,7 @@ class LockItem:
     lease: float
     void_before: int
     door: int | None
+    waiters: tuple[str, ...]
     attributes: Mapping[str, Any]
 
     @property
@@ -73,6 +75,7 @@ class LockItem:
                 fencing_token=self.fence,
                 broken=self.last_break,
                 last_run=self.last_run,
+                waiters=self._in_line(),
             )
         item, until = self.attributes, self.held_until
         since = _whole(self.table, item, "held_since", 0, _MOST_TIME)
@@ -89,6 +92,16 @@ class LockItem:
             expired=until is not None and until < wall,
             broken=self.last_break,
             last_run=self.last_run,
+            waiters=self._in_line(),
+        )
+
+    def _in_line(self) -> tuple[LockWaiter, ...]:
+        """Return those who wait for their turn, as far as their tickets say who they are."""
+        tickets = enumerate(map(read, self.waiters))
+        return tuple(
+            LockWaiter(rank, ticket.owner, datetime.fromtimestamp(ticket.since / 1000, UTC))
+            for rank, ticket in tickets
+            if ticket is not None
         )
 
 
@@ -112,6 +125,7 @@ def parse(table: str, item: Mapping[str, Any]) -> LockItem:
         (lease_ms or 0) / 1000,
         _whole(table, item, "void_before", 0, _MOST_TIME) or 0,
         _whole(table, item, "door", 0, _MOST_FENCE),
+        _tickets(table, item),
         item,
     )
 
@@ -175,6 +189,17 @@ def _whole(
     if not least <= number <= most:
         raise CorruptRecord(table, item["pk"]["S"], attribute, found)
     return number
+
+
+def _tickets(table: str, item: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the tickets in the queue of a lock, none if it has no queue; else raise."""
+    found = item.get("queue")
+    if found is None:
+        return ()
+    tickets = [entry.get("S") for entry in found.get("L", [{}])]
+    if not all(tickets):
+        raise CorruptRecord(table, item["pk"]["S"], "queue", found)
+    return tuple(tickets)
 
 
 def _text(table: str, item: Mapping[str, Any], attribute: str) -> str | None:

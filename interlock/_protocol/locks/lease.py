@@ -18,10 +18,11 @@ from interlock._protocol.faults import Fault, NoReply, NotSent, OutOfTime, Refus
 from interlock._protocol.kinds import shown
 from interlock._protocol.locks import record
 from interlock._protocol.locks.grant import Grant, Heartbeat
-from interlock._protocol.locks.item import Item, is_of, loss_of, shows, version_of
+from interlock._protocol.locks.item import Item, is_of, loss_of, shows, sound_number, version_of
 from interlock._protocol.locks.runs import run_fence
 from interlock._protocol.locks.settings import Settings, checked_lock_or_permit
 from interlock._protocol.locks.state import LossReason
+from interlock._protocol.locks.ticket import first_of
 from interlock._protocol.requests import (
     Monotonic,
     NewId,
@@ -124,6 +125,7 @@ def release(settings: Settings, grant: Grant, seconds: float = RELEASING) -> Ope
         return False
     deadline = (yield Monotonic()) + seconds
     budget, in_doubt, void = settings.budget(deadline), False, grant.void_before
+    heir = grant.heir
     while True:
         time = yield TimeOfDay()
         try:
@@ -135,14 +137,21 @@ def release(settings: Settings, grant: Grant, seconds: float = RELEASING) -> Ope
                 void_before=void,
                 deadline=deadline,
                 run=grant.run,
+                heir=heir,
             )
-            if not _is_released(reply.get("Attributes"), grant):
+            if not _is_released(reply.get("Attributes"), grant, heir):
                 raise NoReply("the answer does not show the release that was asked for")
         except Refused as refusal:
             in_doubt = in_doubt or refusal.resent
             if refusal.condition_failed:
-                if void and version_of(refusal.item or {}) in own:
-                    void = 0  # another client has set a later bound, which voids ours too
+                first = first_of(refusal.item)
+                if version_of(refusal.item or {}) in own and (void or first != heir):
+                    # By those who came and went in the queue, or by a later bound than ours, which
+                    # another client has set and which voids ours too.
+                    void, heir = void if first != heir else 0, first
+                    continue
+                if in_doubt and _is_of_before(settings.table, refusal.item, grant):
+                    yield from budget.after(NoReply("the refusal is of before the release"))
                     continue
                 return _settled(grant, refusal, in_doubt=in_doubt)
             yield from budget.after(refusal)
@@ -256,14 +265,21 @@ def _explain(grant: Grant) -> None:
         grant.loss = LossReason.REFUSED
 
 
-def _is_released(item: Item | None, grant: Grant) -> bool:
-    """Return whether a reply shows this lock free under the fence of this grant."""
+def _is_released(item: Item | None, grant: Grant, heir: str | None) -> bool:
+    """Return whether a reply shows this lock free under the fence of this grant, or its heir's."""
+    fence = grant.fence if heir is None else grant.fence + 1
     return (
         item is not None
         and is_of(item, grant.name)
-        and item.get("fence") == {"N": str(grant.fence)}
-        and "version" not in item
+        and item.get("fence") == {"N": str(fence)}
+        and version_of(item) == heir
     )
+
+
+def _is_of_before(table: str, item: Item | None, grant: Grant) -> bool:
+    """Return whether an item that has none of our versions is as it cannot be after a release."""
+    fence = sound_number(table, item, "fence") if item else None
+    return fence is not None and fence <= grant.fence and ("version" in item or fence < grant.fence)
 
 
 def _settled(grant: Grant, refusal: Refused, *, in_doubt: bool) -> bool:

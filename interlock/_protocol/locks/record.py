@@ -16,6 +16,7 @@
 | `last_run` M | the last run of a job: the `grant` and `owner` that made it, `at` when it began, |
 | | `took` milliseconds, the `error` that it raised (`stopped`: it was cancelled), or its `result` |
 | | as JSON |
+| `queue` L of S | the tickets of those who wait for their turn, the first one first; see `queue` |
 | `door` N | of a reader's slot: the writer's fence that closed it last; see `door` |
 | `expires` N | epoch *seconds*, for DynamoDB's TTL: garbage collection, never the lease |
 | `format` N | version of this table; absent = 1 |
@@ -28,12 +29,13 @@ from interlock._protocol.layout import own_name
 from interlock._protocol.locks.grant import Shown
 from interlock._protocol.locks.item import FORMAT, key_of
 from interlock._protocol.locks.settings import KEPT, MOST_LEASE, PREFIX
+from interlock._protocol.locks.ticket import acceptance, owner_of
 from interlock._protocol.requests import Call, Time
 
 # A request that its client has given up on may arrive minutes later. Each carries the time at which
 # it was asked for (or the bound that it has read, if that is later), and a client that is done sets
 # the bound after it. Wall clocks that differ cost another attempt, and decide nothing.
-_IN_TIME = "(attribute_not_exists(void_before) OR void_before <= :asked)"
+IN_TIME = "(attribute_not_exists(void_before) OR void_before <= :asked)"
 FREE = "attribute_not_exists(version)"
 # A row that a newer version of the library has written may mean something else by what it shows.
 _KNOWN = "(attribute_not_exists(#format) OR #format <= :format)"
@@ -50,6 +52,13 @@ _DATA_NAME = {"#data": "data"}
 # With the lease, which an extension may have changed.
 _RENEW = "SET version = :version, lease_ms = :lease, held_until = :until, expires = :expires"
 _RELEASE = "REMOVE version, lease_ms, held_since, held_until, #owner, #data SET expires = :expires"
+_UNQUEUED = "attribute_not_exists(#queue[0])"
+_HAND_ON = (
+    "REMOVE #data, #queue[0] SET version = :heir, fence = fence + :one, #owner = :owner, "
+    "lease_ms = :lease, held_since = :now, held_until = :until, expires = :expires"
+)
+_HEIR_IS_FIRST = "#queue[0] = :heir"
+_QUEUE_NAME = {"#queue": "queue"}
 _UNBOUND = "attribute_not_exists(void_before) OR void_before < :void"
 _VOID = "SET void_before = :void, expires = :expires"
 _HELD = "fence = :fence AND attribute_exists(version)"
@@ -95,7 +104,7 @@ def grant_update(
     condition = FREE
     if takeable:
         condition = f"({FREE} OR {_among(takeable, values)})"
-    in_time = f"{_IN_TIME} AND {condition}"
+    in_time = f"{IN_TIME} AND {condition}"
     return {
         "TableName": table,
         "Key": {"pk": {"S": PREFIX + name}},
@@ -170,16 +179,32 @@ def release_call(
     void_before: int = 0,
     deadline: float | None = None,
     run: Mapping[str, Any] | None = None,
+    heir: str | None = None,
 ) -> Call:
     """Return the call that frees a lock and keeps its row, for the sake of `fence`.
 
-    It voids the grants that were asked for before a bound, too, if there is one; then it is refused
-    if the record has a later one. `run` becomes the last run of a job. The reply is the free item.
+    If there are waiters in its queue it is refused, unless the first of them is the `heir`, to whom
+    it is granted in the same write. It voids the grants that were asked for before a bound, too, if
+    there is one; then it is refused if the record has a later one. `run` becomes the last run of a
+    job. The reply is the item.
     """
-    values: dict[str, Any] = {":expires": {"N": str(expiry(time, 0))}}
-    update, condition = _RELEASE, _among(own, values)
+    lease = 0.0 if heir is None else acceptance(heir)
+    values: dict[str, Any] = {":expires": {"N": str(expiry(time, lease))}}
+    ours = _among(own, values)
+    update, condition = _RELEASE, f"{ours} AND {_UNQUEUED}"
+    if heir is not None:
+        update, condition = _HAND_ON, f"{ours} AND {_HEIR_IS_FIRST}"
+        now, lease_ms = int(time.wall * 1000), round(lease * 1000)
+        values |= {
+            ":heir": {"S": heir},
+            ":one": _ONE,
+            ":owner": {"S": owner_of(heir)},
+            ":lease": {"N": str(lease_ms)},
+            ":now": {"N": str(now)},
+            ":until": {"N": str(now + lease_ms)},
+        }
     if void_before:
-        update, condition = f"{_RELEASE}, void_before = :void", f"{condition} AND ({_UNBOUND})"
+        update, condition = f"{update}, void_before = :void", f"{condition} AND ({_UNBOUND})"
         values[":void"] = {"N": str(void_before)}
     if run is not None:
         update = f"{update}, last_run = :run"
@@ -191,7 +216,7 @@ def release_call(
             "Key": {"pk": {"S": PREFIX + name}},
             "UpdateExpression": update,
             "ConditionExpression": condition,
-            "ExpressionAttributeNames": _NAMES,
+            "ExpressionAttributeNames": {**_NAMES, **_QUEUE_NAME},
             "ExpressionAttributeValues": values,
             "ReturnValues": "ALL_NEW",
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",

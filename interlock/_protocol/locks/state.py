@@ -74,6 +74,19 @@ class JobRun:
 
 
 @dataclass(frozen=True, slots=True)
+class LockWaiter:
+    """A waiter in the queue of a lock (`LockClient.acquire(..., fair=True)`).
+
+    `rank` is its place, 0 the first; `owner` who it is, cut to 64 characters; `since` when it came,
+    by its own wall clock. One that died stays until it would be its turn.
+    """
+
+    rank: int
+    owner: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class LockRecord:
     """A lock as the store has it. `held`: it was granted, and not given back since.
 
@@ -84,6 +97,7 @@ class LockRecord:
     is gone, or the two clocks differ; a waiter takes the lock over when it has watched it for a
     lease. `broken` is how it was broken last, whether it is held or not; None if it was not, as far
     back as the record goes. `last_run` is the last run of the job of this name, if it is one's.
+    `waiters` are those in its queue, the first one first; waiters that are not fair are in none.
     """
 
     name: str
@@ -98,9 +112,11 @@ class LockRecord:
     expired: bool = False
     broken: LockBreak | None = None
     last_run: JobRun | None = None
+    waiters: tuple[LockWaiter, ...] = ()
 
 
 LossReason.__module__ = "interlock.errors"
 JobRun.__module__ = "interlock.locks"
 LockBreak.__module__ = "interlock.locks"
 LockRecord.__module__ = "interlock.locks"
+LockWaiter.__module__ = "interlock.locks"

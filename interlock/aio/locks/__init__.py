@@ -4,7 +4,7 @@ The protocol is described in docs/locks.md. Both halves of the library offer the
 """
 
 from interlock._protocol.locks.reading import LockPage
-from interlock._protocol.locks.state import JobRun, LockBreak, LockRecord
+from interlock._protocol.locks.state import JobRun, LockBreak, LockRecord, LockWaiter
 from interlock.aio.locks._client import LockClient
 from interlock.aio.locks._election import LeaderElection
 from interlock.aio.locks._lock import Lock, LockSet, Loss
@@ -22,6 +22,7 @@ __all__ = [
     "LockPage",
     "LockRecord",
     "LockSet",
+    "LockWaiter",
     "Loss",
     "LossReason",
     "ReadWriteLock",

@@ -107,6 +107,7 @@ class LockClient(Unshared):
         cancel: Cancel | None = None,
         heartbeats: bool = True,
         max_hold: timedelta | None = None,
+        fair: bool = False,
     ) -> Acquiring[Lock]:
         """Acquire a lock, waiting for it up to `timeout` (default: for ever).
 
@@ -127,12 +128,15 @@ class LockClient(Unshared):
         `max_hold` is for how long it is held in all: then it is given back, whatever its holder
         does, and lost with `LossReason.HELD_TOO_LONG`.
 
+        With `fair` it waits in the lock's queue: first come, first served over all processes, at a
+        cost that does not grow with those who wait (docs/howto/fair.md).
+
         Raises `LockTimeout` with the holder; `LockAlreadyHeld` instead of letting a thread or task
         wait for itself; `InvalidLockName`, `LeaseTooShort`, `InvalidValue`; `TableNotFound`,
         `AccessDenied`, `RequestRefused`, `CorruptRecord`; `Throttled`, `TransactionConflict` or
         `ServiceUnavailable` when the store has not answered for 15 s or the time is up;
         `LockClientClosed`, `RenewalImpossible`, and `TooManyLocks` when it holds as many as it can
-        renew in time.
+        renew in time; `QueueFull` if 100 wait in the queue already.
         """
         optional_function("on_lost", on_lost, ON_LOST)
         taking = partial(
@@ -144,6 +148,7 @@ class LockClient(Unshared):
             invocation=invocation,
             heartbeats=heartbeats,
             max_hold=max_hold,
+            fair=fair,
         )
         return Acquiring(lambda: self._acquire(taking, data, on_lost, cancel))
 
