@@ -27,6 +27,7 @@ MODULES = ("counters", "latches", "locks", "receipts", "signing", "transactions"
 NOTHING_TO_GET_WRONG = {
     # Made by the library alone, or only a description.
     *("Counter", "CounterChange", "CounterState", "Guard", "Lock", "LockPage", "LockRecord"),
+    "LockWaiter",
     "WriteLock",
     *(
         "LockSet",

@@ -279,7 +279,9 @@ def _is_released(item: Item | None, grant: Grant, heir: str | None) -> bool:
 def _is_of_before(table: str, item: Item | None, grant: Grant) -> bool:
     """Return whether an item that has none of our versions is as it cannot be after a release."""
     fence = sound_number(table, item, "fence") if item else None
-    return fence is not None and fence <= grant.fence and ("version" in item or fence < grant.fence)
+    if fence is None or fence > grant.fence:
+        return False
+    return fence < grant.fence or version_of(item) is not None
 
 
 def _settled(grant: Grant, refusal: Refused, *, in_doubt: bool) -> bool:
