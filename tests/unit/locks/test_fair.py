@@ -8,6 +8,7 @@ import pytest
 from interlock import LockClient
 from interlock._protocol.locks import queue, record
 from interlock._protocol.locks.ticket import ACCEPTANCE, Ticket
+from interlock._protocol.requests import Time
 from interlock.errors import (
     CorruptRecord,
     InvalidValue,
@@ -210,7 +211,7 @@ def test_a_dead_heir_is_passed_over(process, other, sleeps):
 def test_a_dead_first_is_passed_over_when_the_lock_is_free(process, other):
     first = process.acquire(fair=True)
     enter(process)
-    action = record.release_action(TABLE, "a", first.fence, wall=EPOCH)
+    action = record.release_action(TABLE, "a", first.fence, time=Time(EPOCH, EPOCH))
     process.driver.store.perform("TransactWriteItems", {"TransactItems": [action]})
     began = other.driver.now
     assert other.acquire(fair=True).fence == first.fence + 1
@@ -219,7 +220,7 @@ def test_a_dead_first_is_passed_over_when_the_lock_is_free(process, other):
 
 def test_what_a_commit_gave_back_the_first_takes(process, other):
     first = process.acquire(fair=True)
-    action = record.release_action(TABLE, "a", first.fence, wall=EPOCH)
+    action = record.release_action(TABLE, "a", first.fence, time=Time(EPOCH, EPOCH))
     commit = [
         lambda: process.driver.store.perform("TransactWriteItems", {"TransactItems": [action]})
     ]
