@@ -69,7 +69,7 @@ class Pace:
         """Return the seconds until a waiter's next look."""
         age = now - self._changed
         if rank == 0:
-            return min(max(_SOONEST, min(age / 10, _SOON), age / 150), FIRST_LOOKS)
+            return min(max(_SOONEST, min(age / 10, _SOON), age / 20), FIRST_LOOKS)
         # Those before it have to take their turns, quick as they may be.
         return min(rank * max(_QUICK_TURN, age / 4), longest_pause(rank))
 
