@@ -58,8 +58,8 @@ MISTAKES = (
         "record of a run without a condition",
         "jobs-storm",
         record,
-        "update, condition = _RELEASE, _among(own, values)",
-        "update, condition = _RELEASE, 'attribute_exists(pk)'",
+        "ours = _among(own, values)\n",
+        "ours = 'attribute_exists(pk)'\n",
         f"the record of the last run went from|the store has it free|{AGAIN}",
     ),
     Mistake(

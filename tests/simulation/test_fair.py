@@ -111,8 +111,7 @@ class Line:
 def test_a_lock_that_is_held_costs_as_much_however_many_wait(waiters):
     line = Line(waiters, first=60.0)
     line.world.run()
-    assert line.calls(5.0, 15.0) / 10.0 < 25
-    assert line.calls(15.0, 60.0) / 45.0 < 25
+    assert line.calls(10.0, 60.0) / 50.0 < 25
 
 
 @pytest.mark.parametrize("hold", [0.05, 0.1])

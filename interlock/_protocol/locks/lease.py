@@ -150,7 +150,11 @@ def release(settings: Settings, grant: Grant, seconds: float = RELEASING) -> Ope
                     # another client has set and which voids ours too.
                     void, heir = void if first != heir else 0, first
                     continue
-                if in_doubt and _is_of_before(settings.table, refusal.item, grant):
+                if (
+                    in_doubt
+                    and heir is not None
+                    and _is_of_before(settings.table, refusal.item, grant)
+                ):
                     yield from budget.after(NoReply("the refusal is of before the release"))
                     continue
                 return _settled(grant, refusal, in_doubt=in_doubt)
