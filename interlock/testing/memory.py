@@ -12,10 +12,21 @@ from interlock._drivers.environment import Environment
 from interlock._drivers.load import AT_ONCE
 from interlock._drivers.service_clock import ServiceClock
 from interlock._protocol.faults import CancellationReason, NoReply, NotSent, Refused
+from interlock._protocol.kinds import (
+    checked_choice,
+    checked_function,
+    checked_instance,
+    checked_mapping,
+    checked_text,
+    shown,
+)
 from interlock._protocol.requests import Call
+from interlock._protocol.retry import Target, meaning
 from interlock._protocol.values import from_item, to_item
+from interlock.errors import InvalidValue
 from interlock.testing._store.store import Store
 from interlock.testing._store.tables import Table
+from interlock.testing._waiting import wait_awaitably_by, wait_by
 from interlock.testing.clock import FakeClock
 
 _TRANSACTIONS = ("TransactWriteItems", "TransactGetItems")
@@ -45,25 +56,35 @@ class MemoryStore:
     with their cancellation reasons and tokens, sizes, TTL. The library's own simulations run on it,
     and contract tests compare it with DynamoDB Local.
 
-    `tables` are names of coordination tables (partition key `pk`), or `Table`s with other keys.
+    `tables` are names of coordination tables (partition key `pk`, index `listing`), or `Table`s
+    with other keys.
     Time is what `clock` shows, a `FakeClock` by default; pauses of clients move it, so that nothing
     waits. Where threads wait for each other, pass a `SystemClock`.
+
+    Raises `InvalidValue`, as its methods do for what they cannot mean; those that name a table
+    raise `TableNotFound` and `RequestRefused`, too.
 
         store = MemoryStore("coordination", Table("orders", "id"))
         locks = LockClient("coordination", client=store.client())
     """
 
     def __init__(self, *tables: str | Table, clock: FakeClock | None = None) -> None:
-        self.clock = clock or FakeClock()
-        made = [Table(table) if isinstance(table, str) else table for table in tables]
-        self._store = Store(*made, clock=self.clock.seconds)
+        wanted = "a FakeClock or a SystemClock"
+        self.clock = FakeClock() if clock is None else clock
+        checked_instance("clock", self.clock, FakeClock, wanted)
+        self._store = Store(*map(_made, tables), clock=self.clock.seconds)
         self._mutex = threading.RLock()
         self._faults: list[_Fault] = []
         self.calls: list[SentCall] = []
 
     def client(self) -> Any:
         """Return what to pass as `client=` to a blocking client: each is a process of its own."""
-        return BlockingDriver(_Wire(self), environment=self._environment(), sleep=self.clock.pause)
+        return BlockingDriver(
+            _Wire(self),
+            environment=self._environment(),
+            sleep=self.clock.pause,
+            wait=wait_by(self.clock),
+        )
 
     def aio_client(self) -> Any:
         """Return what to pass as `client=` to a client of `interlock.aio`."""
@@ -71,21 +92,22 @@ class MemoryStore:
             _AwaitableWire(self),
             environment=self._environment(),
             sleep=self.clock.pause_awaitably,
+            wait=wait_awaitably_by(self.clock),
         )
 
     def get(self, table: str, key: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return an item as the store has it, in native values, None if there is none."""
-        reply = self._carry_out("GetItem", {"TableName": table, "Key": to_item(key)})
+        reply = self._beside("GetItem", table, Key=_item("key", key))
         item = reply.get("Item")
         return None if item is None else from_item(item)
 
     def put(self, table: str, item: Mapping[str, Any]) -> None:
         """Store an item as another program would, beside the library."""
-        self._carry_out("PutItem", {"TableName": table, "Item": to_item(item)})
+        self._beside("PutItem", table, Item=_item("item", item))
 
     def delete(self, table: str, key: Mapping[str, Any]) -> None:
         """Delete an item as another program would."""
-        self._carry_out("DeleteItem", {"TableName": table, "Key": to_item(key)})
+        self._beside("DeleteItem", table, Key=_item("key", key))
 
     def lose_reply(self, operation: str | None = None, *, times: int = 1) -> None:
         """Carry out the next calls, of this operation if it is named, and answer none of them."""
@@ -109,6 +131,7 @@ class MemoryStore:
 
     def refuse(self, code: str, operation: str | None = None, *, times: int = 1) -> None:
         """Refuse the next calls with an error code of the service ("AccessDeniedException")."""
+        checked_text("code", code, wanted="an error code of DynamoDB")
 
         def refused(_: SentCall) -> Mapping[str, Any]:
             raise Refused(code, "as the test wants it")
@@ -117,6 +140,7 @@ class MemoryStore:
 
     def before_next(self, action: Callable[[], None], operation: str | None = None) -> None:
         """Run an action, a rival's for instance, right before the next call is carried out."""
+        checked_function("action", action, "one without parameters")
 
         def preceded(call: SentCall) -> Mapping[str, Any]:
             action()
@@ -139,8 +163,10 @@ class MemoryStore:
     def _meet(
         self, meet: Callable[[SentCall], Mapping[str, Any]], operation: str | None, times: int
     ) -> None:
-        if times < 1:
-            raise ValueError(f"times: {times} is not at least 1")
+        if operation is not None:
+            checked_choice("operation", operation, self._store.operations)
+        if not isinstance(times, int) or times < 1:
+            raise InvalidValue("times", f"{shown(times)} is not a whole number of at least 1")
         with self._mutex:
             self._faults.append(_Fault(meet, operation, times))
 
@@ -153,8 +179,28 @@ class MemoryStore:
         with self._mutex:
             return self._store.perform(operation, params)
 
+    def _beside(self, operation: str, table: str, **params: Any) -> Mapping[str, Any]:
+        """Carry out what the test itself asks for; raise what a client would."""
+        checked_text("table", table, wanted="a table's name")
+        try:
+            return self._carry_out(operation, {"TableName": table, **params})
+        except Refused as fault:
+            target = Target((table,), "MemoryStore")
+            raise meaning(fault, target) from fault
+
     def _environment(self) -> Environment:
         return Environment(monotonic=self.clock.seconds, wall_clock=self.clock.seconds)
+
+
+def _made(table: str | Table) -> Table:
+    if isinstance(table, str) and table:
+        return Table(table)
+    made: Table = checked_instance("tables", table, Table, 'a name, or a Table("orders", "id")')
+    return made
+
+
+def _item(parameter: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    return to_item(checked_mapping(parameter, given, '{"pk": ...}'))
 
 
 def _no_reply(call: SentCall) -> Mapping[str, Any]:

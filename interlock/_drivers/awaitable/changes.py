@@ -1,7 +1,8 @@
 """Wait for a change that other tasks make."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 _LONGEST = 86400.0  # seconds that a timer is set for
 
@@ -26,3 +27,7 @@ class Changes:
         except TimeoutError:
             return condition()
         return True
+
+
+Wait: TypeAlias = Callable[[Changes, Callable[[], bool], float], Awaitable[bool]]
+"""How a driver's clock lets time pass until a condition holds: `Changes.wait`, or a test's."""

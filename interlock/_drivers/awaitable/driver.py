@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from interlock._drivers.awaitable.changes import Changes, Wait
 from interlock._drivers.awaitable.pausing import pause
 from interlock._drivers.environment import Environment
 from interlock._drivers.service_clock import ServiceClock
@@ -40,7 +41,8 @@ class Driver:
     """Performs operations over a transport.
 
     Safe to share as far as the transport is. An operation that is interrupted or cancelled stays
-    at the request that it was at.
+    at the request that it was at. Its time passes by `sleep` alone, or until a change is seen by
+    `wait`: both go by the clock of its environment.
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class Driver:
         environment: Environment | None = None,
         sleep: Callable[[float], Awaitable[None]] = pause,
         translation: "Translation | None" = None,
+        wait: Wait = Changes.wait,
     ) -> None:
         self.transport = transport
         self.translation = translation
         self.environment = environment or Environment()
         self.monotonic = self.environment.monotonic
+        self.wait = wait
         self._sleep = sleep
 
     def pausing(self, sleep: Callable[[float], Awaitable[None]]) -> "Driver":
@@ -64,6 +68,7 @@ class Driver:
             environment=self.environment,
             sleep=sleep,
             translation=self.translation,
+            wait=self.wait,
         )
 
     def laid_out(self, translation: "Translation") -> "Driver":
@@ -73,6 +78,7 @@ class Driver:
             environment=self.environment,
             sleep=self._sleep,
             translation=translation,
+            wait=self.wait,
         )
 
     async def run(self, operation: Operation[T]) -> T:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from typing import TypeAlias
 
 _LONGEST = 86400.0  # seconds; more than threading.TIMEOUT_MAX is an error
 
@@ -21,3 +22,7 @@ class Changes:
         """Return True when the condition holds, False after so many seconds (at most a day)."""
         with self._changed:
             return bool(self._changed.wait_for(condition, min(seconds, _LONGEST)))
+
+
+Wait: TypeAlias = Callable[[Changes, Callable[[], bool], float], bool]
+"""How a driver's clock lets time pass until a condition holds: `Changes.wait`, or a test's."""

@@ -4,6 +4,7 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from interlock._drivers.blocking.changes import Changes, Wait
 from interlock._drivers.blocking.pausing import pause
 from interlock._drivers.environment import Environment
 from interlock._drivers.service_clock import ServiceClock
@@ -41,7 +42,8 @@ class Driver:
     """Performs operations over a transport.
 
     Safe to share as far as the transport is. An operation that is interrupted or cancelled stays
-    at the request that it was at.
+    at the request that it was at. Its time passes by `sleep` alone, or until a change is seen by
+    `wait`: both go by the clock of its environment.
     """
 
     def __init__(
@@ -51,11 +53,13 @@ class Driver:
         environment: Environment | None = None,
         sleep: Callable[[float], None] = pause,
         translation: "Translation | None" = None,
+        wait: Wait = Changes.wait,
     ) -> None:
         self.transport = transport
         self.translation = translation
         self.environment = environment or Environment()
         self.monotonic = self.environment.monotonic
+        self.wait = wait
         self._sleep = sleep
 
     def pausing(self, sleep: Callable[[float], None]) -> "Driver":
@@ -65,6 +69,7 @@ class Driver:
             environment=self.environment,
             sleep=sleep,
             translation=self.translation,
+            wait=self.wait,
         )
 
     def laid_out(self, translation: "Translation") -> "Driver":
@@ -74,6 +79,7 @@ class Driver:
             environment=self.environment,
             sleep=self._sleep,
             translation=translation,
+            wait=self.wait,
         )
 
     def run(self, operation: Operation[T]) -> T:

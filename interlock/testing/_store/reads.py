@@ -6,7 +6,7 @@ the last item looked at.
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from interlock.testing._store.attributes import Item, invalid, item_size
 from interlock.testing._store.expressions import (
@@ -14,10 +14,14 @@ from interlock.testing._store.expressions import (
     compile_condition,
     compile_projection,
 )
+from interlock.testing._store.indexes import keys_of
 from interlock.testing._store.keyconditions import KeyCondition, compile_key_condition
 from interlock.testing._store.parsing import Compiled, Values
 from interlock.testing._store.paths import project
 from interlock.testing._store.tables import Contents, Key, Place, Table
+
+See: TypeAlias = Callable[[Key], Item | None]
+"""What one read sees at a key."""
 
 PAGE_BYTES = 1024 * 1024
 MAX_BATCH = 100
@@ -63,15 +67,21 @@ class Reader:
         return {"Responses": responses, "UnprocessedKeys": {}}
 
     def query(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a page of one partition's items, in the order of the sort key."""
+        """Return a page of one partition's items, in the order of the sort key.
+
+        What a Query of an index returns is the keys alone, as the coordination table's has no more.
+        """
         table = self._contents.table(params["TableName"])
+        schema = keys_of(table, params.get("IndexName"))
+        if schema is not table and params.get("ConsistentRead", False):
+            raise invalid("Consistent reads are not supported on global secondary indexes")
         names = params.get("ExpressionAttributeNames") or {}
         text = params.get("KeyConditionExpression")
         if text is None:
             raise invalid(
                 "Either the KeyConditions or KeyConditionExpression parameter must be specified"
             )
-        condition = compile_key_condition(text, names, table)
+        condition = compile_key_condition(text, names, schema)
         filtering, projection = self._extras(params, names)
         values = bind(
             params.get("ExpressionAttributeNames"),
@@ -81,17 +91,23 @@ class Reader:
             projection,
         )
         for path in filtering.paths if filtering else ():
-            if path[0] in table.key_names:
+            if path[0] in schema.key_names:
                 raise invalid(
                     "Filter Expression can only contain non-primary key attributes: "
                     f"Primary key attribute: {path[0]}"
                 )
+        listed = None if schema is table else self._listed(table, schema)
         keys = sorted(
-            (key for key in self._keys(table) if self._selects(condition, table, key, values)),
-            key=lambda key: _order(table, key),
+            (
+                key
+                for key in (self._keys(table) if listed is None else listed)
+                if self._selects(condition, schema, key, values)
+            ),
+            key=lambda key: _order(schema, key),
             reverse=not params.get("ScanIndexForward", True),
         )
-        return self._page(table, keys, params, filtering, projection, values)
+        see = self._seen(table, params) if listed is None else listed.get
+        return self._page(schema, keys, see, params, filtering, projection, values)
 
     def scan(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return a page of all items, in an order that is no caller's business."""
@@ -110,12 +126,27 @@ class Reader:
             segment = params["Segment"]
             # By the text of the key: Python's own hash differs from run to run.
             keys = [key for key in keys if sum(str(key[0]).encode()) % total == segment]
-        return self._page(table, keys, params, filtering, projection, values)
+        see = self._seen(table, params)
+        return self._page(table, keys, see, params, filtering, projection, values)
 
     def _keys(self, table: Table) -> list[Key]:
         # An item just deleted may still be seen by an eventually consistent read.
         places = dict.fromkeys(self._contents.items) | dict.fromkeys(self._contents.replaced)
         return [place.key for place in places if place.table == table.name]
+
+    def _seen(self, table: Table, params: Mapping[str, Any]) -> See:
+        consistent = bool(params.get("ConsistentRead", False))
+        return lambda key: self._look(Place(table.name, key), consistent=consistent)
+
+    def _listed(self, table: Table, index: Table) -> dict[Key, Item]:
+        """Return what is in an index: the keys of the items that have its key attributes."""
+        see = self._seen(table, {})
+        items = (see(key) for key in self._keys(table))
+        return {
+            index.key_of(item): {name: item[name] for name in index.key_names}
+            for item in items
+            if item is not None and "S" in item.get(index.partition_key, ())
+        }
 
     @staticmethod
     def _selects(condition: KeyCondition, table: Table, key: Key, values: Values) -> bool:
@@ -136,6 +167,7 @@ class Reader:
         self,
         table: Table,
         keys: list[Key],
+        see: See,
         params: Mapping[str, Any],
         filtering: Compiled | None,
         projection: Compiled | None,
@@ -144,12 +176,11 @@ class Reader:
         limit = params.get("Limit")
         if limit is not None and limit < 1:
             raise invalid("Limit must be greater than or equal to 1")
-        consistent = bool(params.get("ConsistentRead", False))
         found: list[Item] = []
         scanned = size = 0
         last: Key | None = None
         for key in _after(table, keys, params.get("ExclusiveStartKey"), params):
-            item = self._look(Place(table.name, key), consistent=consistent)
+            item = see(key)
             if item is None:
                 continue
             scanned += 1

@@ -63,6 +63,11 @@ class Store:
             "Scan": self._reader.scan,
         }
 
+    @property
+    def operations(self) -> list[str]:
+        """The names of the calls that it knows."""
+        return list(self._operations)
+
     def create_table(self, table: Table) -> None:
         """Add a table; one of the same name keeps its items."""
         self.contents.tables[table.name] = table
