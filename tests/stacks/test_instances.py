@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -43,6 +44,23 @@ def test_the_service_is_little_exposed(tmp_path):
     found = re.search(r"Overall exposure level for interlock\.service: ([\d.]+)", done.stdout)
     assert found is not None, done.stderr
     assert float(found[1]) <= _MOST_EXPOSED
+
+
+@needs_systemd
+@pytest.mark.parametrize(
+    ("written_so", "misspelt"), [("RestartSec=2", "RestartSecs=2"), ("User=interlock", "Usr=a")]
+)
+def test_systemd_knows_all_that_the_unit_says(tmp_path, written_so, misspelt):
+    """It ignores what it does not know, and says so to its journal alone."""
+    unit = tmp_path / "interlock.service"
+    text = written("/etc/systemd/system/interlock.service")
+    text = text.replace("/usr/bin/python3.11", sys.executable)  # which may not be there
+    for content, sound in ((text, True), (text.replace(written_so, misspelt), False)):
+        unit.write_text(content)
+        done = run("systemd-analyze", "verify", "--man=no", unit)
+        said = [line for line in done.stderr.splitlines() if "interlock.service" in line]
+        assert (said == []) is sound, done.stderr
+        assert done.returncode == 0 or not sound, done.stderr
 
 
 def test_the_unit_keeps_what_an_exposure_does_not_count():
