@@ -32,6 +32,9 @@ class WriteLock(Lock):
         read side's. Raises `LockLost` if the write side was lost before; `Throttled`,
         `ServiceUnavailable`, `AccessDenied` or `RequestRefused`, with which it stays held.
         """
+        return self._downgrade(lease, data)
+
+    def _downgrade(self, lease: timedelta | None, data: Any) -> Lock:
         self.ensure()
         grant = self._grant
         acquisition = self._keeper.operations.downgrade(

@@ -25,13 +25,16 @@ class WriteLock(Lock):
         self._keeper = held
         self._readers = readers
 
-    async def downgrade(self, *, lease: timedelta | None = None, data: Any = None) -> Lock:
+    def downgrade(self, *, lease: timedelta | None = None, data: Any = None) -> Acquiring[Lock]:
         """Become a reader, and return the read side; no other writer is in between.
 
         Two round trips. The write side is given back; `lease` (default: its own) and `data` are the
         read side's. Raises `LockLost` if the write side was lost before; `Throttled`,
         `ServiceUnavailable`, `AccessDenied` or `RequestRefused`, with which it stays held.
         """
+        return Acquiring(lambda: self._downgrade(lease, data))
+
+    async def _downgrade(self, lease: timedelta | None, data: Any) -> Lock:
         self.ensure()
         grant = self._grant
         acquisition = self._keeper.operations.downgrade(
