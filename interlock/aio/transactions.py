@@ -16,7 +16,7 @@ from interlock._drivers.unshared import Unshared
 from interlock._protocol.layout import TableLayout, checked_layout
 from interlock._protocol.transactions.actions import Guard, Releasable
 from interlock._protocol.transactions.attempt import Attempt
-from interlock._protocol.transactions.client import KeyedFunction, TransactionOperations
+from interlock._protocol.transactions.client import DAY, KeyedFunction, TransactionOperations
 from interlock._protocol.transactions.idempotency import Committed
 from interlock._protocol.transactions.reporting import Observers, TransactionReport
 from interlock._protocol.transactions.run import TransactionRun
@@ -30,8 +30,6 @@ __all__ = ["Guard", "Releasable", "Transaction", "TransactionClient", "Transacti
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_DAY = timedelta(days=1)
 
 
 class Transaction(Unshared):
@@ -180,7 +178,7 @@ class TransactionClient(Unshared):
         idempotency_key: str | None = None,
         operation: str | None = None,
         payload: Any = None,
-        retention: timedelta = _DAY,
+        retention: timedelta = DAY,
     ) -> R:
         """Run the function, commit what it wrote, and return its result.
 
@@ -191,7 +189,8 @@ class TransactionClient(Unshared):
         `operation`: by default the function's module and qualified name, so name it where the
         function may be renamed. `payload` is what the key stands for, and may hold floats, dates,
         UUIDs and the like, as it is only hashed; it is by default what a `functools.partial` has
-        bound. The same key with another payload is refused.
+        bound. The same key with another payload is refused, and so are `operation`, `payload` and
+        `retention` without a key, as they would do nothing.
 
         Raises what the function raises, and then nothing is written; `ConditionFailed`,
         `TransactionConflict`, `TransactionTooLarge`, `ItemTooLarge`, `IdempotencyMismatch`,
@@ -225,7 +224,7 @@ class TransactionClient(Unshared):
         *,
         idempotency_key: str | None = None,
         operation: str | None = None,
-        retention: timedelta = _DAY,
+        retention: timedelta = DAY,
     ) -> Callable[
         [Callable[Concatenate[Transaction, P], Awaitable[R]]], Callable[P, Awaitable[R]]
     ]: ...
@@ -236,12 +235,12 @@ class TransactionClient(Unshared):
         *,
         idempotency_key: str | None = None,
         operation: str | None = None,
-        retention: timedelta = _DAY,
+        retention: timedelta = DAY,
     ) -> Any:
         """Make a function run in a transaction, which it takes as its first argument.
 
         The caller leaves that argument out. The function may run more than once. Called inside
-        another transaction, it runs as one of its own.
+        another transaction, it runs as one of its own. For a method call `run`: `InvalidValue`.
 
         `idempotency_key` names the parameter that carries the key, `operation` and `retention` are
         those of `run`; the payload is all the other arguments, those left out by their defaults:
@@ -251,13 +250,15 @@ class TransactionClient(Unshared):
         """
 
         def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-            keyed = KeyedFunction(function, idempotency_key, operation)
+            keyed = KeyedFunction(function, idempotency_key, operation, retention)
 
             @functools.wraps(function)
             async def transaction(*args: Any, **kwargs: Any) -> Any:
                 key, payload = keyed.key_and_payload(args, kwargs)
-                return await self.run(
-                    lambda t: function(t, *args, **kwargs),
+                run = functools.partial(self.run, lambda t: function(t, *args, **kwargs))
+                if key is None:
+                    return await run()
+                return await run(
                     idempotency_key=key,
                     operation=keyed.operation,
                     payload=payload,

@@ -21,9 +21,11 @@ def checked_function(function: Any) -> None:
 def result_of(called: Any) -> Any:
     """Return what a function returns in the end, given what calling it has returned.
 
-    Raises `TypeError` for a coroutine function, which has not even begun.
+    Raises `TypeError` for a coroutine function or a generator, which has not even begun.
     """
     if inspect.iscoroutine(called):
         called.close()
         raise TypeError("a coroutine function has done nothing yet: use interlock.aio")
+    if inspect.isgenerator(called) or inspect.isasyncgen(called):
+        raise TypeError("a generator has done nothing yet: return a list")
     return called

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from interlock._protocol.durations import seconds
-from interlock._protocol.kinds import checked_function
+from interlock._protocol.kinds import checked_function, shown
 from interlock._protocol.requests import Operation
 from interlock._protocol.transactions.fingerprint import (
     arguments_of,
@@ -22,6 +22,7 @@ from interlock._protocol.transactions.run import TransactionRun
 from interlock._protocol.transactions.settings import Settings
 from interlock.errors import InvalidValue
 
+DAY = timedelta(days=1)  # for how long a key is remembered, if nothing else is asked for
 _FUNCTION = "a function that takes the transaction: def ship(tx): tx.put(...)"
 
 
@@ -49,6 +50,7 @@ class TransactionOperations:
         """Return what a key stands for, None if there is no key."""
         checked_function("function", function, _FUNCTION)
         if key is None:
+            refuse_without_key(operation=operation, payload=payload, retention=retention)
             return None
         return Once.of(
             self.settings.table,
@@ -72,6 +74,20 @@ class TransactionOperations:
         return [None if item is None else native(item, name) for item in items]
 
 
+def refuse_without_key(*, operation: str | None, payload: Any = None, retention: timedelta) -> None:
+    """Raise `InvalidValue` for what says how a key is meant, where there is no key."""
+    given: dict[str, Any] = {"operation": operation, "payload": payload}
+    if retention != DAY:
+        given["retention"] = retention
+    for parameter, value in given.items():
+        if value is not None:
+            raise InvalidValue(
+                parameter,
+                f"{shown(value)} does nothing without a key: give idempotency_key, too, or leave "
+                "it out",
+            )
+
+
 class KeyedFunction:
     """A function whose calls are transactions, and which of its parameters carries the key.
 
@@ -79,15 +95,27 @@ class KeyedFunction:
     """
 
     def __init__(
-        self, function: Callable[..., Any], parameter: str | None, operation: str | None
+        self,
+        function: Callable[..., Any],
+        parameter: str | None,
+        operation: str | None,
+        retention: timedelta,
     ) -> None:
         checked_function("function", function, _FUNCTION)
+        if parameter is None:
+            refuse_without_key(operation=operation, retention=retention)
         self.operation = None if operation is None else checked_operation(operation)
         if operation is None and parameter is not None:
             self.operation = operation_of(function)
         self._signature = inspect.signature(function)
         self._parameter = parameter
-        names = list(self._signature.parameters)[1:]
+        first, *names = [*self._signature.parameters] or [""]
+        if first in {"self", "cls"}:
+            raise InvalidValue(
+                "function",
+                f"its first parameter is {first!r}, where the transaction goes: for a method call "
+                "run(lambda tx: self.method(tx, ...))",
+            )
         if parameter is not None and parameter not in names:
             raise InvalidValue(
                 "idempotency_key", f"{parameter!r} is no parameter of the function: {names}"

@@ -234,3 +234,41 @@ class TestPoison:
         assert wire.methods()[-1] == "transact_write_items"
         assert stored(wire, A)["n"] == {"N": "2"}
         assert len(stored(wire, A)["_version"]["S"]) < 100
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"operation": "pay"}, {"payload": {"n": 1}}, {"retention": timedelta(days=2)}],
+    ids=list,
+)
+def test_what_says_how_a_key_is_meant_is_refused_without_a_key(tx, wire, option):
+    with pytest.raises(InvalidValue, match=rf"{next(iter(option))}: .* give idempotency_key"):
+        tx.run(ship, **option)
+    if "payload" not in option:
+        with pytest.raises(InvalidValue, match="give idempotency_key"):
+            tx.transactional(**option)(ship)
+    assert stored(wire, A) is None
+
+
+def test_a_call_whose_key_is_none_runs_each_time(tx, wire):
+    @tx.transactional(idempotency_key="key", operation="pay", retention=timedelta(days=2))
+    def pay(t, *, key):  # noqa: ARG001 - it is the wrapper's
+        t.update("t", A, add={"n": 1})
+
+    for _ in range(2):
+        pay(key=None)
+    assert stored(wire, A)["n"] == {"N": "2"}
+
+
+class Orders:
+    def ship(self, t):
+        t.update("t", A, add={"n": 1})
+
+    def refund(cls, t):  # noqa: N805 - as a class method has it
+        t.update("t", A, add={"n": -1})
+
+
+@pytest.mark.parametrize(("method", "first"), [(Orders.ship, "self"), (Orders.refund, "cls")])
+def test_a_method_is_refused_where_it_is_decorated(tx, method, first):
+    with pytest.raises(InvalidValue, match=rf"'{first}'.* run\(lambda tx: self\.method\(tx"):
+        tx.transactional(method)
