@@ -15,7 +15,7 @@ class CounterLimitExceeded(InterlockError):
     """The change would pass a bound; nothing was written.
 
     `value` is the counter's value at an instant when it had no room for the change; `floor` and
-    `ceiling` are None where there is no bound. `name` is the counter's, where several are changed.
+    `ceiling` are None where there is no bound. `name` is the counter's.
     """
 
     def __init__(

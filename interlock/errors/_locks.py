@@ -24,7 +24,8 @@ class LeaseTooShort(InterlockError, ValueError):
     """
 
     def __init__(self, lease: timedelta, needed: timedelta, why: str) -> None:
-        super().__init__(f"a lease of {lease} is too short: {why} (at least {needed})")
+        asked, least = (f"{each.total_seconds():g} s" for each in (lease, needed))
+        super().__init__(f"a lease of {asked} is too short: {why} (at least {least})")
         self.lease = lease
         self.needed = needed
 

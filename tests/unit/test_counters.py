@@ -351,3 +351,20 @@ def test_all_38_digits_count(counters):
 def test_a_missing_table_is_said_as_such(client_of):
     with pytest.raises(TableNotFound, match="CoordinationTable"):
         client_of("nowhere").counter("a").increment()
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+@pytest.mark.parametrize("key", [None, "k"])
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_change_beyond_a_bound_names_the_counter(counters, shards, key, exists):
+    counter = counters.counter("seats", floor=0, ceiling=4, shards=shards)
+    if exists:
+        counter.increment()
+    with pytest.raises(CounterLimitExceeded, match="counter 'seats' is at") as refusal:
+        counter.increment(9, idempotency_key=key)
+    assert refusal.value.name == "seats"
+    for change in (lambda: counter.reset(9), lambda: counter.configure(ceiling=-1, floor=-3)):
+        if exists:
+            with pytest.raises(CounterLimitExceeded) as refusal:
+                change()
+            assert refusal.value.name == "seats"

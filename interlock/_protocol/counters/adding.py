@@ -80,10 +80,11 @@ def is_full(item: Mapping[str, Any], index: int, amount: int) -> bool:
     )
 
 
-def full(item: Mapping[str, Any]) -> CounterLimitExceeded:
+def full(handle: Handle, item: Mapping[str, Any]) -> CounterLimitExceeded:
     """Return the error of a counter with one shard."""
     bounds = bounds_of(item)
-    return CounterLimitExceeded(integer(item, "value"), bounds.floor, bounds.ceiling)
+    value = integer(item, "value")
+    return CounterLimitExceeded(value, bounds.floor, bounds.ceiling, name=handle.name)
 
 
 def _write(
@@ -112,7 +113,7 @@ def _is_short(
             handle.forget()
             yield from learn(handle, budget)
         elif not bounds.contains(bounds.start + amount):
-            raise CounterLimitExceeded(bounds.start, bounds.floor, bounds.ceiling)
+            raise CounterLimitExceeded(bounds.start, bounds.floor, bounds.ceiling, name=handle.name)
         else:
             handle.forget()
         return False
@@ -121,7 +122,7 @@ def _is_short(
         handle.check(item)
         handle.remember(0, item)
     if is_full(item, index, amount):
-        raise full(item)
+        raise full(handle, item)
     return integer(item, headroom(amount)) < abs(amount)
 
 
@@ -137,7 +138,9 @@ def _borrow(
     index = int((yield from draw()) * seen.shards)
     writes = borrowing(handle, seen, index, amount)
     if writes is None:
-        raise CounterLimitExceeded(seen.value, seen.bounds.floor, seen.bounds.ceiling)
+        raise CounterLimitExceeded(
+            seen.value, seen.bounds.floor, seen.bounds.ceiling, name=handle.name
+        )
     actions = updates(writes)
     if expected is not None:
         actions = expecting.unchanged(actions, handle, seen)

@@ -74,7 +74,7 @@ def configure(
             if (yield from _create(handle, bounds, shards, bounds.start, budget)):
                 return True
         elif not bounds.contains(seen.value):
-            raise CounterLimitExceeded(seen.value, bounds.floor, bounds.ceiling)
+            raise CounterLimitExceeded(seen.value, bounds.floor, bounds.ceiling, name=handle.name)
         elif (yield from _move(handle, seen, bounds, shards, budget, expected=expected)):
             with suppress(ServiceUnavailable, Throttled, TransactionConflict):
                 yield from settle(handle, budget)
@@ -93,7 +93,7 @@ def reset(
         value = bounds.start if to is None else to
         if not bounds.contains(value):
             now = bounds.start if seen is None else seen.value
-            raise CounterLimitExceeded(now, bounds.floor, bounds.ceiling)
+            raise CounterLimitExceeded(now, bounds.floor, bounds.ceiling, name=handle.name)
         if seen is None:
             shards = handle.declared_shards or 1
             done = yield from _create(handle, bounds, shards, value, budget)

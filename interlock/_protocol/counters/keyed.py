@@ -145,7 +145,7 @@ class KeyedChange:
         self.in_doubt = False
         expecting.check(handle, self.expected, None)
         if not bounds.contains(bounds.start + self.amount):
-            raise CounterLimitExceeded(bounds.start, bounds.floor, bounds.ceiling)
+            raise CounterLimitExceeded(bounds.start, bounds.floor, bounds.ceiling, name=handle.name)
         if not (yield from create(handle, self.budget)):
             yield from outpaced(self.budget)
         return None
@@ -191,7 +191,7 @@ class KeyedChange:
             if index == 0:
                 handle.check(item)
             if is_full(item, index, self.amount):
-                raise full(item)
+                raise full(handle, item)
             if integer(item, escrow.headroom(self.amount)) < abs(self.amount):
                 return (yield from self._borrow(index, era))
             yield from outpaced(budget)
@@ -210,7 +210,9 @@ class KeyedChange:
         handle.check(seen.header)
         writes = escrow.borrowing(handle, seen, index, self.amount)
         if writes is None:
-            raise CounterLimitExceeded(seen.value, seen.bounds.floor, seen.bounds.ceiling)
+            raise CounterLimitExceeded(
+                seen.value, seen.bounds.floor, seen.bounds.ceiling, name=handle.name
+            )
         shard = _shard(era, index)
         call = once.call(self.amount, shard, (yield from time_of_day()).service)
         escrow.keyed(writes[0], once, era, call)

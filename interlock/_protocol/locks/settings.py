@@ -111,7 +111,7 @@ class Settings:
         duration = int(seconds("lease", lease) * 1000) / 1000
         if duration > MOST_LEASE:
             raise InvalidValue("lease", f"{lease} is longer than {timedelta(seconds=MOST_LEASE)}")
-        if duration <= self.call_timeout:
+        if self.call_timeout > 0 and duration <= self.call_timeout:
             why = "a call that hangs would outlast it"
             raise LeaseTooShort(lease, timedelta(seconds=self.call_timeout), why)
         if duration < LEAST_LEASE:

@@ -123,3 +123,10 @@ def test_the_longest_time_that_can_be_said_is_waited(locks, network):
 def test_an_owner_without_utf_8_is_refused(make):
     with pytest.raises(InvalidValue, match="owner: holds a lone surrogate"):
         make(owner="\ud800")
+
+
+@pytest.mark.parametrize("lease", [timedelta(0), timedelta(milliseconds=50)])
+def test_a_lease_that_is_too_short_is_told_the_least_in_seconds(make, lease):
+    asked = f"{lease.total_seconds():g} s"
+    with pytest.raises(LeaseTooShort, match=rf"a lease of {asked} is .*\(at least 0\.1 s\)"):
+        make(lease=lease)
