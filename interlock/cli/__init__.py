@@ -14,7 +14,7 @@ except ImportError as missing:
 
 from interlock.cli._api import Connection
 from interlock.cli._group import Verbs
-from interlock.cli._table import Table, put_table
+from interlock.cli._table import Table, checked_endpoint, put_table
 
 __all__ = ["main"]
 
@@ -73,7 +73,11 @@ class _Main(Verbs):
 )
 @click.option("--profile", help="The profile of the AWS configuration.")
 @click.option("--region", help="The table's region.")
-@click.option("--endpoint-url", help="Where DynamoDB is, if not where the region has it.")
+@click.option(
+    "--endpoint-url",
+    callback=checked_endpoint,
+    help="Where DynamoDB is, if not where the region has it.",
+)
 @click.option(
     "--url",
     envvar="INTERLOCK_API_URL",

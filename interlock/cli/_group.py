@@ -13,6 +13,7 @@ import click
 
 REFUSED, MISUSE, UNAVAILABLE = 1, 2, 3
 INTERRUPTED = 130
+_MOST_SECONDS = 1_000_000_000
 _JSON = "interlock.json"
 _ASKED = "interlock.json.asked"
 
@@ -29,6 +30,19 @@ def fail(message: str, code: int, content: Mapping[str, Any] | None = None) -> N
     else:
         click.echo(f"interlock: {message}", err=True)
     sys.exit(code)
+
+
+class Seconds(click.FloatRange):
+    """A finite number of seconds, as an option takes it."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number; refuse what is none, infinities and centuries."""
+        number: float = super().convert(value, param, ctx)
+        if not number <= _MOST_SECONDS:
+            self.fail(f"{value} is no number of seconds up to {_MOST_SECONDS:,}", param, ctx)
+        return number
 
 
 class Verb(click.Command):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from interlock.cli._child import Child, say
-from interlock.cli._group import Verb, fail, show
+from interlock.cli._group import Seconds, Verb, fail, show
 from interlock.cli._table import Table, table_of
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ LOST, TIMED_OUT, NOT_RUN, NOT_EXECUTABLE, NOT_FOUND = 123, 124, 125, 126, 127
 
 _name = click.argument("name")
 _command = click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-_seconds = click.FloatRange(min=0)
+_seconds = Seconds(min=0)
 _timeout = click.option(
     "--timeout", type=_seconds, help="Seconds to wait for the lock (default: for ever)."
 )
 _lease = click.option(
     "--lease",
-    type=click.FloatRange(min=0.1),
+    type=Seconds(min=0.1),
     default=20.0,
     show_default=True,
     help="Seconds that the lock stays held when this command is gone.",

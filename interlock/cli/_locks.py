@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from interlock.cli._group import REFUSED, Verbs, as_json, fail, show
+from interlock.cli._group import REFUSED, Seconds, Verbs, as_json, fail, show
 from interlock.cli._hold import TIMED_OUT, adopt, export, hold, run
 from interlock.cli._output import Progress, duration, facts, lines, moment, plain
 from interlock.cli._table import table_of
@@ -37,7 +37,7 @@ def locks() -> None:
 @click.option("--watch", is_flag=True, help="Look again and again, until interrupted.")
 @click.option(
     "--every",
-    type=click.FloatRange(min=0.2),
+    type=Seconds(min=0.2),
     default=2.0,
     show_default=True,
     help="Seconds between two looks of --watch.",
@@ -83,7 +83,7 @@ def show_lock(context: click.Context, name: str) -> None:
 
 @locks.command()
 @click.argument("name")
-@click.option("--timeout", type=click.FloatRange(min=0), help="Seconds (default: for ever).")
+@click.option("--timeout", type=Seconds(min=0), help="Seconds (default: for ever).")
 @click.pass_context
 def wait(context: click.Context, name: str, timeout: float | None) -> None:
     """Wait until the lock NAME is free, without taking it.

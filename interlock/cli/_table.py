@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import re
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,13 @@ class Table:
             os.environ["AWS_REGION"] = os.environ["AWS_DEFAULT_REGION"] = self.region
         if self.endpoint_url:
             os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = self.endpoint_url
+
+
+def checked_endpoint(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Return the URL of an option; refuse, as misuse, what is none."""
+    if value and not re.match(r"https?://[^/]", value):
+        raise click.BadParameter(f"{value!r} is no URL: give http(s)://HOST[:PORT]")
+    return value
 
 
 def put_table(context: click.Context, table: Table) -> None:

@@ -246,3 +246,31 @@ def test_the_last_run_of_a_job_is_shown_with_its_lock(run, holder):
     with pytest.raises(ZeroDivisionError):
         holder.exclusive("nightly")(fail)()
     assert "raised ZeroDivisionError: of nothing" in run("locks", "show", "nightly").output
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-inf", "-1", "1e300"])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["run", "a", "--timeout", "{}", "--", "true"],
+        ["run", "a", "--grace", "{}", "--", "true"],
+        ["hold", "a", "--lease", "{}"],
+        ["wait", "a", "--timeout", "{}"],
+        ["ls", "--every", "{}"],
+    ],
+    ids=lambda verb: " ".join(verb[:3]),
+)
+def test_what_is_no_number_of_seconds_is_misuse(run, store, verb, seconds):
+    result = run("locks", *(each.format(seconds) for each in verb))
+    assert result.exit_code == 2
+    option = next(each for each in verb if each.startswith("--"))
+    assert f"Invalid value for '{option}'" in result.output
+    assert store.calls == []
+
+
+@pytest.mark.parametrize("url", ["foo", "ftp://host", "http://", "localhost:8000"])
+def test_an_endpoint_that_is_no_url_is_misuse(run, store, url):
+    result = run("--endpoint-url", url, "locks", "ls")
+    assert result.exit_code == 2
+    assert f"{url!r} is no URL: give http(s)://HOST" in result.output
+    assert store.calls == []
