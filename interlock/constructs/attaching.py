@@ -31,6 +31,16 @@ _LAYER = "interlock:layer"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]+")  # as Lambda has it
 
 
+def checked_target(target: "Target") -> "Target":
+    """Return a construct, or raise `ValueError`."""
+    if not hasattr(target, "node"):
+        raise ValueError(
+            f"target is {target!r}: give a Lambda function, an ECS task or container definition, "
+            "an instance, launch template or Auto Scaling group"
+        )
+    return target
+
+
 def install(
     target: "Target",
     variable: str,

@@ -130,6 +130,10 @@ def _allow(
     resources: Sequence[_Resource],
 ) -> iam.Grant:
     """Write a statement to the grantee's policy, and across accounts to the resources' own."""
+    if not hasattr(grantee, "grant_principal"):
+        raise ValueError(
+            f"grantee is {grantee!r}: give a role or user, or what has one (a Lambda function)"
+        )
     grant = iam.Grant.add_to_principal(
         grantee=grantee,
         actions=statement.actions,

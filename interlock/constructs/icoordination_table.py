@@ -15,7 +15,7 @@ from interlock._protocol.counters.layout import LISTING
 from interlock._protocol.layout import TableLayout, attribute_in
 from interlock._protocol.locks.reading import ATTRIBUTES
 from interlock._protocol.texts import texts
-from interlock.constructs.attaching import install
+from interlock.constructs.attaching import checked_target, install
 from interlock.constructs.granting import (
     allow_items,
     allow_key,
@@ -204,7 +204,7 @@ class ICoordinationTable(Construct):
         # All is checked before anything is changed.
         names = {"locks": texts("locks", locks), "counters": texts("counters", counters)}
         records, tables = texts("once", once), _several("transactions_on", transactions_on)
-        values = {variable: self._named_for(target)}
+        values = {variable: self._named_for(checked_target(target))}
         if not self.layout.is_default:
             values[variable + _LAYOUT_SUFFIX] = str(self.layout)
         principal = install(target, variable, values, layer)
@@ -344,7 +344,13 @@ def _all_of(grants: Sequence[iam.Grant]) -> iam.Grant:
 
 
 def _several(parameter: str, tables: Sequence[dynamodb.ITable]) -> Sequence[dynamodb.ITable]:
-    """Return several tables, and refuse one alone."""
+    """Return several tables; refuse one alone, and what is none."""
     if hasattr(tables, "table_arn"):
         raise ValueError(f"{parameter} is one table; write {parameter}=[table]")
+    for each in [tables] if isinstance(tables, str) else tables:
+        if not hasattr(each, "table_arn"):
+            raise ValueError(
+                f"{parameter} has {each!r}, which is no table: give constructs, or what "
+                "dynamodb.Table.from_table_name returns"
+            )
     return tables

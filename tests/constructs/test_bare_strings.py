@@ -98,3 +98,22 @@ def test_one_table_where_several_are_taken_is_refused_before_anything_is_granted
         grant(CoordinationTable(stack, "Table"), role)
     template = Template.from_stack(stack)
     template.resource_count_is("AWS::IAM::Policy", 0)
+
+
+@pytest.mark.parametrize(
+    ("grant", "told"),
+    [
+        (lambda table, role: table.attach_to(role, transactions_on=[TEXT]), "transactions_on has"),
+        (lambda table, role: table.grant_transactions(role, tables=[TEXT]), "tables has 'orders'"),
+        (lambda table, role: table.grant_transactions(role, tables=TEXT), "tables has 'orders'"),
+        (lambda table, _: table.attach_to(TEXT, locks=["*"]), "target is 'orders': give a Lambda"),
+        (lambda table, _: table.grant_locks(TEXT, "*"), "grantee is 'orders': give a role"),
+        (lambda table, _: table.grant_operate(TEXT), "grantee is 'orders': give a role"),
+    ],
+)
+def test_a_name_where_a_construct_is_taken_is_refused_before_anything_is_granted(grant, told):
+    stack = cdk.Stack()
+    role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    with pytest.raises(ValueError, match=told):
+        grant(CoordinationTable(stack, "Table"), role)
+    Template.from_stack(stack).resource_count_is("AWS::IAM::Policy", 0)
