@@ -1,7 +1,7 @@
 """The unit tests under other versions than the pinned ones: python -m tests.versions [name ...].
 
 `lowest` is the oldest of each direct dependency that pyproject.toml allows, on the oldest Python;
-`3.12` and `3.13` are the pinned versions on that Python, left out where the machine has none.
+`3.12` to `3.14` are the pinned versions on that Python, left out where the machine has none.
 """
 
 import os
@@ -18,7 +18,7 @@ TOOLS = (
     *("pytest", "pytest-asyncio", "pytest-timeout", "pytest-xdist", "hypothesis", "syrupy"),
     *("moto[dynamodb,kms]", "httpx", "aws-lambda-powertools", "aws-xray-sdk"),
 )
-OLDEST, NEWER = "3.11", ("3.12", "3.13")
+OLDEST, NEWER = "3.11", ("3.12", "3.13", "3.14")
 LEFT_OUT = (
     "tests/unit/server",
     "tests/unit/local",
