@@ -47,7 +47,9 @@ class Protocol(H11Protocol):
     def on_response_complete(self) -> None:
         """Go on with what came meanwhile, which may be the beginning of a head."""
         super().on_response_complete()
-        if self.conn.trailing_data[0]:
+        if self.transport.is_closing():
+            self._part()
+        elif self.conn.trailing_data[0]:
             self._look_for_head()
 
     def shutdown(self) -> None:
@@ -58,7 +60,18 @@ class Protocol(H11Protocol):
         """
         super().shutdown()
         if self.transport.is_closing():
-            self.loop.call_later(GOODBYE, self.transport.abort)
+            self._part()
+
+    def _part(self) -> None:
+        """Cut a connection whose other side is late to say goodbye, once it has taken all."""
+
+        def cut() -> None:
+            if self.transport.get_write_buffer_size():
+                self._part()
+            else:
+                self.transport.abort()
+
+        self.loop.call_later(GOODBYE, cut)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP request, and close the connection."""

@@ -111,6 +111,17 @@ def wait_for_answer(process, ask):
             time.sleep(0.01)
 
 
+def wait_until_closed(port):
+    """Wait until it takes no more connections."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return
+        time.sleep(0.01)
+    pytest.fail("it still takes connections")
+
+
 def test_sigterm_finishes_the_request_in_flight_and_ends_well(instance):
     process, url = instance
     answers = []
@@ -118,14 +129,7 @@ def test_sigterm_finishes_the_request_in_flight_and_ends_well(instance):
     asking.start()
     assert Api.arrived.wait(30)
     process.send_signal(signal.SIGTERM)
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", int(url.rpartition(":")[2]))):
-                break
-        time.sleep(0.01)
-    else:
-        pytest.fail("it still takes connections")
+    wait_until_closed(int(url.rpartition(":")[2]))
     assert answers == []
     Api.release.set()
     asking.join(30)
@@ -193,6 +197,20 @@ def test_a_side_that_never_says_goodbye_does_not_hold_an_instance_back(encrypted
     with connected(port) as idle:
         assert asked(idle) == b"HTTP/1.1 200 OK"
         process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=120)
+    assert b"Finished server process" in output
+    assert b"graceful shutdown exceeded" not in output
+
+
+def test_nor_does_one_whose_request_was_in_flight(encrypted):
+    process, port = encrypted
+    with connected(port) as asking:
+        asking.sendall(b"GET /api/counters HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert Api.arrived.wait(30)
+        process.send_signal(signal.SIGTERM)
+        wait_until_closed(port)
+        Api.release.set()
+        assert asking.recv(15) == b"HTTP/1.1 200 OK"
         output, _ = process.communicate(timeout=120)
     assert b"Finished server process" in output
     assert b"graceful shutdown exceeded" not in output
