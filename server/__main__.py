@@ -1,5 +1,6 @@
 """`python -m server`: runs one instance until SIGTERM or SIGINT."""
 
+import logging
 import os
 import socket
 import sys
@@ -9,6 +10,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from interlock.aio.signing import Mac
+from interlock.errors import InvalidValue
 from interlock.metrics import EmbeddedMetrics
 from server import logs
 from server.application import create_application
@@ -76,14 +78,22 @@ def build(settings: Settings) -> Starlette:
     if settings.membership:
         own = Member(settings.instance_id, own_address(settings.host), settings.port)
         members = Members(settings.membership, own, partial(cloud_map, settings.region))
-        keys = HintKeys(Mac(settings.membership.key_id))
-        hints = Hints(settings.instance_id, members, keys)
+        hints = _hints(settings.instance_id, members, settings.membership.key_id)
     group = Group(settings, store, leader, members=members)
     claims = Claims(settings.trust) if settings.trust else None
     locks = Locks(settings, store)
     return create_application(
         settings, upstream, reading, group, locks=locks, claims=claims, hints=hints
     )
+
+
+def _hints(own: str, members: Members, key_id: str) -> Hints | None:
+    """Return what sends hints and takes them; None where their key has no client, as by a proxy."""
+    try:
+        return Hints(own, members, HintKeys(Mac(key_id)))
+    except InvalidValue as error:
+        logging.getLogger("server").warning("no hints are sent or taken: %s", error)
+        return None
 
 
 def main() -> int:

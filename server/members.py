@@ -102,10 +102,13 @@ class Members:
                         await self._deregister(self._own.name)
 
     async def _look(self) -> None:
-        while self._gone:
-            name = self._gone.pop()
+        gone, self._gone = self._gone, set()
+        for name in gone:
             _log.info("a member is gone", extra={"fields": {"member": name}})
-            await self._deregister(name)
+            try:
+                await self._deregister(name)
+            except Exception as error:  # noqa: BLE001 - it may have done so itself, or be about to
+                _log.info("it is not taken out: %s", error, extra={"fields": {"member": name}})
         answer = await self._client.discover_instances(
             NamespaceName=self._membership.namespace,
             ServiceName=self._membership.service,

@@ -9,8 +9,6 @@ from constructs import Construct
 from interlock.constructs import MacKey
 from stacks.config import Environment
 
-_SERVICE = "service"
-
 
 class Members(Construct):
     """The service in Cloud Map, and the key that the hints among its members are signed by.
@@ -24,6 +22,8 @@ class Members(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._registered = environment.compute == "containers"
+        # One kind replaces the other, which is there until then: they cannot have one name.
+        self._name = "tasks" if self._registered else "instances"
         # Of this VPC and this environment; no server outside answers for it.
         self.namespace = cloudmap.PrivateDnsNamespace(
             self, "Namespace", vpc=vpc, name=f"{environment.name}.interlock.internal"
@@ -35,7 +35,7 @@ class Members(Construct):
         }
         by_api = {"discovery_type": cloudmap.DiscoveryType.API}
         self.service = self.namespace.create_service(
-            "Service", name=_SERVICE, **(by_dns if self._registered else by_api)
+            "Service", name=self._name, **(by_dns if self._registered else by_api)
         )
         # Nothing that lasts is signed by it.
         self.key = MacKey(self, "Hints", removal_policy=cdk.RemovalPolicy.DESTROY)
@@ -49,7 +49,7 @@ class Members(Construct):
             conditions={
                 "StringEquals": {
                     "servicediscovery:NamespaceName": self.namespace.namespace_name,
-                    "servicediscovery:ServiceName": _SERVICE,
+                    "servicediscovery:ServiceName": self._name,
                 }
             },
         )
@@ -69,7 +69,7 @@ class Members(Construct):
         """The variables that tell the service of it (server/settings.py)."""
         told = {
             "INTERLOCK_NAMESPACE": self.namespace.namespace_name,
-            "INTERLOCK_SERVICE": _SERVICE,
+            "INTERLOCK_SERVICE": self._name,
             "INTERLOCK_HINT_KEY": self.key.key.key_id,
         }
         return told if self._registered else told | {"INTERLOCK_REGISTRY": self.service.service_id}

@@ -6,6 +6,9 @@ from tests.stacks.policies import rendered, statements
 
 COMPUTES = {"instances": {}, "containers": {"compute": "containers"}}
 
+# What one kind replaces is there until then, under another name.
+KINDS = {"instances": "instances", "containers": "tasks"}
+
 
 @pytest.fixture(
     params=[
@@ -80,7 +83,7 @@ def test_a_member_may_find_its_own_kind_alone(made):
         {
             "StringEquals": {
                 "servicediscovery:NamespaceName": f"{synthesized.name}.interlock.internal",
-                "servicediscovery:ServiceName": "service",
+                "servicediscovery:ServiceName": KINDS[compute],
             }
         },
     )
@@ -112,7 +115,7 @@ def test_the_service_is_told_where_to_look_and_no_secret(made):
     compute, synthesized = made
     text = told(compute, synthesized)
     assert f"INTERLOCK_NAMESPACE={synthesized.name}.interlock.internal" in text
-    assert "INTERLOCK_SERVICE=service" in text
+    assert f"INTERLOCK_SERVICE={KINDS[compute]}" in text
     assert "INTERLOCK_HINT_KEY=<MembersHintsKey1>" in text
     assert ("INTERLOCK_REGISTRY=" in text) is (compute == "instances")
 

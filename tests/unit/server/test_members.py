@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from interlock.errors import InvalidValue
 from server import members as module
 from server.__main__ import build
 from server.members import Member, Members, own_address
@@ -130,6 +131,25 @@ async def test_who_is_gone_without_a_word_is_taken_out(cloud_map):
     ]
 
 
+@pytest.mark.parametrize("code", ["InstanceNotFound", "DuplicateRequest"])
+async def test_who_cannot_be_taken_out_hides_no_other_member(cloud_map, code):
+    """It left by itself, or is on its way out: Cloud Map says so, and goes on."""
+    cloud_map.keep(OTHER)
+    ours = members(cloud_map)
+
+    async def refuse(**_):
+        ours.forget_all_but({"i-1", "i-3"})
+        raise ClientError({"Error": {"Code": code, "Message": "no"}}, "DeregisterInstance")
+
+    async with ours.running():
+        await until(lambda: ours.others == (OTHER,))
+        cloud_map.deregister_instance = refuse
+        del cloud_map.instances["i-2"]
+        cloud_map.keep(Member("i-3", "10.0.0.3", 8080))
+        ours.forget_all_but({"i-1", "i-3"})
+        await until(lambda: [each.name for each in ours.found] == ["i-1", "i-3"])
+
+
 async def test_who_reports_again_in_time_is_not_taken_out(cloud_map, monkeypatch):
     monkeypatch.setattr(module, "LOOK_EVERY", 3600)
     cloud_map.keep(OTHER)
@@ -245,6 +265,19 @@ def test_a_service_that_lost_part_of_it_does_not_start(lost):
 def test_how_often_it_looks_has_bounds(value):
     with pytest.raises(SettingsError, match=r"INTERLOCK_LOOK_EVERY is .* from 0.2 to 3600"):
         Settings.from_environment(BASE | {"INTERLOCK_LOOK_EVERY": value})
+
+
+def test_a_key_that_has_no_client_keeps_no_instance_from_its_start(monkeypatch):
+    """As where the environment names a proxy, which the library's own transport does not use."""
+    made = []
+
+    def refuse(key_id):
+        made.append(key_id)
+        raise InvalidValue("client", "is needed, as the environment names a proxy")
+
+    monkeypatch.setattr("server.__main__.Mac", refuse)
+    assert build(Settings.from_environment(BASE | TOLD)).routes
+    assert made == [TOLD["INTERLOCK_HINT_KEY"]]
 
 
 async def test_a_service_that_is_told_of_members_is_put_together_with_hints():
