@@ -12,7 +12,7 @@ from problems import invalid
 from request import Request
 
 SUBJECT = "X-Interlock-Subject"
-_ASSUMED = ":assumed-role/"
+_NAMED_BY_CALLERS = (":assumed-role/", ":federated-user/")
 _LONGEST = 256  # as server/claims.py takes them
 
 
@@ -52,12 +52,13 @@ def subject_of(request: Request, speaker: Speaker) -> str | None:
     """Return who asks, as a receipt states it: a person's subject, or the ARN of a machine.
 
     Of an assumed role it is the role alone: its session has a name that the caller chose, which
-    says nothing for certain, and is a person's mail address where IAM Identity Center made it. None
-    where the service is open to all, for it knows none of them. Raises as `person_of` does.
+    says nothing for certain, and is a person's mail address where IAM Identity Center made it. So
+    has a federated user. None where the service is open to all, for it knows none of them. Raises
+    as `person_of` does.
     """
     arn = request.signer
     if speaker.is_signer(arn):
         return person_of(request, speaker)
-    if arn and _ASSUMED in arn:
+    if arn and any(kind in arn for kind in _NAMED_BY_CALLERS):
         return arn.rpartition("/")[0]
     return arn

@@ -76,6 +76,12 @@ def stated(send, verb, body, **more):
         (f"{OTHER}/session", ALICE, OTHER),
         (f"{OTHER}/alice@example.com", None, OTHER),
         (USER, ALICE, USER),
+        # A name that GetFederationToken lets its caller choose.
+        (
+            "arn:aws:sts::111122223333:federated-user/alice",
+            None,
+            "arn:aws:sts::111122223333:federated-user",
+        ),
         (None, ALICE, None),
         # Roles whose ARN begins, or ends, as that of the service.
         (f"{SPEAKER}-2/i-1", ALICE, f"{SPEAKER}-2"),
