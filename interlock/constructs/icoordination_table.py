@@ -347,10 +347,11 @@ def _several(parameter: str, tables: Sequence[dynamodb.ITable]) -> Sequence[dyna
     """Return several tables; refuse one alone, and what is none."""
     if hasattr(tables, "table_arn"):
         raise ValueError(f"{parameter} is one table; write {parameter}=[table]")
-    for each in [tables] if isinstance(tables, str) else tables:
+    several = [tables] if isinstance(tables, str) else list(tables)
+    for each in several:
         if not hasattr(each, "table_arn"):
             raise ValueError(
                 f"{parameter} has {each!r}, which is no table: give constructs, or what "
                 "dynamodb.Table.from_table_name returns"
             )
-    return tables
+    return several

@@ -1,12 +1,14 @@
 """A bare string where a construct takes several strings is refused, with what to write."""
 
 import inspect
+import json
 import re
 from collections.abc import Callable
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk.assertions import Template
 
@@ -117,3 +119,12 @@ def test_a_name_where_a_construct_is_taken_is_refused_before_anything_is_granted
     with pytest.raises(ValueError, match=told):
         grant(CoordinationTable(stack, "Table"), role)
     Template.from_stack(stack).resource_count_is("AWS::IAM::Policy", 0)
+
+
+def test_tables_that_can_be_looked_at_once_only_are_all_granted():
+    stack = cdk.Stack()
+    role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    orders = dynamodb.Table.from_table_name(stack, "Orders", "orders")
+    once: Any = iter([orders])
+    CoordinationTable(stack, "Table").grant_transactions(role, tables=once)
+    assert "table/orders" in json.dumps(Template.from_stack(stack).to_json())
