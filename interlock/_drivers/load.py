@@ -3,7 +3,9 @@
 Calls that take `latency` seconds, `rate` times a second, are `rate * latency` under way at once
 (Little's law, https://doi.org/10.1287/opre.9.3.383), and a client makes only so many at once. What
 goes beyond that would be late, then later, and then lost; so it is refused when it is taken. The
-latency is measured: it grows with the load of this machine, too.
+latency is that of the heartbeats themselves, which also tell when it has become less: it grows with
+the load of this machine, too. An acquisition is no measure, which may have waited for a connection
+behind others, or for credentials; and the only lock of a client is never refused.
 """
 
 import threading
@@ -14,6 +16,7 @@ from interlock.errors import TooManyLocks
 
 AT_ONCE = 256  # calls that the heartbeats of one client make at once, as far as its transport does
 _SHARE = 1 / 64  # of a new measurement in the mean: one slow call is no slow store
+_MOST = 10.0  # seconds of one measurement: for longer it was this machine that stood still
 
 
 class RenewalLoad:
@@ -28,19 +31,19 @@ class RenewalLoad:
         self._measured = 0
 
     def took(self, seconds: float) -> None:
-        """Take note of how long a call took."""
+        """Take note of how long a heartbeat took."""
+        seconds = min(seconds, _MOST)
         with self._mutex:
             self._measured += 1
-            share = max(
-                1 / self._measured, _SHARE
-            )  # the first, with its connection, is one of many
+            # The first, with its connection, is one of many.
+            share = max(1 / self._measured, _SHARE)
             self._latency += (seconds - self._latency) * share
 
     def add(self, grant: Grant) -> None:
         """Count the heartbeats of a grant. Raises `TooManyLocks` if they could not be made."""
         rate = 1.0 / grant.heartbeat_interval
         with self._mutex:
-            if rate and (self._rate + rate) * self._latency > self._at_once:
+            if rate and self._rate and (self._rate + rate) * self._latency > self._at_once:
                 raise TooManyLocks(
                     grant.name,
                     held=len(self._rates),

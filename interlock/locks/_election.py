@@ -20,6 +20,7 @@ from interlock.errors import (
     LockWaitCancelled,
     ServiceUnavailable,
     Throttled,
+    TooManyLocks,
     TransactionConflict,
 )
 from interlock.locks._held import AnyLockClient, held_of
@@ -29,7 +30,7 @@ from interlock.locks._term import Lead, Stop, Term, checked_renew_deadline
 OnGain: TypeAlias = Callable[[Lock], None]
 
 _log = logging.getLogger("interlock")
-_PASSING = (ServiceUnavailable, Throttled, TransactionConflict)
+_PASSING = (ServiceUnavailable, Throttled, TooManyLocks, TransactionConflict)
 
 
 class LeaderElection:

@@ -106,6 +106,7 @@ class HeldLocks:
             place = Place(self._lines, acquisition, self._driver, self._is_closed, cancel)
         elif cancel is not None:
             waiting = cancellable(self._driver, self._pause, cancel)
+        self._see_to_the_end()
         self._acquiring.add(acquisition)
         try:
             (waiting.run(acquisition.run()) if place is None else place.run())
@@ -179,9 +180,7 @@ class HeldLocks:
         """
         if self.closed:
             raise LockClientClosed
-        if not self._watched:
-            watch_exit(self)
-            self._watched = True
+        self._see_to_the_end()
         self._load.add(grant)
         lock = kind(self, grant, data, on_lost)
         self.operations.hold(grant, lock, current())
@@ -193,6 +192,12 @@ class HeldLocks:
             raise RenewalImpossible(grant.name) from error
         self._lines.held(grant.name, grant, self.clock())
         return lock
+
+    def _see_to_the_end(self) -> None:
+        """Have what is held given back, and queues left, when this process ends."""
+        if not self._watched:
+            watch_exit(self)
+            self._watched = True
 
     def release(self, grant: Grant) -> bool:
         """Give a lock back; return whether it was still held, as far as can be known."""
@@ -286,8 +291,6 @@ class HeldLocks:
     def _count(self, acquisition: Any, locks: list[Lock]) -> None:
         """Note what was acquired; of a job that is not to be run, nothing may be left."""
         if locks:
-            if isinstance(acquisition, Acquisition) and not acquisition.contended:
-                self._load.took(acquisition.waited)
             self._metrics.acquired(acquisition, len(locks))
             return
         self._metrics.not_acquired(acquisition)

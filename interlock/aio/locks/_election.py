@@ -22,13 +22,14 @@ from interlock.errors import (
     LockWaitCancelled,
     ServiceUnavailable,
     Throttled,
+    TooManyLocks,
     TransactionConflict,
 )
 
 OnGain: TypeAlias = Callable[[Lock], Awaitable[None] | None]
 
 _log = logging.getLogger("interlock")
-_PASSING = (ServiceUnavailable, Throttled, TransactionConflict)
+_PASSING = (ServiceUnavailable, Throttled, TooManyLocks, TransactionConflict)
 
 
 class LeaderElection:
