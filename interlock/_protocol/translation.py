@@ -182,7 +182,16 @@ class Translation:
         return {"S": text.removeprefix(self.layout.prefix)}
 
     def _items(self, items: Any) -> Any:
-        return [self._item(item) for item in items] if isinstance(items, list) else items
+        """Return items without those of another layout, which an index may have beside them."""
+        if not isinstance(items, list):
+            return items
+        return [self._item(item) for item in items if self._is_sorted(item)]
+
+    def _is_sorted(self, item: Any) -> bool:
+        """Return whether an item, as far as it is shown, has the sort key of this layout."""
+        return not isinstance(item, Mapping) or all(
+            item.get(name, value) == value for name, value in self._sorted.items()
+        )
 
     def _responses(self, responses: Any) -> Any:
         """Return what answers a BatchGetItem, by table, or a TransactGetItems, by action."""
