@@ -188,7 +188,8 @@ def judge(
     sys.path.insert(0, str(ROOT))
     files = sorted({test.partition("::")[0] for test in reached})
     paths = [str(ROOT / file) for file in files]
-    options = ["-q", "-p", "no:cacheprovider", "-m", MARKS]
+    # By their paths from here the tests are known, whatever lies in a folder above.
+    options = ["-q", "-p", "no:cacheprovider", "-m", MARKS, f"--rootdir={ROOT}"]
     judges = Judge(module, mistakes, reached, judged, seconds)
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
         pytest.main([*options, *paths], plugins=[judges])

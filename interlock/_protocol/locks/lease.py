@@ -126,6 +126,7 @@ def release(settings: Settings, grant: Grant, seconds: float = RELEASING) -> Ope
     deadline = (yield Monotonic()) + seconds
     budget, in_doubt, void = settings.budget(deadline), False, grant.void_before
     heir = grant.heir
+    queued = heir is not None
     while True:
         time = yield TimeOfDay()
         try:
@@ -145,16 +146,13 @@ def release(settings: Settings, grant: Grant, seconds: float = RELEASING) -> Ope
             in_doubt = in_doubt or refusal.resent
             if refusal.condition_failed:
                 first = first_of(refusal.item)
+                queued = queued or first is not None
                 if version_of(refusal.item or {}) in own and (void or first != heir):
                     # By those who came and went in the queue, or by a later bound than ours, which
                     # another client has set and which voids ours too.
                     void, heir = void if first != heir else 0, first
                     continue
-                if (
-                    in_doubt
-                    and heir is not None
-                    and _is_of_before(settings.table, refusal.item, grant)
-                ):
+                if in_doubt and queued and _is_of_before(settings.table, refusal.item, grant):
                     yield from budget.after(NoReply("the refusal is of before the release"))
                     continue
                 return _settled(grant, refusal, in_doubt=in_doubt)
