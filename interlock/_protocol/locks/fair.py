@@ -259,9 +259,10 @@ class FairAcquisition(Acquisition):
             if not held and (rank == 0 or not row.waiters):
                 return holder
             yield from claim.in_time(row)
-            if rank is None:
+            # A full queue for which the lock lies may be one of the dead: they are passed over.
+            if rank is None and (held or len(row.waiters) < queue.MOST_WAITERS):
                 yield from claim.enter(row)
             elif held or not (yield from claim.pass_over(row)):
-                yield from claim.rest(rank)
+                yield from claim.rest(queue.NEAR if rank is None else rank)
                 yield from claim.look()
         return None

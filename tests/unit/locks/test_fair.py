@@ -278,6 +278,16 @@ def test_a_full_queue_says_so_and_nothing_is_asked_for(process, other):
     assert other.driver.operations() == ["UpdateItem"]
 
 
+def test_a_full_queue_of_the_dead_is_passed_over(process, other):
+    first = process.acquire(fair=True)
+    for _ in range(queue.MOST_WAITERS):
+        enter(process)
+    action = record.release_action(TABLE, "a", first.fence, time=Time(EPOCH, EPOCH))
+    process.driver.store.perform("TransactWriteItems", {"TransactItems": [action]})
+    assert other.acquire(fair=True).fence == first.fence + 1
+    assert line(process) == []
+
+
 def test_inspecting_tells_who_waits(process):
     process.acquire(fair=True)
     enter(process, owner="one~two")
