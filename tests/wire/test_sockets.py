@@ -252,12 +252,19 @@ def test_children_share_no_connection_with_their_parent(half, plain, encrypted, 
     transport = half(store.url, AWS_CA_BUNDLE=str(authority.bundle))
     transport.send()
     parents = store.requests[-1][0]
+    # No child begins before all are there: the store is threads of this process, and one that is in
+    # the midst of a handshake at a fork leaves the child a mutex of OpenSSL's that is never given up.
+    waiting, begin = os.pipe()
     children = []
     for number in range(4):
         child = os.fork()
         if not child:
+            os.close(begin)
+            os.read(waiting, 1)
             os._exit(_child(transport, number))
         children.append(child)
+    for end in (waiting, begin):
+        os.close(end)
     codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
     assert codes == [0, 0, 0, 0]
     assert transport.send() == {"Item": {"pk": {"S": "a"}}}
