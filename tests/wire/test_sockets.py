@@ -252,8 +252,8 @@ def test_children_share_no_connection_with_their_parent(half, plain, encrypted, 
     transport = half(store.url, AWS_CA_BUNDLE=str(authority.bundle))
     transport.send()
     parents = store.requests[-1][0]
-    # No child begins before all are there: the store is threads of this process, and one that is in
-    # the midst of a handshake at a fork leaves the child a mutex of OpenSSL's that is never given up.
+    # No child begins before all are there: the store is threads of this process, and one that is
+    # in a handshake at a fork leaves the child a mutex of OpenSSL's that is never given up.
     waiting, begin = os.pipe()
     children = []
     for number in range(4):
