@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from server.awaiting import Question
+from server.beside import beside
 from server.group import Group
 from server.limits import caller_of
 from server.problems import problem
@@ -77,13 +78,10 @@ class Events:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Look for as long as the context is open."""
-        task = asyncio.create_task(self._keep_looking(), name="events")
         try:
-            yield
+            async with beside(self._keep_looking(), "events"):
+                yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
             await self._counters.close()
             await self._cluster.close()
 

@@ -10,8 +10,10 @@ import hashlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, Protocol
+
+from server.beside import beside
 
 HOUR = 3600
 """Seconds for which members sign with one key."""
@@ -51,13 +53,8 @@ class HintKeys:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keep the keys for as long as the context is open."""
-        task = asyncio.create_task(self._keep(), name="hint keys")
-        try:
+        async with beside(self._keep(), "hint keys"):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def refresh(self) -> None:
         """Make the keys that are wanted now, and drop the others."""

@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from dataclasses import dataclass
 from typing import Any
 
+from server.beside import beside
 from server.membership import Membership
 
 LOOK_EVERY = 15.0
@@ -59,13 +60,8 @@ class Members:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Be a member, and keep looking for the others, for as long as the context is open."""
-        task = asyncio.create_task(self._take_part(), name="members")
-        try:
+        async with beside(self._take_part(), "members"):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     def forget_all_but(self, present: Collection[str]) -> None:
         """Take the others out of Cloud Map at the next look: they ended without a word.
