@@ -12,6 +12,7 @@ COMPUTE ?= instances
 SEEDS ?= 20000
 SECONDS := 60
 SEED ?= 7
+RERUNS ?= 0
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
@@ -59,8 +60,8 @@ demo-scale: install  ## The same under load: the group grows and shrinks, and no
 
 # The deployed application has the machine to itself: it is a dozen processes and a browser.
 test: install  ## All tests, the deployed local stack included
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=25 -m "not e2e"
-	$(BIN)/python -m pytest --durations=25 tests/e2e
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=25 --reruns $(RERUNS) -m "not e2e"
+	$(BIN)/python -m pytest --durations=25 --reruns $(RERUNS) tests/e2e
 
 test-fast: install  ## Unit, simulation and template tests only
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not contract and not e2e" $(UNIT)
