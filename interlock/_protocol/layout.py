@@ -34,6 +34,7 @@ RESERVED = frozenset(
         # of locks
         *("fence", "version", "owner", "lease_ms", "held_since", "held_until", "data"),
         *("void_before", "broken", "last_run", "door", "format", "slots", "queue"),
+        "election",
         # of counters, and of what they keep of keys
         *("value", "up", "down", "floor", "ceiling", "shards", "span", "revision", "era", "kept"),
         *("closed", "amount", "shard", "target", "source_value", "target_value"),

@@ -21,6 +21,7 @@ __all__ = ["main"]
 # Where each verb lives, and what --help says of it without importing it.
 _TABLE_VERBS = {
     "locks": ("_locks", "See, take, run under and break the locks of a table."),
+    "elections": ("_elections", "See who leads."),
     "semaphores": ("_semaphores", "See who holds the permits of semaphores."),
     "counters": ("_counters", "See the counters of a table."),
     "doctor": ("_doctor", "Examine a table and the way to it, and say how to mend what is wrong."),

@@ -27,7 +27,7 @@ _CLEAR = "\x1b[H\x1b[2J"
 def locks() -> None:
     """See, take, run under and break the locks of a table.
 
-    Permits of semaphores are locks, too: "render#3". An election is a lock whose holder leads.
+    Permits of semaphores are locks, too: "render#3"; so are elections, which `elections` shows.
     """
 
 

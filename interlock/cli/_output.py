@@ -65,6 +65,7 @@ def coloured(cell: str) -> str:
 
 _COLOURS = {
     "held": "green",
+    "leads": "green",
     "expired": "yellow",
     "corrupt": "red",
     "ok": "green",

@@ -181,7 +181,7 @@ class LeaderElection:
 
     def _campaign(self, left: float | None, cancel: Cancel | None) -> Lock:
         timeout = None if left is None else as_duration(max(0.0, left))
-        acquisition = self._held.operations.acquire(
+        acquisition = self._held.operations.campaign(
             self._name, timeout=timeout, data=self._data, taker=current()
         )
         (lock,) = self._held.take(acquisition, self._data, self._lost, cancel)

@@ -116,6 +116,7 @@ class Claim:
             time=time,
             asked=asked,
             takeable=own if dead is None else (dead, *own),
+            election=options.election,
         )
 
     def withdraw(self, version: str) -> None:

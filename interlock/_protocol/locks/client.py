@@ -6,6 +6,7 @@ due, and given back by `release`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 from weakref import ref
@@ -87,6 +88,16 @@ class LockOperations:
         checked_instance("fair", fair, bool, "True or False")
         kind = FairAcquisition if fair else Acquisition
         return kind(self.settings, options, self._observed)
+
+    def campaign(
+        self, name: str, *, timeout: timedelta | None, data: Any, taker: Any
+    ) -> Acquisition:
+        """Return the acquisition of the lock by which a leader is elected."""
+        owner = self._owner()
+        options = self.settings.options(name, owner=owner, timeout=timeout, data=data)
+        if timeout is None or timeout > timedelta():
+            self._refuse_to_wait_for_itself([options.name], taker)
+        return Acquisition(self.settings, replace(options, election=True), self._observed)
 
     def acquire_all(
         self,

@@ -16,6 +16,7 @@ from interlock.errors import CorruptRecord
 Item: TypeAlias = Mapping[str, Any]
 
 FORMAT = 1
+ELECTION = "election"
 _MOST_FENCE = 10**18  # the seed is 10**12, and rises by one a grant
 _MOST_DIGITS = 20
 _MOST_TIME = 253_402_300_799_999  # epoch milliseconds: the end of the year 9999
@@ -76,6 +77,7 @@ class LockItem:
                 broken=self.last_break,
                 last_run=self.last_run,
                 waiters=self._in_line(),
+                election=ELECTION in self.attributes,
             )
         item, until = self.attributes, self.held_until
         since = _whole(self.table, item, "held_since", 0, _MOST_TIME)
@@ -93,6 +95,7 @@ class LockItem:
             broken=self.last_break,
             last_run=self.last_run,
             waiters=self._in_line(),
+            election=ELECTION in item,
         )
 
     def _in_line(self) -> tuple[LockWaiter, ...]:

@@ -32,6 +32,7 @@ ATTRIBUTES = (
     "void_before",
     "format",
     "broken",
+    "election",
 )
 _NAMES = {f"#{name}": name for name in ATTRIBUTES}
 _READ = ", ".join(_NAMES)

@@ -17,6 +17,7 @@
 | | `took` milliseconds, the `error` that it raised (`stopped`: it was cancelled), or its `result` |
 | | as JSON |
 | `queue` L of S | the tickets of those who wait for their turn, the first one first; see `queue` |
+| `election` BOOL | a leader was elected by it: it stays, so that elections can be told from locks |
 | `door` N | of a reader's slot: the writer's fence that closed it last; see `door` |
 | `expires` N | epoch *seconds*, for DynamoDB's TTL: garbage collection, never the lease |
 | `format` N | version of this table; absent = 1 |
@@ -27,7 +28,7 @@ from typing import Any
 
 from interlock._protocol.layout import own_name
 from interlock._protocol.locks.grant import Shown
-from interlock._protocol.locks.item import FORMAT, key_of
+from interlock._protocol.locks.item import ELECTION, FORMAT, key_of
 from interlock._protocol.locks.settings import KEPT, MOST_LEASE, PREFIX
 from interlock._protocol.locks.ticket import acceptance, owner_of
 from interlock._protocol.requests import Call, Time
@@ -44,8 +45,7 @@ _GRANT = (
     "SET fence = if_not_exists(fence, :seed) + :one, version = :version, #owner = :owner, "
     "lease_ms = :lease, held_since = :now, held_until = :until, expires = :expires"
 )
-_GRANT_BARE = f"{_GRANT} REMOVE #data"
-_GRANT_DATA = f"{_GRANT}, #data = :data"
+_ELECT = f", {ELECTION} = :election"
 _NAMES = {"#owner": "owner", "#data": "data"}
 _GRANT_NAMES = {**_NAMES, "#format": "format"}
 _DATA_NAME = {"#data": "data"}
@@ -83,6 +83,7 @@ def grant_update(
     time: Time,
     asked: int,
     takeable: tuple[str, ...],
+    election: bool = False,
 ) -> dict[str, Any]:
     """Return the update that takes a lock if it is free, or held by one of these versions."""
     now = int(time.wall * 1000)
@@ -99,7 +100,14 @@ def grant_update(
         ":asked": {"N": str(asked)},
         ":format": {"N": str(FORMAT)},
     }
-    if data is not None:
+    update = _GRANT
+    if election:
+        update += _ELECT
+        values[":election"] = {"BOOL": True}
+    if data is None:
+        update += " REMOVE #data"
+    else:
+        update += ", #data = :data"
         values[":data"] = data
     condition = FREE
     if takeable:
@@ -108,7 +116,7 @@ def grant_update(
     return {
         "TableName": table,
         "Key": {"pk": {"S": PREFIX + name}},
-        "UpdateExpression": _GRANT_BARE if data is None else _GRANT_DATA,
+        "UpdateExpression": update,
         "ConditionExpression": f"{_KNOWN} AND {in_time}",
         "ExpressionAttributeNames": _GRANT_NAMES,
         "ExpressionAttributeValues": values,

@@ -54,7 +54,7 @@ class AcquireOptions:
 
     `timeout` None waits for ever, 0 not at all. `heartbeats` off: the lease is never renewed.
     `max_hold` is how long the lock may be held in all. `at_least` is how long a job's lock has to
-    last when its run begins, None for all other locks.
+    last when its run begins, None for all other locks. `election` has the record say so.
     """
 
     name: str
@@ -65,6 +65,7 @@ class AcquireOptions:
     heartbeats: bool = True
     max_hold: float = float("inf")
     at_least: float | None = None
+    election: bool = False
 
 
 @dataclass(frozen=True, slots=True)

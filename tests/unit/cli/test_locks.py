@@ -197,6 +197,7 @@ def test_verbs_are_completed(run):
 def test_every_verb_has_help_with_what_it_does(run):
     for group, verbs in {
         "locks": ["adopt", "break", "export", "hold", "ls", "run", "show", "wait"],
+        "elections": ["ls", "show"],
         "semaphores": ["ls"],
         "counters": ["ls", "show"],
     }.items():
@@ -206,7 +207,17 @@ def test_every_verb_has_help_with_what_it_does(run):
             assert "\\b" not in result.output, verb
 
 
-@pytest.mark.parametrize("verb", [(), ("doctor",), ("locks", "ls"), ("locks", "break")])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        (),
+        ("doctor",),
+        ("locks", "ls"),
+        ("locks", "break"),
+        ("elections", "ls"),
+        ("elections", "show"),
+    ],
+)
 def test_examples_in_a_help_stand_on_lines_of_their_own(run, verb):
     lines = run(*verb, "--help").output.splitlines()
     examples = [line for line in lines if line.startswith("    interlock ")]

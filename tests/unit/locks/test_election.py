@@ -114,3 +114,17 @@ def test_one_that_campaigns_beside_another_is_not_kept_beyond_its_time(locks, ot
     rival.resign()
     patient.join(SOON)
     assert election.resign()
+
+
+def test_an_election_is_known_for_one_from_its_first_leader_on(locks, others):
+    with locks.acquire("orders/1"):
+        election = locks.election("leader")
+        election.campaign()
+        elections = {lock.name: lock.election for lock in others.page().locks}
+        assert elections == {"orders/1": False, "leader": True}
+    election.resign()
+    assert others.inspect("leader").election
+    with others.acquire("leader"):
+        assert locks.inspect("leader").election
+    assert others.break_lock("leader", because="nothing to break") is None
+    assert not locks.inspect("orders/1").election
