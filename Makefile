@@ -24,7 +24,7 @@ CODE := app.py stacks lambda server interlock local benchmarks scripts tests
 UNIT := tests/constructs tests/stacks tests/unit tests/simulation
 
 .PHONY: help install unasync page lock demo demo-check demo-scale test test-fast coverage test-versions lint format types synth preflight diff deploy destroy \
-	snapshot-update bench simulate histories mutate docs build sbom pictures clean
+	snapshot-update bench figures simulate histories mutate docs build sbom pictures clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -114,6 +114,9 @@ snapshot-update: install  ## Accept the templates' snapshots as they are now
 bench: install  ## Benchmarks against the peers; ONLY=counters runs that one, RECORD=1 keeps its figures
 	$(UV) pip install --quiet --python $(BIN)/python --group bench
 	$(if $(RECORD),INTERLOCK_BENCH_RECORD=1) $(BIN)/python -m benchmarks $(ONLY)
+
+figures: install  ## Write the tables of the last recorded benchmarks into the documentation
+	$(BIN)/python -m scripts.figures
 
 simulate: install  ## Search for a failing interleaving: make simulate SEEDS=100000
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)

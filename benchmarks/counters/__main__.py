@@ -1,6 +1,6 @@
 """Counters against raw ADD, PynamoDB and two counter packages: one endpoint, one run, ratios.
 
-    python -m benchmarks.counters [--endpoint http://127.0.0.1:8000] [--rounds 500]
+    python -m benchmarks.counters [--endpoint http://127.0.0.1:8000] [--rounds 500] [--seconds 5]
 
 Without an endpoint a ministack is started on a free port and stopped again. The peers come with
 `uv pip install --group bench`.
@@ -14,38 +14,19 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 from distributed_counter import DistributedCounter
 from dynamodb_counter import Counter as DynamodbCounter
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.models import Model
 
+from benchmarks.counters import contended
+from benchmarks.counters.tables import PEERS, TABLE, dynamodb, prepare
 from benchmarks.history import note
 from benchmarks.transactions.__main__ import CREDENTIALS, endpoint
 from interlock import CounterClient, client_config
 
-TABLE, PEERS = "bench-counters", "bench-counter-peers"
 WARM_UP = 20
 RAW = "raw ADD"
-
-
-def dynamodb(url: str) -> Any:
-    """Make a client as the library makes its own."""
-    return boto3.client("dynamodb", endpoint_url=url, config=client_config())
-
-
-def prepare(client: Any) -> None:
-    """Make the tables, new."""
-    names = client.list_tables()["TableNames"]
-    for table, key in ((TABLE, "pk"), (PEERS, "key")):
-        if table in names:
-            client.delete_table(TableName=table)
-        client.create_table(
-            TableName=table,
-            KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
 
 
 def raw(client: Any) -> Callable[[], int]:
@@ -97,7 +78,8 @@ def distributed(url: str) -> Callable[[], int]:
 
 def plain(client: Any, url: str) -> dict[str, Callable[[], int]]:
     """Return an increment by each, and ours without and with bounds and shards."""
-    counters = CounterClient(TABLE, client=client)
+    counters = CounterClient(TABLE)
+    on_boto3 = CounterClient(TABLE, client=client).counter("on-boto3")
     bounded = counters.counter("bounded", floor=0, ceiling=10**9)
     sharded = counters.counter("sharded", floor=0, ceiling=10**9, shards=8)
     unbounded = counters.counter("plain")
@@ -107,6 +89,7 @@ def plain(client: Any, url: str) -> dict[str, Callable[[], int]]:
         "interlock": lambda: unbounded.increment().value,
         "interlock, bounded": lambda: bounded.increment().value,
         "interlock, 8 shards": lambda: sharded.increment().value,
+        "interlock, a boto3 client passed": lambda: on_boto3.increment().value,
         "PynamoDB": pynamo(url),
         "dynamodb-counter": lambda: int(package.next()),
         "distributed-counter": distributed(url),
@@ -153,7 +136,7 @@ def compare(title: str, calls: dict[str, Callable[[], int]], rounds: int) -> Non
     base = next(iter(middles.values()))
     print(f"\n{title}: median of {rounds}, rate against the first")
     for name, middle in middles.items():
-        print(f"  {name:22} {middle * 1e3:7.3f} ms  {base / middle:5.2f}x")
+        print(f"  {name:32} {middle * 1e3:7.3f} ms  {base / middle:5.2f}x")
         note("counters", title, name, seconds=middle, rate_against_first=base / middle)
 
 
@@ -162,19 +145,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--endpoint")
     parser.add_argument("--rounds", type=int, default=500)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each contended run")
     options = parser.parse_args()
     os.environ.update(CREDENTIALS)
     with endpoint(options.endpoint) as url:
+        os.environ["AWS_ENDPOINT_URL"] = url  # of the clients that the library makes itself
         client = dynamodb(url)
         prepare(client)
         compare("one increment", plain(client, url), options.rounds)
-        keyed = CounterClient(TABLE, client=client).counter("keyed")
+        keyed = CounterClient(TABLE).counter("keyed")
         once = {
             "by hand": by_hand(client),
             "interlock": lambda: keyed.increment(idempotency_key=str(uuid.uuid4())).value,
             "interlock, replay": lambda: keyed.increment(idempotency_key="k").value,
         }
         compare("exactly once, by a key", once, options.rounds)
+        contended.report(options.seconds)
 
 
 if __name__ == "__main__":

@@ -19,12 +19,14 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import NamedTuple
 
-from benchmarks.counters.__main__ import TABLE, dynamodb, prepare
+from benchmarks.counters.tables import TABLE, dynamodb, prepare
+from benchmarks.history import note
 from benchmarks.transactions.__main__ import CREDENTIALS, endpoint
 from interlock import CounterClient
 from interlock.errors import InterlockError
 
 CLIENTS = (1, 2, 8, 32)
+WAYS = (("plain", False), ("with a key", True))
 OFFERED, SENDERS = 100, 32  # calls a second, and how many threads make them
 
 Call = Callable[[], object]
@@ -38,7 +40,7 @@ class Loop(NamedTuple):
     seconds: float
 
 
-def clients(url: str, many: int, *, keyed: bool) -> list[Call]:
+def clients(many: int, *, keyed: bool) -> list[Call]:
     """Return an increment of one counter for each client."""
 
     def one(counters: CounterClient) -> Call:
@@ -47,7 +49,7 @@ def clients(url: str, many: int, *, keyed: bool) -> list[Call]:
             return lambda: counter.increment(idempotency_key=str(uuid.uuid4()))
         return counter.increment
 
-    return [one(CounterClient(TABLE, client=dynamodb(url))) for _ in range(many)]
+    return [one(CounterClient(TABLE)) for _ in range(many)]
 
 
 def closed(calls: list[Call], seconds: float) -> Loop:
@@ -96,35 +98,54 @@ def loop_of(calls: list[Call], starts: Callable[[Call], Iterator[float]], second
     return Loop([taken for taken, _ in results], sum(failed for _, failed in results), seconds)
 
 
-def line(name: str, loop: Loop) -> str:
-    """Return a row of the table."""
+def show(table: str, name: str, loop: Loop) -> None:
+    """Print and note a row of a table."""
     taken = sorted(one for client in loop.taken for one in client)
     middle, late = statistics.median(taken), taken[int(len(taken) * 0.99)]
     share = min(map(len, loop.taken)) * len(loop.taken) / len(taken)
-    return (
-        f"  {name:24} {len(taken) / loop.seconds:8.0f}/s  p50 {middle * 1e3:7.1f} ms  "
-        f"p99 {late * 1e3:7.1f} ms  failed {loop.failed:3}  least share {share:4.2f}"
+    rate = len(taken) / loop.seconds
+    print(
+        f"  {name:24} {rate:8.0f}/s  p50 {middle * 1e3:7.1f} ms  p99 {late * 1e3:7.1f} ms  "
+        f"failed {loop.failed:3}  least share {share:4.2f}",
+        flush=True,
+    )
+    note(
+        "counters",
+        table,
+        name,
+        calls_a_second=rate,
+        p50_seconds=middle,
+        p99_seconds=late,
+        failed=loop.failed,
+        least_share=share,
     )
 
 
-def main() -> None:
+def report(seconds: float) -> None:
     """Run both loops and print them."""
+    closed_loop = "one counter, one shard, closed loop"
+    print(f"\n{closed_loop}")
+    for many in CLIENTS:
+        for name, keyed in WAYS:
+            loop = closed(clients(many, keyed=keyed), seconds)
+            show(closed_loop, f"{many} clients, {name}", loop)
+    open_loop = f"{OFFERED} calls a second offered, {SENDERS} clients"
+    print(f"\n{open_loop}")
+    for name, keyed in WAYS:
+        show(open_loop, name, offered(clients(SENDERS, keyed=keyed), OFFERED, seconds))
+
+
+def main() -> None:
+    """Run it alone."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--endpoint")
     parser.add_argument("--seconds", type=float, default=5.0)
     options = parser.parse_args()
     os.environ.update(CREDENTIALS)
     with endpoint(options.endpoint) as url:
+        os.environ["AWS_ENDPOINT_URL"] = url  # of the clients that the library makes itself
         prepare(dynamodb(url))
-        print("\none counter, one shard, closed loop")
-        for many in CLIENTS:
-            for name, keyed in (("plain", False), ("with a key", True)):
-                loop = closed(clients(url, many, keyed=keyed), options.seconds)
-                print(line(f"{many} clients, {name}", loop), flush=True)
-        print(f"\n{OFFERED} calls a second offered, {SENDERS} clients")
-        for name, keyed in (("plain", False), ("with a key", True)):
-            calls = clients(url, SENDERS, keyed=keyed)
-            print(line(name, offered(calls, OFFERED, options.seconds)), flush=True)
+        report(options.seconds)
 
 
 if __name__ == "__main__":

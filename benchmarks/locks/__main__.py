@@ -48,7 +48,7 @@ def round_trips(url: str) -> None:
     renewed = ours.calls - before - looks - 1
     before = ours.calls
     ours.release()
-    print("\nround trips, uncontended, counted by a hook of botocore")
+    print("\nround trips, uncontended")
     print(f"  acquire {acquired}, renew {renewed}, release {ours.calls - before}")
     ours.close()
 

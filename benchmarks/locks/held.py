@@ -10,7 +10,8 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
-from benchmarks.locks.peers import BEAT, Interlock, Peer, PythonDynamodbLock
+from benchmarks.history import note
+from benchmarks.locks.peers import BEAT, OnBoto3, Peer, PythonDynamodbLock
 
 LOCKS = 1000
 
@@ -31,16 +32,14 @@ class Beats:
 def report(url: str, seconds: float) -> None:
     """Hold the locks for a while by both clients that have heartbeats, and print what it takes."""
     print(f"\n{LOCKS} held locks, a heartbeat each {BEAT.total_seconds():g} s, for {seconds:g} s")
-    for name, kind in (("interlock", Interlock), ("python-dynamodb-lock", PythonDynamodbLock)):
+    for name, kind in (("interlock", OnBoto3), ("python-dynamodb-lock", PythonDynamodbLock)):
         threads = threading.active_count()
         _hold(name, kind(url, timedelta(seconds=1)), threads, seconds)
 
 
 def _hold(name: str, peer: Peer, threads: int, seconds: float) -> None:
     client = (
-        peer.locks._driver.transport.client  # type: ignore[attr-defined]  # noqa: SLF001 - it shows no client - to watch what it sends
-        if isinstance(peer, Interlock)
-        else peer.locks._dynamodb_resource.meta.client  # type: ignore[attr-defined]  # noqa: SLF001 - it shows no client
+        peer.client if isinstance(peer, OnBoto3) else peer.locks._dynamodb_resource.meta.client  # type: ignore[attr-defined]  # noqa: SLF001 - it shows no client
     )
     beats = Beats(client)
     peer.acquire("warm-up")
@@ -62,6 +61,15 @@ def _hold(name: str, peer: Peer, threads: int, seconds: float) -> None:
         f"  {name:28} {running} threads more  {each / 1024:5.2f} KB a lock  "
         f"{len(beats.times)} renewed, {sum(map(len, beats.times.values()))} times; "
         f"from one to the next {statistics.median(gaps):.2f} s, {max(gaps):.2f} at most"
+    )
+    note(
+        "locks",
+        f"{LOCKS} locks held by one process",
+        name,
+        threads=running,
+        kilobytes_a_lock=each / 1024,
+        beat_seconds=statistics.median(gaps),
+        latest_beat_seconds=max(gaps),
     )
     for lock in held:
         lock.release()

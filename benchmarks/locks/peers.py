@@ -13,6 +13,8 @@ from dynamo_dlm import DynamoDbLock, LockNotAcquiredError
 from python_dynamodb_lock.python_dynamodb_lock import DynamoDBLockClient
 
 from interlock import LockClient, client_config
+from interlock._drivers.blocking.opening import open_driver
+from interlock._protocol.requests import Call
 
 TABLE, PYTHON_DYNAMODB_LOCK, DLM, DYNALOCK = (
     "bench-locks",
@@ -129,12 +131,18 @@ class SameCalls(Raw):
 
 
 class Interlock(Peer):
-    """This library."""
+    """This library, as it comes. Takes its endpoint from AWS_ENDPOINT_URL."""
 
-    def __init__(self, url: str, poll: timedelta) -> None:
-        client = dynamodb(url)
-        super().__init__(client)
-        self.locks = LockClient(TABLE, client=client, lease=LEASE, heartbeat=BEAT, poll=poll)
+    def __init__(self, _url: str, poll: timedelta) -> None:
+        self.calls = 0
+        driver = open_driver(None)  # what the client would open itself
+        self._send = driver.transport.send
+        driver.transport.send = self._counted  # type: ignore[method-assign]
+        self.locks = LockClient(TABLE, client=driver, lease=LEASE, heartbeat=BEAT, poll=poll)
+
+    def _counted(self, call: Call, timeout: float | None) -> Any:
+        self.calls += 1
+        return self._send(call, timeout)
 
     def acquire(self, name: str) -> None:
         """Take a lock."""
@@ -147,6 +155,15 @@ class Interlock(Peer):
     def close(self) -> None:
         """End the heartbeat."""
         self.locks.close()
+
+
+class OnBoto3(Interlock):
+    """This library, over a client of boto3 that is passed in."""
+
+    def __init__(self, url: str, poll: timedelta) -> None:
+        self.client = dynamodb(url)
+        Peer.__init__(self, self.client)
+        self.locks = LockClient(TABLE, client=self.client, lease=LEASE, heartbeat=BEAT, poll=poll)
 
 
 class PythonDynamodbLock(Peer):
@@ -233,14 +250,16 @@ class Dynalock(Peer):
         self.held.__exit__(None, None, None)
 
 
-ALONE = ("two raw UpdateItem", "the least lock by hand", "interlock's two calls alone")
+ALONE = ("two raw UpdateItem", "the least lock by hand", "interlock's two calls by boto3")
 """The peers that wait for no holder."""
+ON_BOTO3 = "interlock, a boto3 client passed"
 SPINNING = "dynamo-dlm, as it comes"
 PEERS: dict[str, Callable[[str, timedelta], Peer]] = {
     "two raw UpdateItem": Raw,
     "the least lock by hand": ByHand,
-    "interlock's two calls alone": SameCalls,
+    "interlock's two calls by boto3": SameCalls,
     "interlock": Interlock,
+    ON_BOTO3: OnBoto3,
     "python-dynamodb-lock": PythonDynamodbLock,
     "dynamo-dlm": Dlm,
     SPINNING: DlmSpinning,

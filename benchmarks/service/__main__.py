@@ -202,6 +202,13 @@ def main() -> int:
         rows = [compare(running, each, arguments.seconds, arguments.rounds) for each in CONNECTIONS]
         starts = sorted(first_answer(running) for _ in range(STARTS))
         soon = statistics.median(starts) < LATEST_START
+        note(
+            "service",
+            "start to first answer",
+            "an instance",
+            seconds=statistics.median(starts),
+            slowest_seconds=starts[-1],
+        )
         print(
             f"\nstart to first answer: {statistics.median(starts):.2f} s "
             f"(median of {STARTS}, slowest {starts[-1]:.2f} s)"

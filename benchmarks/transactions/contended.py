@@ -126,7 +126,7 @@ def contend(client: Any, url: str, seconds: float) -> None:
     """Run every peer for some seconds, and print what came of it."""
     pynamo = Pynamo(url)
     peers: dict[str, tuple[Transfer, str]] = {
-        "interlock": (by_interlock(Interlock(client)), ""),
+        "interlock": (by_interlock(Interlock()), ""),
         "raw, retried at once": (by_hand(Raw(client), at_once), ""),
         "raw, full jitter": (by_hand(Raw(client), full_jitter), ""),
         "pynamodb, at once": (by_pynamodb(pynamo), "p"),

@@ -86,9 +86,12 @@ class Raw:
 
 
 class Interlock:
-    """The same, by this library."""
+    """The same, by this library, as it comes or over a client that is passed in.
 
-    def __init__(self, client: Any) -> None:
+    As it comes it takes its endpoint from AWS_ENDPOINT_URL.
+    """
+
+    def __init__(self, client: Any = None) -> None:
         self.tx = TransactionClient(RECORDS, client=client)
         self._client = client
 

@@ -1,6 +1,6 @@
 """The library's transport against boto3, aiobotocore and the floor: the same UpdateItem, one run.
 
-    python -m benchmarks.transport [--endpoint http://127.0.0.1:8000] [--seconds 2] [--json FILE]
+    python -m benchmarks.transport [--endpoint http://127.0.0.1:8000] [--seconds 2]
 
 Each side is measured on a server that answers at once with fixed bytes, which leaves the client's
 own work, and on an endpoint (a ministack is started if none is given). The floor sends bytes that
@@ -10,7 +10,6 @@ median counts.
 
 import argparse
 import asyncio
-import json
 import os
 import socket
 import statistics
@@ -20,7 +19,6 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import urlopen
@@ -30,6 +28,7 @@ from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # it h
 from aiobotocore.session import get_session  # type: ignore[import-untyped]  # it has no stubs
 from botocore.config import Config
 
+from benchmarks.history import note
 from benchmarks.transactions.__main__ import CREDENTIALS, endpoint
 from interlock._drivers.awaitable.wire import WireTransport as AwaitableTransport
 from interlock._drivers.blocking.wire import WireTransport as BlockingTransport
@@ -229,26 +228,27 @@ def show(title: str, found: dict[str, dict[str, float]]) -> None:
     for name, figures in found.items():
         cells = (f"{figures[c]:15.3f}" if c in figures else " " * 15 for c in columns)
         print(f"{name:15}" + "".join(cells))
+        note("transport", title, name, **figures)
     for ours, sdk in (("interlock", "boto3"), ("interlock.aio", "aiobotocore")):
-        ratios = ", ".join(
-            f"{column} {found[ours][column] / found[sdk][column]:.2f}x"
+        ratios = {
+            column: found[ours][column] / found[sdk][column]
             for column in columns
             if column in found[ours] and found[sdk].get(column)
-        )
-        print(f"{ours} / {sdk}: {ratios}")
+        }
+        told = ", ".join(f"{column} {ratio:.2f}x" for column, ratio in ratios.items())
+        print(f"{ours} / {sdk}: {told}")
+        note("transport", title, f"{ours} / {sdk}", **ratios)
 
 
 def main() -> None:
-    """Measure, print, and write the figures if asked to."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--endpoint")
     parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     os.environ.update(CREDENTIALS)
     with fixed() as url:
-        results = {"fixed answer": measure(url, options.seconds, counts=True)}
-    show("A fixed answer, at once", results["fixed answer"])
+        show("A fixed answer, at once", measure(url, options.seconds, counts=True))
     with endpoint(options.endpoint) as url:
         client = boto3.client("dynamodb", endpoint_url=url)
         if TABLE not in client.list_tables()["TableNames"]:
@@ -258,10 +258,7 @@ def main() -> None:
                 AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
                 BillingMode="PAY_PER_REQUEST",
             )
-        results["endpoint"] = measure(url, options.seconds, counts=False)
-    show("An endpoint", results["endpoint"])
-    if options.json is not None:
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
+        show("An endpoint", measure(url, options.seconds, counts=False))
 
 
 if __name__ == "__main__":
