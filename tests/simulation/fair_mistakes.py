@@ -32,9 +32,9 @@ MISTAKES = (
         "entry that is carried out when its waiter is done",
         "fair-delayed",
         queue,
-        'f"attribute_exists(pk) AND {record.IN_TIME} AND ',
+        'f"attribute_exists(pk) AND {IN_TIME} AND ',
         '"attribute_exists(pk) AND (void_before <> :asked OR void_before = :asked '
-        "OR attribute_not_exists(void_before)) AND ",
+        "OR attribute_not_exists(void_before) OR :zero > :asked) AND ",
         "were done with it",
     ),
     Mistake(

@@ -35,6 +35,7 @@ from interlock._protocol.locks.claim import Claim
 from interlock._protocol.locks.item import Item, LockItem, is_of, key_of, parse, sound_number
 from interlock._protocol.locks.observed import ObservedVersions
 from interlock._protocol.locks.settings import MOST_LEASE, AcquireOptions, Settings
+from interlock._protocol.locks.sound import MOST_BOUND, SOUND, SOUND_BOUND, SOUND_NAMES
 from interlock._protocol.requests import (
     Call,
     Monotonic,
@@ -55,11 +56,10 @@ _SLOTS = "slots"
 _AGREE = "SET #slots = :slots, expires = :expires"
 _AGREEING = "attribute_not_exists(#slots) OR #slots = :slots"
 _CLOSE = "SET #door = :door, expires = :expires"
-_CLOSING = "attribute_not_exists(#door) OR #door <= :door"
+_CLOSING = f"{SOUND} AND {SOUND_BOUND} AND (attribute_not_exists(#door) OR #door <= :door)"
 _LET_IN = "#door <= :over"
 _MARK = "SET #door = :over, expires = :expires"
-_UNMARKED = "attribute_not_exists(#door)"
-_DOOR = {"#door": "door"}
+_UNMARKED = f"{SOUND} AND {SOUND_BOUND} AND attribute_not_exists(#door)"
 
 
 class Door:
@@ -99,6 +99,7 @@ class SlotClaim(Claim):
         super().__init__(settings, options, observed, budget)
         self._door = door
         self.mark: int | None = None  # the slot's `door` when it was last seen
+        self.corrupt = False  # as it was last seen
 
     def request(
         self, version: str, time: Time, sent: float, seen: LockItem | None
@@ -106,7 +107,6 @@ class SlotClaim(Claim):
         """Return the update that takes the slot while the door is open."""
         update = super().request(version, time, sent, seen)
         update["ConditionExpression"] += f" AND {_LET_IN}"
-        update["ExpressionAttributeNames"] = {**update["ExpressionAttributeNames"], **_DOOR}
         update["ExpressionAttributeValues"][":over"] = {"N": str(self._door.over)}
         return update
 
@@ -114,7 +114,9 @@ class SlotClaim(Claim):
         """Take note of the slot's door, and of its holder; nothing of what is another's record."""
         if not is_of(item, self.name):
             item = None
+        self.mark, self.corrupt = None, item is not None
         self.mark = None if item is None else parse(self.settings.table, item).door
+        self.corrupt = False
         return (yield from super().met(item))
 
 
@@ -189,13 +191,15 @@ def mark_slot(
     values = {
         ":over": {"N": str(door.over)},
         ":expires": {"N": str(record.expiry(time, MOST_LEASE))},
+        **record.sound_values(),
+        **MOST_BOUND,
     }
     update = {
         "TableName": settings.table,
         "Key": key_of(slot.name),
         "UpdateExpression": _MARK,
         "ConditionExpression": _UNMARKED,
-        "ExpressionAttributeNames": _DOOR,
+        "ExpressionAttributeNames": SOUND_NAMES,
         "ExpressionAttributeValues": values,
     }
     params = {"TransactItems": [condition, {"Update": update}], "ClientRequestToken": token}
@@ -250,6 +254,8 @@ def close_call(
         ":door": {"N": str(fence)},
         # The reader that is in may have any lease.
         ":expires": {"N": str(record.expiry(time, MOST_LEASE))},
+        **record.sound_values(),
+        **MOST_BOUND,
     }
     updates = [
         {
@@ -257,7 +263,7 @@ def close_call(
             "Key": key_of(name),
             "UpdateExpression": _CLOSE,
             "ConditionExpression": _CLOSING,
-            "ExpressionAttributeNames": _DOOR,
+            "ExpressionAttributeNames": SOUND_NAMES,
             "ExpressionAttributeValues": values,
         }
         for name in names

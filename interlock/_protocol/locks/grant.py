@@ -48,6 +48,8 @@ class Grant:
     number that the record has. `turn` is empty while a heartbeat is made. `after_break` is how the
     grant right before it was ended, if from outside.
 
+    `adopting`: it was exported, and its record has not been seen since.
+
     Of a job's lock `stays` is until when it stays taken, from the begin of its run on (before:
     minus infinity; None: no job's), and `run` the record of that run once it has ended.
     """
@@ -76,6 +78,7 @@ class Grant:
     stays: float | None = None
     run: dict[str, Any] | None = field(default=None, repr=False)
     heir: str | None = None
+    adopting: bool = False
 
     @property
     def over(self) -> bool:
@@ -125,6 +128,7 @@ class Grant:
         self.until = min(lease_end(sent, lease), self.ends)
         self.due = min(sent + self.heartbeat_interval, self.until)
         self.unconfirmed, self.failures, self.problem = (), 0, None
+        self.adopting = False
 
     def expired(self, now: float) -> bool:
         """Return whether the lock is lost; if it is because the lease is over now, for good."""

@@ -17,9 +17,9 @@ Item: TypeAlias = Mapping[str, Any]
 
 FORMAT = 1
 ELECTION = "election"
-_MOST_FENCE = 10**18  # the seed is 10**12, and rises by one a grant
+MOST_FENCE = 10**18  # the seed is 10**12, and rises by one a grant
 _MOST_DIGITS = 20
-_MOST_TIME = 253_402_300_799_999  # epoch milliseconds: the end of the year 9999
+MOST_TIME = 253_402_300_799_999  # epoch milliseconds: the end of the year 9999
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class LockItem:
     @property
     def held_until(self) -> float | None:
         """The end of the lease by the holder's wall clock, in seconds since the epoch."""
-        milliseconds = _whole(self.table, self.attributes, "held_until", 0, _MOST_TIME)
+        milliseconds = _whole(self.table, self.attributes, "held_until", 0, MOST_TIME)
         return None if milliseconds is None else milliseconds / 1000
 
     @property
@@ -52,7 +52,7 @@ class LockItem:
         told = broken_of(self.attributes)
         texts = [told.get(name, {}).get("S") for name in ("because", "by", "owner")]
         numbers = [_exact(told.get(name, {}).get("N", "")) for name in ("at", "grant")]
-        if texts[0] is None or texts[1] is None or min(numbers) < 0 or numbers[0] > _MOST_TIME:
+        if texts[0] is None or texts[1] is None or min(numbers) < 0 or numbers[0] > MOST_TIME:
             return None
         at = datetime.fromtimestamp(numbers[0] / 1000, UTC)
         return LockBreak(texts[0], texts[1], at, numbers[1], texts[2])
@@ -80,7 +80,7 @@ class LockItem:
                 election=ELECTION in self.attributes,
             )
         item, until = self.attributes, self.held_until
-        since = _whole(self.table, item, "held_since", 0, _MOST_TIME)
+        since = _whole(self.table, item, "held_since", 0, MOST_TIME)
         return LockRecord(
             self.name,
             held=True,
@@ -114,7 +114,7 @@ def parse(table: str, item: Mapping[str, Any]) -> LockItem:
     Raises `CorruptRecord` for all else: nothing may be decided by such a record.
     """
     name = item["pk"]["S"].removeprefix(PREFIX)
-    if (_whole(table, item, "format", 1, _MOST_FENCE) or FORMAT) > FORMAT:
+    if (_whole(table, item, "format", 1, MOST_FENCE) or FORMAT) > FORMAT:
         raise CorruptRecord(table, item["pk"]["S"], "format", item["format"], newer=True)
     version = _text(table, item, "version")
     lease_ms = _whole(table, item, "lease_ms", 1, round(MOST_LEASE * 1000))
@@ -123,11 +123,11 @@ def parse(table: str, item: Mapping[str, Any]) -> LockItem:
     return LockItem(
         table,
         name,
-        _whole(table, item, "fence", 0, _MOST_FENCE) or 0,
+        _whole(table, item, "fence", 0, MOST_FENCE) or 0,
         version,
         (lease_ms or 0) / 1000,
-        _whole(table, item, "void_before", 0, _MOST_TIME) or 0,
-        _whole(table, item, "door", 0, _MOST_FENCE),
+        _whole(table, item, "void_before", 0, MOST_TIME) or 0,
+        _whole(table, item, "door", 0, MOST_FENCE),
         _tickets(table, item),
         item,
     )
@@ -162,7 +162,7 @@ def broken_of(item: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 def sound_number(table: str, item: Mapping[str, Any], attribute: str) -> int | None:
     """Return what a deciding number is, None if it is not there or is none that decides."""
-    most = _MOST_TIME if attribute == "void_before" else _MOST_FENCE
+    most = MOST_TIME if attribute == "void_before" else MOST_FENCE
     try:
         return _whole(table, item, attribute, 0, most)
     except CorruptRecord:

@@ -18,7 +18,15 @@ from interlock._protocol.faults import Fault, NoReply, NotSent, OutOfTime, Refus
 from interlock._protocol.kinds import shown
 from interlock._protocol.locks import record
 from interlock._protocol.locks.grant import Grant, Heartbeat
-from interlock._protocol.locks.item import Item, is_of, loss_of, shows, sound_number, version_of
+from interlock._protocol.locks.item import (
+    Item,
+    is_of,
+    loss_of,
+    parse,
+    shows,
+    sound_number,
+    version_of,
+)
 from interlock._protocol.locks.runs import run_fence
 from interlock._protocol.locks.settings import Settings, checked_lock_or_permit
 from interlock._protocol.locks.state import LossReason
@@ -32,7 +40,7 @@ from interlock._protocol.requests import (
     sleep,
 )
 from interlock._protocol.retry import jittered, may_pass, meaning
-from interlock.errors import InvalidValue, ServiceUnavailable, Throttled
+from interlock.errors import CorruptRecord, InvalidValue, ServiceUnavailable, Throttled
 
 _log = logging.getLogger("interlock")
 
@@ -74,6 +82,8 @@ def renew(settings: Settings, grant: Grant, lease: float = 0.0) -> Operation[str
     except Fault as fault:
         if isinstance(fault, Refused) and fault.condition_failed:
             _judge(grant, fault, sent)
+            if grant.adopting and version_of(fault.item) in own:
+                grant.problem = _unsound(settings.table, fault.item)
             return str(version)
         if isinstance(fault, NotSent) or (isinstance(fault, Refused) and not fault.resent):
             grant.discard(version)
@@ -213,6 +223,7 @@ def _sent(
         deadline=min(heartbeat.sent + grant.lease * _PATIENCE, grant.until),
         shown=grant.shown if grant.shown.number != grant.written else None,
         run=grant.run,
+        fence=grant.fence if grant.adopting else None,
     )
     if not shows(reply.get("Attributes"), heartbeat.version):
         raise NoReply("the answer does not show the heartbeat that was sent")
@@ -236,6 +247,15 @@ def _judge(grant: Grant, refusal: Refused, sent: float) -> None:
     elif not grant.over:
         grant.problem = None
         grant.loss = loss_of(refusal.item, grant.fence)
+
+
+def _unsound(table: str, item: Item | None) -> CorruptRecord | None:
+    """Return what is wrong with a record, if anything is."""
+    try:
+        parse(table, item or {})
+    except CorruptRecord as problem:
+        return problem
+    return None
 
 
 def _again(settings: Settings, grant: Grant, fault: Fault) -> Operation[None]:
@@ -324,4 +344,5 @@ def _imported(settings: Settings, text: str, now: float) -> Grant:
         now,
         str(owner),
         unconfirmed=unconfirmed,
+        adopting=True,
     )

@@ -25,8 +25,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from interlock._protocol.locks import record
 from interlock._protocol.locks.item import key_of
+from interlock._protocol.locks.sound import IN_TIME
 from interlock._protocol.requests import Call
 
 MOST_WAITERS = 100
@@ -44,7 +44,7 @@ _FIRST = "#queue[0] = :ticket"
 _ENTER = "SET #queue = list_append(if_not_exists(#queue, :none), :entry)"
 # A row that was deleted is made by a grant: it has a fence then, and a time to be kept for.
 _ENTERING = (
-    f"attribute_exists(pk) AND {record.IN_TIME} AND (attribute_not_exists(#queue) "
+    f"attribute_exists(pk) AND {IN_TIME} AND (attribute_not_exists(#queue) "
     "OR (size(#queue) < :most AND NOT contains(#queue, :ticket)))"
 )
 
@@ -86,6 +86,7 @@ def entry_call(
 ) -> Call:
     """Return the call that puts a ticket at the end of the queue; the reply is the item."""
     values = {
+        ":zero": {"N": "0"},
         ":none": {"L": []},
         ":entry": {"L": [{"S": ticket}]},
         ":ticket": {"S": ticket},

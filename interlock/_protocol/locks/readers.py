@@ -69,7 +69,9 @@ class ReadAcquisition(PermitAcquisition):
                 return
 
     def _is_shut(self, number: int) -> bool:
-        return self._door.keeps_out(self._slots[number].mark)
+        """Return whether a slot's door is to be opened; a corrupt one is left for another slot."""
+        slot = self._slots[number]
+        return not slot.corrupt and self._door.keeps_out(slot.mark)
 
 
 class Downgrade(ReadAcquisition):
@@ -111,7 +113,7 @@ class Downgrade(ReadAcquisition):
             self._writing.loss = LossReason.TAKEN_OVER  # by the writer that has closed it since
         if self._writing.expired((yield Monotonic())) or self._writing.closed:
             raise self._writing.error()
-        if slot.mark is None:
+        if slot.mark is None and not slot.corrupt:
             guard = record.guard(self._settings.table, self._writing.name, self._writing.fence)
             yield from mark_slot(self._settings, self._door, slot, guard)
             return tried, None

@@ -30,16 +30,11 @@ from interlock._protocol.layout import own_name
 from interlock._protocol.locks.grant import Shown
 from interlock._protocol.locks.item import ELECTION, FORMAT, key_of
 from interlock._protocol.locks.settings import KEPT, MOST_LEASE, PREFIX
+from interlock._protocol.locks.sound import IN_TIME, SOUND, SOUND_NAMES, SOUND_VALUES
 from interlock._protocol.locks.ticket import acceptance, owner_of
 from interlock._protocol.requests import Call, Time
 
-# A request that its client has given up on may arrive minutes later. Each carries the time at which
-# it was asked for (or the bound that it has read, if that is later), and a client that is done sets
-# the bound after it. Wall clocks that differ cost another attempt, and decide nothing.
-IN_TIME = "(attribute_not_exists(void_before) OR void_before <= :asked)"
 FREE = "attribute_not_exists(version)"
-# A row that a newer version of the library has written may mean something else by what it shows.
-_KNOWN = "(attribute_not_exists(#format) OR #format <= :format)"
 # The seed is the time, so that a row that was deleted does not start the numbering again.
 _GRANT = (
     "SET fence = if_not_exists(fence, :seed) + :one, version = :version, #owner = :owner, "
@@ -47,7 +42,7 @@ _GRANT = (
 )
 _ELECT = f", {ELECTION} = :election"
 _NAMES = {"#owner": "owner", "#data": "data"}
-_GRANT_NAMES = {**_NAMES, "#format": "format"}
+_GRANT_NAMES = {**_NAMES, **SOUND_NAMES}
 _DATA_NAME = {"#data": "data"}
 # With the lease, which an extension may have changed.
 _RENEW = "SET version = :version, lease_ms = :lease, held_until = :until, expires = :expires"
@@ -90,7 +85,6 @@ def grant_update(
     lease_ms = round(lease * 1000)
     values: dict[str, Any] = {
         ":seed": _seed(time),
-        ":one": _ONE,
         ":version": {"S": version},
         ":owner": {"S": owner},
         ":lease": {"N": str(lease_ms)},
@@ -98,7 +92,7 @@ def grant_update(
         ":until": {"N": str(now + lease_ms)},
         ":expires": {"N": str(expiry(time, lease))},
         ":asked": {"N": str(asked)},
-        ":format": {"N": str(FORMAT)},
+        **sound_values(),
     }
     update = _GRANT
     if election:
@@ -117,7 +111,7 @@ def grant_update(
         "TableName": table,
         "Key": {"pk": {"S": PREFIX + name}},
         "UpdateExpression": update,
-        "ConditionExpression": f"{_KNOWN} AND {in_time}",
+        "ConditionExpression": f"{SOUND} AND {in_time}",
         "ExpressionAttributeNames": _GRANT_NAMES,
         "ExpressionAttributeValues": values,
     }
@@ -144,11 +138,12 @@ def renewal_call(
     deadline: float | None = None,
     shown: Shown | None = None,
     run: Mapping[str, Any] | None = None,
+    fence: int | None = None,
 ) -> Call:
     """Return the call of one heartbeat, refused unless the record has one of our own versions.
 
-    `shown` replaces the payload; `run` becomes the last run of a job. The reply shows the version
-    that was written.
+    It has to have the `fence`, too, if there is one. `shown` replaces the payload; `run` becomes
+    the last run of a job. The reply shows the version that was written.
     """
     lease_ms = round(lease * 1000)
     values: dict[str, Any] = {
@@ -169,6 +164,9 @@ def renewal_call(
     if run is not None:
         params["UpdateExpression"] = f"{_RENEW}, last_run = :run"
         values |= {":run": run, ":expires": {"N": str(expiry(time, MOST_LEASE))}}
+    if fence is not None:
+        params["ConditionExpression"] = f"{params['ConditionExpression']} AND fence = :fence"
+        values[":fence"] = {"N": str(fence)}
     if shown is not None:
         params["ExpressionAttributeNames"] = _DATA_NAME
         change = " REMOVE #data" if shown.data is None else ", #data = :data"
@@ -352,6 +350,11 @@ def guarded(check: Mapping[str, Any]) -> tuple[str, int] | None:
     if name is None or fence is None or check.get("ConditionExpression") != _HELD:
         return None
     return name, int(fence["N"])
+
+
+def sound_values() -> dict[str, Any]:
+    """Return the values of the conditions that a record is sound."""
+    return {**SOUND_VALUES, ":format": {"N": str(FORMAT)}}
 
 
 def _seed(time: Time) -> dict[str, str]:

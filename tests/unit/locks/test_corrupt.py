@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from interlock.errors import CorruptRecord, LockTimeout
+from interlock._protocol.locks.jobs import Job
+from interlock.errors import CorruptRecord, LockLost, LockTimeout
 from tests.unit.locks.scripted import TABLE, lose_request
 
 HELD = {
@@ -111,3 +112,105 @@ def test_a_slow_clock_is_not_kept_out_by_the_bound_on_late_requests(process, oth
     other.driver.skew = -3600.0 - other.driver.now
     assert other.acquire(timeout=0.0)
     assert other.driver.operations() == ["UpdateItem", "UpdateItem"]
+
+
+FREE = {"pk": {"S": "lock#a"}, "fence": {"N": "7"}, "expires": {"N": "1800000000"}}
+UNSOUND = [
+    ("fence", {"S": "x"}),
+    ("fence", {"N": "9" * 38}),
+    ("fence", {"N": "-5"}),
+    ("lease_ms", {"S": "x"}),
+    ("lease_ms", {"N": "-1"}),
+    ("void_before", {"S": "x"}),
+    ("void_before", {"N": "-1"}),
+    ("door", {"S": "x"}),
+    ("door", {"N": "-1"}),
+    ("format", {"S": "x"}),
+    ("format", {"N": "0"}),
+    ("format", {"N": "2"}),
+    ("queue", {"S": "x"}),
+    ("queue", {"N": "1"}),
+]
+ONE = {"timeout": timedelta(seconds=2)}
+CLAIMS = {
+    "plain": ("a", lambda locks: locks.acquire("a", **ONE)),
+    "fair": ("a", lambda locks: locks.acquire("a", fair=True, **ONE)),
+    "several": ("a", lambda locks: locks.acquire_all(["a", "b"], **ONE)),
+    "permit": ("a#0", lambda locks: locks.permit("a", 1, **ONE)),
+    "writer": ("a", lambda locks: locks.write("a", 1, **ONE)),
+    "job": ("a", lambda locks: locks.job(job(locks, "skip"))),
+    "waiting job": ("a", lambda locks: locks.job(job(locks, "wait"))),
+}
+
+
+def job(locks, otherwise):
+    return Job.of(
+        locks.settings,
+        "a",
+        at_least=timedelta(),
+        at_most=None,
+        otherwise=otherwise,
+        timeout=None,
+    )
+
+
+def put_free(process, name, attribute, value):
+    item = {**FREE, "pk": {"S": f"lock#{name}"}, attribute: value}
+    process.driver.store.perform("PutItem", {"TableName": TABLE, "Item": item})
+    return process.driver.row(name)
+
+
+@pytest.mark.parametrize(("attribute", "value"), UNSOUND)
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_a_free_lock_whose_record_is_corrupt_is_not_even_written(process, claim, attribute, value):
+    name, acquisition_of = CLAIMS[claim]
+    item = put_free(process, name, attribute, value)
+    acquisition = acquisition_of(process.locks)
+    with pytest.raises(CorruptRecord) as caught:
+        process.driver.run(acquisition.run())
+    assert (caught.value.key, caught.value.attribute) == (f"lock#{name}", attribute)
+    assert not acquisition.granted
+    process.driver.run(acquisition.abandon())
+    assert process.driver.row(name) == item
+    assert process.driver.row("b") is None
+
+
+@pytest.mark.parametrize(("attribute", "value"), UNSOUND)
+def test_a_corrupt_slot_is_not_written_by_readers_who_take_another(process, attribute, value):
+    process.release(process.driver.run(process.locks.read("a", 2, **ONE).run()))
+    item = put_free(process, "a#1", attribute, value)
+    for _ in range(4):
+        reader = process.driver.run(process.locks.read("a", 2, **ONE).run())
+        assert reader.name == "a#0"
+        process.release(reader)
+    assert process.driver.row("a#1") == item
+
+
+@pytest.mark.parametrize(("attribute", "value"), UNSOUND)
+def test_a_corrupt_slot_is_not_written_by_a_writer_that_is_told_of_it(process, attribute, value):
+    item = put_free(process, "a#0", attribute, value)
+    acquisition = process.locks.write("a", 1, **ONE)
+    with pytest.raises(CorruptRecord) as caught:
+        process.driver.run(acquisition.run())
+    assert (caught.value.key, caught.value.attribute) == ("lock#a#0", attribute)
+    assert process.driver.row("a#0") == item
+
+
+@pytest.mark.parametrize("fence", [{"S": "x"}, {"N": "9" * 38}, {"N": "-5"}, {"N": "1.5"}])
+def test_a_lock_whose_fence_became_corrupt_is_not_adopted_nor_written(process, other, fence):
+    text = process.locks.export(process.acquire())
+    item = {**process.driver.row("a"), "fence": fence}
+    process.driver.store.perform("PutItem", {"TableName": TABLE, "Item": item})
+    with pytest.raises(CorruptRecord, match="fence"):
+        other.adopt(text)
+    assert process.driver.row("a") == item
+
+
+def test_a_lock_whose_fence_is_another_is_not_adopted(process, other):
+    grant = process.acquire()
+    text = process.locks.export(grant)
+    item = {**process.driver.row("a"), "fence": {"N": str(grant.fence + 1)}}
+    process.driver.store.perform("PutItem", {"TableName": TABLE, "Item": item})
+    with pytest.raises(LockLost):
+        other.adopt(text)
+    assert process.driver.row("a") == item
