@@ -10,6 +10,7 @@ from interlock._protocol.locks.claim import ABANDONING, ARRIVED, Claim, Sent
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.item import Item, LockItem, is_of, parse
 from interlock._protocol.locks.observed import ObservedVersions
+from interlock._protocol.locks.reading import look
 from interlock._protocol.locks.settings import GRACE, AcquireOptions, Settings
 from interlock._protocol.locks.ticket import ACCEPTANCE, Ticket, read
 from interlock._protocol.requests import (
@@ -197,7 +198,11 @@ class FairClaim(Claim):
         except Refused as refusal:
             if not refusal.condition_failed:
                 raise
-            item = refusal.item
+            # Without a record if it was deleted meanwhile, or if the store does not say it.
+            item = refusal.item or (yield from look(table, self.name, deadline))
+            if item is None:
+                self.row = None
+                return
         if item is None or not is_of(item, self.name):
             raise NoReply("the answer is not about this lock")
         self.row = parse(table, item)

@@ -6,7 +6,9 @@ from datetime import timedelta
 import pytest
 
 from interlock import LockClient
+from interlock._protocol.faults import Refused
 from interlock._protocol.locks import queue, record
+from interlock._protocol.locks.item import key_of
 from interlock._protocol.locks.ticket import ACCEPTANCE, Ticket
 from interlock._protocol.requests import Time
 from interlock.errors import (
@@ -132,6 +134,44 @@ def test_whose_time_is_up_leaves_the_queue(process, other):
     assert len(line(process)) == 1
     assert other.driver.run(acquisition.abandon())
     assert line(process) == []
+
+
+@pytest.mark.parametrize("trouble", [None, lose_request, throttle])
+def test_leaving_the_queue_of_a_row_that_was_deleted_meanwhile_takes_no_time(
+    process, other, trouble
+):
+    process.acquire(fair=True)
+    acquisition = other.acquisition(**fail())
+    with pytest.raises(LockTimeout):
+        other.driver.run(acquisition.run())
+    process.driver.store.perform("DeleteItem", {"TableName": TABLE, "Key": key_of("a")})
+    other.driver.calls.clear()
+    other.driver.script = [None, trouble]
+    assert other.driver.run(acquisition.abandon())
+    # It leaves, looks whether there is a queue to leave, and gives back what it may have got.
+    again = [] if trouble is None else ["UpdateItem", "GetItem"]
+    assert other.driver.operations() == ["UpdateItem", "GetItem", *again, "UpdateItem"]
+    assert process.driver.row("a") is None
+
+
+def test_a_refusal_that_does_not_say_where_the_ticket_is_leaves_no_ticket(process, other):
+    def move_and_say_nothing(driver, operation, params):
+        ticket = enter(process)
+        row = process.driver.row("a")
+        row = {**row, "queue": {"L": [{"S": ticket}, row["queue"]["L"][0]]}}
+        process.driver.store.perform("PutItem", {"TableName": TABLE, "Item": row})
+        with pytest.raises(Refused) as caught:
+            carry_out(driver, operation, params)
+        caught.value.item = None
+        raise caught.value
+
+    process.acquire(fair=True)
+    acquisition = other.acquisition(**fail())
+    with pytest.raises(LockTimeout):
+        other.driver.run(acquisition.run())
+    other.driver.script = [move_and_say_nothing]
+    assert other.driver.run(acquisition.abandon())
+    assert len(line(process)) == 1
 
 
 def test_who_was_named_when_its_time_was_up_names_the_next(process, other):
