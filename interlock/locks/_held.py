@@ -32,7 +32,7 @@ from interlock.errors import (
 )
 from interlock.locks._cancelling import cancellable
 from interlock.locks._lock import Lock, OnLost
-from interlock.locks._queue import Place
+from interlock.locks._queue import Place, is_behind_its_own
 from interlock.metrics import LockMetrics
 
 _log = logging.getLogger("interlock")
@@ -57,8 +57,6 @@ class HeldLocks:
         self.wall_clock = driver.environment.wall_clock
         self.closed = False
         self._driver = driver
-        # Waiting between two looks ends when the client is closed.
-        self._waiting = driver.pausing(self._pause)
         self._on_lost = on_lost
         self._metrics = metrics
         self._at_once = driver.transport.at_once
@@ -101,11 +99,13 @@ class HeldLocks:
         optional_object("cancel", cancel, ("is_set",), "an Event, which has is_set()")
         if cancel is not None and cancel.is_set():
             raise LockWaitCancelled
-        waiting, place = self._waiting, None
+        # Waiting between two looks ends when the client is closed.
+        pause = partial(self._pause, acquisition)
+        waiting, place = self._driver.pausing(pause), None
         if isinstance(acquisition, Acquisition) and acquisition.waits:
             place = Place(self._lines, acquisition, self._driver, self._is_closed, cancel)
         elif cancel is not None:
-            waiting = cancellable(self._driver, self._pause, cancel)
+            waiting = cancellable(self._driver, pause, cancel)
         self._see_to_the_end()
         self._acquiring.add(acquisition)
         try:
@@ -306,9 +306,11 @@ class HeldLocks:
     def _is_closed(self) -> bool:
         return self.closed
 
-    def _pause(self, pause: float) -> None:
+    def _pause(self, acquisition: Any, pause: float) -> None:
         """Wait between looks at a lock that others hold."""
-        if self._driver.wait(self._changes, lambda: self.closed, pause):
+        is_for_its_own = is_behind_its_own(acquisition, self._acquiring, self._lines)
+        wait = Changes.wait if is_for_its_own else self._driver.wait
+        if wait(self._changes, lambda: self.closed, pause):
             raise LockClientClosed
 
     def extend(self, grant: Grant, lease: timedelta | None) -> None:

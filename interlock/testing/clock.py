@@ -15,7 +15,8 @@ class FakeClock:
 
     Leases, deadlines, pauses and timed waits of the clients of a `MemoryStore` go by it, and its
     items expire by it. A client that waits for a lock gives other threads and tasks a turn, and
-    then moves the clock to its next look; those that wait at the same time share this time. The
+    then moves the clock to its next look; those that wait at the same time share this time. One
+    that waits without a time-out for a thread or task of its own client leaves the clock alone. The
     heartbeat's thread waits in real time, so a lock outlives its lease only if the test takes as
     long.
 

@@ -68,6 +68,11 @@ class Acquisition:
         return self._timeout is None or self._timeout > 0
 
     @property
+    def patient(self) -> bool:
+        """Whether it waits for ever, if need be."""
+        return self._timeout is None
+
+    @property
     def contended(self) -> bool:
         """Whether it met another holder."""
         return self._claim.contended or self.queued

@@ -56,10 +56,11 @@ _SLOTS = "slots"
 _AGREE = "SET #slots = :slots, expires = :expires"
 _AGREEING = "attribute_not_exists(#slots) OR #slots = :slots"
 _CLOSE = "SET #door = :door, expires = :expires"
-_CLOSING = f"{SOUND} AND {SOUND_BOUND} AND (attribute_not_exists(#door) OR #door <= :door)"
+_CLOSING = "attribute_not_exists(#door) OR #door <= :door"
 _LET_IN = "#door <= :over"
 _MARK = "SET #door = :over, expires = :expires"
-_UNMARKED = f"{SOUND} AND {SOUND_BOUND} AND attribute_not_exists(#door)"
+_UNMARKED = "attribute_not_exists(#door)"
+_SOUND = f"{SOUND} AND {SOUND_BOUND}"
 
 
 class Door:
@@ -198,7 +199,7 @@ def mark_slot(
         "TableName": settings.table,
         "Key": key_of(slot.name),
         "UpdateExpression": _MARK,
-        "ConditionExpression": _UNMARKED,
+        "ConditionExpression": f"{_SOUND} AND {_UNMARKED}",
         "ExpressionAttributeNames": SOUND_NAMES,
         "ExpressionAttributeValues": values,
     }
@@ -262,7 +263,7 @@ def close_call(
             "TableName": table,
             "Key": key_of(name),
             "UpdateExpression": _CLOSE,
-            "ConditionExpression": _CLOSING,
+            "ConditionExpression": f"{_SOUND} AND ({_CLOSING})",
             "ExpressionAttributeNames": SOUND_NAMES,
             "ExpressionAttributeValues": values,
         }

@@ -254,6 +254,14 @@ class FairAcquisition(Acquisition):
         """Whether it waits behind others of its client: never, as all have the one queue."""
         return False
 
+    @property
+    def place(self) -> float:
+        """The place in the queue as it was seen last; less than that of all for the heir."""
+        if self._claim.granted_unseen:
+            return -1.0
+        rank = self._claim.rank
+        return float("inf") if rank is None else float(rank)
+
     def _wait(self, _seen: LockItem | None) -> Operation[LockItem | None]:
         """Wait until it is its turn; return the record of the dead holder, if it is one's."""
         claim = self._claim

@@ -1,8 +1,8 @@
 """Demand of a record, in the write itself, that nothing in it is corrupt.
 
-Whoever writes over a record that another client of this library has written has looked at it
-before, or makes this a condition: a refusal brings the record, and `item.parse` says what is wrong
-with it. So whatever these conditions refuse, `parse` refuses.
+A client that writes over a record which it has not seen makes this a condition: a refusal brings
+the record, and `item.parse` says what is wrong with it. So what these conditions refuse, `parse`
+refuses, too.
 
 They cannot say all that `parse` does: no condition tells a fraction from a whole number. Of such a
 fence a client learns by the reply to its grant, which it then gives back.

@@ -1,11 +1,13 @@
 """Wait for a lock beside the other waiters of the same client."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import Any
 
 from interlock._drivers.awaitable.changes import Changes
 from interlock._drivers.awaitable.driver import Driver
 from interlock._drivers.lines import Lines, Ticket
-from interlock._protocol.locks.acquire import Acquisition
+from interlock._protocol.locks.acquire import Acquiring, Acquisition
+from interlock._protocol.locks.fair import FairAcquisition
 from interlock._protocol.locks.settings import Cancel
 from interlock.aio.locks._cancelling import LOOK
 from interlock.errors import (
@@ -93,3 +95,19 @@ class Place:
             raise LockClientClosed
         if self._cancel is not None and self._cancel.is_set():
             raise LockWaitCancelled
+
+
+def is_behind_its_own(
+    acquisition: Acquiring[Any], others: Collection[Acquiring[Any]], lines: Lines
+) -> bool:
+    """Return whether a turn waits, for ever if need be, for a thread or task of the same client.
+
+    As in a line of the client, that one's lease or turn is to last whatever a test's clock shows.
+    """
+    if not isinstance(acquisition, FairAcquisition) or not acquisition.patient:
+        return False
+    name, place = acquisition.name, acquisition.place
+    return lines.is_held(name) or any(
+        isinstance(other, FairAcquisition) and other.name == name and other.place < place
+        for other in list(others)
+    )

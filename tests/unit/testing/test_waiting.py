@@ -33,6 +33,10 @@ class World:
     def passed(self):
         return self.store.clock.now - self.began
 
+    def waiters(self, name):
+        item = self.store.get("t", {"pk": f"lock#{name}"})
+        return item.get("queue", [])
+
     def client(self, **options):
         client = self.store.aio_client() if self.half.awaitable else self.store.client()
         made = self.half.call(self.half.locks.LockClient, "t", client=client, **options)
@@ -170,6 +174,42 @@ def test_waiting_for_the_own_client_lets_no_lease_of_its_run_out(world, other_th
     assert world.passed == timedelta()
     assert lock.release()
     assert waiting.result(PATIENT) > lock.fencing_token
+
+
+def test_a_turn_behind_the_own_client_lets_no_lease_of_its_run_out(world):
+    locks = world.client(lease=timedelta(seconds=2))
+    lock = locks.acquire("a", fair=True)
+    looks, turns = threading.Semaphore(0), []
+
+    def take(number):
+        with locks.acquire("a", fair=True) as following:
+            following.ensure()
+            turns.append(number)
+
+    with ThreadPoolExecutor(3) as pool:
+        waiting = []
+        for number in range(3):
+            waiting.append(pool.submit(take, number))
+            while len(world.waiters("a")) <= number:
+                pass
+        for _ in range(60):
+            world.store.before_next(looks.release)
+            assert looks.acquire(timeout=PATIENT)
+        assert world.passed == timedelta()
+        lock.ensure()
+        assert lock.release()
+        for one in waiting:
+            one.result(PATIENT)
+    assert turns == [0, 1, 2]
+
+
+def test_a_turn_behind_another_client_moves_the_clock(world):
+    dead = world.client().acquire("a", fair=True, heartbeats=False)
+    lock = world.client().acquire("a", fair=True)
+    assert lock.fencing_token > dead.fencing_token
+    assert dead.lease <= world.passed < 2 * dead.lease
+    assert not dead.release()
+    assert lock.release()
 
 
 def test_those_that_wait_at_the_same_time_share_it():
