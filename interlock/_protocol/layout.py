@@ -189,8 +189,14 @@ def key_in_words(layout: TableLayout) -> str:
 
 def unfit(layout: TableLayout, error: TableUnfit) -> TableUnfit:
     """Return the error of a table that does not fit, with what is looked for there."""
-    looked_for = f"this client looks for {key_in_words(layout)}"
-    return TableUnfit(error.table, [*error.problems, looked_for])
+    by_default = looked_for(DEFAULT)
+    problems = [problem for problem in error.problems if problem != by_default]
+    return TableUnfit(error.table, [*problems, looked_for(layout)])
+
+
+def looked_for(layout: TableLayout) -> str:
+    """Return what a client with a layout looks for, in words."""
+    return f"this client looks for {key_in_words(layout)}"
 
 
 def own_name(key: Mapping[str, Any], prefix: str) -> str | None:

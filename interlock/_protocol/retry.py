@@ -7,6 +7,7 @@ https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 import re
 from dataclasses import dataclass, field
 
+from interlock._protocol.describing import told
 from interlock._protocol.faults import Fault, OutOfTime, Refused
 from interlock._protocol.requests import Operation, draw, monotonic, sleep
 from interlock.errors import (
@@ -255,7 +256,7 @@ class RetryBudget:
         self._met = met
         error = meaning(met, target or self.target, ambiguous=ambiguous, attempts=attempts)
         if not may_pass(fault):
-            raise error from met
+            raise (yield from told(error)) from met
         now = yield from monotonic()
         if self._streak == 0:
             self._since = now

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interlock import TableLayout
-from interlock._protocol.layout import OWN_PREFIXES, RESERVED
+from interlock._protocol.layout import OWN_PREFIXES, RESERVED, key_in_words
 from interlock._protocol.requests import Call
 from interlock._protocol.translation import Translation
 from interlock.errors import (
@@ -253,6 +253,7 @@ def test_a_table_that_does_not_fit_is_told_by_the_first_call(half, layout):
     store = MemoryStore(Table(TABLE, "other", "range"))
     client = store.aio_client() if half.awaitable else store.client()
     said = f"looks for the partition key '{layout.partition_key}'"
+    write = "TableLayout(partition_key='other', sort_key=('range', 'interlock'))"
     locks = half.wrap(half.locks.LockClient(TABLE, client=client, layout=layout))
     tx = half.transactions.TransactionClient(TABLE, client=client, layout=layout)
     tx = OnEither(half, tx)
@@ -262,8 +263,52 @@ def test_a_table_that_does_not_fit_is_told_by_the_first_call(half, layout):
         lambda: counters.counter("c").increment(),
         lambda: tx.run(lambda _: None, idempotency_key="k", operation="o"),
     ):
-        with pytest.raises(TableUnfit, match=said):
+        with pytest.raises(TableUnfit, match=said) as raised:
             call()
+        assert raised.value.problems[1:] == [
+            "its key is the partition key 'other' (S) and the sort key 'range' (S)",
+            f"for such keys write layout={write}",
+            f"this client looks for {key_in_words(layout)}",
+        ]
+
+
+UNFIT = {
+    "name": (Table(TABLE, "id"), "the partition key 'id' (S)"),
+    "type": (Table(TABLE, "pk", partition_type="N"), "the partition key 'pk' (N)"),
+    "sort key": (Table(TABLE, "pk", "sk"), "the partition key 'pk' (S) and the sort key 'sk' (S)"),
+}
+
+
+@pytest.mark.parametrize(("table", "key"), UNFIT.values(), ids=UNFIT)
+def test_without_a_layout_the_first_call_says_what_was_found_and_looked_for(half, table, key):
+    store = MemoryStore(table)
+    client = store.aio_client() if half.awaitable else store.client()
+    locks = half.wrap(half.locks.LockClient(TABLE, client=client))
+    counters = half.wrap(half.counters.CounterClient(TABLE, client=client))
+    tx = OnEither(half, half.transactions.TransactionClient(TABLE, client=client))
+    for call in (
+        lambda: locks.acquire("a"),
+        lambda: locks.inspect("a"),
+        lambda: counters.counter("c").increment(),
+        lambda: counters.counter("c").get(),
+        lambda: tx.run(lambda _: None, idempotency_key="k", operation="o"),
+    ):
+        with pytest.raises(TableUnfit, match="DynamoDB says") as raised:
+            call()
+        assert f"its key is {key}" in raised.value.problems
+        assert raised.value.problems[-1] == "this client looks for the partition key 'pk' alone"
+
+
+def test_a_role_that_may_not_describe_the_table_learns_what_dynamodb_says(half):
+    store = MemoryStore(Table(TABLE, "id"))
+    store.refuse("AccessDeniedException", "DescribeTable")
+    client = store.aio_client() if half.awaitable else store.client()
+    locks = half.wrap(half.locks.LockClient(TABLE, client=client))
+    with pytest.raises(TableUnfit) as raised:
+        locks.acquire("a")
+    said, wanted = raised.value.problems
+    assert said.startswith("DynamoDB says")
+    assert wanted == "this client looks for the partition key 'pk' alone"
 
 
 def test_the_default_layout_is_not_translated(half):

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from interlock._protocol.capacity import CAPACITY, answers_transaction, uses
+from interlock._protocol.describing import told
 from interlock._protocol.faults import Fault, NoReply, NotSent, Refused
 from interlock._protocol.requests import Call, CallOnce, Operation, monotonic
 from interlock._protocol.retry import RetryBudget, may_pass, meaning
@@ -56,7 +57,8 @@ def send(
             if _by_condition(fault):
                 raise
             if not may_pass(fault):
-                raise meaning(fault, budget.target, ambiguous=doubt) from fault
+                error = meaning(fault, budget.target, ambiguous=doubt)
+                raise (yield from told(error)) from fault
             problem = fault
         else:
             budget.answered()

@@ -61,6 +61,7 @@ class Store:
             "BatchGetItem": self._batch_get,
             "Query": self._query,
             "Scan": self._reader.scan,
+            "DescribeTable": self._describe,
         }
 
     @property
@@ -131,6 +132,9 @@ class Store:
         if replaced is None or self.clock() - replaced[0] > self.staleness or not self.stale():
             return current
         return replaced[1]
+
+    def _describe(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {"Table": self.contents.table(params["TableName"]).description}
 
     def _get(self, params: Mapping[str, Any]) -> dict[str, Any]:
         table = self.contents.table(params["TableName"])

@@ -42,6 +42,20 @@ class Table:
             (self.partition_key,) if self.sort_key is None else (self.partition_key, self.sort_key)
         )
 
+    @property
+    def description(self) -> dict[str, Any]:
+        """The keys as DescribeTable says them."""
+        kinds = zip(self.key_names, ("HASH", "RANGE"), strict=False)
+        types = zip(self.key_names, (self.partition_type, self.sort_type), strict=False)
+        return {
+            "TableName": self.name,
+            "TableStatus": "ACTIVE",
+            "KeySchema": [{"AttributeName": name, "KeyType": kind} for name, kind in kinds],
+            "AttributeDefinitions": [
+                {"AttributeName": name, "AttributeType": kind} for name, kind in types
+            ],
+        }
+
     def key_of(self, item: Mapping[str, Attribute]) -> Key:
         """Return an item's key; refuse one that does not match the schema."""
         name, kind = self.partition_key, self.partition_type

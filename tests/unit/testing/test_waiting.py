@@ -34,7 +34,7 @@ class World:
         return self.store.clock.now - self.began
 
     def waiters(self, name):
-        item = self.store.get("t", {"pk": f"lock#{name}"})
+        item = self.store.get("t", {"pk": f"lock#{name}"}) or {}
         return item.get("queue", [])
 
     def client(self, **options):
