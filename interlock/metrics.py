@@ -21,7 +21,9 @@ _log = logging.getLogger("interlock")
 class Metric(enum.StrEnum):
     """Metrics of the runtime. All have the dimension `Table`, signing has `KeyId`.
 
-    `LEADING` is for applications to report: 1 a minute and more by the process that leads.
+    `LOCK_HOLD_TIME` is how long a client held a lock that it has given back, or lost, as it learns
+    of it: a term of a leader, too, and the whole time for which a job is taken. `LEADING` is for
+    applications to report: 1 a minute and more by the process that leads.
     """
 
     LOCKS_ACQUIRED = "LocksAcquired"
@@ -29,6 +31,7 @@ class Metric(enum.StrEnum):
     LOCKS_LOST = "LocksLost"
     LOCKS_BROKEN = "LocksBroken"
     LOCK_WAIT_TIME = "LockWaitTime"
+    LOCK_HOLD_TIME = "LockHoldTime"
     LEADING = "Leading"
     TRANSACTION_ATTEMPTS = "TransactionAttempts"
     TRANSACTION_CONFLICTS = "TransactionConflicts"
@@ -140,11 +143,20 @@ class LockMetrics:
         if self._metrics is not None and acquisition.contended:
             note(self._metrics, {Metric.LOCKS_CONTENDED: 1}, self._dimensions)
 
-    def lost(self, *, broken: bool) -> None:
-        """Note a lock that was lost, to a client that broke it or otherwise."""
-        if self._metrics is not None:
-            how = {Metric.LOCKS_BROKEN: 1} if broken else {}
-            note(self._metrics, {Metric.LOCKS_LOST: 1, **how}, self._dimensions)
+    def ended(self, held: float | None, *, lost: bool, broken: bool) -> None:
+        """Note a lock that is held no more, for how many seconds it was, and whether it was lost.
+
+        `held` None: it was noted before. `broken`: it was lost to a client that broke it.
+        """
+        values: dict[Metric, float] = {}
+        if held is not None:
+            values[Metric.LOCK_HOLD_TIME] = held * 1000
+        if lost:
+            values[Metric.LOCKS_LOST] = 1
+        if broken:
+            values[Metric.LOCKS_BROKEN] = 1
+        if self._metrics is not None and values:
+            note(self._metrics, values, self._dimensions)
 
 
 def _print(line: str) -> None:

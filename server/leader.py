@@ -20,12 +20,12 @@ STANDBY = "service/standby"
 _RESIGNING = 2.0  # seconds that an instance takes at most to give the lead back when it stops
 _TELLING = 20.0
 """Seconds between two words of the leader that it leads; the alarm looks at whole minutes."""
-_TOLD = frozenset(Metric) - {Metric.LOCK_WAIT_TIME}
+_TOLD = frozenset(Metric) - {Metric.LOCK_WAIT_TIME, Metric.LOCK_HOLD_TIME}
 _log = logging.getLogger("server.leader")
 
 
 class _WithoutWaits:
-    """Passes on what happens to locks, but not how long they were waited for.
+    """Passes on what happens to locks, but not how long they were waited for, or held.
 
     An instance waits for the lead as long as another one leads, of which no alarm should hear.
     """
@@ -36,7 +36,8 @@ class _WithoutWaits:
     def record(self, values: Mapping[Metric, float], dimensions: Mapping[str, str]) -> None:
         """Pass on what is of a loss."""
         kept = {metric: value for metric, value in values.items() if metric in _TOLD}
-        self._metrics.record(kept, dimensions)
+        if kept:
+            self._metrics.record(kept, dimensions)
 
 
 class Leader:

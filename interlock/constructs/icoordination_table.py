@@ -246,6 +246,10 @@ class ICoordinationTable(Construct):
         """Measure how long acquisitions waited: 99th percentile, in milliseconds."""
         return self.metric(Metric.LOCK_WAIT_TIME, **options)
 
+    def metric_lock_hold_time(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
+        """Measure how long locks were held that have ended: 99th percentile, in milliseconds."""
+        return self.metric(Metric.LOCK_HOLD_TIME, **options)
+
     def metric_read_throttle_events(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Count the reads that DynamoDB throttled.
 

@@ -22,8 +22,9 @@ _MAX_PREFIX_LENGTH = 160  # an alarm's name has at most 255 characters
 class Thresholds:
     """Alarm thresholds per minute. An alarm fires when two of three minutes reach its threshold.
 
-    Counts, but for `wait_time`: the 99th percentile of the time that a lock was waited for. None
-    leaves an alarm out; its metric stays on the dashboard.
+    Counts, but for `wait_time`, the 99th percentile of the time that a lock was waited for, and
+    `hold_time`, the longest for which one was held that has ended: an alarm only if it is given.
+    None leaves an alarm out; its metric stays on the dashboard.
     """
 
     throttles: int | None = 1
@@ -31,6 +32,7 @@ class Thresholds:
     refused_conditions: int | None = 1000
     locks_lost: int | None = 1
     wait_time: Duration | None = field(default_factory=lambda: Duration.seconds(5))
+    hold_time: Duration | None = None
     signing_errors: int | None = 1
 
 
@@ -54,7 +56,7 @@ class CoordinationMonitoring(Construct):
     monitoring facade that exists: the section is added to its dashboard, and its alarm defaults
     hold (default: a facade and a dashboard of its own; `dashboard=False` makes alarms only).
     `alarms` has the alarms made, by name: ThrottledReads, ThrottledWrites, TransactionConflicts,
-    RefusedConditions, LostLocks, LockWaitTime, and for each key SigningErrors, and
+    RefusedConditions, LostLocks, LockWaitTime, LockHoldTime, and for each key SigningErrors, and
     SigningErrorsByAlias where the key was given an `alias_name`, by which a `Signer` may name it;
     numbered from the second key on. Each alarm's description says what to do.
 
@@ -89,6 +91,8 @@ class CoordinationMonitoring(Construct):
         if signing_keys:
             sections["Signing errors"] = _of_keys(signing_keys, limits)
         self._add("Coordination", self.node.id, sections)
+        if table is not None:
+            self._add("Longest waits and holds", f"{self.node.id}-Longest", _longest(table, limits))
 
     def add_section(self, title: str, watched: Sequence[Watched]) -> None:
         """Add metrics of your own, with their alarms, under a title of their own.
@@ -188,6 +192,24 @@ def _of_table(table: ICoordinationTable, limits: Thresholds) -> dict[str, list[W
                 "Locks are waited for too long: see who holds them (`interlock locks show`).",
             ),
         ],
+    }
+
+
+def _longest(table: ICoordinationTable, limits: Thresholds) -> dict[str, list[Watched]]:
+    """Return a row of the dashboard: what a person who looks for a stuck lock asks first."""
+    most, hold = cloudwatch.Stats.MAXIMUM, limits.hold_time
+    wait = table.metric_lock_wait_time(statistic=most)
+    return {
+        "Longest wait": [_seen(wait)],
+        "Longest hold": [
+            Watched(
+                "LockHoldTime",
+                table.metric_lock_hold_time(statistic=most),
+                None if hold is None else hold.to_milliseconds(),
+                "Locks are held too long: see which (`interlock locks ls --held`), and by whom.",
+            ),
+        ],
+        "Breaks": [_seen(table.metric_locks_broken())],
     }
 
 

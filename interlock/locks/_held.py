@@ -72,6 +72,7 @@ class HeldLocks:
         self._acquiring: set[Any] = set()
         self._lines = Lines(self.operations.settings.poll)
         self._watched = False
+        self._since: dict[Grant, float] = {}  # when it began to be held
         self._reserved: dict[Grant, Lock] = {}  # of jobs that have run, until their time is over
 
     def forked(self) -> None:
@@ -190,7 +191,9 @@ class HeldLocks:
             self._load.remove(grant)
             self.operations.let_go(grant)
             raise RenewalImpossible(grant.name) from error
-        self._lines.held(grant.name, grant, self.clock())
+        now = self.clock()
+        self._lines.held(grant.name, grant, now)
+        self._since[grant] = now
         return lock
 
     def _see_to_the_end(self) -> None:
@@ -402,12 +405,16 @@ class HeldLocks:
         self._reserved.pop(grant, None)
         self._lines.freed(grant.name, grant, self.clock())
         self._changes.notify()
-        if not grant.report_loss():
-            return
-        error = grant.error()
-        _log.warning("%s", error)
-        self._metrics.lost(broken=error.reason is LossReason.BROKEN)
-        if lock is not None:
+        error = grant.error() if grant.report_loss() else None
+        if error is not None:
+            _log.warning("%s", error)
+        since = self._since.pop(grant, None)
+        self._metrics.ended(
+            None if since is None else self.clock() - since,
+            lost=error is not None,
+            broken=error is not None and error.reason is LossReason.BROKEN,
+        )
+        if lock is not None and error is not None:
             callbacks = [self._on_lost, lock._on_lost]  # noqa: SLF001 - of the same package
             call_back([one for one in callbacks if one is not None], lock, error.reason)
 

@@ -191,6 +191,7 @@ def test_a_table_that_exists_is_used_and_none_is_made(stack):
         ("metric_locks_lost", "LocksLost"),
         ("metric_locks_broken", "LocksBroken"),
         ("metric_lock_wait_time", "LockWaitTime"),
+        ("metric_lock_hold_time", "LockHoldTime"),
         ("metric_read_throttle_events", "ReadThrottleEvents"),
         ("metric_write_throttle_events", "WriteThrottleEvents"),
         ("metric_transaction_conflict", "TransactionConflict"),
@@ -204,4 +205,4 @@ def test_metrics_take_the_options_of_all_metrics(stack, metric, name):
     assert (made.label, made.region) == ("ours", "eu-west-1")
     plain = getattr(table, metric)()
     assert plain.period.to_minutes() == 1
-    assert plain.statistic == ("p99" if name == "LockWaitTime" else "Sum")
+    assert plain.statistic == ("p99" if name.endswith("Time") else "Sum")

@@ -86,6 +86,37 @@ def test_thresholds_are_the_users_and_none_leaves_an_alarm_out(stack):
     assert "LockWaitTime" in json.dumps(dashboards)
 
 
+def test_a_row_has_the_longest_wait_the_longest_hold_and_the_breaks(stack):
+    CoordinationMonitoring(stack, "Watching", table=CoordinationTable(stack, "Table"))
+    (dashboard,) = Template.from_stack(stack).find_resources("AWS::CloudWatch::Dashboard").values()
+    (body,) = [
+        "".join(part if isinstance(part, str) else "token" for part in text["Fn::Join"][1])
+        for text in [dashboard["Properties"]["DashboardBody"]]
+    ]
+    widgets = {each["properties"].get("title"): each for each in json.loads(body)["widgets"]}
+    row = [widgets[title] for title in ("Longest wait", "Longest hold", "Breaks")]
+    assert len({widget["y"] for widget in row}) == 1
+    shown = [widget["properties"]["metrics"] for widget in row]
+    assert [(metric[1], metric[-1].get("stat", "Average")) for (metric,) in shown] == [
+        (Metric.LOCK_WAIT_TIME, "Maximum"),
+        (Metric.LOCK_HOLD_TIME, "Maximum"),
+        (Metric.LOCKS_BROKEN, "Sum"),
+    ]
+
+
+def test_the_longest_hold_is_alarmed_if_a_threshold_says_what_is_too_long(stack):
+    watching = CoordinationMonitoring(
+        stack,
+        "Watching",
+        table=CoordinationTable(stack, "Table"),
+        thresholds=Thresholds(hold_time=cdk.Duration.minutes(10)),
+    )
+    assert "LockHoldTime" in watching.alarms
+    alarm = alarms_in(stack)["LockHoldTime"]
+    assert (alarm["Threshold"], alarm["Statistic"]) == (600_000, "Maximum")
+    assert "interlock locks ls --held" in alarm["AlarmDescription"]
+
+
 def test_a_section_joins_a_dashboard_that_exists(stack):
     facade = monitoring.MonitoringFacade(stack, "Ours")
     watching = CoordinationMonitoring(

@@ -139,7 +139,7 @@ def emitted() -> set[tuple[str, frozenset[str]]]:
     store = MemoryStore("coordination")
     locks = LockMetrics("coordination", recorder)
     locks.acquired(Contended(), 1)
-    locks.lost(broken=True)
+    locks.ended(1.5, lost=True, broken=True)
     transactions = TransactionClient("coordination", client=store.client(), metrics=recorder)
     transactions.run(lambda tx: tx.put("coordination", {"pk": "a"}, {"n": 1}))
     with pytest.raises(SigningError):
@@ -216,5 +216,5 @@ def test_places_that_the_runbook_names_are_there(real):
     assert "bucket `AccessLogs` of the\nrecords stack" in RUNBOOK
     records = real.templates["Records"]["Resources"]
     assert any(name.startswith("AccessLogs") for name in records)
-    assert f"interlock locks show {LEADER}" in RUNBOOK
+    assert f"interlock elections show {LEADER}" in RUNBOOK
     assert LEADER == ELECTION

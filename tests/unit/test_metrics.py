@@ -56,7 +56,7 @@ def test_a_value_that_json_lacks_is_dropped():
 
 def test_only_times_are_not_counts():
     times = {metric.value for metric in Metric if metric.unit == "Milliseconds"}
-    assert times == {"LockWaitTime", "TransactionTime"}
+    assert times == {"LockHoldTime", "LockWaitTime", "TransactionTime"}
     assert {metric.unit for metric in Metric if metric.value not in times} == {"Count"}
 
 

@@ -121,22 +121,26 @@ def test_what_happens_to_locks_is_measured(make, network):
     with locks.acquire_all(["b", "c"]):
         pass
     network.take_away("a")
-    wait_until(lambda: len(lines) == 4)
+    wait_until(lambda: len(lines) == 6)
     broken = locks.acquire("d")
     make().break_lock("d", because="it hangs")
-    wait_until(lambda: len(lines) == 6)
-    names = {"LocksAcquired", "LocksContended", "LocksLost", "LocksBroken"}
-    seen = [{k: v for k, v in json.loads(line).items() if k in names} for line in lines]
+    wait_until(lambda: len(lines) == 8)
+    told = [{k: v for k, v in json.loads(line).items() if "Lock" in k} for line in lines]
+    times = {"LockWaitTime", "LockHoldTime"}
+    seen = [{k: "long" if k in times else v for k, v in each.items()} for each in told]
+    waited, held = {"LockWaitTime": "long"}, {"LockHoldTime": "long"}
     assert seen == [
-        {"LocksAcquired": 1},
+        {"LocksAcquired": 1} | waited,
         {"LocksContended": 1},
-        {"LocksAcquired": 2},
-        {"LocksLost": 1},
-        {"LocksAcquired": 1},
-        {"LocksLost": 1, "LocksBroken": 1},
+        {"LocksAcquired": 2} | waited,
+        held,
+        held,
+        held | {"LocksLost": 1},
+        {"LocksAcquired": 1} | waited,
+        held | {"LocksLost": 1, "LocksBroken": 1},
     ]
+    assert all(each[name] >= 0 for each in told for name in times & set(each))
     assert all(json.loads(line)["Table"] == TABLE for line in lines)
-    assert json.loads(lines[0])["LockWaitTime"] >= 0
     assert lock.lost.is_set()
     assert broken.lost.is_set()
 
@@ -170,11 +174,12 @@ def test_the_end_of_a_lock_that_cannot_be_told_ends_no_other(make, monkeypatch):
     kept = locks.acquire("a")
     told = []
 
-    def fail(self, **_):
-        told.append(self)
-        raise RuntimeError("it should never happen")
+    def fail(self, *_, lost, **__):
+        if lost:
+            told.append(self)
+            raise RuntimeError("it should never happen")
 
-    monkeypatch.setattr("interlock.metrics.LockMetrics.lost", fail)
+    monkeypatch.setattr("interlock.metrics.LockMetrics.ended", fail)
     short = locks.acquire("b", max_hold=timedelta(seconds=0.2))
     wait_until(lambda: told)
     assert not kept.lost.wait(timedelta(seconds=1))

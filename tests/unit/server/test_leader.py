@@ -83,7 +83,8 @@ async def test_a_lock_that_was_lost_is_told():
     told = []
     losses = _WithoutWaits(type("Seen", (), {"record": lambda _, *given: told.append(given)})())
     losses.record({Metric.LOCKS_ACQUIRED: 1, Metric.LOCK_WAIT_TIME: 9e9}, {"Table": "t"})
-    losses.record({Metric.LOCKS_LOST: 1}, {"Table": "t"})
+    losses.record({Metric.LOCKS_LOST: 1, Metric.LOCK_HOLD_TIME: 9e9}, {"Table": "t"})
+    losses.record({Metric.LOCK_HOLD_TIME: 9e9}, {"Table": "t"})
     assert told == [
         ({Metric.LOCKS_ACQUIRED: 1}, {"Table": "t"}),
         ({Metric.LOCKS_LOST: 1}, {"Table": "t"}),
