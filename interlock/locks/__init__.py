@@ -4,6 +4,7 @@
 The protocol is described in docs/locks.md. Both halves of the library offer the same.
 """
 
+from interlock._protocol.locks.deadlock import Deadlock, DeadlockLink
 from interlock._protocol.locks.reading import LockPage
 from interlock._protocol.locks.state import JobRun, LockBreak, LockRecord, LockWaiter
 from interlock.errors import LossReason
@@ -15,6 +16,8 @@ from interlock.locks._semaphore import Semaphore
 from interlock.locks._term import Term
 
 __all__ = [
+    "Deadlock",
+    "DeadlockLink",
     "JobRun",
     "LeaderElection",
     "Lock",

@@ -17,6 +17,7 @@ from interlock._protocol.kinds import checked_metrics, checked_text, optional_fu
 from interlock._protocol.layout import TableLayout, checked_layout
 from interlock._protocol.locks.acquire import Acquisition
 from interlock._protocol.locks.client import LockOperations
+from interlock._protocol.locks.deadlock import Deadlock
 from interlock._protocol.locks.jobs import Job, Otherwise
 from interlock._protocol.locks.reading import LockPage
 from interlock._protocol.locks.settings import Cancel, Invocation, Settings, checked_name
@@ -238,6 +239,26 @@ class LockClient(Unshared):
         Raises `AccessDenied`, `TableNotFound`, `Throttled`, `ServiceUnavailable`.
         """
         found: LockPage = self._held.run(self._operations.page(prefix, after, held=held))
+        return found
+
+    def deadlocks(
+        self, prefix: str = "", *, among: Iterable[LockRecord] | None = None
+    ) -> tuple[Deadlock, ...]:
+        """Return the deadlocks of locks whose names begin with `prefix`, the certain ones first.
+
+        Holders that wait for each other's locks by `acquire(..., fair=True)`: waiters that are not
+        fair are in no record. `Deadlock.certain` tells what is one from what may be one, by the
+        names of its owners (docs/howto/fair.md). Each was there at a moment of this call: its locks
+        are read twice, the second time consistently. Up to 100 are told, none of two with the same
+        owners but a certain one; others show when the first is resolved.
+
+        Reads the table as `page` does, all of it; or `among` the records of one's own listing, as
+        `page` returned them, and then only the locks of what is found. Changes nothing.
+
+        Raises `InvalidValue`, `AccessDenied`, `TableNotFound`, `Throttled`, `ServiceUnavailable`.
+        """
+        operation = self._operations.deadlocks(prefix, among)
+        found: tuple[Deadlock, ...] = self._held.run(operation)
         return found
 
     @overload

@@ -39,9 +39,13 @@ def sent():
     counters = CounterClient(TABLE, client=store.client())
     counters.counter("visits", shards=3).increment()
     locks = LockClient(TABLE, client=store.client())
-    store.put(TABLE, {"pk": "lock#a", "fence": 7, "version": "v", "lease_ms": 1000})
+    for name, owner in (("a", "x"), ("b", "y")):
+        held = {"pk": f"lock#{name}", "fence": 7, "version": "v", "lease_ms": 1000, "owner": owner}
+        other = "y" if owner == "x" else "x"
+        store.put(TABLE, held | {"queue": [f"t~1~0~{other}"]})
     store.calls.clear()
     locks.page(prefix="a", held=True)
+    assert locks.deadlocks()
     locks.inspect("a")
     locks.break_lock("a", because="stuck")
     counters.counter("visits", shards=3).get()

@@ -27,7 +27,7 @@ MODULES = ("counters", "latches", "locks", "receipts", "signing", "transactions"
 NOTHING_TO_GET_WRONG = {
     # Made by the library alone, or only a description.
     *("Counter", "CounterChange", "CounterState", "Guard", "Lock", "LockPage", "LockRecord"),
-    "LockWaiter",
+    *("Deadlock", "DeadlockLink", "LockWaiter"),
     "WriteLock",
     *(
         "LockSet",
@@ -146,6 +146,7 @@ CALLS = {
     "LockClient.inspect": lambda w: (w.locks.inspect, {"name": "a"}),
     "LockClient.break_lock": lambda w: (w.locks.break_lock, {"name": "a", "because": "b"}),
     "LockClient.page": lambda w: (w.locks.page, {}),
+    "LockClient.deadlocks": lambda w: (w.locks.deadlocks, {}),
     "LockClient.semaphore": lambda w: (w.locks.semaphore, {"name": "a", "permits": 2}),
     "LockClient.election": lambda w: (w.locks.election, {"name": "a"}),
     "LockClient.exclusive": lambda w: (w.locks.exclusive, {"name": "a"}),

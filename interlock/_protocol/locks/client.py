@@ -15,6 +15,7 @@ from interlock._protocol.kinds import checked_instance, optional_text, shown
 from interlock._protocol.locks import lease as leases
 from interlock._protocol.locks.acquire import Acquisition
 from interlock._protocol.locks.breaking import break_lock, checked_fence, checked_reason
+from interlock._protocol.locks.deadlock import Deadlock
 from interlock._protocol.locks.door import Door
 from interlock._protocol.locks.fair import FairAcquisition
 from interlock._protocol.locks.grant import Grant
@@ -24,7 +25,7 @@ from interlock._protocol.locks.multi import MOST_LOCKS, MultiAcquisition
 from interlock._protocol.locks.observed import ObservedVersions
 from interlock._protocol.locks.permits import PermitAcquisition, checked_permits
 from interlock._protocol.locks.readers import DOWNGRADING, Downgrade, ReadAcquisition
-from interlock._protocol.locks.reading import LockPage, inspect, page
+from interlock._protocol.locks.reading import LockPage, deadlocks, inspect, page
 from interlock._protocol.locks.settings import (
     Invocation,
     Settings,
@@ -32,6 +33,7 @@ from interlock._protocol.locks.settings import (
     checked_names,
 )
 from interlock._protocol.locks.state import LockRecord, LossReason
+from interlock._protocol.locks.ticket import marks_of
 from interlock._protocol.locks.writers import WriteAcquisition
 from interlock._protocol.requests import Operation
 from interlock.errors import InvalidValue, LockAlreadyHeld, UpgradeRefused
@@ -86,8 +88,12 @@ class LockOperations:
         if options.timeout is None or options.timeout > 0:
             self._refuse_to_wait_for_itself([options.name], taker)
         checked_instance("fair", fair, bool, "True or False")
-        kind = FairAcquisition if fair else Acquisition
-        return kind(self.settings, options, self._observed)
+        if not fair:
+            return Acquisition(self.settings, options, self._observed)
+        if taker is not None:
+            taken = ((grant.name, grant.fence) for grant, _ in self._taken_by(taker))
+            options = replace(options, holds=marks_of(taken))
+        return FairAcquisition(self.settings, options, self._observed)
 
     def campaign(
         self, name: str, *, timeout: timedelta | None, data: Any, taker: Any
@@ -253,10 +259,20 @@ class LockOperations:
 
     def page(self, prefix: str, after: str | None, *, held: bool) -> Operation[LockPage]:
         """Return a part of the locks; as `reading.page`."""
-        if not isinstance(prefix, str):
-            raise InvalidValue("prefix", f"{shown(prefix)} is not a string")
+        _check_prefix(prefix)
         optional_text("after", after)
         return page(self.settings, prefix, after, held=held)
+
+    def deadlocks(
+        self, prefix: str, among: Iterable[LockRecord] | None
+    ) -> Operation[tuple[Deadlock, ...]]:
+        """Return the deadlocks among the locks; as `reading.deadlocks`."""
+        _check_prefix(prefix)
+        if among is not None:
+            among = tuple(among) if isinstance(among, Iterable) else (among,)
+            for one in among:
+                checked_instance("among", one, LockRecord, "the locks of a `LockPage`")
+        return deadlocks(self.settings, prefix, among)
 
     def hold(self, grant: Grant, handle: Any, taker: Any) -> None:
         """Keep a grant that a thread or task took, and its handle in the application."""
@@ -314,3 +330,8 @@ class LockOperations:
         for grant, _ in self._taken_by(taker):
             if grant.name in names:
                 raise LockAlreadyHeld(grant.name)
+
+
+def _check_prefix(prefix: str) -> None:
+    if not isinstance(prefix, str):
+        raise InvalidValue("prefix", f"{shown(prefix)} is not a string")

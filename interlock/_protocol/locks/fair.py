@@ -12,7 +12,7 @@ from interlock._protocol.locks.item import Item, LockItem, is_of, parse
 from interlock._protocol.locks.observed import ObservedVersions
 from interlock._protocol.locks.reading import look
 from interlock._protocol.locks.settings import GRACE, AcquireOptions, Settings
-from interlock._protocol.locks.ticket import ACCEPTANCE, Ticket, read
+from interlock._protocol.locks.ticket import ACCEPTANCE, Ticket, identity_of, read
 from interlock._protocol.requests import (
     Call,
     Monotonic,
@@ -118,7 +118,8 @@ class FairClaim(Claim):
         if len(row.waiters) >= queue.MOST_WAITERS:
             wall = yield WallClock()
             raise QueueFull(self.name, queue.MOST_WAITERS, row.for_people(wall))
-        wall, sent, identity = (yield WallClock()), (yield Monotonic()), (yield NewId())
+        wall, sent, unique = (yield WallClock()), (yield Monotonic()), (yield NewId())
+        identity = identity_of(unique, self.options.holds)
         self._sleeps = queue.longest_pause(len(row.waiters))
         ticket = Ticket(
             identity, int(wall * 1000), round(self._sleeps * 1000), self.options.owner

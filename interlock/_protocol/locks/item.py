@@ -102,7 +102,12 @@ class LockItem:
         """Return those who wait for their turn, as far as their tickets say who they are."""
         tickets = enumerate(map(read, self.waiters))
         return tuple(
-            LockWaiter(rank, ticket.owner, datetime.fromtimestamp(ticket.since / 1000, UTC))
+            LockWaiter(
+                rank,
+                ticket.owner,
+                datetime.fromtimestamp(ticket.since / 1000, UTC),
+                ticket.holds,
+            )
             for rank, ticket in tickets
             if ticket is not None
         )

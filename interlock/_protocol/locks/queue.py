@@ -30,7 +30,7 @@ from interlock._protocol.locks.sound import IN_TIME
 from interlock._protocol.requests import Call
 
 MOST_WAITERS = 100
-"""Tickets in a queue: 12 KB at the most, as a write of the record costs a unit for each KB."""
+"""Tickets in a queue: 16 KB at the most, as a write of the record costs a unit for each KB."""
 NEAR = 2  # places from the front from which on a waiter has to look often
 FIRST_LOOKS = 0.075  # seconds between the looks of the first of a queue at the most
 NEAR_LOOKS = 0.25

@@ -5,12 +5,15 @@ one partition of it, which takes 1,000 a second. So locks pay nothing for being 
 who lists pays for reading the whole table: half a unit for each 4 KB, of its other records too.
 """
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from interlock._protocol.capacity import CAPACITY, uses
 from interlock._protocol.faults import Fault, NoReply
 from interlock._protocol.locks import record
+from interlock._protocol.locks.deadlock import Deadlock, confirmed, deadlocks_of, order
 from interlock._protocol.locks.item import Item, is_of, parse
 from interlock._protocol.locks.settings import PREFIX, Settings
 from interlock._protocol.locks.state import LockRecord
@@ -20,6 +23,7 @@ from interlock.errors import CorruptRecord
 
 _INSPECTING = 5.0  # seconds
 _LISTING = 15.0  # seconds for one page
+_MOST_READ = 500  # locks, to confirm what was found
 # All that a listing reads, as `CoordinationTable.grant_operate` allows it.
 ATTRIBUTES = (
     "pk",
@@ -33,10 +37,12 @@ ATTRIBUTES = (
     "format",
     "broken",
     "election",
+    "queue",
 )
 _NAMES = {f"#{name}": name for name in ATTRIBUTES}
 _READ = ", ".join(_NAMES)
 _LOCKS, _HELD = "begins_with(#pk, :prefix)", " AND attribute_exists(#version)"
+_WAITED_FOR = " AND attribute_exists(#queue[0])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +96,24 @@ def look(table: str, name: str, deadline: float) -> Operation[Item | None]:
     return item
 
 
-def page(settings: Settings, prefix: str, after: str | None, *, held: bool) -> Operation[LockPage]:
+def page(
+    settings: Settings,
+    prefix: str,
+    after: str | None,
+    *,
+    held: bool,
+    waited_for: bool = False,
+) -> Operation[LockPage]:
     """Return the locks, and permits, of one page whose names have a prefix.
 
-    One Scan, eventually consistent.
+    One Scan, eventually consistent. `held`, `waited_for`: those alone that are.
     """
     target = Target((settings.table,), "CoordinationTable.grant_operate(...)")
     budget = RetryBudget(target)
     yield from budget.start(_LISTING)
     params: dict[str, Any] = {
         "TableName": settings.table,
-        "FilterExpression": _LOCKS + _HELD if held else _LOCKS,
+        "FilterExpression": _LOCKS + _HELD * held + _WAITED_FOR * waited_for,
         "ProjectionExpression": _READ,
         "Select": "SPECIFIC_ATTRIBUTES",
         "ExpressionAttributeNames": _NAMES,
@@ -126,6 +139,38 @@ def page(settings: Settings, prefix: str, after: str | None, *, held: bool) -> O
     last = reply.get("LastEvaluatedKey")
     after = None if last is None else last["pk"]["S"]
     return LockPage(tuple(locks), tuple(corrupt), int(reply.get("ScannedCount", 0)), after)
+
+
+def deadlocks(
+    settings: Settings, prefix: str, among: Iterable[LockRecord] | None
+) -> Operation[tuple[Deadlock, ...]]:
+    """Return the deadlocks among locks whose names have a prefix, each confirmed by its records.
+
+    Reads the whole table, or goes by the listing `among`; then, consistently, the locks of what it
+    has found there.
+    """
+    records: list[LockRecord] = []
+    if among is not None:
+        records += (one for one in among if one.name.startswith(prefix))
+    else:
+        after, more = None, True
+        while more:
+            found = yield from page(settings, prefix, after, held=True, waited_for=True)
+            records += found.locks
+            after, more = found.after, found.after is not None
+    again: dict[str, LockRecord] = {}
+    told: list[Deadlock] = []
+    for seen in deadlocks_of(records):
+        names = [link.holds for link in seen.links if link.holds not in again]
+        if again and len(again) + len(names) > _MOST_READ:
+            break
+        for name in names:
+            with suppress(CorruptRecord):
+                now = yield from inspect(settings, name)
+                again |= {} if now is None else {name: now}
+        confirmation = confirmed(seen, again)
+        told += [] if confirmation is None else [confirmation]
+    return tuple(sorted(told, key=order))
 
 
 def _is_lock(key: str) -> bool:

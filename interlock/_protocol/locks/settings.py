@@ -55,6 +55,7 @@ class AcquireOptions:
     `timeout` None waits for ever, 0 not at all. `heartbeats` off: the lease is never renewed.
     `max_hold` is how long the lock may be held in all. `at_least` is how long a job's lock has to
     last when its run begins, None for all other locks. `election` has the record say so.
+    `holds` are the marks of what its thread or task holds, for its ticket; None: not known.
     """
 
     name: str
@@ -66,6 +67,7 @@ class AcquireOptions:
     max_hold: float = float("inf")
     at_least: float | None = None
     election: bool = False
+    holds: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,12 +78,15 @@ class LockWaiter:
     """A waiter in the queue of a lock (`LockClient.acquire(..., fair=True)`).
 
     `rank` is its place, 0 the first; `owner` who it is, cut to 64 characters; `since` when it came,
-    by its own wall clock. One that died stays until it would be its turn.
+    by its own wall clock. One that died stays until it would be its turn. `holds` has a mark for
+    each of up to four grants that its thread or task held then, None if its ticket is of an earlier
+    version, which does not say; `LockClient.deadlocks` reads them.
     """
 
     rank: int
     owner: str
     since: datetime
+    holds: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

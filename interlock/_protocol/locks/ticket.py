@@ -1,12 +1,15 @@
 """A waiter's ticket in the queue of a lock: a text, so that it can be the version of a record."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 ACCEPTANCE = 0.7  # seconds; more than the longest pause near the front, and two round trips
 _MOST_OWNER = 64  # characters; every write of the record pays for them
 _MOST_TIME = 253_402_300_799_999  # epoch milliseconds: the end of the year 9999
 _MOST_SLEEP = 24 * 3600 * 1000
+MOST_MARKS = 4  # every write of the record pays for them
+_MARK = 10  # hexadecimal digits: 40 bits, of a hash that no one has a reason to forge
+_APART = "."
 
 
 class Ticket(NamedTuple):
@@ -24,7 +27,39 @@ class Ticket(NamedTuple):
     @property
     def text(self) -> str:
         """The ticket as the record has it."""
-        return f"{self.identity}~{self.since}~{self.sleeps}~{self.owner[:_MOST_OWNER]}"
+        return f"{self.identity}~{self.since}~{self.sleeps}~{name_of(self.owner)}"
+
+    @property
+    def holds(self) -> tuple[str, ...] | None:
+        """The marks of the grants that its thread or task held; None if it does not say."""
+        _, apart, marks = self.identity.partition(_APART)
+        starts = range(0, len(marks), _MARK)
+        return tuple(marks[start : start + _MARK] for start in starts) if apart else None
+
+
+def name_of(owner: str) -> str:
+    """Return what a ticket says of its owner."""
+    return owner[:_MOST_OWNER]
+
+
+def identity_of(unique: str, holds: tuple[str, ...] | None) -> str:
+    """Return the identity of a ticket, which says by marks what its thread or task holds.
+
+    Clients take an identity as it is: earlier versions do not know that it says anything.
+    """
+    return unique if holds is None else f"{unique}{_APART}{''.join(holds)}"
+
+
+def mark_of(name: str, fence: int) -> str:
+    """Return the mark of one grant of a lock."""
+    import hashlib  # noqa: PLC0415 - only those need it who wait while they hold
+
+    return hashlib.sha256(f"{fence}#{name}".encode()).hexdigest()[:_MARK]
+
+
+def marks_of(grants: Iterable[tuple[str, int]]) -> tuple[str, ...]:
+    """Return the marks of the last grants of these, by name and fence."""
+    return tuple(mark_of(name, fence) for name, fence in list(grants)[-MOST_MARKS:])
 
 
 def read(text: str | None) -> Ticket | None:

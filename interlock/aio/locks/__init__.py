@@ -3,6 +3,7 @@
 The protocol is described in docs/locks.md. Both halves of the library offer the same.
 """
 
+from interlock._protocol.locks.deadlock import Deadlock, DeadlockLink
 from interlock._protocol.locks.reading import LockPage
 from interlock._protocol.locks.state import JobRun, LockBreak, LockRecord, LockWaiter
 from interlock.aio.locks._client import LockClient
@@ -14,6 +15,8 @@ from interlock.aio.locks._term import Term
 from interlock.errors import LossReason
 
 __all__ = [
+    "Deadlock",
+    "DeadlockLink",
     "JobRun",
     "LeaderElection",
     "Lock",
