@@ -90,7 +90,7 @@ def _findings(table: Table, lock: str, *, scan: bool) -> "Iterator[Finding]":
 def _of_records(table: Table) -> "Iterator[Finding]":
     """Yield what the table's locks are like."""
     from interlock.cli._examination import OK, PROBLEM, WARNING, Finding
-    from interlock.cli._locks import every_lock
+    from interlock.cli._listing import every_lock
     from interlock.errors import AccessDenied
 
     try:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from interlock.cli._group import Verbs, show
-from interlock.cli._locks import as_entry, every_lock
+from interlock.cli._listing import every_lock
+from interlock.cli._locks import as_entry
 from interlock.cli._output import duration, facts, lines, moment
 from interlock.cli._table import table_of
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from interlock.cli._deadlocks import deadlocks
 from interlock.cli._group import REFUSED, Seconds, Verbs, as_json, fail, show
 from interlock.cli._hold import TIMED_OUT, adopt, export, hold, run
-from interlock.cli._output import Progress, duration, facts, lines, moment, plain
+from interlock.cli._listing import CLEAR, every_lock, plainly
+from interlock.cli._output import duration, facts, lines, moment
 from interlock.cli._table import table_of
 
 if TYPE_CHECKING:
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
     from interlock.locks import LockClient, LockRecord
 
 _LOOK = 0.5  # seconds between two looks
-_HEADER = ("NAME", "STATE", "HOLDER", "SINCE", "LEASE", "FENCE")
-_CLEAR = "\x1b[H\x1b[2J"
+_HEADER = ("NAME", "STATE", "HOLDER", "SINCE", "LEASE", "FENCE", "WAITERS")
 
 
 @click.group(cls=Verbs)
@@ -58,7 +59,7 @@ def ls(context: click.Context, prefix: str, *, held: bool, watch: bool, every: f
     while True:
         found, corrupt = every_lock(client, prefix, held=held)
         if watch and not as_json():
-            click.echo(_CLEAR if sys.stdout.isatty() else "", nl=False)
+            click.echo(CLEAR if sys.stdout.isatty() else "", nl=False)
         _list(found, corrupt)
         if not watch:
             return
@@ -142,13 +143,13 @@ def break_lock(
     show(as_entry(record), told)
 
 
-for _verb in (run, hold, export, adopt):
+for _verb in (run, hold, export, adopt, deadlocks):
     locks.add_command(_verb)
 
 
 def as_entry(record: "LockRecord") -> dict[str, Any]:
     """Return a record as JSON has it."""
-    return {name: _plain(value) for name, value in asdict(record).items()}
+    return {name: plainly(value) for name, value in asdict(record).items()}
 
 
 def state_of(record: "LockRecord") -> str:
@@ -158,28 +159,10 @@ def state_of(record: "LockRecord") -> str:
     return "expired" if record.expired else "held"
 
 
-def every_lock(
-    client: "LockClient", prefix: str, *, held: bool
-) -> "tuple[list[LockRecord], list[CorruptRecord]]":
-    """Return all locks with a prefix in order of their names, and the corrupt ones."""
-    found: list[LockRecord] = []
-    corrupt: list[CorruptRecord] = []
-    scanned, after, progress = 0, None, Progress()
-    while True:
-        page = client.page(prefix=prefix, held=held, after=after)
-        found += page.locks
-        corrupt += page.corrupt
-        scanned, after = scanned + page.scanned, page.after
-        if after is None:
-            progress.clear()
-            return sorted(found, key=lambda record: record.name), corrupt
-        progress.tell(f"{scanned:,} records read, {len(found):,} locks found ...")
-
-
 def _list(found: "list[LockRecord]", corrupt: "list[CorruptRecord]") -> None:
     now = datetime.now(UTC)
     rows = [_row(record, now) for record in found]
-    rows += [(_name(error), "corrupt", "-", "-", "-", "-") for error in corrupt]
+    rows += [(_name(error), "corrupt", "-", "-", "-", "-", "-") for error in corrupt]
     entries = [as_entry(record) for record in found]
     entries += [
         {"name": _name(error), "corrupt": error.attribute, "detail": str(error)}
@@ -193,7 +176,7 @@ def _list(found: "list[LockRecord]", corrupt: "list[CorruptRecord]") -> None:
 def _row(record: "LockRecord", now: datetime) -> tuple[str, ...]:
     if not record.held:
         broken = f"broken by {record.broken.by}" if record.broken else "-"
-        return (record.name, "free", broken, "-", "-", str(record.fencing_token))
+        return (record.name, "free", broken, "-", "-", str(record.fencing_token), "-")
     return (
         record.name,
         state_of(record),
@@ -201,7 +184,16 @@ def _row(record: "LockRecord", now: datetime) -> tuple[str, ...]:
         moment(record.since, now),
         "-" if record.lease is None else f"{record.lease.total_seconds():g} s",
         str(record.fencing_token),
+        _waiters(record, now),
     )
+
+
+def _waiters(record: "LockRecord", now: datetime) -> str:
+    """Return how many wait in the queue of a lock, and for how long the longest has waited."""
+    if not record.waiters:
+        return "-"
+    since = min(waiter.since for waiter in record.waiters)
+    return f"{len(record.waiters)}, for {duration(max(timedelta(), now - since))}"
 
 
 def _facts(record: "LockRecord") -> Iterable[tuple[str, str]]:
@@ -217,7 +209,7 @@ def _facts(record: "LockRecord") -> Iterable[tuple[str, str]]:
         if record.since is not None:
             yield "held for", duration(max(timedelta(), now - record.since))
     if record.data is not None:
-        yield "data", repr(_plain(record.data))
+        yield "data", repr(plainly(record.data))
     if record.broken is not None:
         broken = record.broken
         yield "broken", moment(broken.at, now)
@@ -255,11 +247,3 @@ def _confirmed(client: "LockClient", name: str, fence: int | None) -> int | None
 
 def _name(error: "CorruptRecord") -> str:
     return error.key.partition("#")[2]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(member) for key, member in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(member) for member in value]
-    return value if isinstance(value, str | int | float | bool | None) else plain(value)

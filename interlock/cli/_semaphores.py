@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from interlock.cli._group import Verbs
-from interlock.cli._locks import every_lock
+from interlock.cli._listing import every_lock
 from interlock.cli._output import lines
 from interlock.cli._table import table_of
 

@@ -23,9 +23,9 @@ def test_locks_are_listed_in_a_table(run, store, holder):
     holder.acquire("orders/2").release()
     result = run("locks", "ls")
     header, held, free = result.output.splitlines()
-    assert header.split() == ["NAME", "STATE", "HOLDER", "SINCE", "LEASE", "FENCE"]
+    assert header.split() == ["NAME", "STATE", "HOLDER", "SINCE", "LEASE", "FENCE", "WAITERS"]
     assert held.split()[:3] == ["orders/1", "held", "web-1"]
-    assert held.split()[-3:] == ["20", "s", str(lock.fencing_token)]
+    assert held.split()[-4:] == ["20", "s", str(lock.fencing_token), "-"]
     assert free.split()[:2] == ["orders/2", "free"]
     assert header.index("HOLDER") == held.index("web-1")
     assert [call.operation for call in store.calls][-1] == "Scan"
@@ -196,7 +196,7 @@ def test_verbs_are_completed(run):
 
 def test_every_verb_has_help_with_what_it_does(run):
     for group, verbs in {
-        "locks": ["adopt", "break", "export", "hold", "ls", "run", "show", "wait"],
+        "locks": ["adopt", "break", "deadlocks", "export", "hold", "ls", "run", "show", "wait"],
         "elections": ["ls", "show"],
         "semaphores": ["ls"],
         "counters": ["ls", "show"],

@@ -1,0 +1,38 @@
+"""All locks of a table, page by page, and their values as JSON has them."""
+
+from typing import TYPE_CHECKING, Any
+
+from interlock.cli._output import Progress, plain
+
+if TYPE_CHECKING:
+    from interlock.errors import CorruptRecord
+    from interlock.locks import LockClient, LockRecord
+
+CLEAR = "\x1b[H\x1b[2J"
+
+
+def every_lock(
+    client: "LockClient", prefix: str, *, held: bool
+) -> "tuple[list[LockRecord], list[CorruptRecord]]":
+    """Return all locks with a prefix in order of their names, and the corrupt ones."""
+    found: list[LockRecord] = []
+    corrupt: list[CorruptRecord] = []
+    scanned, after, progress = 0, None, Progress()
+    while True:
+        page = client.page(prefix=prefix, held=held, after=after)
+        found += page.locks
+        corrupt += page.corrupt
+        scanned, after = scanned + page.scanned, page.after
+        if after is None:
+            progress.clear()
+            return sorted(found, key=lambda record: record.name), corrupt
+        progress.tell(f"{scanned:,} records read, {len(found):,} locks found ...")
+
+
+def plainly(value: Any) -> Any:
+    """Return a value as JSON has it, with all that is in it."""
+    if isinstance(value, dict):
+        return {key: plainly(member) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [plainly(member) for member in value]
+    return value if isinstance(value, str | int | float | bool | None) else plain(value)
