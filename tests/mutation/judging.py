@@ -24,6 +24,7 @@ from tests.mutation.reach import MARKS, ROOT, Reached
 
 _FOUND, _SURVIVED, _UNFIT = 10, 11, 12
 _MEMORY = 4 << 30
+_LEAST_TIME = 5  # seconds of a processor that a child may use, whatever its tests took before
 _NONE = Mutant(0, "", "", "", "", frozenset(), frozenset())
 
 Verdict = tuple[str, str]  # "killed", "survived", "unreached" or "unfit"; the test that killed
@@ -139,7 +140,7 @@ class Judge:
         """Run the tests in the child, and end it."""
         code = _FOUND
         try:
-            seconds = int(15 + 5 * expected)
+            seconds = int(_LEAST_TIME + 5 * expected)
             resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
             resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
             changes = not mistake.text or apply(self._module, mistake.text)

@@ -24,6 +24,7 @@ from interlock.testing._store.tables import Table
 EPOCH = 1_700_000_000.0
 TABLE = "coordination"
 READ_TIMEOUT = 2.0
+_MOST_REQUESTS = 50_000  # of one operation: what asks for more would never end
 _numbers = itertools.count(1)
 
 
@@ -34,8 +35,10 @@ class Driver(BlockingDriver):
         self.store = store or Store(Table(TABLE))
         self.now = 1000.0
         self.skew = 0.0
+        self.draw = 0.5
         self.script = []
         self.calls = []
+        self.deadlines = []  # until when each call was waited for
         self.during_sleep = []
 
     def monotonic(self):
@@ -43,7 +46,7 @@ class Driver(BlockingDriver):
 
     def run(self, operation):
         reply, fault = None, None
-        while True:
+        for _ in range(_MOST_REQUESTS):
             try:
                 request = operation.send(reply) if fault is None else operation.throw(fault)
             except StopIteration as end:
@@ -53,14 +56,16 @@ class Driver(BlockingDriver):
                 reply = self.perform(request)
             except Fault as problem:
                 fault = problem
+        raise AssertionError("the operation goes on without an end")
 
     def time_of_day(self):
         return Time(EPOCH + self.now + self.skew, EPOCH + self.now)
 
     def perform(self, request):
         match request:
-            case Call(operation, params):
+            case Call(operation, params, deadline):
                 self.calls.append((operation, params))
+                self.deadlines.append(deadline)
                 act = self.script.pop(0) if self.script else None
                 self.now += 0.01
                 return (act or carry_out)(self, operation, params)
@@ -75,7 +80,7 @@ class Driver(BlockingDriver):
                 time = self.time_of_day()
                 return time.wall if isinstance(request, WallClock) else time
             case Draw():
-                return 0.5
+                return self.draw
             case NewId():
                 return f"v{next(_numbers)}"
         return None
@@ -114,11 +119,22 @@ def send_twice(driver, operation, params):
         raise
 
 
-def refuse(code):
+def refuse(code, item=None):
     def act(_driver, _operation, _params):
-        raise Refused(code, "why")
+        raise Refused(code, "why", item=item)
 
     return act
+
+
+def answer(reply):
+    """Answer with this, and carry nothing out: the reply to another question."""
+    return lambda _driver, _operation, _params: reply
+
+
+def hang(driver, _operation, _params):
+    """Hang until the call is not waited for any more."""
+    driver.now = max(driver.now, driver.deadlines[-1])
+    raise NoReply("read timeout")
 
 
 def unreachable(driver, _operation, _params):

@@ -1,0 +1,184 @@
+"""Heartbeats and extensions: what they do about each fault, and what is never sent."""
+
+from datetime import timedelta
+
+import pytest
+
+from interlock.errors import (
+    AccessDenied,
+    LockLost,
+    LossReason,
+    ServiceUnavailable,
+    Throttled,
+)
+from tests.unit.locks.scripted import (
+    carry_out,
+    hang,
+    lose_request,
+    refuse,
+    throttle,
+    unreachable,
+)
+
+denied = refuse("AccessDeniedException")
+
+
+@pytest.fixture
+def grant(process):
+    grant = process.acquire(heartbeats=True)
+    process.driver.calls.clear()
+    process.driver.deadlines.clear()
+    return grant
+
+
+@pytest.fixture
+def extend(process, grant):
+    def extend(seconds):
+        process.driver.run(process.locks.extend(grant, timedelta(seconds=seconds)))
+
+    return extend
+
+
+def values(process, call=-1):
+    return process.driver.calls[call][1]["ExpressionAttributeValues"]
+
+
+def test_two_heartbeats_that_hang_lose_no_lock(process, grant):
+    process.driver.script = [hang, hang]
+    for _ in range(3):
+        process.driver.now = max(process.driver.now, grant.due)
+        process.renew(grant)
+    assert grant.loss is None
+    assert grant.until > process.driver.now
+
+
+def test_a_heartbeat_that_comes_after_the_lease_is_not_sent(process, grant):
+    process.driver.now = grant.until
+    process.renew(grant)
+    assert process.driver.calls == []
+    assert grant.loss is LossReason.LEASE_RAN_OUT
+
+
+@pytest.mark.parametrize("trouble", [unreachable, throttle])
+def test_a_heartbeat_that_was_certainly_not_carried_out_is_forgotten(process, grant, trouble):
+    version = grant.version
+    process.driver.script = [trouble]
+    process.renew(grant)
+    assert grant.own() == (version,)
+
+
+def test_a_heartbeat_that_was_refused_when_it_came_again_may_have_been_carried_out(process, grant):
+    def throttle_the_second(driver, operation, params):
+        carry_out(driver, operation, params)
+        try:
+            throttle(driver, operation, params)
+        except Exception as refusal:
+            refusal.resent = True
+            raise
+
+    process.driver.script = [throttle_the_second]
+    process.renew(grant)
+    process.renew(grant)
+    assert grant.loss is None
+    assert process.driver.row("a")["version"] == {"S": grant.version}
+
+
+def test_however_many_heartbeats_are_not_answered_a_condition_fits_and_none_is_sent_in_vain(
+    process, grant
+):
+    def lose_at_once(driver, operation, params):
+        with pytest.raises(Exception, match="read timeout"):
+            lose_request(driver, operation, params)
+        driver.now = began
+        return {}
+
+    began = process.driver.now
+    process.driver.script = [lose_at_once] * 200
+    for _ in range(200):
+        process.renew(grant)
+    assert len(process.driver.calls) < 100
+    operands = [name for name in values(process) if name[:2] == ":v" and name != ":version"]
+    assert 80 < len(operands) <= 100
+    assert grant.due == grant.until
+
+
+def test_what_was_shown_once_is_not_written_again(process, grant):
+    grant.shown = grant.shown._replace(number=1, data={"S": "new"})
+    process.renew(grant)
+    process.renew(grant)
+    assert [":data" in values(process, call) for call in (0, 1)] == [True, False]
+
+
+@pytest.mark.parametrize("seconds", [60.0, 2.0])
+def test_an_extension_is_one_call_without_a_wait_and_heartbeats_follow_its_lease(
+    process, grant, extend, seconds
+):
+    began = process.driver.now
+    extend(seconds)
+    assert process.driver.operations() == ["UpdateItem"]
+    assert process.driver.now == pytest.approx(began + 0.01)
+    assert process.driver.row("a")["lease_ms"] == {"N": str(round(seconds * 1000))}
+    assert grant.until == pytest.approx(began + seconds, rel=0.01)
+    assert grant.heartbeat_interval == seconds / 4
+    assert process.driver.now < grant.due <= began + seconds / 4
+
+
+def test_an_extension_of_a_lock_without_heartbeats_asks_for_none(process):
+    grant = process.acquire(heartbeats=False)
+    process.driver.run(process.locks.extend(grant, timedelta(seconds=60)))
+    assert grant.heartbeat_interval == float("inf")
+    assert grant.due == grant.until
+
+
+@pytest.mark.parametrize("heartbeats", [True, False])
+@pytest.mark.parametrize(
+    ("trouble", "error"), [(unreachable, ServiceUnavailable), (throttle, Throttled)]
+)
+def test_an_extension_is_tried_for_five_seconds_and_leaves_the_lock_held(
+    process, trouble, error, heartbeats
+):
+    grant = process.acquire(heartbeats=heartbeats)
+    process.driver.calls.clear()
+    process.driver.script = [trouble] * 1000
+    began = process.driver.now
+    with pytest.raises(error):
+        process.driver.run(process.locks.extend(grant, timedelta(seconds=60)))
+    assert 5.0 <= process.driver.now - began < 6.0
+    assert 5 < len(process.driver.calls) < 40
+    assert grant.loss is None
+    assert grant.due == (process.driver.now if heartbeats else grant.until)
+
+
+@pytest.mark.usefixtures("grant")
+def test_an_extension_that_is_denied_says_so_at_once(process, extend):
+    process.driver.script = [denied] * 1000
+    with pytest.raises(AccessDenied):
+        extend(60)
+    assert len(process.driver.calls) == 1
+
+
+@pytest.mark.parametrize("ending", ["taken over", "given back", "run out"])
+def test_there_is_no_extension_of_what_is_not_held(process, other, grant, extend, ending):
+    if ending == "taken over":
+        other.acquire()
+    elif ending == "given back":
+        process.release(grant)
+    else:
+        process.driver.now = grant.until
+    calls = len(process.driver.calls)
+    with pytest.raises(LockLost) as lost:
+        extend(60)
+    reasons = {"taken over": LossReason.TAKEN_OVER, "given back": LossReason.RELEASED}
+    assert lost.value.reason is reasons.get(ending, LossReason.LEASE_RAN_OUT)
+    assert len(process.driver.calls) - calls == (ending == "taken over")
+
+
+def test_an_extension_while_a_commit_may_release_waits_for_the_lease_and_no_longer(
+    process, other, grant, extend
+):
+    grant.in_commit = True
+    other.acquire()
+    with pytest.raises(LockLost) as lost:
+        extend(60)
+    assert lost.value.reason is LossReason.LEASE_RAN_OUT
+    assert process.driver.now >= grant.until

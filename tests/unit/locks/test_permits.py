@@ -1,0 +1,163 @@
+"""A permit among others: what is read of them, what is left, and what is not taken."""
+
+from datetime import timedelta
+
+import pytest
+
+from interlock.errors import CorruptRecord, LockTimeout
+from tests.unit.locks.scripted import (
+    TABLE,
+    after,
+    answer,
+    carry_out,
+    lose_reply,
+    lose_request,
+    throttle,
+)
+
+PERMITS = 3
+LEASE = 20.0
+
+
+def asking(process, timeout=None):
+    wait = None if timeout is None else timedelta(seconds=timeout)
+    return process.locks.permit("jobs", PERMITS, timeout=wait)
+
+
+@pytest.fixture
+def full(other):
+    """All permits, held by another process; then nothing has been asked by this one."""
+    grants = []
+    for draw in (0.0, 0.4, 0.8):
+        other.driver.draw = draw
+        grants.append(other.driver.run(asking(other).run()))
+    assert {grant.name for grant in grants} == {f"jobs#{number}" for number in range(PERMITS)}
+    return grants
+
+
+def held_by(process):
+    rows = [process.driver.row(f"jobs#{number}") for number in range(PERMITS)]
+    return [row["version"]["S"] if row and "version" in row else None for row in rows]
+
+
+def test_what_was_granted_is_known_and_how_long_it_took(process, other, full):
+    acquisition = asking(process)
+    process.driver.during_sleep = [lambda: None, lambda: other.release(full[1])]
+    began = process.driver.now
+    grant = process.driver.run(acquisition.run())
+    assert acquisition.granted == [grant]
+    assert grant.name == "jobs#1"
+    assert acquisition.contended
+    assert acquisition.waited == process.driver.now - began
+
+
+def test_a_permit_that_is_free_was_not_contended(process):
+    acquisition = asking(process)
+    assert not acquisition.leftovers
+    process.driver.run(acquisition.run())
+    assert not acquisition.contended
+
+
+@pytest.mark.parametrize("loss", [lose_reply, lose_request])
+def test_a_permit_that_was_got_unseen_is_given_back_before_another_is_returned(process, loss):
+    def loses(driver, operation, params):
+        driver.draw = 0.0  # the next is another permit
+        return loss(driver, operation, params)
+
+    process.driver.script = [loses]
+    acquisition = asking(process)
+    grant = process.driver.run(acquisition.run())
+    assert grant.name == "jobs#0"
+    assert held_by(process) == [grant.version, None, None]
+    assert not any(claim.leftovers for claim in acquisition._claims[2:])
+
+
+@pytest.mark.parametrize("draw", [0.0, 0.4, 0.8])
+def test_a_permit_that_may_have_been_got_unseen_is_known_to_be_left(process, draw):
+    process.driver.draw = draw
+    process.driver.script = [lose_reply, *[throttle] * 1000]
+    acquisition = asking(process, timeout=10.0)
+    with pytest.raises(Exception, match="throttled"):
+        process.driver.run(acquisition.run())
+    assert acquisition.leftovers
+    process.driver.script = []
+    assert process.driver.run(acquisition.abandon()) is True
+    assert held_by(process) == [None] * PERMITS
+
+
+def test_a_permit_whose_lease_was_over_before_the_others_were_tidied_is_not_returned(process):
+    def loses(driver, operation, params):
+        driver.draw = 0.0
+        return lose_reply(driver, operation, params)
+
+    # The write, a look, another permit's write; then the tidying, which takes too long.
+    process.driver.script = [loses, carry_out, carry_out, after(LEASE + 1, throttle)]
+    grant = process.driver.run(asking(process).run())
+    assert process.driver.now < grant.until
+    assert grant.version in held_by(process)
+
+
+@pytest.mark.usefixtures("full")
+def test_what_the_store_has_not_read_is_not_taken_for_free(process):
+    def part(driver, operation, params):
+        keys = params["RequestItems"][TABLE]["Keys"]
+        now = {TABLE: {"Keys": keys[:1], "ConsistentRead": True}}
+        reply = carry_out(driver, operation, {"RequestItems": now})
+        left = {TABLE: {"Keys": keys[1:], "ConsistentRead": True}} if keys[1:] else {}
+        return {**reply, "UnprocessedKeys": left}
+
+    versions = held_by(process)
+    process.driver.script = [carry_out, part, part]
+    acquisition = asking(process, timeout=3.0)
+    with pytest.raises(LockTimeout) as late:
+        process.driver.run(acquisition.run())
+    assert late.value.holder.held
+    assert held_by(process) == versions
+    assert process.driver.operations().count("UpdateItem") == 1
+    batches = [params["RequestItems"][TABLE] for _, params in process.driver.calls[1:]]
+    assert all(batch["ConsistentRead"] is True for batch in batches)
+
+
+@pytest.mark.usefixtures("full")
+def test_permits_are_read_as_they_are_now_and_in_time(process):
+    with pytest.raises(LockTimeout):
+        process.driver.run(asking(process, timeout=2.0).run())
+    reads = [
+        (params["RequestItems"][TABLE]["ConsistentRead"], deadline)
+        for (operation, params), deadline in zip(
+            process.driver.calls, process.driver.deadlines, strict=True
+        )
+        if operation == "BatchGetItem"
+    ]
+    assert reads
+    assert all(consistent for consistent, _ in reads)
+    assert all(deadline <= 1000.0 + 2.0 + 1.0 for _, deadline in reads)
+
+
+@pytest.mark.usefixtures("full")
+@pytest.mark.parametrize("lie", [{}, {"Attributes": {}}])
+def test_an_answer_to_another_question_shows_no_permit_free(process, lie):
+    process.driver.script = [carry_out, answer(lie)]
+    with pytest.raises(LockTimeout):
+        process.driver.run(asking(process, timeout=2.0).run())
+    assert process.driver.operations().count("UpdateItem") == 1
+
+
+def test_a_semaphore_of_which_no_permit_is_usable_says_so(process):
+    for number in range(PERMITS):
+        item = {"pk": {"S": f"lock#jobs#{number}"}, "fence": {"S": "x"}}
+        process.driver.store.perform("PutItem", {"TableName": TABLE, "Item": item})
+    with pytest.raises(CorruptRecord):
+        process.driver.run(asking(process, timeout=60.0).run())
+
+
+def test_the_permit_of_the_dead_is_taken_not_that_of_the_living(process, other, full):
+    def live():
+        other.driver.now = process.driver.now
+        for grant in (full[0], full[2]):
+            other.renew(grant)
+
+    process.driver.during_sleep = [live] * 10_000
+    grant = process.driver.run(asking(process, timeout=60.0).run())
+    assert grant.name == "jobs#1"
+    assert grant.fence == full[1].fence + 1
