@@ -20,7 +20,7 @@ import pytest
 
 from tests.mutation.applying import apply
 from tests.mutation.mutants import Mutant
-from tests.mutation.reach import MARKS, ROOT, Reached
+from tests.mutation.reach import MARKS, ROOT, Reached, is_a_judge
 
 _FOUND, _SURVIVED, _UNFIT = 10, 11, 12
 _MEMORY = 4 << 30
@@ -60,7 +60,11 @@ class Judge:
         settings.load_profile("mutation")
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Keep the tests that reach the module."""
+        """Keep the tests that reach the module; of some it is known by their file alone."""
+        for item in items:
+            known = self._reached.get(item.nodeid.partition("::")[0])
+            if known is not None and is_a_judge(item.nodeid):
+                self._reached[item.nodeid] = known
         items[:] = [item for item in items if item.nodeid in self._reached]
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:

@@ -142,6 +142,12 @@ def unreachable(driver, _operation, _params):
     raise NotSent("no connection")
 
 
+def throttle_second(driver, operation, params):
+    """As botocore's own retry after a lost reply: the second copy is throttled."""
+    driver.store.perform(operation, params)
+    raise Refused("ThrottlingException", "why", resent=True)
+
+
 throttle = refuse("ProvisionedThroughputExceededException")
 conflict = refuse("TransactionConflictException")
 

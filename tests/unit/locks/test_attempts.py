@@ -15,6 +15,7 @@ from tests.unit.locks.scripted import (
     refuse,
     send_twice,
     throttle,
+    throttle_second,
     unreachable,
 )
 
@@ -116,16 +117,8 @@ def test_an_attempt_that_was_certainly_not_carried_out_leaves_nothing(process, t
 
 
 def test_a_grant_that_was_refused_when_it_came_again_is_taken_at_once(process):
-    def throttle_the_second(driver, operation, params):
-        carry_out(driver, operation, params)
-        try:
-            throttle(driver, operation, params)
-        except Exception as refusal:
-            refusal.resent = True
-            raise
-
     acquisition, run = acquiring(process)
-    process.driver.script = [throttle_the_second]
+    process.driver.script = [throttle_second]
     began = process.driver.now
     grant = run()
     assert process.driver.now - began < 1.0

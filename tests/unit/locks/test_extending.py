@@ -12,11 +12,11 @@ from interlock.errors import (
     Throttled,
 )
 from tests.unit.locks.scripted import (
-    carry_out,
     hang,
     lose_request,
     refuse,
     throttle,
+    throttle_second,
     unreachable,
 )
 
@@ -68,15 +68,7 @@ def test_a_heartbeat_that_was_certainly_not_carried_out_is_forgotten(process, gr
 
 
 def test_a_heartbeat_that_was_refused_when_it_came_again_may_have_been_carried_out(process, grant):
-    def throttle_the_second(driver, operation, params):
-        carry_out(driver, operation, params)
-        try:
-            throttle(driver, operation, params)
-        except Exception as refusal:
-            refusal.resent = True
-            raise
-
-    process.driver.script = [throttle_the_second]
+    process.driver.script = [throttle_second]
     process.renew(grant)
     process.renew(grant)
     assert grant.loss is None

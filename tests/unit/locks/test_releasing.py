@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,8 @@ from tests.unit.locks.scripted import (
     lose_reply,
     lose_request,
     refuse,
-    send_twice,
     throttle,
+    throttle_second,
     unreachable,
 )
 
@@ -86,14 +87,7 @@ def test_a_release_whose_reply_was_lost_counts_whatever_comes_after_it(process, 
 
 @pytest.mark.parametrize("later", [unreachable, throttle])
 def test_a_release_that_was_sent_twice_counts_whatever_comes_after_it(process, grant, later):
-    def refuse_the_second(driver, operation, params):
-        try:
-            send_twice(driver, operation, params)
-        except Exception as refusal:
-            refusal.code = "ThrottlingException"
-            raise
-
-    process.driver.script = [refuse_the_second, later]
+    process.driver.script = [throttle_second, later]
     assert process.release(grant) is True
 
 
@@ -183,7 +177,8 @@ def test_a_refusal_from_before_the_release_says_nothing_of_it(process, grant, qu
 
 
 def test_what_is_being_adopted_is_known_before_the_first_call(process, other):
-    text, begun = lease.export(process.acquire()), []
+    text = lease.export(process.acquire())
+    begun: list[Any] = []
 
     def seen(driver, operation, params):
         assert [grant.name for grant in begun] == ["a"]
