@@ -24,7 +24,8 @@ from typing import Any
 
 from tests.mutation import judging, reach
 from tests.mutation.explained import Explained, explanations
-from tests.mutation.mutants import Mutant, mutants
+from tests.mutation.mutants import mutants
+from tests.mutation.splicing import Mutant
 
 ROOT = reach.ROOT
 STORE = ROOT / ".local" / "mutation"
@@ -66,6 +67,57 @@ def _module(module: str, until: float, each: float, tests: list[str] | None) -> 
     yield from report(module, every, verdicts, explanations())
 
 
+class _Judgement:
+    """The mistakes of a module that are judged now, and what is kept of that."""
+
+    def __init__(self, module: str, verdicts: Verdicts, kept: Path, until: float, each: float):
+        self._module, self._verdicts, self._kept = module, verdicts, kept
+        self._until, self._each = until, each
+        self._passed: set[str] = set()
+        self._left: list[Mutant] = []
+        self._done = self._all = 0
+        self._final = self._keeps = False
+
+    @property
+    def in_time(self) -> bool:
+        """Whether another mistake may begin to be judged."""
+        return time.monotonic() < self._until
+
+    def by(
+        self, mistakes: list[Mutant], reached: reach.Reached, *, final: bool, keeps: bool
+    ) -> list[Mutant]:
+        """Judge mistakes by some tests; return those that are not found.
+
+        `final`: there are no other tests; `keeps`: these were all that there are.
+        """
+        self._left, self._done, self._all = [], 0, len(mistakes)
+        self._final, self._keeps = final, keeps
+        failed = judging.judge(self._module, mistakes, reached, self._judged, self._each)
+        for test in failed:
+            _say(f"  fails without any mistake, so that it judges none: {test}")
+        return self._left
+
+    def _judged(self, mistake: Mutant, verdict: judging.Verdict) -> bool:
+        self._done += 1
+        key = _key(mistake)
+        if verdict[0] == "survived":
+            self._passed.add(key)
+        elif verdict[0] == "unreached" and key in self._passed:
+            verdict = ("survived", "")  # of the tests before
+        found = verdict[0] in {"killed", "unfit"}
+        if found or (self._final and self._keeps):
+            self._verdicts[key] = verdict
+        if not found:
+            self._left.append(mistake)
+        if verdict[0] != "killed" and (found or self._final):
+            _say(f"  {verdict[0]}: {_shown(self._module, mistake)}")
+        state = {**_state(self._module), "each": self._each, "verdicts": self._verdicts}
+        self._kept.write_text(json.dumps(state))
+        if self._done % 25 == 0:
+            _say(f"  {self._done} of {self._all}")
+        return self.in_time
+
+
 def _judge(
     module: str,
     open_ones: list[Mutant],
@@ -76,25 +128,18 @@ def _judge(
     each: float,
     tests: list[str] | None,
 ) -> None:
-    done = 0
-
-    def judged(mistake: Mutant, verdict: judging.Verdict) -> bool:
-        nonlocal done
-        done += 1
-        if verdict[0] == "killed" or tests is None:
-            verdicts[_key(mistake)] = verdict
-        kept.write_text(json.dumps({**_state(module), "each": each, "verdicts": verdicts}))
-        if verdict[0] != "killed":
-            _say(f"  {verdict[0]}: {_shown(module, mistake)}")
-        if done % 25 == 0:
-            _say(f"  {done} of {len(open_ones)}")
-        return time.monotonic() < until
-
+    """Judge mistakes by the quick tests, and what these do not find by all others."""
     _say(f"{module}: {len(open_ones)} mistakes to make")
-    reached = reach.reached(module, _say, tests)
     kept.parent.mkdir(parents=True, exist_ok=True)
-    for test in judging.judge(module, open_ones, reached, judged, each):
-        _say(f"  fails without any mistake, so that it judges none: {test}")
+    judgement = _Judgement(module, verdicts, kept, until, each)
+    stages = reach.stages(module, tests)
+    for stage in stages:
+        reached = reach.reached(module, stage, _say, look=tests is not None)
+        final = stage is stages[-1]
+        open_ones = judgement.by(open_ones, reached, final=final, keeps=tests is None)
+        if final or not open_ones or not judgement.in_time:
+            break
+        _say(f"  {len(open_ones)} are left to slower tests")
 
 
 def report(

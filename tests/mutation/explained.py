@@ -4,7 +4,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.mutation.mutants import Mutant
+from tests.mutation.splicing import Mutant
 
 FILE = Path(__file__).with_name("explained.toml")
 KINDS = {

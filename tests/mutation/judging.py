@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 
 from tests.mutation.applying import apply
-from tests.mutation.mutants import Mutant
 from tests.mutation.reach import MARKS, ROOT, Reached, is_a_judge
+from tests.mutation.splicing import Mutant
 
 _FOUND, _SURVIVED, _UNFIT = 10, 11, 12
 _MEMORY = 4 << 30

@@ -28,6 +28,10 @@ _ELSEWHERE = (
     *("test_english.py", "test_exports.py", "test_halves.py", "test_mutation.py"),
     *("test_public_only.py", "test_surface.py", "test_circles.py", "test_cli.py"),
 )
+# Tests that run a protocol step by step, in simulated time, say soonest what a mistake breaks.
+_STEP_BY_STEP = re.compile(
+    r"^def test_\w+\(\s*process\b|transactions\.wire import|_store\.store import", re.MULTILINE
+)
 # Tests of the simulator itself, which put mistakes of their own into the modules.
 _OF_MISTAKES = "mistake"
 
@@ -62,16 +66,35 @@ def files(module: str) -> list[Path]:
     ]
 
 
-def reached(module: str, say: Callable[[str], None], tests: list[str] | None = None) -> Reached:
-    """Return the tests that reach a module, with their seconds and its lines that they reach.
+def stages(module: str, tests: list[str] | None = None) -> list[list[Path]]:
+    """Return the files of tests that may reach a module, or those that are named: quick ones first.
 
-    `tests` are the files to look at (default: all that may reach it). What is not known of one of
-    these is not measured for a look: by the name of the file, each of its tests reaches all.
+    Only what these do not find is shown to the others.
+    """
+    if tests is not None:
+        return [[ROOT / test for test in tests]]
+    every = files(module)
+    quick = [
+        path
+        for path in every
+        if "unit" in path.parts and _STEP_BY_STEP.search(path.read_text(encoding="utf-8"))
+    ]
+    others = [path for path in every if path not in quick]
+    return [stage for stage in (quick, others) if stage]
+
+
+def reached(
+    module: str, paths: list[Path], say: Callable[[str], None], *, look: bool = False
+) -> Reached:
+    """Return the tests in files that reach a module, with their seconds and its lines.
+
+    What is not known of one is not measured for a `look`: by the name of the file, each of its
+    tests reaches all.
     """
     found: Reached = {}
-    for path in files(module) if tests is None else [ROOT / test for test in tests]:
+    for path in paths:
         kept = _kept(path)
-        if tests is None or _is_known(kept, path, module):
+        if not look or _is_known(kept, path, module):
             found.update(_of(path, module, say))
         else:
             name = path.relative_to(ROOT).as_posix()

@@ -12,7 +12,7 @@ from tests.mutation.__main__ import report
 from tests.mutation.applying import apply
 from tests.mutation.explained import KINDS, Explained, explanations
 from tests.mutation.mutants import mutants
-from tests.mutation.reach import PROTOCOL, ROOT, files, is_a_judge
+from tests.mutation.reach import PROTOCOL, ROOT, files, is_a_judge, reached, stages
 
 
 def test_each_explanation_is_of_a_mistake_that_is_made_and_has_a_reason():
@@ -237,6 +237,20 @@ def test_tests_are_chosen_by_what_they_speak_of():
     chosen = {path.name for path in files("interlock/_protocol/counters/bounds.py")}
     assert {"test_counters.py", "test_counter_model.py"} <= chosen
     assert not {"test_renewing.py", "test_surface.py", "test_mutation.py"} & chosen
+
+
+def test_tests_that_run_a_protocol_step_by_step_judge_first():
+    quick, others = stages("interlock/_protocol/locks/lease.py")
+    assert {"test_renewing.py", "test_releasing.py"} <= {path.name for path in quick}
+    assert {"test_locks.py", "test_process.py"} <= {path.name for path in others}
+    assert sorted([*quick, *others]) == sorted(files("interlock/_protocol/locks/lease.py"))
+
+
+def test_of_tests_that_are_named_each_reaches_all_until_that_is_known():
+    named = "tests/unit/test_english.py"
+    (stage,) = stages("interlock/_protocol/locks/lease.py", [named])
+    found = reached("interlock/_protocol/locks/lease.py", stage, print, look=True)
+    assert frozenset({7}) & found[named]["lines"] == {7}
 
 
 def test_tests_that_make_mistakes_of_their_own_judge_none():

@@ -220,3 +220,15 @@ def test_a_handoff_keeps_the_lease_and_its_heartbeats(process, other):
     heir = other.adopt(lease.export(grant))
     assert (heir.lease, heir.heartbeat_interval) == (2.5, 2.5 / 4)
     assert process.driver.row("a")["lease_ms"] == {"N": "2500"}
+
+
+def test_a_lock_whose_row_was_made_anew_after_its_release_counts_as_given_back(process, grant):
+    def release_and_make_anew(driver, operation, params):
+        carry_out(driver, operation, params)
+        item = {"pk": {"S": "lock#a"}, "fence": {"N": "7"}, "version": {"S": "of another"}}
+        driver.store.perform("PutItem", {"TableName": "coordination", "Item": item})
+        return lose_request(driver, operation, params)
+
+    process.driver.script = [release_and_make_anew]
+    assert process.release(grant) is True
+    assert len(process.driver.calls) == 2
