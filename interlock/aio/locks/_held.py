@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Protocol
 
-from interlock._drivers.awaitable.background import Background, call_back, current, watch_exit
+from interlock._drivers.awaitable.background import call_back, current, watch_exit
 from interlock._drivers.awaitable.changes import Changes
 from interlock._drivers.awaitable.driver import Driver
 from interlock._drivers.awaitable.heartbeat import Heartbeat
@@ -19,10 +19,10 @@ from interlock._protocol.locks.acquire import Acquiring, Acquisition
 from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.jobs import must_stay
-from interlock._protocol.locks.lease import RELEASING
 from interlock._protocol.locks.settings import Cancel
 from interlock._protocol.requests import Operation
 from interlock.aio.locks._cancelling import cancellable
+from interlock.aio.locks._giving_back import GivingBack
 from interlock.aio.locks._lock import Lock, OnLost
 from interlock.aio.locks._queue import Place, is_behind_its_own
 from interlock.errors import (
@@ -67,7 +67,7 @@ class HeldLocks:
         """Make what belongs to one process."""
         self._load = RenewalLoad(self._at_once)
         self._changes = Changes()
-        self._background = Background()
+        self._giving_back = GivingBack(self.operations, self._driver, self._let_go)
         self._acquiring: set[Acquiring[Any]] = set()
         self._lines = Lines(self.operations.settings.poll)
         self._watched = False
@@ -107,23 +107,23 @@ class HeldLocks:
         elif cancel is not None:
             waiting = cancellable(self._driver, pause, cancel)
         self._see_to_the_end()
-        self._acquiring.add(acquisition)
+        acquiring = partial(waiting.run, acquisition.run()) if place is None else place.run
         try:
-            await (waiting.run(acquisition.run()) if place is None else place.run())
-            locks = [self.hold(grant, data, on_lost, kind) for grant in acquisition.granted]
-        except BaseException:
-            for grant in acquisition.granted:
-                grant.close()
-            if acquisition.granted or acquisition.leftovers:
-                self._background.start(partial(self._undo, acquisition))
-            self._metrics.not_acquired(acquisition)
-            raise
+            try:
+                self._acquiring.add(acquisition)
+                await acquiring()
+                locks = [self.hold(grant, data, on_lost, kind) for grant in acquisition.granted]
+            except BaseException:
+                for grant in acquisition.granted:
+                    grant.close()
+                self._giving_back.undo(acquisition)
+                self._metrics.not_acquired(acquisition)
+                raise
+            finally:
+                self._acquired(acquisition, place)
         finally:
-            self._acquiring.discard(acquisition)
-            if place is not None:
-                place.leave()
-            if self.closed:
-                self._changes.notify()
+            # Again, if that was interrupted: `close` waits for what is under way.
+            self._acquired(acquisition, place)
         self._count(acquisition, locks)
         return locks
 
@@ -138,14 +138,14 @@ class HeldLocks:
         for grant in list(self._reserved):
             if grant.name == name and grant.expired(self.clock()) and not grant.closed:
                 grant.close()
-                await self._give_back(grant, RELEASING)
+                await self._giving_back.give_back(grant)
 
     async def reserve(self, lock: Lock) -> None:
         """Record the run of a job, whose lock stays taken for the rest of its time.
 
         Raises `LockLost`.
         """
-        await self._background.finish(partial(self._reserve, lock))
+        await self._giving_back.background.finish(partial(self._reserve, lock))
 
     async def adopt(self, exported: str) -> Lock:
         """Hold a lock that another client has let go of.
@@ -164,7 +164,7 @@ class HeldLocks:
             if taken or not isinstance(error, Exception):
                 for grant in begun:
                     grant.close()
-                    self._background.start(partial(self._give_back, grant, RELEASING))
+                    self._giving_back.start(grant)
             raise
 
     def hold(
@@ -206,16 +206,14 @@ class HeldLocks:
         if grant.closed:
             return False
         grant.close()  # before all else: whatever follows, it is never renewed again
-        return await self._background.finish(partial(self._release, grant, RELEASING))
+        return await self._giving_back.release(grant)
 
     async def release_all(self, grants: Sequence[Grant]) -> list[Any]:
         """Give several locks back; return what `release` returns or raises for each."""
         own = [grant for grant in grants if not grant.closed]
         for grant in own:
             grant.close()
-        return await self._background.finish_all(
-            [partial(self._release, grant, RELEASING) for grant in own]
-        )
+        return await self._giving_back.release_all(own)
 
     def released(self, grant: Grant) -> None:
         """Note that a lock was given back by a transaction."""
@@ -249,12 +247,11 @@ class HeldLocks:
         staying = [grant for grant in grants if must_stay(grant, self.clock())]
         for grant in staying:
             self._let_go(grant)  # its lease lasts for the rest of its time
-        await self._background.finish_all(
-            [partial(self._give_back_until, grant, end) for grant in grants if grant not in staying]
-        )
+        leaving = [grant for grant in grants if grant not in staying]
+        await self._giving_back.give_back_all(leaving, self.clock, end)
         # What is on the wire is given back when it comes.
         await self._changes.wait(lambda: not self._acquiring, end - self.clock())
-        await self._background.settle(end - self.clock())
+        await self._giving_back.background.settle(end - self.clock())
         self._heartbeat.close()
 
     async def wait_for_loss(self, grant: Grant, timeout: timedelta | None) -> bool:
@@ -296,8 +293,15 @@ class HeldLocks:
             self._metrics.acquired(acquisition, len(locks))
             return
         self._metrics.not_acquired(acquisition)
-        if acquisition.leftovers:
-            self._background.start(partial(self._undo, acquisition))
+        self._giving_back.undo(acquisition)
+
+    def _acquired(self, acquisition: Acquiring[Any], place: Place | None) -> None:
+        """Note that an acquisition has ended, however it did."""
+        self._acquiring.discard(acquisition)
+        if place is not None:
+            place.leave()
+        if self.closed:
+            self._changes.notify()
 
     async def _reserve(self, lock: Lock) -> None:
         grant = lock._grant  # noqa: SLF001 - of the same package
@@ -369,34 +373,7 @@ class HeldLocks:
         wanted = grant.loss is LossReason.HELD_TOO_LONG or grant.run is not None
         if wanted and not grant.closed:
             grant.close()
-            self._background.start(partial(self._give_back, grant, RELEASING))
-
-    async def _release(self, grant: Grant, seconds: float) -> bool:
-        try:
-            return await self._driver.run(self.operations.release(grant, seconds))
-        finally:
-            self._let_go(grant)
-
-    async def _give_back_until(self, grant: Grant, end: float) -> None:
-        left = end - self.clock()
-        if left > 0:
-            await self._give_back(grant, min(RELEASING, left))
-        else:
-            _log.warning("lock %r is left to end with its lease", grant.name)
-            self._let_go(grant)
-
-    async def _give_back(self, grant: Grant, seconds: float) -> None:
-        try:
-            await self._release(grant, seconds)
-        except Exception as problem:  # noqa: BLE001 - one failure is not to keep the others held
-            _log.warning("lock %r could not be given back: %s", grant.name, problem)
-
-    async def _undo(self, acquisition: Acquiring[Any]) -> None:
-        """Give back what an acquisition was granted, or may have been."""
-        for grant in acquisition.granted:
-            await self._give_back(grant, RELEASING)
-        if acquisition.leftovers and not await self._driver.run(acquisition.abandon()):
-            _log.warning("what an acquisition may have got ends with its lease")
+            self._giving_back.start(grant)
 
     def _let_go(self, grant: Grant) -> None:
         """Renew a lock no more; if it is lost, report so, once."""

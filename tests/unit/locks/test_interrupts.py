@@ -4,12 +4,14 @@ import asyncio
 import linecache
 import sys
 import threading
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 
 from interlock import LockClient
 from interlock.aio.locks import LockClient as AwaitableLockClient
+from interlock.errors import LockTimeout
 from tests.halves import AwaitableHalf, Half
 from tests.unit.locks.realtime import SOON, releases, wait_until
 from tests.unit.locks.scripted import TABLE
@@ -185,6 +187,29 @@ def test_a_thread_that_is_interrupted_anywhere_leaves_nothing_renewed(network, k
     for thread in set(threading.enumerate()) - others:
         thread.join(2 * SOON)
         assert not thread.is_alive()
+
+
+@pytest.mark.filterwarnings("ignore:.*was dropped without:ResourceWarning")
+@pytest.mark.parametrize("free", [True, False])
+@pytest.mark.parametrize("fair", [True, False])
+def test_closing_does_not_wait_for_an_acquisition_that_was_interrupted_anywhere(
+    network, free, fair
+):
+    def body():
+        with suppress(LockTimeout):
+            locks.acquire("a", fair=fair, timeout=timedelta(0)).release()
+
+    line, interrupted = 0, True
+    while interrupted:
+        line += 1
+        network.store.contents.items.clear()
+        if not free:
+            row = {"pk": {"S": "lock#a"}, "version": {"S": "v"}, "lease_ms": {"N": "20000"}}
+            network.store.perform("PutItem", {"TableName": TABLE, "Item": row})
+        with LockClient(TABLE, client=network.client(Half), lease=LEASE) as locks:
+            interrupted = interrupted_at(line, body)
+            assert not locks._held._acquiring
+    assert line > 60
 
 
 def test_an_interrupt_during_the_exit_of_a_set_gives_back_all_of_it(network):
