@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from interlock._drivers.blocking.background import Background
+from interlock._drivers.blocking.background import Background, Work
 from interlock._drivers.blocking.driver import Driver
 from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.grant import Grant
@@ -44,10 +44,11 @@ class GivingBack:
         """Give a lock back without waiting for it."""
         self.background.start(partial(self._give_back, grant, RELEASING))
 
-    def undo(self, acquisition: Any) -> None:
-        """Give back what an acquisition was granted, or may have been, without waiting for it."""
-        if acquisition.granted or acquisition.leftovers:
-            self.background.start(partial(self._undo, acquisition))
+    def undo(self, acquisition: Any) -> Work | None:
+        """Begin to give back what an acquisition was granted, or may have been, if anything."""
+        if not (acquisition.granted or acquisition.leftovers):
+            return None
+        return self.background.start(partial(self._undo, acquisition))
 
     def give_back_all(self, grants: list[Grant], clock: Callable[[], float], end: float) -> None:
         """Give several locks back until a time; what is left ends with its lease."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Protocol
 
-from interlock._drivers.blocking.background import call_back, current, watch_exit
+from interlock._drivers.blocking.background import call_back, current, linger, watch_exit
 from interlock._drivers.blocking.changes import Changes
 from interlock._drivers.blocking.driver import Driver
 from interlock._drivers.blocking.heartbeat import Heartbeat
@@ -109,6 +109,7 @@ class HeldLocks:
             waiting = cancellable(self._driver, pause, cancel)
         self._see_to_the_end()
         acquiring = partial(waiting.run, acquisition.run()) if place is None else place.run
+        undoing = None
         try:
             try:
                 self._acquiring.add(acquisition)
@@ -117,14 +118,16 @@ class HeldLocks:
             except BaseException:
                 for grant in acquisition.granted:
                     grant.close()
-                self._giving_back.undo(acquisition)
+                undoing = self._giving_back.undo(acquisition)
                 self._metrics.not_acquired(acquisition)
                 raise
             finally:
                 self._acquired(acquisition, place)
-        finally:
+        except BaseException:
             # Again, if that was interrupted: `close` waits for what is under way.
             self._acquired(acquisition, place)
+            linger(undoing)
+            raise
         self._count(acquisition, locks)
         return locks
 

@@ -5,11 +5,13 @@ import inspect
 import logging
 import weakref
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
+Work: TypeAlias = asyncio.Task[Any]
 
 _log = logging.getLogger("interlock")
+_MOMENT = 1.0  # seconds that a caller that is cancelled stays for what it has begun
 _MOST_CANCELS = 3  # of one piece of work: an event loop that ends cancels all its tasks
 
 
@@ -56,6 +58,16 @@ async def _persistent(work: Callable[[], Awaitable[T]]) -> T:
             if task is not None:
                 task.uncancel()
     return await work()
+
+
+async def linger(work: Work | None) -> None:
+    """Have a caller that is cancelled wait a moment for the work that it leaves behind.
+
+    An event loop that ends waits for the tasks that it cancels, and for none that they start.
+    """
+    caller = asyncio.current_task()
+    if work is not None and caller is not None and caller.cancelling():
+        await asyncio.wait({work}, timeout=_MOMENT)
 
 
 _callbacks: set[asyncio.Task[None]] = set()

@@ -4,11 +4,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from interlock._drivers import lifecycle
 
 T = TypeVar("T")
+Work: TypeAlias = threading.Thread
 
 _log = logging.getLogger("interlock")
 _AT_ONCE = 8  # pieces of work that are done side by side
@@ -20,8 +21,11 @@ class Background:
     def __init__(self) -> None:
         self._threads: set[threading.Thread] = set()
 
-    def start(self, work: Callable[[], Any]) -> None:
-        """Start work that is not waited for; what it raises is logged."""
+    def start(self, work: Callable[[], Any]) -> Work | None:
+        """Start work that is not waited for; what it raises is logged.
+
+        Returns its thread; without one it is done at once.
+        """
 
         def run() -> None:
             try:
@@ -29,8 +33,10 @@ class Background:
             except Exception as error:  # noqa: BLE001 - nothing waits for it
                 _log.debug("work in the background failed: %s", error)
 
-        if not self._start(run):
+        thread = self._start(run)
+        if thread is None:
             run()
+        return thread
 
     def finish(self, work: Callable[[], T]) -> T:
         """Return what work returns; a caller that is interrupted leaves it to the background."""
@@ -92,6 +98,10 @@ class Background:
             self._threads.discard(thread)
             return None
         return thread
+
+
+def linger(_work: Work | None) -> None:
+    """Do nothing: a process that ends waits for its clients, which close."""
 
 
 def call_back(functions: Sequence[Callable[..., Any]], *args: Any) -> None:

@@ -106,6 +106,63 @@ def test_a_cancelled_acquisition_is_given_back_though_the_event_loop_ends(networ
     assert held(network) == []
 
 
+def queued(network):
+    return (network.row("a") or {}).get("queue", {}).get("L", [])
+
+
+@pytest.mark.parametrize("way", ["pending", "cancelled", "in time"])
+def test_a_turn_leaves_the_queue_though_the_event_loop_ends_without_closing_its_client(
+    network, way
+):
+    async def main():
+        locks = awaitable(network)
+
+        async def wait_for_its_turn():
+            await locks.acquire("a", fair=True)
+
+        turn = asyncio.create_task(wait_for_its_turn())
+        waiting = turn if way != "in time" else asyncio.create_task(asyncio.wait_for(turn, 0.05))
+        while not queued(network):  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.001)
+        slow = iter([True] * 5)
+        network.hangs = lambda *_: next(slow, False)
+        if way == "cancelled":
+            turn.cancel()
+        if way != "pending":
+            await asyncio.wait({waiting})
+
+    with LockClient(TABLE, client=network.client(Half)) as holder, holder.acquire("a", fair=True):
+        asyncio.run(main())
+        assert not queued(network)
+
+
+def test_a_store_that_does_not_answer_holds_up_a_cancelled_caller_for_a_moment_only(network):
+    async def main():
+        locks = awaitable(network)
+        async with locks.acquire("a", fair=True):
+
+            async def wait_for_its_turn():
+                await locks.acquire("a", fair=True)
+
+            turn = await asyncio.create_task(ask_elsewhere(wait_for_its_turn))
+            network.hangs = lambda _, params: "REMOVE #queue" in params.get("UpdateExpression", "")
+            turn.cancel()
+            await asyncio.wait({turn}, timeout=SOON)
+            assert turn.cancelled()
+            assert queued(network)
+            network.calm()
+        await locks.close()
+        assert not queued(network)
+
+    async def ask_elsewhere(work):
+        turn = asyncio.create_task(work())
+        while not queued(network):  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.001)
+        return turn
+
+    asyncio.run(main())
+
+
 def test_a_set_whose_exit_is_cancelled_is_given_back(network):
     async def job(locks, entered):
         async with await locks.acquire_all(NAMES):
