@@ -1,99 +1,88 @@
-"""Pooled connections to the API and to publishers of keys, each in a pool of its own.
-
-httpcore looks at every connection of a pool for every request that begins or ends: at 64 at once
-that is more work than all the rest of a request (8.4 ms of 9.3, measured). A stack of pools of one
-connection each does the same for any number.
-
-A connection whose request did not come to its end is never used again: httpcore's cleaning up can
-be cancelled itself, and then the pool waits for ever for a request that is long gone.
-"""
+"""Calls over HTTP on connections that are kept: to the API, and to publishers of keys."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from functools import cache, partial
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import httpx
-
 if TYPE_CHECKING:
-    import ssl
+    from server.outgoing import Session
 
 MOST = 128
 """Connections at once; further requests wait for one of them."""
 
+CONNECT = 2.0
+"""Seconds until a connection is made, the look-up of the host's name and TLS included."""
 
-class Connections(httpx.AsyncBaseTransport):
-    """Sends each request on the connection that was used last, of those that are free."""
 
-    def __init__(self, most: int = MOST) -> None:
+class Unreachable(Exception):
+    """No connection could be made, so nothing has left this machine."""
+
+
+class Broken(Exception):
+    """No whole answer came. The request may have been acted on."""
+
+
+class TooLong(Exception):
+    """The answer is longer than it may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer: names of headers in lower case, the lines of one joined by ", "."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Sender(Protocol):
+    """Sends requests, each once."""
+
+    async def send(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, most: int
+    ) -> Answer:
+        """Send one request, and return the answer.
+
+        `url` goes over the wire as it is written. The body of the answer may have `most` bytes.
+        Raises `Unreachable`, `Broken` and `TooLong`.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+class Connections:
+    """The `Sender` over the network. It belongs to the event loop that first uses it.
+
+    There are `most` connections at once, each made within `connect` seconds.
+    """
+
+    def __init__(self, most: int = MOST, *, connect: float = CONNECT) -> None:
         self._gate = asyncio.Semaphore(most)
-        self._free: list[httpx.AsyncBaseTransport] = []
-        self._closing: set[asyncio.Task[None]] = set()
+        self._connect = connect
+        self._session: Session | None = None
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def send(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, most: int
+    ) -> Answer:
         """Send one request; its connection is free again once the answer is read."""
-        await self._gate.acquire()
-        connection = self._free.pop() if self._free else _connection()
-        try:
-            response = await connection.handle_async_request(request)
-        except BaseException:
-            self._give_back(connection, sound=False)
-            raise
-        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - as httpx promises
-        response.stream = _PooledStream(response.stream, partial(self._give_back, connection))
-        return response
+        async with self._gate:
+            session = self._session or await self._opened()
+            return await session.send(method, url, headers, body, most)
 
-    async def aclose(self) -> None:
-        """Close the connections that are free."""
-        while self._free:
-            await self._free.pop().aclose()
-        await asyncio.gather(*self._closing, return_exceptions=True)
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
 
-    def _give_back(self, connection: httpx.AsyncBaseTransport, *, sound: bool) -> None:
-        if sound:
-            self._free.append(connection)
-        else:
-            # In a task of its own, which the caller's end does not end.
-            closing = asyncio.ensure_future(connection.aclose())
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
-        self._gate.release()
-
-
-class _PooledStream(httpx.AsyncByteStream):
-    """An answer's body, which gives its connection back when it is closed."""
-
-    def __init__(self, stream: httpx.AsyncByteStream, give_back: "_GiveBack") -> None:
-        self._stream = stream
-        self._give_back: _GiveBack | None = give_back
-        self._read = False
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._stream:
-            yield chunk
-        self._read = True
-
-    async def aclose(self) -> None:
-        give_back, self._give_back = self._give_back, None
-        closed = False
-        try:
-            await self._stream.aclose()
-            closed = True
-        finally:
-            if give_back is not None:
-                give_back(sound=self._read and closed)
-
-
-class _GiveBack(Protocol):
-    def __call__(self, *, sound: bool) -> None: ...
-
-
-@cache
-def _certificates() -> "ssl.SSLContext":
-    """Made once, and when it is first needed: reading them takes tens of milliseconds."""
-    return httpx.create_ssl_context(trust_env=False)
-
-
-def _connection() -> httpx.AsyncHTTPTransport:
-    one = httpx.Limits(max_connections=1, max_keepalive_connections=1)
-    return httpx.AsyncHTTPTransport(verify=_certificates(), limits=one, trust_env=False)
+    async def _opened(self) -> "Session":
+        # It takes as long to load as the whole service: not before the first answer, and not on the
+        # event loop, where all others would wait for it.
+        outgoing = await asyncio.to_thread(importlib.import_module, "server.outgoing")
+        if self._session is None:  # no other call was sooner
+            self._session = outgoing.Session(self._connect)
+        return self._session

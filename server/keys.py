@@ -5,15 +5,15 @@ again for an id that is not in it, but not more often than once in `AGAIN` secon
 """
 
 import asyncio
+import json
 import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
-import httpx
-
-from server.connections import Connections
+from server.connections import Answer, Broken, Connections, Sender, TooLong, Unreachable
 
 AGAIN = 30.0
 """Seconds between two questions for what was not found: an attacker must not make us ask."""
@@ -42,21 +42,19 @@ class PublishedKeys:
         self,
         url: str,
         *,
-        transport: httpx.AsyncBaseTransport | None = None,
+        connections: Sender | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = url.rstrip("/")
         self._clock = clock
-        self._client = httpx.AsyncClient(
-            timeout=_PATIENCE, transport=transport or Connections(), trust_env=False
-        )
+        self._connections = connections or Connections()
         self._lock = asyncio.Lock()
         self._keys: OrderedDict[str, Any] = OrderedDict()
         self._missed: OrderedDict[str, float] = OrderedDict()
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._connections.close()
 
     async def get(self, key_id: object) -> Any:
         """Return the key of this id. Raises `KeyUnknown` and `KeysUnavailable`."""
@@ -87,34 +85,39 @@ class PublishedKeys:
             load_pem_public_key,
         )
 
-        response = await self._ask(url)
-        if response.status_code in {httpx.codes.NOT_FOUND, httpx.codes.FORBIDDEN}:
+        answer = await self._ask(url)
+        if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN}:
             return {}  # S3, which is behind AWS's address, hides what is not there
         try:
-            return {key_id: load_pem_public_key(response.raise_for_status().content)}
-        except (httpx.HTTPError, ValueError) as error:
+            return {key_id: load_pem_public_key(_content(url, answer))}
+        except ValueError as error:
             raise KeysUnavailable(str(error)) from error
 
     async def _read_set(self) -> dict[str, Any]:
         from jwt import PyJWKSet
         from jwt.exceptions import PyJWTError
 
-        response = await self._ask(self._url)
+        answer = await self._ask(self._url)
         try:
-            keys = PyJWKSet.from_dict(response.raise_for_status().json()).keys
-        except (httpx.HTTPError, PyJWTError, ValueError, AttributeError) as error:
+            keys = PyJWKSet.from_dict(json.loads(_content(self._url, answer))).keys
+        except (PyJWTError, ValueError, AttributeError) as error:
             raise KeysUnavailable(str(error)) from error
         return {key.key_id: key.key for key in keys if key.key_id}
 
-    async def _ask(self, url: str) -> httpx.Response:
+    async def _ask(self, url: str) -> Answer:
         try:
             async with asyncio.timeout(_PATIENCE):
-                response = await self._client.get(url)
-        except (httpx.HTTPError, TimeoutError) as error:
+                return await self._connections.send("GET", url, headers={}, body=b"", most=_LARGEST)
+        except TooLong as error:
+            raise KeysUnavailable(f"{url} gives over {_LARGEST} bytes") from error
+        except (Unreachable, Broken, TimeoutError) as error:
             raise KeysUnavailable(f"{type(error).__name__} at {url}") from error
-        if len(response.content) > _LARGEST:
-            raise KeysUnavailable(f"{url} gives over {_LARGEST} bytes")
-        return response
+
+
+def _content(url: str, answer: Answer) -> bytes:
+    if answer.status != HTTPStatus.OK:
+        raise KeysUnavailable(f"{url} answers {answer.status}")
+    return answer.body
 
 
 def _remember(kept: OrderedDict[str, Any], name: str, value: Any) -> None:

@@ -43,5 +43,5 @@ def configure(level: str, instance: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    for quiet in ("httpx", "httpcore", "botocore", "aiobotocore"):
+    for quiet in ("aiohttp", "botocore", "aiobotocore"):
         logging.getLogger(quiet).setLevel(max(logging.WARNING, root.level))

@@ -6,11 +6,10 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-
-import httpx
+from urllib.parse import quote
 
 from interlock.errors import InvalidValue
-from server.connections import Connections
+from server.connections import CONNECT, Answer, Broken, Connections, Sender, TooLong, Unreachable
 from server.sigv4 import RequestSigner
 
 ATTEMPTS = 3
@@ -18,6 +17,7 @@ BACKOFF = 0.1
 MAX_REPLY = 4 * 1024 * 1024
 _REPEATABLE = frozenset({"GET", "HEAD"})
 _PASSING = frozenset({500, 502, 503, 504})
+_SENDABLE = "%!$&'()*+,-./:;=?@[\\]^_|~"  # beside letters and digits, in a request's target
 _SYSTEM = random.SystemRandom()  # no process shares its state, however it came about
 
 
@@ -33,10 +33,10 @@ class UpstreamFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole answer of the API."""
+    """A whole answer of the API: names of headers in lower case."""
 
     status: int
-    headers: httpx.Headers
+    headers: Mapping[str, str]
     body: bytes
     attempts: int
 
@@ -54,27 +54,23 @@ class Upstream:
         *,
         timeout: float,
         api_key: str | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
+        connections: Sender | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         draw: Callable[[], float] = _SYSTEM.random,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._url = httpx.URL(url)
+        self._url = url.rstrip("/")
         self._signer = signer
         self._timeout = timeout
         self._api_key = api_key
         self._sleep = sleep
         self._draw = draw
         self._clock = clock
-        self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(timeout, connect=min(2.0, timeout)),
-            transport=transport or Connections(),
-            trust_env=False,
-        )
+        self._connections = connections or Connections(connect=min(CONNECT, timeout))
 
     async def close(self) -> None:
         """Close the pooled connections."""
-        await self._client.aclose()
+        await self._connections.close()
 
     async def call(
         self, method: str, path: bytes, *, headers: Mapping[str, str], body: bytes = b""
@@ -83,7 +79,7 @@ class Upstream:
 
         Raises `UpstreamFailed` without a usable answer, `CredentialsMissing` without credentials.
         """
-        url = self._url.copy_with(raw_path=self._url.raw_path.rstrip(b"/") + path)
+        url = self._url + quote(path, safe=_SENDABLE)
         sent = {**headers, **({"x-api-key": self._api_key} if self._api_key else {})}
         repeatable = method in _REPEATABLE or "idempotency-key" in headers
         deadline = self._clock() + self._timeout
@@ -99,11 +95,11 @@ class Upstream:
                 raise UpstreamFailed(
                     504, f"the API gave no answer within {self._timeout:g} s", maybe=True
                 ) from None
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            except Unreachable as error:
                 # Nothing has left this machine, so that any call may be repeated.
                 if last:
                     raise UpstreamFailed(502, "the API cannot be reached", maybe=False) from error
-            except httpx.TransportError as error:
+            except Broken as error:
                 if not repeatable or last:
                     raise UpstreamFailed(
                         502, "the connection to the API broke", maybe=True
@@ -113,32 +109,28 @@ class Upstream:
             attempt += 1
 
     async def _send(
-        self, method: str, url: httpx.URL, headers: Mapping[str, str], body: bytes, attempt: int
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, attempt: int
     ) -> Reply:
         try:
-            signed = await self._signer.sign(method, str(url), body, headers)
+            signed = await self._signer.sign(method, url, body, headers)
         except InvalidValue as error:
             reason = f"the request cannot be signed: {error}"
             raise UpstreamFailed(400, reason, maybe=False) from error
-        request = self._client.build_request(method, url, headers=signed, content=body or None)
-        response = await self._client.send(request, stream=True)
         try:
-            content = bytearray()
-            async for chunk in response.aiter_bytes():
-                content += chunk
-                if len(content) > MAX_REPLY:
-                    raise UpstreamFailed(502, "the API's answer is too long", maybe=True)
-        finally:
-            await response.aclose()
-        _refuse_malformed(response, content)
-        return Reply(response.status_code, response.headers, bytes(content), attempt)
+            answer = await self._connections.send(
+                method, url, headers=signed, body=body, most=MAX_REPLY
+            )
+        except TooLong as error:
+            raise UpstreamFailed(502, "the API's answer is too long", maybe=True) from error
+        _refuse_malformed(answer)
+        return Reply(answer.status, answer.headers, answer.body, attempt)
 
 
-def _refuse_malformed(response: httpx.Response, content: bytearray) -> None:
+def _refuse_malformed(answer: Answer) -> None:
     """Raise for an answer that says it is JSON and is not."""
-    if not content or "json" not in response.headers.get("content-type", ""):
+    if not answer.body or "json" not in answer.headers.get("content-type", ""):
         return
     try:
-        json.loads(content)
+        json.loads(answer.body)
     except ValueError as error:
         raise UpstreamFailed(502, "the API's answer is not JSON", maybe=True) from error

@@ -7,6 +7,9 @@ made straight to API Gateway, signed, and through one instance of the service, w
 two ways take turns, so that a slower minute slows both. The instance is called directly: the
 emulator's load balancer is a part of the emulator, and not of the service.
 
+At last one instance stands before an API that answers at once, which shows what it can do by itself
+(benchmarks.service.capacity).
+
 The client is a bare socket, and the straight call is signed once beforehand: whatever the service
 does for a request is on its side of the comparison, and nothing is on the other.
 """
@@ -17,7 +20,6 @@ import os
 import statistics
 import sys
 import time
-from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from botocore.auth import SigV4Auth
@@ -25,11 +27,11 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from benchmarks.history import note
-from local import ROOT, STATE
+from benchmarks.service.capacity import instance, measure
+from benchmarks.service.load import Way, head_of, load
 from local.application import Application, application
 from local.emulator import REGION
-from local.ports import LOOPBACK, free_port
-from local.processes import Process
+from local.ports import LOOPBACK
 from local.progress import Progress
 from local.requests import request
 
@@ -40,37 +42,6 @@ MOST_OVERHEAD = 1.3
 LATEST_START = 1.0
 """Seconds until the first answer."""
 STARTS = 5
-_OK = b"HTTP/1.1 200"
-
-
-@dataclass
-class Way:
-    """One way to the API, and what was measured on it."""
-
-    name: str
-    url: str
-    head: bytes
-    spent: list[float] = field(default_factory=list)
-    errors: int = 0
-    seconds: float = 0.0
-
-    def percentile(self, percent: int) -> float:
-        """Milliseconds that `percent` of the calls stayed below."""
-        return statistics.quantiles(self.spent, n=100, method="inclusive")[percent - 1] * 1000
-
-    @property
-    def rate(self) -> float:
-        """Answers a second."""
-        return len(self.spent) / self.seconds
-
-
-def head_of(url: str, headers: dict[str, str]) -> bytes:
-    """Return a GET as it goes over the wire."""
-    parts = urlsplit(url)
-    lines = [f"GET {parts.path} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items())]
-    if "Host" not in headers:
-        lines.insert(1, f"Host: {parts.netloc}")
-    return "\r\n".join([*lines, "", ""]).encode()
 
 
 def signed(url: str, api_key: str) -> dict[str, str]:
@@ -79,46 +50,6 @@ def signed(url: str, api_key: str) -> dict[str, str]:
     call = AWSRequest(method="GET", url=url, headers=headers)
     SigV4Auth(Credentials("test", "test"), "execute-api", REGION).add_auth(call)
     return dict(call.headers.items())
-
-
-async def once(way: Way, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-    """Make one call on an open connection; return whether the answer was 200."""
-    writer.write(way.head)
-    head = await reader.readuntil(b"\r\n\r\n")
-    fields = head.lower()
-    if b"transfer-encoding: chunked" in fields:
-        while size := int(await reader.readuntil(b"\r\n"), 16):
-            await reader.readexactly(size + 2)
-        await reader.readexactly(2)
-    else:
-        length = fields.partition(b"content-length:")[2].partition(b"\r\n")[0]
-        await reader.readexactly(int(length))
-    return head.startswith(_OK)
-
-
-async def load(way: Way, connections: int, seconds: float) -> None:
-    """Call over and over on each connection, and note how long each call took."""
-    parts = urlsplit(way.url)
-
-    async def caller() -> None:
-        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-        while time.perf_counter() < until:
-            began = time.perf_counter()
-            try:
-                fine = await once(way, reader, writer)
-            except (OSError, EOFError, asyncio.IncompleteReadError):
-                way.errors += 1
-                writer.close()
-                reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-                continue
-            way.spent.append(time.perf_counter() - began)
-            way.errors += not fine
-        writer.close()
-
-    began = time.perf_counter()
-    until = began + seconds
-    await asyncio.gather(*(caller() for _ in range(connections)))
-    way.seconds += time.perf_counter() - began
 
 
 def compare(running: Application, connections: int, seconds: float, rounds: int) -> bool:
@@ -134,7 +65,7 @@ def compare(running: Application, connections: int, seconds: float, rounds: int)
         for way in (straight, through):
             asyncio.run(load(way, connections, seconds))
             if number == 0:  # the first round warms up
-                way.spent, way.errors, way.seconds = [], 0, 0.0
+                way.forget()
     overhead = through.percentile(50) / straight.percentile(50)
     fine = overhead <= MOST_OVERHEAD and not through.errors and not straight.errors
     for way in (straight, through):
@@ -158,32 +89,16 @@ def compare(running: Application, connections: int, seconds: float, rounds: int)
 
 def first_answer(running: Application) -> float:
     """Start an instance; return the seconds from the start of its process to its first answer."""
-    port = free_port()
     environment = running.emulator.environment | {
         "INTERLOCK_HOST": LOOPBACK,
-        "INTERLOCK_PORT": str(port),
         "INTERLOCK_API_URL": running.api_url,
         "INTERLOCK_API_KEY": running.api_key,
         "INTERLOCK_TABLE": running.deployment.outputs["TableName"],
         "INTERLOCK_INSTANCE_ID": "i-benchmark",
     }
     began = time.perf_counter()
-    with Process(
-        "i-benchmark",
-        [sys.executable, "-m", "server"],
-        log=STATE / "logs" / "i-benchmark.log",
-        environment=environment,
-        directory=ROOT,
-    ) as process:
-        while True:
-            try:
-                request("GET", f"http://{LOOPBACK}:{port}/healthz")
-            except OSError:
-                if process.returncode is not None:
-                    raise
-                time.sleep(0.002)
-            else:
-                return time.perf_counter() - began
+    with instance(environment):
+        return time.perf_counter() - began
 
 
 def main() -> int:
@@ -213,6 +128,7 @@ def main() -> int:
             f"\nstart to first answer: {statistics.median(starts):.2f} s "
             f"(median of {STARTS}, slowest {starts[-1]:.2f} s)"
         )
+    measure(arguments.seconds)
     return 0 if all(rows) and soon else 1
 
 

@@ -15,6 +15,7 @@ from server.reading import Reading
 from server.settings import Settings
 from server.upstream import Upstream
 from tests.unit.server.people import Api, Publisher, claims_of
+from tests.unit.server.playing import Played
 from tests.unit.server.table import Grants, Table
 
 API = "http://api.test/_aws/execute-api/abc/local"
@@ -81,7 +82,7 @@ class Made:
             signer or PlainSigner(),
             timeout=own.timeout,
             api_key=own.api_key,
-            transport=httpx.MockTransport(handler),
+            connections=Played(handler),
             sleep=sleep,
         )
         own_group = group or Group(own, None, None)

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from server.claims import Claims, Trust
 from server.keys import PublishedKeys
 from server.roles import Role
+from tests.unit.server.playing import Played
 
 SIGNER = (
     "arn:aws:elasticloadbalancing:eu-west-1:111122223333:loadbalancer/app/front/0123456789abcdef"
@@ -108,7 +109,7 @@ def claims_of(publisher, **changes):
     } | changes
     return Claims(
         Trust(**trust),
-        keys=PublishedKeys(url, transport=httpx.MockTransport(publisher)),
+        keys=PublishedKeys(url, connections=Played(publisher)),
         access_token_keys=pool,
         wall_clock=lambda: NOW,
     )

@@ -6,6 +6,9 @@ import pytest
 from botocore.session import Session
 
 from server.sigv4 import CredentialsMissing, RoleSigner
+from server.upstream import Upstream
+from tests.unit.server.conftest import API, PlainSigner
+from tests.unit.server.playing import Played
 
 COUNTER = {"name": "visits", "value": "3"}
 
@@ -38,6 +41,22 @@ async def test_a_request_is_signed_and_goes_to_the_stage_as_it_was_encoded(servi
     assert seen[0].url.raw_path == raw
     assert seen[0].headers["authorization"] == f"signed GET http://api.test{raw.decode()} 0"
     assert seen[0].headers["x-api-key"] == "k"
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        (b"/counters/a%2Fb;c=d?x=%26&y=+", "/counters/a%2Fb;c=d?x=%26&y=+"),
+        (b'/counters/{a}"b"?x=<1>', "/counters/%7Ba%7D%22b%22?x=%3C1%3E"),
+        (b"/counters/a#b?c", "/counters/a%23b?c"),  # no fragment: it would be left out
+        (b"//elsewhere.test/a", "//elsewhere.test/a"),
+    ],
+)
+async def test_what_no_target_may_hold_is_encoded_before_it_is_signed(given, sent):
+    handle, seen = answering(httpx.Response(200, json=COUNTER))
+    upstream = Upstream(API, PlainSigner(), timeout=5, connections=Played(handle))
+    await upstream.call("GET", given, headers={})
+    assert seen[0].headers["authorization"] == f"signed GET {API}{sent} 0"
 
 
 async def test_the_callers_cookies_and_credentials_stay_here(service):

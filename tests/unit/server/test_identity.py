@@ -4,7 +4,6 @@ import base64
 import json
 import logging
 
-import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -26,6 +25,7 @@ from tests.unit.server.people import (
     data,
     token,
 )
+from tests.unit.server.playing import Played
 
 PRETENDED = base64.urlsafe_b64encode(b'{"alg":"none"}').decode()
 
@@ -170,7 +170,7 @@ async def of_pool(service, api, publisher):
     public = jwt.algorithms.RSAAlgorithm.to_jwk(POOL_KEY.public_key(), as_dict=True)
     pool = Publisher(pool={**public, "kid": "pool-1", "use": "sig", "alg": "RS256"})
     url = "https://pool.test/.well-known/jwks.json"
-    keys = PublishedKeys(url, transport=httpx.MockTransport(pool))
+    keys = PublishedKeys(url, connections=Played(pool))
     claims = claims_of(publisher, pool=keys, groups_claim="cognito:groups", access_token_keys=url)
     return await service(api, claims=claims)
 

@@ -12,6 +12,7 @@ from server.reading import Reading
 from server.sampling import Sampling
 from server.upstream import Upstream, UpstreamFailed
 from tests.unit.server.conftest import API, PlainSigner, until
+from tests.unit.server.playing import Played
 
 # Leaders that vanish are left as they are.
 pytestmark = pytest.mark.filterwarnings("ignore:.*was dropped without:ResourceWarning")
@@ -36,8 +37,8 @@ class Api:
         return httpx.Response(200, json={"counters": [{"name": "a", "value": len(self.asked)}]})
 
     def reading(self):
-        transport = httpx.MockTransport(self)
-        return Reading(Upstream(API, PlainSigner(), timeout=5, transport=transport))
+        connections = Played(self)
+        return Reading(Upstream(API, PlainSigner(), timeout=5, connections=connections))
 
 
 @pytest.fixture
@@ -183,7 +184,7 @@ async def test_pages_are_followed_to_the_end():
     def play(request):
         return httpx.Response(200, json=pages[str(request.url).removeprefix(API)])
 
-    upstream = Upstream(API, PlainSigner(), timeout=5, transport=httpx.MockTransport(play))
+    upstream = Upstream(API, PlainSigner(), timeout=5, connections=Played(play))
     names = [counter["name"] for counter in await Reading(upstream).counters()]
     assert names == ["a", "b"]
 
