@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from interlock._protocol.faults import OutOfTime
 from interlock.errors import (
     AccessDenied,
     LockLost,
@@ -12,6 +13,7 @@ from interlock.errors import (
     Throttled,
 )
 from tests.unit.locks.scripted import (
+    carry_out,
     hang,
     lose_request,
     refuse,
@@ -20,6 +22,7 @@ from tests.unit.locks.scripted import (
     unreachable,
 )
 
+LEASE = 20.0
 denied = refuse("AccessDeniedException")
 
 
@@ -50,6 +53,75 @@ def test_two_heartbeats_that_hang_lose_no_lock(process, grant):
         process.renew(grant)
     assert grant.loss is None
     assert grant.until > process.driver.now
+
+
+def test_a_heartbeat_is_waited_for_within_its_lease(process, grant):
+    process.driver.now = grant.due
+    process.renew(grant)
+    (deadline,) = process.driver.deadlines
+    assert grant.due - LEASE / 4 < deadline <= grant.due + LEASE / 4
+
+
+def test_a_heartbeat_that_failed_is_repeated_soon_and_often(process, grant):
+    process.driver.script = [throttle] * 1000
+    pauses = []
+    while not grant.over:
+        process.driver.now = max(process.driver.now, grant.due)
+        process.renew(grant)
+        pauses.append(grant.due - process.driver.now)
+    assert 0.0 < pauses[0] < LEASE / 100
+    assert max(pauses) < LEASE / 20
+
+
+def test_what_failed_is_counted_logged_and_told(process, grant, caplog):
+    process.driver.script = [throttle] * 3
+    for _ in range(3):
+        process.renew(grant)
+    assert grant.failures == 3
+    assert "3 calls" in str(grant.problem)
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
+    assert "'a'" in caplog.text
+
+
+def out_of_time(_driver, _operation, _params):
+    raise OutOfTime
+
+
+@pytest.mark.parametrize(
+    ("faults", "problem"),
+    [
+        ([throttle, out_of_time], Throttled),
+        ([out_of_time], ServiceUnavailable),
+        ([out_of_time, throttle], Throttled),
+        ([throttle, denied], AccessDenied),
+    ],
+)
+def test_the_last_fault_that_says_anything_is_the_problem(process, grant, faults, problem):
+    process.driver.script = [*faults]
+    for _ in faults:
+        process.renew(grant)
+    assert isinstance(grant.problem, problem)
+
+
+def test_what_failed_before_has_not_made_another_the_holder(process, other, grant):
+    process.driver.script = [throttle]
+    process.renew(grant)
+    other.acquire()
+    process.renew(grant)
+    assert grant.loss is LossReason.TAKEN_OVER
+    assert grant.error().problem is None
+
+
+def test_while_a_commit_may_release_it_a_refused_heartbeat_ends_nothing(process, other, grant):
+    grant.in_commit = True
+    other.acquire()
+    began = process.driver.now
+    process.renew(grant)
+    assert grant.loss is None
+    assert grant.due == min(began + LEASE / 4, grant.until)
+    process.driver.now = grant.until - 1.0
+    process.renew(grant)
+    assert grant.due == grant.until
 
 
 def test_a_heartbeat_that_comes_after_the_lease_is_not_sent(process, grant):
@@ -139,6 +211,18 @@ def test_an_extension_is_tried_for_five_seconds_and_leaves_the_lock_held(
     assert 5 < len(process.driver.calls) < 40
     assert grant.loss is None
     assert grant.due == (process.driver.now if heartbeats else grant.until)
+
+
+def test_an_extension_whose_answer_comes_after_its_lease_is_none(process, extend):
+    def stopped_meanwhile(driver, operation, params):
+        reply = carry_out(driver, operation, params)
+        driver.now += 3.0
+        return reply
+
+    process.driver.script = [stopped_meanwhile]
+    with pytest.raises(LockLost) as lost:
+        extend(2)
+    assert lost.value.reason is LossReason.LEASE_RAN_OUT
 
 
 @pytest.mark.usefixtures("grant")

@@ -1,6 +1,8 @@
 """A held lock goes from one process to another under the same fence."""
 
 import json
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -12,8 +14,16 @@ from interlock.errors import (
     LockLost,
     LossReason,
     ServiceUnavailable,
+    Throttled,
 )
-from tests.unit.locks.scripted import carry_out, lose_reply, refuse, send_twice, unreachable
+from tests.unit.locks.scripted import (
+    carry_out,
+    lose_reply,
+    refuse,
+    send_twice,
+    throttle,
+    unreachable,
+)
 
 LEASE = 20.0
 
@@ -101,3 +111,79 @@ def test_another_text_is_refused(process, text):
 def test_another_name_is_refused(process):
     with pytest.raises(InvalidLockName):
         process.adopt(json.dumps([1, "a#b", 1, 20000, "o", ["v"]]))
+
+
+def test_what_is_being_adopted_is_known_before_the_first_call(process, other):
+    text = export(process.acquire())
+    begun: list[Any] = []
+
+    def seen(driver, operation, params):
+        assert [grant.name for grant in begun] == ["a"]
+        return carry_out(driver, operation, params)
+
+    other.driver.script = [seen]
+    assert [other.driver.run(other.locks.adopt(text, begun))] == begun
+
+
+def test_an_adoption_that_is_denied_says_so_at_once(process, other):
+    text = export(process.acquire())
+    other.driver.script = [refuse("AccessDeniedException")] * 1000
+    with pytest.raises(AccessDenied):
+        other.adopt(text)
+    assert len(other.driver.calls) == 1
+
+
+def test_an_adoption_is_tried_for_a_lease_with_pauses(process, other):
+    text = export(process.acquire())
+    began = other.driver.now
+    other.driver.script = [throttle] * 1000
+    with pytest.raises(Throttled):
+        other.adopt(text)
+    assert LEASE * 0.9 < other.driver.now - began < LEASE * 1.1
+    assert len(other.driver.calls) < 90
+
+
+@pytest.mark.parametrize("form", ["1", None, 2])
+def test_only_a_form_that_is_known_is_read(process, form):
+    grant = process.acquire()
+    told = json.loads(export(grant))
+    assert told[0] == 1
+    with pytest.raises(InvalidValue):
+        process.adopt(json.dumps([form, *told[1:]]))
+
+
+def test_a_handoff_keeps_the_lease_and_its_heartbeats(process, other):
+    grant = process.acquire(lease=timedelta(seconds=2.5))
+    heir = other.adopt(export(grant))
+    assert (heir.lease, heir.heartbeat_interval) == (2.5, 2.5 / 4)
+    assert process.driver.row("a")["lease_ms"] == {"N": "2500"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[1,"a",1,Infinity,"o",["v"]]',
+        '[1,"a",1,NaN,"o",["v"]]',
+        '[1,"a",null,1000,"o",["v"]]',
+        '[1,"a",1,1000,"o",[]]',
+        '["the way to the lock"',
+    ],
+)
+def test_a_text_that_is_none_of_ours_is_refused_and_not_repeated(process, text):
+    with pytest.raises(InvalidValue) as refused:
+        process.adopt(text)
+    assert text not in str(refused.value)
+    assert "the way" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", [7, None, b"[]"])
+def test_what_is_no_text_is_shown(process, value):
+    with pytest.raises(InvalidValue, match=str(value).replace("[", ".").replace("]", ".")):
+        process.adopt(value)
+
+
+def test_a_short_lease_is_adopted_though_a_call_is_throttled(process, other):
+    grant = process.acquire(lease=timedelta(seconds=0.4))
+    other.driver.script = [throttle]
+    heir = other.adopt(export(grant))
+    assert heir.until > other.driver.now

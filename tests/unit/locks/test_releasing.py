@@ -1,13 +1,9 @@
 """Releases and handoffs, step by step: what is believed, what is asked for again, what is left."""
 
-import json
-from datetime import timedelta
-from typing import Any
-
 import pytest
 
 from interlock._protocol.locks import lease
-from interlock.errors import AccessDenied, InvalidValue, ServiceUnavailable, Throttled
+from interlock.errors import AccessDenied, LossReason, ServiceUnavailable, Throttled
 from tests.unit.locks.scripted import (
     answer,
     carry_out,
@@ -157,69 +153,73 @@ def test_a_release_that_is_refused_for_no_reason_is_not_asked_for_again(process,
     assert len(process.driver.calls) == 1
 
 
+TICKET = "w1~1700000000000~0~w"
+FREE = None
+
+
+def shown(grant, above, version):
+    """Return the record of the lock under a fence that is so much above the grant's."""
+    item = {"pk": {"S": "lock#a"}, "fence": {"N": str(grant.fence + above)}}
+    return item if version is FREE else {**item, "version": {"S": version}}
+
+
 @pytest.mark.parametrize("queue_is_known", [True, False])
-def test_a_refusal_from_before_the_release_says_nothing_of_it(process, grant, queue_is_known):
-    ticket = "w1~1700000000000~0~w"
-    queue_up(process, ticket)
-    grant.heir = ticket if queue_is_known else None
-    before = {
-        "pk": {"S": "lock#a"},
-        "fence": {"N": str(grant.fence - 1)},
-        "version": {"S": "of who held it before"},
-    }
-    old = refuse("ConditionalCheckFailedException", before)
+@pytest.mark.parametrize(("above", "version"), [(-1, "of another"), (-1, FREE), (0, "of another")])
+def test_a_refusal_from_before_the_release_says_nothing_of_it(
+    process, grant, queue_is_known, above, version
+):
+    queue_up(process, TICKET)
+    grant.heir = TICKET if queue_is_known else None
+    old = refuse("ConditionalCheckFailedException", shown(grant, above, version))
     real = [] if queue_is_known else [carry_out]
     process.driver.script = [*real, lose_request, old, old]
-    began = process.driver.now
     assert process.release(grant) is True
-    assert process.driver.row("a")["version"] == {"S": ticket}
-    assert process.driver.now > began + 2.0 + 0.01 * len(process.driver.calls)
+    assert process.driver.row("a")["version"] == {"S": TICKET}
 
 
-def test_what_is_being_adopted_is_known_before_the_first_call(process, other):
-    text = lease.export(process.acquire())
-    begun: list[Any] = []
-
-    def seen(driver, operation, params):
-        assert [grant.name for grant in begun] == ["a"]
-        return carry_out(driver, operation, params)
-
-    other.driver.script = [seen]
-    assert [other.driver.run(other.locks.adopt(text, begun))] == begun
-
-
-def test_an_adoption_that_is_denied_says_so_at_once(process, other):
-    text = lease.export(process.acquire())
-    other.driver.script = [denied] * 1000
-    with pytest.raises(AccessDenied):
-        other.adopt(text)
-    assert len(other.driver.calls) == 1
+def test_refusals_from_before_the_release_are_borne_in_time_and_with_pauses(process, grant):
+    grant.heir = TICKET
+    old = refuse("ConditionalCheckFailedException", shown(grant, -1, "of another"))
+    process.driver.script = [lose_request, *[old] * 1000]
+    began = process.driver.now
+    with pytest.raises(ServiceUnavailable):
+        process.release(grant)
+    assert process.driver.now - began < 7.0
+    assert len(process.driver.calls) < 50
 
 
-def test_an_adoption_is_tried_for_a_lease_with_pauses(process, other):
-    text = lease.export(process.acquire())
-    began = other.driver.now
-    other.driver.script = [throttle] * 1000
-    with pytest.raises(Throttled):
-        other.adopt(text)
-    assert LEASE * 0.9 < other.driver.now - began < LEASE * 1.1
-    assert len(other.driver.calls) < 90
+@pytest.mark.parametrize(("above", "version"), [(0, FREE), (1, TICKET), (1, FREE)])
+def test_a_refusal_from_after_the_release_says_that_it_was_carried_out(
+    process, grant, above, version
+):
+    grant.heir = TICKET
+    new = refuse("ConditionalCheckFailedException", shown(grant, above, version))
+    process.driver.script = [lose_request, new]
+    assert process.release(grant) is True
+    assert len(process.driver.calls) == 2
 
 
-@pytest.mark.parametrize("form", ["1", None, 2])
-def test_only_a_form_that_is_known_is_read(process, form):
-    grant = process.acquire()
-    told = json.loads(lease.export(grant))
-    assert told[0] == 1
-    with pytest.raises(InvalidValue):
-        process.adopt(json.dumps([form, *told[1:]]))
+def test_a_refusal_by_a_record_that_is_not_sound_ends_a_release_in_doubt(process, grant):
+    grant.heir = TICKET
+    odd = {**shown(grant, 0, "of another"), "fence": {"S": "x"}}
+    process.driver.script = [lose_request, refuse("ConditionalCheckFailedException", odd)]
+    assert process.release(grant) is True
+    assert len(process.driver.calls) == 2
 
 
-def test_a_handoff_keeps_the_lease_and_its_heartbeats(process, other):
-    grant = process.acquire(lease=timedelta(seconds=2.5))
-    heir = other.adopt(lease.export(grant))
-    assert (heir.lease, heir.heartbeat_interval) == (2.5, 2.5 / 4)
-    assert process.driver.row("a")["lease_ms"] == {"N": "2500"}
+def test_a_lock_that_another_had_before_the_release_was_not_given_back(process, grant):
+    grant.heir = TICKET
+    old = refuse("ConditionalCheckFailedException", shown(grant, -1, "of another"))
+    process.driver.script = [old]
+    assert process.release(grant) is False
+    assert grant.loss is LossReason.TAKEN_OVER
+    assert len(process.driver.calls) == 1
+
+
+def test_a_record_that_is_gone_in_doubt_is_no_release(process, grant):
+    process.driver.script = [lose_request, refuse("ConditionalCheckFailedException")]
+    assert process.release(grant) is False
+    assert grant.loss is LossReason.DELETED
 
 
 def test_a_lock_whose_row_was_made_anew_after_its_release_counts_as_given_back(process, grant):
