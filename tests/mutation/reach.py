@@ -30,7 +30,9 @@ _ELSEWHERE = (
 )
 # Tests that run a protocol step by step, in simulated time, say soonest what a mistake breaks.
 _STEP_BY_STEP = re.compile(
-    r"^def test_\w+\(\s*process\b|transactions\.wire import|_store\.store import", re.MULTILINE
+    r"^def test_\w+\(\s*process\b|transactions\.(wire|steps) import|_store\.store import"
+    r"|unit\.test_counter_\w+ import",
+    re.MULTILINE,
 )
 # Tests of the simulator itself, which put mistakes of their own into the modules.
 _OF_MISTAKES = "mistake"
