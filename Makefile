@@ -38,7 +38,8 @@ $(VENV)/.installed: requirements-dev.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@echo "Installing what is pinned into $(VENV) ..."
-	@$(UV) pip install --quiet --python $(BIN)/python --requirement requirements-dev.txt --editable .
+	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python \
+		--requirement requirements-dev.txt --editable .
 	@touch $@
 
 lock: install  ## Resolve the pinned requirements again from pyproject.toml

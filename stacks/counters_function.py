@@ -9,6 +9,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from interlock.constructs import ICoordinationTable, RuntimeLayer, SigningKey
+from interlock.constructs.bytecode import bundled_code
 from stacks.acknowledgements import (
     HIPAA,
     NIST,
@@ -20,7 +21,13 @@ from stacks.acknowledgements import (
 from stacks.config import Environment
 
 _CODE = Path(__file__).resolve().parent.parent / "lambda" / "counters"
-_POWERTOOLS = ("aws-lambda-powertools", "typing-extensions", "jmespath", "aws-xray-sdk", "wrapt")
+_RUNTIME = lambda_.Runtime.PYTHON_3_13
+POWERTOOLS = ("aws-lambda-powertools", "typing-extensions", "jmespath", "aws-xray-sdk", "wrapt")
+
+
+def code_files() -> dict[str, Path]:
+    """Return the function's own files, by their names in its asset."""
+    return {path.name: path for path in (*_CODE.glob("*.py"), _CODE / "openapi.json")}
 
 
 class CountersFunction(Construct):
@@ -46,9 +53,9 @@ class CountersFunction(Construct):
             self,
             "Default",
             description="Interlock: counters over HTTP",
-            code=lambda_.Code.from_asset(str(_CODE), exclude=["*", "!*.py", "!openapi.json"]),
+            code=bundled_code(self, code_files(), place="/var/task", runtimes=[_RUNTIME]),
             handler="handler.handler",
-            runtime=lambda_.Runtime.PYTHON_3_13,
+            runtime=_RUNTIME,
             architecture=lambda_.Architecture.ARM_64,
             memory_size=512,
             timeout=cdk.Duration.seconds(10),
@@ -77,7 +84,11 @@ class CountersFunction(Construct):
         )
         self._acknowledge()
         layer = RuntimeLayer(
-            self, "Runtime", distributions=_POWERTOOLS, description="interlock and Powertools"
+            self,
+            "Runtime",
+            distributions=POWERTOOLS,
+            compiled_for=[_RUNTIME],
+            description="interlock and Powertools",
         )
         table.attach_to(self.function, counters=["*"], layer=layer)
         table.grant_inspect_locks(self.function, "*")

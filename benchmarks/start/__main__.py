@@ -3,9 +3,11 @@
     python -m benchmarks.start [--rounds 15]
 
 Each round starts one interpreter for each handler, in turn: the counter function as it is deployed
-(with the key that signs receipts), the same without a key, and a bare handler that imports boto3,
-makes a client and reads an item. All answer from the same ministack. The interpreter's own start is
-not counted: Lambda's runtime is up before a handler is imported.
+(with the key that signs receipts), the same without its bytecode, a lock, and a bare handler that
+imports boto3, makes a client and reads an item. Code comes from the assets that a deployment makes;
+nothing writes to them, nor to boto3, which has its bytecode as in Lambda's runtime. All answer from
+the same ministack. The interpreter's own start is not counted: Lambda's runtime is up before a
+handler is imported.
 """
 
 import argparse
@@ -14,22 +16,23 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
 
 from benchmarks.history import note
+from benchmarks.start.deployed import compile_what_lambda_brings, deployed
 from local.emulator import emulator
 
-ROOT = Path(__file__).resolve().parents[2]
-FUNCTION = ROOT / "lambda" / "counters"
 TABLE = "bench-start"
 BARE = "bare: boto3, one client, one read"
 
 _TIMED = """
 import sys, time
 from types import SimpleNamespace
-sys.path[:0] = [{function!r}, {root!r}]
+sys.path[:0] = {folders!r}
 context = SimpleNamespace(
     aws_request_id="request", function_name="counters", memory_limit_in_mb=512,
     invoked_function_arn="arn", get_remaining_time_in_millis=lambda: 3000,
@@ -52,6 +55,14 @@ def handler(event, context):
     return {"statusCode": 200, "body": json.dumps(reply["Item"]["value"]["N"])}
 """
 _OURS = "from handler import handler"
+_LOCK = """
+import os
+from interlock import LockClient
+locks = LockClient(os.environ["INTERLOCK_TABLE"])
+def handler(event, context):
+    with locks.acquire("a"):
+        return {"statusCode": 200}
+"""
 
 
 def event(method: str, resource: str, body: object = None) -> dict[str, object]:
@@ -61,7 +72,7 @@ def event(method: str, resource: str, body: object = None) -> dict[str, object]:
         "resource": resource,
         "path": resource.replace("{name}", "a"),
         "pathParameters": {"name": "a"},
-        "headers": {},
+        "headers": {} if body is None else {"Content-Type": "application/json"},
         "queryStringParameters": None,
         "body": None if body is None else json.dumps(body),
         "requestContext": {"requestId": "request"},
@@ -72,22 +83,32 @@ READ = event("GET", "/counters/{name}")
 CHANGE = event("POST", "/counters/{name}/increment", {"amount": 1})
 
 
-def start(body: str, sent: dict[str, object], environment: dict[str, str]) -> float:
-    """Start one interpreter, and return the seconds from its first import to its first answer."""
-    code = _TIMED.format(function=str(FUNCTION), root=str(ROOT), event=sent, body=body)
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    return float(done.stdout.splitlines()[-1])
+@dataclass(frozen=True)
+class Case:
+    """A handler, what it is sent, and where its code is."""
+
+    body: str
+    sent: dict[str, object]
+    environment: dict[str, str]
+    folders: tuple[Path, ...] = ()
+
+    def start(self) -> float:
+        """Start one interpreter; return the seconds from its first import to its first answer."""
+        folders = [str(folder) for folder in self.folders]
+        code = _TIMED.format(folders=folders, event=self.sent, body=self.body)
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**self.environment, "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise SystemExit(done.stderr)
+        return float(done.stdout.splitlines()[-1])
 
 
-def compare(endpoint: str, rounds: int) -> None:
+def compare(endpoint: str, rounds: int, folder: Path) -> None:
     """Print the median of each handler, and its ratio to the bare one."""
     credentials = {
         "AWS_ACCESS_KEY_ID": "test",
@@ -115,28 +136,36 @@ def compare(endpoint: str, rounds: int) -> None:
         "POWERTOOLS_METRICS_NAMESPACE": "Interlock",
         "POWERTOOLS_TRACE_DISABLED": "true",
     }
+    with_bytecode = deployed(folder / "with", compiled=True)
+    without = deployed(folder / "without", compiled=False)
+    compile_what_lambda_brings()
     signing = {**plain, "INTERLOCK_SIGNING_KEY": key}
     traced = {
         **signing,
         "POWERTOOLS_TRACE_DISABLED": "false",
-        "LAMBDA_TASK_ROOT": str(FUNCTION),
+        "LAMBDA_TASK_ROOT": str(with_bytecode[0]),
         "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:9",  # UDP: no program has to listen
         "_X_AMZN_TRACE_ID": "Root=1-5759e988-bd862e3fe1be46a994272793;"
         "Parent=53995c3f42cd8ad8;Sampled=1",
     }
     cases = {
-        BARE: (_BARE, READ, plain),
-        "counters, first a read": (_OURS, READ, signing),
-        "counters, first a change with receipt": (_OURS, CHANGE, signing),
-        "counters without a signing key, a read": (_OURS, READ, plain),
-        "counters with X-Ray's SDK, a read": (_OURS, READ, traced),
+        BARE: Case(_BARE, READ, plain),
+        "counters, first a read": Case(_OURS, READ, signing, with_bytecode),
+        "the same without its bytecode": Case(_OURS, READ, signing, without),
+        "counters, first a change with receipt": Case(_OURS, CHANGE, signing, with_bytecode),
+        "counters without a signing key, a read": Case(_OURS, READ, plain, with_bytecode),
+        "counters with X-Ray's SDK, a read": Case(_OURS, READ, traced, with_bytecode),
+        "a lock client, its first lock": Case(_LOCK, READ, plain, with_bytecode),
+        "the same lock without bytecode": Case(_LOCK, READ, plain, without),
     }
     taken: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(rounds + 1):
         for name, case in cases.items():
-            taken[name].append(start(*case))
+            taken[name].append(case.start())
     middles = {name: statistics.median(times[1:]) for name, times in taken.items()}
-    print(f"\nfirst import to first answer, median of {rounds} (goal for a read: at most 1.35 x)")
+    print(
+        f"\nfirst import to first answer, median of {rounds} (goals: a read 0.6 x, a lock 0.35 x)"
+    )
     for name, middle in middles.items():
         print(f"  {name:40} {middle * 1e3:7.1f} ms  {middle / middles[BARE]:5.2f} x")
         note("start", "first answer", name, seconds=middle, against_bare=middle / middles[BARE])
@@ -147,8 +176,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     rounds = parser.parse_args().rounds
-    with emulator() as running:
-        compare(running.endpoint, rounds)
+    with emulator() as running, tempfile.TemporaryDirectory() as folder:
+        compare(running.endpoint, rounds, Path(folder))
 
 
 if __name__ == "__main__":

@@ -1,26 +1,23 @@
 """The Lambda layer that carries the runtime, bundled without Docker."""
 
+import os
 import re
-import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Self, cast
 
-import jsii
-from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling, Stack
+from aws_cdk import Stack
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from interlock._protocol.texts import texts
+from interlock.constructs.bytecode import bundled_code
 from interlock.constructs.copying import all_but
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 # What the package is made of: what an editor or a file manager leaves beside it changes no hash.
 _FILES = ("*.py", "py.typed", "reserved_words.txt")
-_NO_IMAGE = "interlock-is-bundled-without-docker"
-
-
 _RUNTIME = re.compile(r"PYTHON_3_(\d+)")
 _LEAST_MINOR = 11  # requires-python
 
@@ -37,10 +34,16 @@ class RuntimeLayer(lambda_.LayerVersion):
 
     boto3 is in Lambda's Python runtimes already. `distributions` are names of installed
     distributions to add, without what they depend on and without compiled parts: they must work in
-    pure Python. The layer's hash depends on the files' contents only, so a checkout and a wheel of
-    the same version give the same one.
+    pure Python. `compiled_for` are the runtimes that the layer has bytecode for, which takes as
+    much room as the sources for each, and spares their functions most of a cold start; others
+    compile for themselves. It is made by that version of Python, which has to be on the machine
+    that synthesizes: else it is left out, and the synthesis says so.
 
-    Raises `importlib.metadata.PackageNotFoundError` for a distribution that is not installed.
+    The layer's hash depends on the files' contents and on what it has bytecode for, so a checkout
+    and a wheel of the same version give the same one.
+
+    Raises `importlib.metadata.PackageNotFoundError` for a distribution that is not installed, and
+    ValueError for a runtime that is not of Python 3.
     """
 
     def __init__(
@@ -49,59 +52,48 @@ class RuntimeLayer(lambda_.LayerVersion):
         construct_id: str,
         *,
         distributions: Sequence[str] = (),
+        compiled_for: Sequence[lambda_.Runtime] = (),
         description: str = "interlock: locks, transactions, counters and signatures",
     ) -> None:
-        bundling = _InstalledPackages(texts("distributions", distributions))
+        files = dict(_files(texts("distributions", distributions)))
         super().__init__(
             scope,
             construct_id,
             description=description,
-            code=lambda_.Code.from_asset(
-                str(_PACKAGE),
-                asset_hash_type=AssetHashType.OUTPUT,
-                bundling=BundlingOptions(
-                    image=DockerImage.from_registry(_NO_IMAGE),
-                    local=cast("ILocalBundling", bundling),
-                ),
-            ),
+            code=bundled_code(scope, files, place="/opt", runtimes=compiled_for),
             compatible_runtimes=runtimes(),
             compatible_architectures=[lambda_.Architecture.ARM_64, lambda_.Architecture.X86_64],
         )
 
     @classmethod
-    def of(cls, scope: Construct) -> Self | lambda_.ILayerVersion:
-        """Return the stack's layer, made when it is first asked for."""
-        stack = Stack.of(scope)
-        existing = stack.node.try_find_child("InterlockRuntime")
-        return cast("Self", existing) if existing else cls(stack, "InterlockRuntime")
+    def of(cls, function: lambda_.Function) -> Self:
+        """Return the layer of a function's stack for its runtime, made when first asked for."""
+        stack, runtime = Stack.of(function), function.runtime
+        known = [each for each in runtimes() if each.to_string() == runtime.to_string()]
+        name = "InterlockRuntime" + "".join(each.to_string().title() for each in known)
+        existing = stack.node.try_find_child(name)
+        return cast("Self", existing) if existing else cls(stack, name, compiled_for=known)
 
 
-@jsii.implements(ILocalBundling)
-class _InstalledPackages:
-    """Copies packages of this Python environment; never falls back to Docker."""
-
-    def __init__(self, distributions: Sequence[str]) -> None:
-        self._distributions = distributions
-
-    def try_bundle(self, output_dir: str, *_: Any, **__: Any) -> bool:
-        target = Path(output_dir, "python")
-        # Constructs are for the machine that deploys; the runtime never imports them.
-        shutil.copytree(
-            _PACKAGE, target / "interlock", ignore=all_but(*_FILES, without="constructs")
-        )
-        for name in self._distributions:
-            _copy(metadata.distribution(name), target)
-        return True
+def _files(distributions: Sequence[str]) -> Iterator[tuple[str, Path]]:
+    """Yield the layer's files: by their paths in it, where they are installed here."""
+    # Constructs are for the machine that deploys; the runtime never imports them.
+    ignored = all_but(*_FILES, without="constructs")
+    for folder, folders, names in os.walk(_PACKAGE):
+        left_out = set(ignored(folder, [*folders, *names]))
+        folders[:] = sorted(set(folders) - left_out)
+        for name in sorted(set(names) - left_out):
+            path = Path(folder, name)
+            yield str(Path("python", "interlock", path.relative_to(_PACKAGE))), path
+    for name in distributions:
+        yield from _installed(metadata.distribution(name))
 
 
-def _copy(distribution: metadata.Distribution, target: Path) -> None:
+def _installed(distribution: metadata.Distribution) -> Iterator[tuple[str, Path]]:
     for file in distribution.files or ():
         # Scripts are outside ("../../bin"); metadata differs with the installer.
         if ".." in file.parts or ".dist-info" in file.parts[0] or "__pycache__" in file.parts:
             continue
         # Compiled for this machine, and only to speed up what a pure distribution has in Python.
-        if file.suffix in {".so", ".pyd"}:
-            continue
-        source, copy = Path(str(file.locate())), target / file
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, copy)
+        if file.suffix not in {".so", ".pyd"}:
+            yield str(Path("python", file)), Path(str(file.locate()))

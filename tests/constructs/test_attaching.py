@@ -131,6 +131,12 @@ def test_a_function_of_every_such_runtime_takes_the_layer(stack, table, runtime)
     assert len(only(stack, "AWS::Lambda::Function")["Layers"]) == 1
 
 
+def test_functions_of_one_runtime_share_a_layer(stack, table):
+    for name, minor in (("A", 13), ("B", 13), ("C", 12)):
+        table.attach_to(function_in(stack, name, getattr(lambda_.Runtime, f"PYTHON_3_{minor}")))
+    Template.from_stack(stack).resource_count_is("AWS::Lambda::LayerVersion", 2)
+
+
 def test_a_container_image_gets_no_layer(stack, table, tmp_path):
     (pathlib.Path(tmp_path) / "Dockerfile").write_text("FROM scratch\n")
     image = lambda_.DockerImageFunction(

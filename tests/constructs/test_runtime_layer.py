@@ -1,5 +1,7 @@
 """The layer holds the runtime and nothing that only a deployment needs; imports stay apart."""
 
+import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -7,8 +9,10 @@ from pathlib import Path
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk.assertions import Annotations, Match
 
-from interlock.constructs import RuntimeLayer
+from interlock.constructs import RuntimeLayer, bytecode
 from interlock.constructs.copying import all_but
 
 
@@ -45,6 +49,73 @@ def test_layer_has_the_same_hash_each_time(tmp_path):
     assert bundle(tmp_path / "b", distributions=["jmespath"]).name == first.name
     assert (first / "python" / "jmespath" / "__init__.py").exists()
     assert not list(first.rglob("*.dist-info"))
+
+
+HERE = lambda_.Runtime(f"python3.{sys.version_info.minor}")
+ELSEWHERE = lambda_.Runtime("python3.99")
+
+
+def test_a_layer_has_bytecode_for_the_runtimes_that_are_asked_for(tmp_path):
+    python = bundle(tmp_path, compiled_for=[HERE]) / "python"
+    for source in python.rglob("*.py"):
+        assert Path(importlib.util.cache_from_source(str(source))).exists(), source
+
+
+def test_bytecode_is_used_as_it_is_where_nothing_can_be_written(tmp_path):
+    """A zip has times of its own, by which other bytecode would be taken for old."""
+    python = bundle(tmp_path, compiled_for=[HERE]) / "python"
+    module = python / "interlock" / "_protocol" / "faults.py"
+    os.utime(module, (0, 0))
+    done = subprocess.run(
+        [sys.executable, "-v", "-S", "-c", "import interlock._protocol.faults"],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(python), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert f"matches {module}" in done.stderr
+
+
+def test_the_hash_is_of_the_sources_and_of_what_is_compiled_for(tmp_path, monkeypatch):
+    plain = bundle(tmp_path / "a").name
+    compiled = bundle(tmp_path / "b", compiled_for=[HERE])
+    assert compiled.name != plain
+    # An interpreter that makes other bytecode of the same sources.
+    monkeypatch.setattr(bytecode, "compile_for", lambda *_: None)
+    assert bundle(tmp_path / "c", compiled_for=[HERE]).name == compiled.name
+
+
+def test_without_its_interpreter_a_layer_holds_the_sources_and_says_so(tmp_path):
+    app = cdk.App(outdir=str(tmp_path / "a"))
+    stack = cdk.Stack(app, "Stack")
+    RuntimeLayer(stack, "Layer", compiled_for=[ELSEWHERE])
+    (asset,) = (tmp_path / "a").glob("asset.*")
+    assert not list(asset.rglob("__pycache__"))
+    Annotations.from_stack(stack).has_info("/Stack", Match.string_like_regexp(r"python3\.99"))
+    assert bundle(tmp_path / "b").name == asset.name
+
+
+def test_a_shim_for_a_python_that_is_not_there_is_no_interpreter(tmp_path, monkeypatch):
+    for name, answer in (("python3.97", "exit 127"), ("python3.98", "echo cpython-311")):
+        shim = tmp_path / name
+        shim.write_text(f"#!/bin/sh\n{answer}\n")
+        shim.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert bytecode.interpreter("97") is bytecode.interpreter("98") is None
+    assert bytecode.interpreter(str(sys.version_info.minor)) == sys.executable
+
+
+def test_a_runtime_that_is_no_python_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="nodejs"):
+        bundle(tmp_path, compiled_for=[lambda_.Runtime.NODEJS_22_X])
+
+
+def test_a_source_for_another_python_does_no_harm(tmp_path):
+    (tmp_path / "old.py").write_text("print 'no'\n")
+    (tmp_path / "new.py").write_text("yes = 1\n")
+    bytecode.compile_for(tmp_path, sys.executable, "/opt")
+    assert [path.name.partition(".")[0] for path in tmp_path.rglob("*.pyc")] == ["new"]
 
 
 def test_layer_has_nothing_compiled_for_the_machine_that_deploys(tmp_path):
