@@ -4,13 +4,10 @@ import pytest
 from boto3.dynamodb.conditions import Attr
 
 from interlock._protocol.locks import record
-from interlock._protocol.transactions.settings import MAX_ITEM_BYTES
-from interlock._protocol.transactions.writes import size
 from interlock._protocol.values import to_item
 from interlock.errors import (
     ConditionFailed,
     GuardFailed,
-    ItemTooLarge,
     LossReason,
     OutcomeUnknown,
     TransactionConflict,
@@ -112,37 +109,6 @@ def test_a_hundred_items_are_committed_and_one_more_is_not_sent(world):
     world.run(body)
     assert world.calls == [ALL]
     count = 101
-    with pytest.raises(TransactionTooLarge):
-        world.run(body)
-    assert world.calls == []
-
-
-def weight(key):
-    """Return how many bytes an item has whose text is empty, with its first version."""
-    world = World()
-    world.run(lambda t: t.put({"pk": key}, text=""))
-    (_, params), *_ = world.driver.calls
-    return size(params["TransactItems"][0]["Put"]["Item"])
-
-
-def test_an_item_of_the_most_bytes_is_committed_and_one_of_more_is_not_sent(world):
-    text = "x" * (MAX_ITEM_BYTES - weight("a") - 8)
-    world.run(lambda t: t.put(A, text=text))
-    assert world.calls == [ALL]
-    with pytest.raises(ItemTooLarge):
-        world.run(lambda t: t.put(A, text=text + 20 * "x"))
-    assert world.calls == []
-
-
-def test_a_transaction_of_too_many_bytes_is_not_sent(world):
-    def body(t):
-        for number in range(count):
-            t.put({"pk": str(number)}, text=(400 * 1024 - 100) * "x")
-
-    count = 10
-    world.run(body)
-    assert world.calls == [ALL]
-    count = 11
     with pytest.raises(TransactionTooLarge):
         world.run(body)
     assert world.calls == []
