@@ -17,6 +17,7 @@ from tests.unit.locks.scripted import (
     hang,
     lose_request,
     refuse,
+    send_twice,
     throttle,
     throttle_second,
     unreachable,
@@ -258,3 +259,28 @@ def test_an_extension_while_a_commit_may_release_waits_for_the_lease_and_no_long
         extend(60)
     assert lost.value.reason is LossReason.LEASE_RAN_OUT
     assert process.driver.now >= grant.until
+
+
+def test_a_heartbeat_that_is_known_by_a_refusal_counts_like_one_that_was_answered(process, grant):
+    sent = process.driver.now = grant.due
+    process.driver.script = [send_twice]
+    process.renew(grant)
+    assert grant.own() == (process.driver.row("a")["version"]["S"],)
+    assert grant.until == pytest.approx(sent + LEASE, rel=0.01)
+    assert grant.due == sent + LEASE / 4
+    assert (grant.failures, grant.problem) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"), [(denied, LossReason.REFUSED), (throttle, LossReason.LEASE_RAN_OUT)]
+)
+def test_a_fault_that_comes_after_the_lease_says_at_once_how_it_was_lost(
+    process, grant, trouble, reason
+):
+    def late(driver, operation, params):
+        driver.now = grant.until
+        return trouble(driver, operation, params)
+
+    process.driver.script = [late]
+    process.renew(grant)
+    assert grant.loss is reason

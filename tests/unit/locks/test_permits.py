@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from interlock.errors import CorruptRecord, LockTimeout
+from tests.unit.locks.conftest import Process
 from tests.unit.locks.scripted import (
     TABLE,
     after,
@@ -161,3 +162,69 @@ def test_the_permit_of_the_dead_is_taken_not_that_of_the_living(process, other, 
     grant = process.driver.run(asking(process, timeout=60.0).run())
     assert grant.name == "jobs#1"
     assert grant.fence == full[1].fence + 1
+
+
+@pytest.mark.parametrize(("draw", "first"), [(0.0, "0"), (0.4, "1"), (0.8, "2")])
+def test_the_draw_decides_which_permit_is_tried(process, draw, first):
+    process.driver.draw = draw
+    assert process.driver.run(asking(process).run()).name == f"jobs#{first}"
+
+
+def test_a_caller_who_does_not_wait_bears_one_call_that_is_throttled(process):
+    process.driver.script = [throttle]
+    assert process.driver.run(asking(process, timeout=0.0).run()).name
+
+
+def test_nothing_was_waited_before_the_begin(process):
+    assert asking(process).waited == 0.0
+
+
+def test_permits_that_may_be_left_are_logged_and_no_others(process, caplog):
+    def loses(driver, operation, params):
+        driver.draw = 0.0
+        return lose_reply(driver, operation, params)
+
+    process.driver.script = [loses]
+    process.driver.run(asking(process).run())
+    assert caplog.records == []
+    process.driver.draw = 0.9
+    process.driver.script = [loses_second(process), carry_out, throttle_all_but("jobs#1")]
+    process.driver.run(asking(process).run())
+    assert "may be left" in caplog.text
+
+
+def loses_second(process):
+    def act(driver, operation, params):
+        process.driver.draw = 0.0
+        return lose_request(driver, operation, params)
+
+    return act
+
+
+def throttle_all_but(name):
+    """Throttle all calls from now on but those about one permit and those that read."""
+
+    def act(driver, operation, params):
+        driver.script.append(act)
+        usable = operation != "UpdateItem" or params["Key"]["pk"]["S"] == f"lock#{name}"
+        return (carry_out if usable else throttle)(driver, operation, params)
+
+    return act
+
+
+def test_a_permit_that_is_not_usable_is_logged(process, caplog):
+    item = {"pk": {"S": "lock#jobs#1"}, "version": {"N": "1"}}
+    process.driver.store.perform("PutItem", {"TableName": TABLE, "Item": item})
+    process.driver.run(asking(process).run())
+    assert "not usable" in caplog.text
+
+
+def test_the_permit_whose_lease_ends_first_is_looked_at_when_it_ends(process, other, full):
+    process.release(full[1])
+    other.driver.draw = 0.4
+    short = other.locks.permit("jobs", PERMITS, lease=timedelta(seconds=5))
+    assert other.driver.run(short.run()).name == "jobs#1"
+    waiter = Process(process.driver.store, poll=60.0)
+    began = waiter.driver.now
+    assert waiter.driver.run(asking(waiter).run()).name == "jobs#1"
+    assert 5.0 <= waiter.driver.now - began < 5.2
