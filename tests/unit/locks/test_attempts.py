@@ -281,3 +281,14 @@ def test_a_request_that_was_sent_twice_is_a_grant(process):
     assert process.driver.row("a")["version"] == {"S": grant.version}
     assert process.driver.operations()[0] == "UpdateItem"
     assert process.driver.row("a")["fence"] == {"N": str(grant.fence)}
+
+
+def test_a_lock_of_a_short_lease_takes_one_call(process):
+    grant = process.acquire(lease=timedelta(seconds=0.4))
+    assert process.driver.operations() == ["UpdateItem"]
+    assert grant.until - process.driver.now < 0.4
+
+
+def test_nothing_was_waited_before_the_begin(process):
+    acquisition, _ = acquiring(process)
+    assert acquisition.waited == 0.0

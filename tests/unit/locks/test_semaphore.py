@@ -162,3 +162,8 @@ def test_a_caller_that_does_not_wait_gets_none(locks):
     permit.release()
     again = semaphore.try_acquire()
     assert again.release()
+
+
+@pytest.mark.parametrize("permits", [1, 100])
+def test_a_semaphore_has_up_to_a_hundred_permits(locks, permits):
+    assert locks.semaphore("jobs", permits=permits).permits == permits
