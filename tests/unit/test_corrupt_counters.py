@@ -2,7 +2,8 @@
 
 import pytest
 
-from interlock.errors import CorruptRecord
+from interlock._protocol.counters.ledger import Once
+from interlock.errors import CorruptRecord, OutcomeUnknown
 from interlock.testing._store.store import Store
 from interlock.testing._store.tables import Table
 
@@ -38,3 +39,93 @@ def test_a_corrupt_record_is_said_to_be_one(half, poison, call):
         CALLS[call](counters.counter("visits"))
     assert (error.value.table, error.value.key) == ("t", "counter#visits")
     assert error.value.attribute in {*POISON[poison], "span"}
+
+
+KEY = "k"
+DIGEST = Once(KEY, 0.0).digest
+ENTRY = {
+    f"done#{DIGEST}": {"N": "41"},
+    f"call#{DIGEST}": {"S": f"1 4000000000 - {KEY}"},
+}
+
+
+def counter_on(half, store, answer=None):
+    """Return a counter of this half on a store, whose answers a function may change."""
+    counters = half.wrap(
+        half.counters.CounterClient("t", client=half.client(answer or store.perform))
+    )
+    return counters.counter("visits")
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("missing", ["value", "up", "down", "span", "shards"])
+def test_a_record_that_lacks_an_attribute_of_a_counter_is_corrupt(half, call, missing):
+    store = Store(Table("t"))
+    item = {"pk": {"S": "counter#visits"}, **{name: {"N": n} for name, n in SOUND.items()}}
+    del item[missing]
+    store.perform("PutItem", {"TableName": "t", "Item": item})
+    with pytest.raises(CorruptRecord) as error:
+        CALLS[call](counter_on(half, store))
+    assert error.value.key == "counter#visits"
+    assert store.item("t", "counter#visits") == item
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("entry", [{}, ENTRY], ids=["bare", "with an entry of the key"])
+def test_a_foreign_record_in_a_counters_place_is_no_counter(half, call, entry):
+    store = Store(Table("t"))
+    item = {"pk": {"S": "counter#visits"}, "note": {"S": "mine"}, **entry}
+    store.perform("PutItem", {"TableName": "t", "Item": item})
+    with pytest.raises(CorruptRecord):
+        CALLS[call](counter_on(half, store))
+    assert store.item("t", "counter#visits") == item
+
+
+LIES = {
+    "nothing but the key": {},
+    "the entry alone": ENTRY,
+    "another entry": {
+        **{name: {"N": n} for name, n in SOUND.items()},
+        "call#other": {"S": "1 4000000000 - other"},
+        "done#other": {"N": "1"},
+    },
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_reply_of_the_own_key_without_the_counter_is_no_change(half, lie):
+    store = Store(Table("t"))
+    counter_on(half, store).increment()
+
+    def answer(operation, params):
+        if operation != "UpdateItem":
+            return store.perform(operation, params)
+        return {"Attributes": {"pk": params["Key"]["pk"], **LIES[lie]}}
+
+    with pytest.raises((CorruptRecord, OutcomeUnknown)):
+        counter_on(half, store, answer).increment(idempotency_key=KEY)
+    if "value" not in LIES[lie]:  # else nothing tells it from the counter
+        with pytest.raises((CorruptRecord, OutcomeUnknown)):
+            counter_on(half, store, answer).increment()
+
+
+@pytest.mark.parametrize("keyed", [{}, {"idempotency_key": KEY}], ids=["plain", "keyed"])
+def test_a_reply_of_another_key_is_no_change(half, keyed):
+    store = Store(Table("t"))
+    counter_on(half, store).increment()
+    false: list[object] = []
+
+    def answer(operation, params):
+        reply = store.perform(operation, params)
+        if operation == "UpdateItem" and not false:
+            false.append(reply)
+            return {"Attributes": {**reply["Attributes"], "pk": {"S": "counter#other"}}}
+        return reply
+
+    counter = counter_on(half, store, answer)
+    if keyed:
+        assert counter.increment(**keyed).value == 2
+    else:
+        with pytest.raises(OutcomeUnknown):
+            counter.increment()
+    assert counter_on(half, store).get() == 2

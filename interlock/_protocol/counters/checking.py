@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from interlock._protocol.counters.bounds import LARGEST
-from interlock._protocol.counters.layout import FORMAT, MAX_SHARDS
+from interlock._protocol.counters.layout import ESCROW, FORMAT, MAX_SHARDS, PREFIX
 from interlock._protocol.counters.ledger import CALL, DONE, NO_SHARD
 from interlock._protocol.values import Item
 from interlock.errors import CorruptRecord
@@ -48,11 +48,21 @@ def sound(table: str, item: Item) -> Item:
     return item
 
 
+def whole(table: str, item: Item) -> Item:
+    """Return the item, or raise `CorruptRecord` if it is not one of a counter, with all it has."""
+    sound(table, item)
+    is_header = "#" not in item["pk"]["S"].removeprefix(PREFIX)
+    for name in (*ESCROW, *(("shards", "span") if is_header else ())):
+        if name not in item:
+            raise _corrupt(table, item, name)
+    return item
+
+
 def _check_header(table: str, item: Item) -> None:
     shards, span = (int(item.get(name, {}).get("N", "0")) for name in ("shards", "span"))
     if not 1 <= shards <= span:
         raise _corrupt(table, item, "span")
-    for name in ("value", "up", "down"):
+    for name in ESCROW:
         if name not in item:
             raise _corrupt(table, item, name)
     floor, ceiling = (item.get(name, {}).get("N") for name in ("floor", "ceiling"))

@@ -20,6 +20,7 @@ from interlock._protocol.values import Item
 _NAMES = {"#value": "value", "#floor": "floor", "#format": "format"}
 # A header that a newer version of the library has written may mean something else.
 _KNOWN = "(attribute_not_exists(#format) OR #format <= :format)"
+_HEADER = ("#value", "up", "down", "shards", "span")
 _ADDED = ("#value = #value + :amount", "up = up - :amount", "down = down + :amount")
 
 
@@ -85,6 +86,8 @@ def addition(handle: Handle, index: int, amount: int, revision: int) -> Write:
         return write
     write = covered(handle, 0, amount)
     (condition,) = write.conditions
+    # What another program has put there is not made a counter.
+    condition += "".join(f" AND attribute_exists({name})" for name in _HEADER)
     for name, limit in limits(handle.bounds).items():
         attribute = "#floor" if name == "floor" else name
         write.values[f":{name}"] = limit

@@ -14,7 +14,7 @@ from typing import Any
 
 from interlock._protocol.counters import escrow, expecting, ledger, reading
 from interlock._protocol.counters.adding import full, is_full
-from interlock._protocol.counters.checking import sound
+from interlock._protocol.counters.checking import whole
 from interlock._protocol.counters.configuring import create
 from interlock._protocol.counters.layout import Handle, belongs, era_of, integer
 from interlock._protocol.counters.ledger import CounterChange, Once
@@ -157,7 +157,7 @@ class KeyedChange:
         write = escrow.keyed(escrow.covered(handle, index, self.amount), once, era, call)
         params = {**write.params(), "ReturnValues": "ALL_NEW"}
         reply = yield from send(Kind.FENCED, self.budget, "UpdateItem", params)
-        item = sound(handle.table, reply["Attributes"])
+        item = whole(handle.table, reply["Attributes"])
         handle.eras[index] = era
         crowded = handle.shared or self.budget.conflicts > 0
         if len(ledger.entries(item)) % ledger.swept_at(crowded=crowded) == 0:
@@ -174,7 +174,7 @@ class KeyedChange:
             handle.forget()
             yield from outpaced(budget)
             return None
-        item = sound(handle.table, dict(refuser))
+        item = whole(handle.table, dict(refuser))
         if done := ledger.entry(item, self.once):
             return done.replay(self.amount)
         if era_of(item) != era:
@@ -225,7 +225,7 @@ class KeyedChange:
         except Refused as refused:
             self.in_doubt = refused.resent
             item = refused.reasons[0].item
-            if item and (done := ledger.entry(sound(handle.table, dict(item)), once)):
+            if item and (done := ledger.entry(whole(handle.table, dict(item)), once)):
                 return done.replay(self.amount)
             if self.in_doubt:
                 yield from fence(handle, index, era, self.budget)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from interlock._exports import public_in
-from interlock._protocol.counters.checking import sound
+from interlock._protocol.counters.checking import sound, whole
 from interlock._protocol.counters.layout import Handle, Snapshot, integer, total
 from interlock._protocol.counters.ledger import Entry, Once, recorded
 from interlock._protocol.counters.sending import Kind, send
@@ -38,9 +38,9 @@ def snapshot(handle: Handle, budget: RetryBudget) -> Operation[Snapshot | None]:
         if items[0] is None:
             handle.forget()
             return None
+        found = [whole(handle.table, dict(item)) for item in items if item is not None]
         stored = integer(items[0], "span")
         if stored == span:
-            found = [item for item in items if item is not None]
             for index, item in enumerate(found[: integer(items[0], "shards")]):
                 handle.remember(index, item)
             return Snapshot(found)
@@ -77,6 +77,8 @@ def estimate(handle: Handle, budget: RetryBudget) -> Operation[int]:
     while True:
         keys = [handle.key(i) for i in range(span)]
         items = yield from batch(handle.table, keys, budget)
+        for item in items:
+            whole(handle.table, item)
         header = next((item for item in items if item["pk"] == handle.key()["pk"]), None)
         if header is None:
             return handle.bounds.start
@@ -88,7 +90,8 @@ def estimate(handle: Handle, budget: RetryBudget) -> Operation[int]:
 
 def shard(handle: Handle, index: int, budget: RetryBudget) -> Operation[Item | None]:
     """Read one item of a counter as it is."""
-    return (yield from _item(handle.table, handle.key(index), budget))
+    item = yield from _item(handle.table, handle.key(index), budget)
+    return None if item is None else whole(handle.table, item)
 
 
 def record(handle: Handle, once: Once, budget: RetryBudget) -> Operation[Entry | None]:

@@ -104,8 +104,11 @@ def _answers(
             return answers_transaction(reply, tables)
         case "UpdateItem":
             attributes = reply.get("Attributes")
-            written = params.get("ExpressionAttributeValues", {}).get(":next")
+            values = params.get("ExpressionAttributeValues", {})
+            written = values.get(":next", values.get(":call"))
             if not isinstance(attributes, Mapping):
+                return False
+            if params["ReturnValues"] == "ALL_NEW" and attributes.get("pk") != params["Key"]["pk"]:
                 return False
             return written is None or written in attributes.values()
     return True

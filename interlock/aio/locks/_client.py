@@ -110,7 +110,7 @@ class LockClient(Unshared):
         max_hold: timedelta | None = None,
         fair: bool = False,
     ) -> Acquiring[Lock]:
-        """Acquire a lock, waiting for it up to `timeout` (default: for ever).
+        """Acquire a lock, waiting for it up to `timeout` (default: while the store answers).
 
         One round trip if it is free. `lease` replaces the client's for this lock; `data` (what
         DynamoDB can hold, up to 64 KB) is shown to others by `inspect` and `LockTimeout`; `on_lost`
