@@ -3,6 +3,8 @@
 Each is a counter (docs/counters.md), so who may use it is said by `grant_counters`.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 
@@ -12,7 +14,7 @@ from interlock._protocol.durations import patience, seconds
 from interlock._protocol.kinds import checked_instance
 from interlock._protocol.requests import Operation, new_id
 from interlock.aio.counters import Counter, CounterClient
-from interlock.errors import CounterLimitExceeded, InvalidValue
+from interlock.errors import CounterLimitExceeded, CounterMismatch, InvalidValue
 
 __all__ = ["Barrier", "CountDownLatch"]
 
@@ -44,7 +46,8 @@ class CountDownLatch:
         does, but `CounterLimitExceeded`.
         """
         try:
-            change = await self._counter.increment(idempotency_key=idempotency_key)
+            with _in_words("count", 1):
+                change = await self._counter.increment(idempotency_key=idempotency_key)
         except CounterLimitExceeded:
             return 0
         return self._count - change.value
@@ -52,7 +55,8 @@ class CountDownLatch:
     async def left(self) -> int:
         """Return how often it is still to be counted down. Raises as `wait` does."""
         counter = self._counter
-        return self._count - await counter._driver.run(_look(counter, None))  # noqa: SLF001 - of the same library
+        with _in_words("count", 1):
+            return self._count - await counter._driver.run(_look(counter, None))  # noqa: SLF001 - of the same library
 
     async def wait(self, timeout: timedelta | None = None) -> bool:
         """Wait until it is open; return False if the time-out (default: none) is before.
@@ -60,7 +64,8 @@ class CountDownLatch:
         Raises what `Counter.get` does, within a second after the time-out, and `CounterMismatch`.
         """
         end = _end(self._counter, timeout)
-        return await _reached(self._counter, self._count, end, self._poll)
+        with _in_words("count", 1):
+            return await _reached(self._counter, self._count, end, self._poll)
 
 
 class Barrier:
@@ -96,11 +101,25 @@ class Barrier:
         key = idempotency_key
         if key is None:
             key = await counter._driver.run(new_id())  # noqa: SLF001 - of the same library
-        arrived = await _arrive(counter, key, end)
+        with _in_words("parties", _MEETINGS):
+            arrived = await _arrive(counter, key, end)
         meeting = -(-arrived // self._parties)
         if arrived == meeting * self._parties:
             return True
-        return await _reached(counter, meeting * self._parties, end, self._poll)
+        with _in_words("parties", _MEETINGS):
+            return await _reached(counter, meeting * self._parties, end, self._poll)
+
+
+@contextmanager
+def _in_words(what: str, each: int) -> Iterator[None]:
+    """Say of another ceiling which number it stands for, if it is one of the same kind."""
+    try:
+        yield
+    except CounterMismatch as error:
+        stored = error.stored
+        if error.what != "ceiling" or stored is None or stored % each:
+            raise
+        raise CounterMismatch(error.name, what, error.declared // each, stored // each) from None
 
 
 def _end(counter: Counter, timeout: timedelta | None) -> float:

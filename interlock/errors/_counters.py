@@ -32,13 +32,22 @@ class CounterLimitExceeded(InterlockError):
         self.name = name
 
 
+_KINDS = {"count": "latch", "parties": "barrier"}
+
+
 class CounterMismatch(InterlockError):
-    """The counter exists with another configuration than the one declared in code."""
+    """The counter exists with another configuration than the one declared in code.
+
+    `what` differs: "floor", "ceiling", "shards", a latch's "count" or a barrier's "parties".
+    """
 
     def __init__(self, name: str, what: str, declared: int, stored: int | None) -> None:
+        kind = _KINDS.get(what, "counter")
+        way_out = f"leave it out, or change the counter with configure({what}={declared})"
+        if what in _KINDS:
+            way_out = "give all clients the same number, or take another name"
         super().__init__(
-            f"counter {name!r} has {_told(what, stored)}, but {declared} is declared; "
-            f"leave it out, or change the counter with configure({what}={declared})"
+            f"{kind} {name!r} has {_told(what, stored)}, but {declared} is declared; {way_out}"
         )
         self.name = name
         self.what = what

@@ -55,6 +55,7 @@ class HeldLocks:
         self.clock = driver.monotonic
         self.time_of_day = driver.time_of_day
         self.wall_clock = driver.environment.wall_clock
+        self.wait = driver.wait  # for a change, by the same clock
         self.closed = False
         self._driver = driver
         self._on_lost = on_lost

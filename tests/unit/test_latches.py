@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 
+from interlock import CounterClient
 from interlock._drivers.environment import Environment
 from interlock._protocol.faults import NoReply
 from interlock.errors import (
@@ -120,8 +121,21 @@ def test_another_number_than_it_was_made_with_is_told(make, kind, one, another):
             for look in (latch.left, partial(latch.wait, timedelta())):
                 with pytest.raises(CounterMismatch):
                     look()
-    with pytest.raises(CounterMismatch):
+    with pytest.raises(CounterMismatch) as raised:
         use(make(kind, **another))
+    ((what, declared),) = another.items()
+    error = raised.value
+    assert (error.what, error.declared, error.stored) == (what, declared, one[what])
+    name = "barrier" if kind == "Barrier" else "latch"
+    assert str(error).startswith(f"{name} 'a' has {what} 2, but 3 is declared")
+    assert "ceiling" not in str(error)
+
+
+def test_a_counter_that_is_no_barrier_is_told(make, store):
+    other = CounterClient("t", client=store.client())
+    other.counter("a", floor=0, ceiling=10**15 + 1).increment()
+    with pytest.raises(CounterMismatch, match="ceiling 1000000000000001"):
+        make("Barrier", parties=2).wait(timedelta())
 
 
 @pytest.mark.parametrize("number", [0, -1, 1.5, True, "3", 10**9 + 1])

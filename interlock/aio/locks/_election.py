@@ -105,7 +105,8 @@ class LeaderElection:
             else:
                 await self._lead(lead, Term(self._held, lock, deadline, self._stop))
             # Those who have waited come first.
-            await self._changes.wait(self._stop.is_set, self._held.operations.settings.poll)
+            poll = self._held.operations.settings.poll
+            await self._held.wait(self._changes, self._stop.is_set, poll)
 
     def stop(self) -> None:
         """Have `run` return, for good: the term is over, a campaign is given up.
@@ -197,7 +198,10 @@ class LeaderElection:
 
     async def _await_turn(self, began: float, end: float, cancel: Cancel | None) -> None:
         """Wait until another caller has campaigned, for this one too or in vain."""
-        await self._changes.wait(
+        # Without a time-out it is for what others do, whatever a test's clock shows.
+        wait = Changes.wait if end == float("inf") else self._held.wait
+        await wait(
+            self._changes,
             lambda: bool(self._turn) or self.leading or (cancel is not None and cancel.is_set()),
             max(0.0, end - self._clock()),
         )

@@ -212,6 +212,30 @@ def test_a_turn_behind_another_client_moves_the_clock(world):
     assert lock.release()
 
 
+def test_an_election_that_pauses_between_two_terms_moves_the_clock(world, other_thread):
+    locks = world.client(poll=timedelta(minutes=10))
+    election, terms = locks.election("a"), []
+
+    def lead(term):
+        terms.append(term.lock.fencing_token)
+        if len(terms) == 3:
+            election.stop()
+
+    other_thread(election.run, world.half.function(lead)).result(PATIENT)
+    assert len(terms) == 3
+    assert world.passed >= timedelta(minutes=20)
+
+
+def test_who_waits_for_another_that_campaigns_waits_by_the_clock(world, other_thread):
+    election = world.client().election("a")
+    turn = election._turn.pop()  # as another campaigns, who does not come to an end
+    with pytest.raises(LockTimeout):
+        other_thread(election.campaign, LONG).result(PATIENT)
+    assert LONG <= world.passed < 2 * LONG
+    election._turn.append(turn)
+    assert election.campaign(LONG).release()
+
+
 def test_those_that_wait_at_the_same_time_share_it():
     clock = FakeClock()
     began = clock.now
