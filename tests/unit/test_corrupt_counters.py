@@ -2,6 +2,7 @@
 
 import pytest
 
+from interlock._drivers.environment import Environment
 from interlock._protocol.counters.ledger import Once
 from interlock.errors import CorruptRecord, OutcomeUnknown
 from interlock.testing._store.store import Store
@@ -50,11 +51,18 @@ ENTRY = {
 
 
 def counter_on(half, store, answer=None):
-    """Return a counter of this half on a store, whose answers a function may change."""
-    counters = half.wrap(
-        half.counters.CounterClient("t", client=half.client(answer or store.perform))
-    )
-    return counters.counter("visits")
+    """Return a counter of this half on a store, whose answers a function may change.
+
+    Its pauses take the time of its clock alone.
+    """
+    now = 0.0
+
+    def pause(seconds):
+        nonlocal now
+        now += seconds
+
+    client = half.client(answer or store.perform, Environment(monotonic=lambda: now), sleep=pause)
+    return half.wrap(half.counters.CounterClient("t", client=client)).counter("visits")
 
 
 @pytest.mark.parametrize("call", CALLS)
