@@ -28,7 +28,8 @@ _HEADER = ("NAME", "STATE", "HOLDER", "SINCE", "LEASE", "FENCE", "WAITERS")
 def locks() -> None:
     """See, take, run under and break the locks of a table.
 
-    Permits of semaphores are locks, too: "render#3"; so are elections, which `elections` shows.
+    Permits of semaphores are locks, too: "render#3"; so are elections, which `elections` shows. A
+    job's lock is "resting" when its run has ended and the rest of its `at_least` has not.
     """
 
 
@@ -156,7 +157,9 @@ def state_of(record: "LockRecord") -> str:
     """Return the state of a lock in one word."""
     if not record.held:
         return "free"
-    return "expired" if record.expired else "held"
+    if record.expired:
+        return "expired"
+    return "resting" if record.resting else "held"
 
 
 def _list(found: "list[LockRecord]", corrupt: "list[CorruptRecord]") -> None:
@@ -182,10 +185,17 @@ def _row(record: "LockRecord", now: datetime) -> tuple[str, ...]:
         state_of(record),
         record.owner or "-",
         moment(record.since, now),
-        "-" if record.lease is None else f"{record.lease.total_seconds():g} s",
+        _lease(record, now),
         str(record.fencing_token),
         _waiters(record, now),
     )
+
+
+def _lease(record: "LockRecord", now: datetime) -> str:
+    """Return for how long a lock is held without a heartbeat, or until when a job's rests."""
+    if state_of(record) == "resting":
+        return f"until {moment(record.until, now)}"
+    return "-" if record.lease is None else f"{record.lease.total_seconds():g} s"
 
 
 def _waiters(record: "LockRecord", now: datetime) -> str:
@@ -199,7 +209,8 @@ def _waiters(record: "LockRecord", now: datetime) -> str:
 def _facts(record: "LockRecord") -> Iterable[tuple[str, str]]:
     now = datetime.now(UTC)
     yield "name", record.name
-    yield "state", state_of(record)
+    resting = state_of(record) == "resting"
+    yield "state", f"resting until {moment(record.until, now)}" if resting else state_of(record)
     yield "fencing token", str(record.fencing_token)
     if record.held:
         lease = record.lease or timedelta()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, DecimalException
 from typing import Any, TypeAlias
 
-from interlock._protocol.locks.runs import run_of
+from interlock._protocol.locks.runs import run_fence, run_of
 from interlock._protocol.locks.settings import MOST_LEASE, PREFIX
 from interlock._protocol.locks.state import JobRun, LockBreak, LockRecord, LockWaiter, LossReason
 from interlock._protocol.locks.ticket import read
@@ -92,6 +92,7 @@ class LockItem:
             version=self.version,
             until=None if until is None else datetime.fromtimestamp(until, UTC),
             expired=until is not None and until < wall,
+            resting=0 < self.fence == run_fence(item),
             broken=self.last_break,
             last_run=self.last_run,
             waiters=self._in_line(),

@@ -7,7 +7,7 @@ who lists pays for reading the whole table: half a unit for each 4 KB, of its ot
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from interlock._protocol.capacity import CAPACITY, uses
@@ -38,6 +38,7 @@ ATTRIBUTES = (
     "broken",
     "election",
     "queue",
+    "last_run",
 )
 _NAMES = {f"#{name}": name for name in ATTRIBUTES}
 _READ = ", ".join(_NAMES)
@@ -133,7 +134,9 @@ def page(
         if not _is_lock(item["pk"]["S"]):
             continue
         try:
-            locks.append(parse(settings.table, item).for_people(wall))
+            lock = parse(settings.table, item).for_people(wall)
+            # The last run only says whether a job's lock is resting: its result may be long.
+            locks.append(replace(lock, last_run=None))
         except CorruptRecord as error:
             corrupt.append(error)
     last = reply.get("LastEvaluatedKey")

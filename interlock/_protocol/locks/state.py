@@ -101,7 +101,9 @@ class LockRecord:
     lease. `broken` is how it was broken last, whether it is held or not; None if it was not, as far
     back as the record goes. `last_run` is the last run of the job of this name, if it is one's.
     `waiters` are those in its queue, the first one first; waiters that are not fair are in none.
-    `election`: a `LeaderElection` was granted it once, so the lock elects a leader.
+    `election`: a `LeaderElection` was granted it once, so the lock elects a leader. `resting`: a
+    job (`LockClient.exclusive`) has run under it, and it stays taken until `until` only for the
+    rest of the job's `at_least`.
     """
 
     name: str
@@ -118,6 +120,7 @@ class LockRecord:
     last_run: JobRun | None = None
     waiters: tuple[LockWaiter, ...] = ()
     election: bool = False
+    resting: bool = False
 
 
 LossReason.__module__ = "interlock.errors"

@@ -31,6 +31,24 @@ def test_locks_are_listed_in_a_table(run, store, holder):
     assert [call.operation for call in store.calls][-1] == "Scan"
 
 
+def test_a_job_that_has_ended_rests_until_its_time_is_over(run, store, holder):
+    told, job = [], holder.exclusive("nightly", at_least=timedelta(hours=2))
+    job(lambda: told.append(run("locks", "ls").output))()
+    (while_it_runs,) = told
+    assert while_it_runs.splitlines()[1].split()[:3] == ["nightly", "held", "web-1"]
+    listed = run("locks", "ls").output.splitlines()[1]
+    assert listed.split()[:3] == ["nightly", "resting", "web-1"]
+    assert " until 2030-01-01 02:00:0" in listed
+    assert json.loads(run("locks", "ls", "--json").output)["resting"] is True
+    state = next(
+        line for line in run("locks", "show", "nightly").output.splitlines() if "state" in line
+    )
+    assert "resting until 2030-01-01 02:00:0" in state
+    store.clock.advance(timedelta(hours=3))
+    assert run("locks", "ls").output.splitlines()[1].split()[1] == "expired"
+    assert job(lambda: 1)() == 1
+
+
 def test_only_what_is_held_and_of_a_prefix(run, holder):
     locks = [holder.acquire(name) for name in ("orders/1", "users/1")]
     holder.acquire("orders/2").release()
