@@ -203,3 +203,20 @@ def test_the_workflow_asks_before_prod_and_stores_no_key():
     ]
     for name, job in jobs.items():
         assert ("id-token" in job["permissions"]) is (name != "test")
+
+
+def test_what_synthesizes_for_an_account_has_the_functions_python_to_compile_by(real):
+    """Else prod would be deployed without the bytecode that dev has, or the other way round."""
+    functions = real.of_type("AWS::Lambda::Function").values()
+    runtimes = {function["Runtime"] for function in functions if "python" in function["Runtime"]}
+    assert runtimes
+    ours = (ROOT / ".python-version").read_text(encoding="utf-8").strip()
+    jobs = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]
+    for name in ("dev", "prod-diff", "prod"):
+        (given,) = (
+            step["with"]["python-version"].split()
+            for step in jobs[name]["steps"]
+            if "setup-python" in step.get("uses", "")
+        )
+        assert given[-1] == ours, name  # the last one is what `python` is
+        assert runtimes <= {f"python{version}" for version in given}, name
