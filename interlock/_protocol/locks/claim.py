@@ -298,7 +298,8 @@ class Claim:
             item = yield from self.void(seconds)
             if item is None:
                 return False
-            if version_of(item) not in self._unconfirmed:
+            # Where the store does not say what refused, it may be a version of ours.
+            if item and version_of(item) not in self._unconfirmed:
                 return True
         return (yield from self._give_back(seconds))
 

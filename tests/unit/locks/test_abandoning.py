@@ -13,6 +13,7 @@ from tests.unit.locks.scripted import (
     carry_out,
     lose_reply,
     lose_request,
+    refuse,
     throttle,
     unreachable,
 )
@@ -187,3 +188,11 @@ def test_it_is_not_certain_if_it_is_not_of_one_of_several(process):
     process.driver.script = [one_fails]
     assert acquisition.leftovers
     assert abandon(process, acquisition) is False
+
+
+def test_a_store_that_does_not_say_what_refused_makes_nothing_certain(process, failed):
+    acquisition = failed(lose_reply)
+    process.driver.script = [refuse("ConditionalCheckFailedException")]
+    assert held(process)
+    assert abandon(process, acquisition) is True
+    assert not held(process)
