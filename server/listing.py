@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from interlock.aio.locks import LockPage, LockRecord
+from interlock.aio.locks import Deadlock, LockPage, LockRecord
 from interlock.errors import CorruptRecord
 
 EVERY = 2.0
@@ -33,7 +33,8 @@ class Found:
 
     `held` is how many there are, of which `locks` are up to `MOST`; `corrupt` are the records that
     cannot be relied upon, as many; `scanned` is how many records of all kinds were read; `at` the
-    clock's time when it began; `whole` says that it has come to its end.
+    clock's time when it began; `whole` says that it has come to its end. `deadlocks` are those
+    among `locks`, once it has.
     """
 
     at: float
@@ -42,6 +43,7 @@ class Found:
     held: int = 0
     scanned: int = 0
     whole: bool = False
+    deadlocks: tuple[Deadlock, ...] = ()
 
     def add(self, page: LockPage) -> None:
         """Add what a page has."""
@@ -55,17 +57,20 @@ class Found:
 class Listing:
     """Reads the held locks, a page at a time, as fast as they are asked for and no faster.
 
-    `page` returns the held locks of one page, after the key that it is given.
+    `page` returns the held locks of one page, after the key that it is given; `deadlocks` those
+    among locks, for which it reads their records again, and no other.
     """
 
     def __init__(
         self,
         page: Callable[[str | None], Awaitable[LockPage]],
+        deadlocks: Callable[[list[LockRecord]], Awaitable[tuple[Deadlock, ...]]],
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._page = page
+        self._deadlocks = deadlocks
         self._clock = clock
         self._sleep = sleep
         self._reading: asyncio.Task[None] | None = None
@@ -115,6 +120,7 @@ class Listing:
                 after, pages = page.after, pages + 1
                 if not coming.whole:
                     await self._sleep(max(0.0, turned + A_PAGE - self._clock()))
+            coming.deadlocks = await self._deadlocks(coming.locks)
             self._found, self._failure = coming, None
         except Exception as error:  # noqa: BLE001 - it is told to all who ask
             self._failure = error

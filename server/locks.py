@@ -10,18 +10,18 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from interlock.aio.locks import LockBreak, LockClient, LockPage, LockRecord
+from interlock.aio.locks import Deadlock, LockClient, LockPage, LockRecord
 from interlock.errors import CorruptRecord, InvalidLockName, InvalidValue
 from server.identity import person_of, raw_path
 from server.limits import BodyTooLarge, read_body
 from server.listing import EVERY, Listing
+from server.lock_entries import corrupt_of, data_of, deadlock_of, entry_of
 from server.origin import from_another_site
 from server.problems import problem
 from server.roles import Role
@@ -55,7 +55,7 @@ class Locks:
         self._store = store
         self._clock = clock
         self._locks: LockClient | None = None
-        self._listing = Listing(self._page)
+        self._listing = Listing(self._page, self._deadlocks)
 
     async def close(self) -> None:
         """Stop reading."""
@@ -67,7 +67,8 @@ class Locks:
         """Answer with the locks that are held, as they were up to `age` seconds ago.
 
         `whole` is false while the table is read for the first time, of which `scanned` records
-        were; `held` is how many locks are held, of which up to 1,000 are there.
+        were; `held` is how many locks are held, of which up to 1,000 are there; `deadlocks` are
+        those among them.
         """
         try:
             self._open()
@@ -75,13 +76,14 @@ class Locks:
             found = await self._listing.now()
         except Exception as error:  # noqa: BLE001 - every failure of the table is a 503
             return _refusal(error)
-        entries = [_entry(record) for record in found.locks]
-        entries += [_corrupt(error) for error in found.corrupt]
+        entries = [entry_of(record) for record in found.locks]
+        entries += [corrupt_of(error) for error in found.corrupt]
         told = {
             "locks": sorted(entries, key=lambda entry: str(entry["name"])),
             "held": found.held,
             "whole": found.whole,
             "scanned": found.scanned,
+            "deadlocks": [deadlock_of(one, shown=_may_break(request)) for one in found.deadlocks],
             "age": round(self._listing.age(found), 1),
             "every": EVERY,
             "table": self._store.table if self._store else None,
@@ -97,7 +99,7 @@ class Locks:
             _refuse_parameters(request)
             record = await locks.inspect(name)
         except CorruptRecord as error:
-            told = _corrupt(error) | {"now": self._clock()}
+            told = corrupt_of(error) | {"now": self._clock()}
             return JSONResponse(told, headers={"cache-control": "no-store"})
         except Exception as error:  # noqa: BLE001 - every failure of the table is a 503
             return _refusal(error)
@@ -162,6 +164,9 @@ class Locks:
     async def _page(self, after: str | None) -> LockPage:
         return await self._open().page(held=True, after=after)
 
+    async def _deadlocks(self, locks: list[LockRecord]) -> tuple[Deadlock, ...]:
+        return await self._open().deadlocks(among=locks)
+
     def _open(self) -> LockClient:
         """Return the client; raise `Unanswerable` where there is none."""
         if self._store is None:
@@ -176,68 +181,15 @@ class Locks:
 
     def _one(self, request: Request, record: LockRecord) -> Response:
         """Return one lock; with its data, if the person who asks may break it."""
-        person = person_of(request.scope)
-        shown = person is None or person.role is Role.ADMINISTRATOR
-        entry = _entry(record) | {
-            "data": _plain(record.data) if shown else None,
-            "data_withheld": record.data is not None and not shown,
-            "now": self._clock(),
-        }
+        data = data_of(record, shown=_may_break(request))
+        entry = entry_of(record) | data | {"now": self._clock()}
         return JSONResponse(entry, headers={"cache-control": "no-store"})
 
 
-def _entry(record: LockRecord) -> dict[str, Any]:
-    """Return a record as JSON has it; times are seconds since the epoch."""
-    state = ("expired" if record.expired else "held") if record.held else "free"
-    return {
-        "name": record.name,
-        "state": state,
-        "fencing_token": record.fencing_token,
-        "owner": record.owner,
-        "since": _seconds(record.since),
-        "until": _seconds(record.until),
-        "lease": None if record.lease is None else record.lease / timedelta(seconds=1),
-        "broken": record.broken and _break(record.broken),
-    }
-
-
-def _corrupt(error: CorruptRecord) -> dict[str, Any]:
-    name = error.key.partition("#")[2]
-    return {
-        "name": name,
-        "state": "corrupt",
-        "attribute": error.attribute,
-        "newer": error.newer,
-    }
-
-
-def _break(broken: LockBreak) -> dict[str, Any]:
-    return {
-        "because": broken.because,
-        "by": broken.by,
-        "at": broken.at.timestamp(),
-        "fencing_token": broken.fencing_token,
-        "owner": broken.owner,
-    }
-
-
-def _seconds(moment: datetime | None) -> float | None:
-    return None if moment is None else moment.timestamp()
-
-
-def _plain(value: Any) -> Any:
-    """Return what a holder has stored as JSON has it."""
-    if isinstance(value, dict):
-        return {str(key): _plain(member) for key, member in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(member) for member in value]
-    if isinstance(value, set | frozenset):
-        return sorted((_plain(member) for member in value), key=str)
-    if isinstance(value, bytes | bytearray):
-        return value.hex()
-    if isinstance(value, str | bool | None):
-        return value
-    return int(value) if value == int(value) else str(value)  # a Decimal, to its last digit
+def _may_break(request: Request) -> bool:
+    """Whether who asks may break locks, and so is shown what their holders have stored."""
+    person = person_of(request.scope)
+    return person is None or person.role is Role.ADMINISTRATOR
 
 
 def _name(request: Request) -> str:

@@ -34,10 +34,10 @@ function throne() {
   } };
 }
 
-function waiters(name, cluster) {
-  const none = say("Not recorded: a waiter looks at the lock, and writes nothing.");
-  if (name !== LEADER || !cluster?.standby) return none;
-  return `${say("{id} stands by for it.", { id: cluster.standby })} ${none}`;
+function waiters(lock, cluster) {
+  const queue = (lock.waiters ?? []).map(({ owner, since }) => `${owner}, ${say("since {time}", { time: date(since) })}\n`);
+  if (lock.name === LEADER && cluster?.standby) queue.push(say("{id} stands by for it.", { id: cluster.standby }), " ");
+  return [...queue, say("Recorded are those alone who wait in turn: the others look at the lock, and write nothing.")];
 }
 
 function data(lock) {
@@ -53,15 +53,15 @@ function lastBreak({ broken }) {
   return [`“${because}”`, "\n", say("{by}, {time}: it ended the grant {token} of {owner}", { by: broken.by, time: date(broken.at), token: broken.fencing_token, owner: owner ?? NONE })];
 }
 
-function about(name) {
+function about() {
   const rows = [say("Data of its holder"), say("Waiters"), say("Last break")].map((word) => [el("dt", {}, word), el("dd", {})]);
   const node = el("section", { className: "card" }, el("h2", {}, say("What the record says")), el("dl", { className: "about" }, rows.map((row) => el("div", {}, row))));
   let drawn = "";
   return { node, update(lock, cluster) {
-    const text = JSON.stringify([lock.data, lock.data_withheld, lock.broken, cluster?.standby], (_, value) => (typeof value === "bigint" ? String(value) : value));
+    const text = JSON.stringify([lock.data, lock.data_withheld, lock.broken, lock.waiters, cluster?.standby], (_, value) => (typeof value === "bigint" ? String(value) : value));
     if (text === drawn) return; // or what is selected to be copied would be lost
     drawn = text;
-    [data(lock), waiters(name, cluster), lastBreak(lock)].forEach((value, i) => rows[i][1].replaceChildren(...[value].flat()));
+    [data(lock), waiters(lock, cluster), lastBreak(lock)].forEach((value, i) => rows[i][1].replaceChildren(...[value].flat()));
   } };
 }
 
@@ -143,7 +143,7 @@ export function view(name) {
   // Screen readers tell what it says, as it changes.
   const told = el("p", { className: "lead", role: "status" }, say("Reading the lock…"));
   const stale = el("p", { className: "card stale", role: "alert", hidden: true });
-  const [top, record, seen] = [throne(), about(name), timeline(name)];
+  const [top, record, seen] = [throne(), about(), timeline(name)];
   const breaks = breaking(name, () => lock, (heard) => { hear(heard); looks.look(); });
   const content = el("div", { hidden: true }, top.node, el("div", { className: "two section" }, el("div", { className: "stack" }, record.node, breaks.node), seen.node));
   const instead = el("div", {});

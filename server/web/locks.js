@@ -1,5 +1,6 @@
 // The locks that are held, as the table has them: who holds each, by which token, and for how long.
 import * as api from "./api.js";
+import { banner } from "./deadlocks.js";
 import { ago, el, number, pop, put, state } from "./dom.js";
 import { noteAll } from "./grants.js";
 import { looking } from "./looking.js";
@@ -74,6 +75,7 @@ export function view() {
   const shelf = el("div", { className: "shelf" }, bones());
   const foot = el("div", { className: "section" });
   const old = el("p", { className: "quiet" });
+  const circles = banner(at);
   const empty = state("", say("No lock is held"), say("Locks appear here as soon as any process takes one."), LOCK);
   const cards = new Map();
   let found = null;
@@ -81,6 +83,7 @@ export function view() {
 
   function draw() {
     const now = (Date.now() + ahead) / 1000;
+    circles.update(found.deadlocks ?? [], now); // an instance of an earlier version says nothing of them
     found.locks.forEach((lock, i) => {
       if (!cards.has(lock.name)) cards.set(lock.name, card(lock.name));
       const made = cards.get(lock.name);
@@ -124,6 +127,6 @@ export function view() {
   const node = el("div", {},
     el("h1", {}, say("Locks")),
     el("p", { className: "lead" }, say("Who holds what just now, and for how long. Each grant has a higher fencing token than the one before it, by which the table refuses whatever a holder of the past still writes.")),
-    stale, told, old, shelf, foot);
+    stale, circles.node, told, old, shelf, foot);
   return { node, update() {}, close() { looks.stop(); clearInterval(ticks); } };
 }

@@ -4,7 +4,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,6 +15,7 @@ import pytest
 from playwright.sync_api import expect
 
 from interlock import LockClient, client_config
+from interlock.errors import LockLost
 from local.demo import exports
 
 BIN = Path(sys.executable).parent
@@ -224,6 +228,73 @@ def test_a_lock_with_all_that_there_is_to_tell_fits_everywhere(visit, holder, na
         window.assert_right_at_each_size_and_in_each_scheme()
         break_it(page, "stuck")
         window.assert_right_at_each_size_and_in_each_scheme()
+
+
+@pytest.fixture
+def rival(deployed) -> Iterator[LockClient]:
+    """Takes locks as another process would."""
+    client = deployed.emulator.client("dynamodb", config=client_config())
+    table = deployed.deployment.outputs["TableName"]
+    with LockClient(table, client=client, owner="worker-8") as locks:
+        yield locks
+
+
+def take_both(locks, first, second, ready):
+    """Take one lock, and when the other side has done so, too, wait for a second."""
+    with suppress(LockLost), locks.acquire(first, data={"then": second}):
+        ready.wait()
+        locks.acquire(second, fair=True).release()
+
+
+def test_a_deadlock_is_named_with_both_sides_until_one_is_broken(visit, holder, rival, name):
+    one, two = f"{name}/a", f"{name}/b"
+    ready = threading.Barrier(2)
+    with ThreadPoolExecutor(2) as threads:
+        threads.submit(take_both, holder, one, two, ready)
+        threads.submit(take_both, rival, two, one, ready)
+        try:
+            window = visit()
+            page = window.open("#/locks")
+            banner = page.get_by_role("region", name="Deadlocks")
+            expect(banner.get_by_role("alert")).to_contain_text("1 deadlock: its holders wait")
+            first, second = banner.get_by_role("listitem").all()
+            for side, owner, holds, waits_for in (
+                (first, "worker-7", one, two),
+                (second, "worker-8", two, one),
+            ):
+                expect(side).to_contain_text(owner)
+                expect(side.get_by_role("link").nth(0)).to_have_text(holds)
+                expect(side.get_by_role("link").nth(1)).to_have_text(waits_for)
+                expect(side.locator("code")).to_have_text(f'{{"then":"{waits_for}"}}')
+            window.keep("locks-deadlock")
+            window.assert_right_at_each_size_and_in_each_scheme()
+            first.get_by_role("link").nth(0).click()
+            expect(page.locator("h1")).to_have_text(one)
+            expect(page.get_by_text("worker-8, since")).to_be_visible()
+            window.assert_right_at_each_size_and_in_each_scheme()
+        finally:
+            holder.break_lock(one, because="deadlock")
+    window.open("#/locks")
+    expect(page.get_by_role("link", name="service/leader")).to_be_visible()
+    expect(banner).not_to_be_visible()
+
+
+def test_deadlocks_that_are_only_possible_are_not_called_by_that_name(visit):
+    window = visit()
+    link = {"fencing_token": 7, "held_since": None, "since": 1.8e9 - 60, "data": None}
+    names = LONG + "1", LONG + "2"
+    links = [
+        link | {"owner": owner, "holds": holds, "waits_for": waits_for, "data_withheld": True}
+        for owner, holds, waits_for in (("web-1", *names), ("web-2", *reversed(names)))
+    ]
+    found = {"certain": False, "since": 1.8e9 - 60, "links": links}
+    answer = EMPTY | {"table": "coordination", "deadlocks": [found]}
+    window.page.route("**/service/locks", lambda route: route.fulfill(json=answer))
+    page = window.open("#/locks")
+    banner = page.get_by_role("region", name="Deadlocks")
+    expect(banner.get_by_role("alert")).to_have_text("1 possible deadlock")
+    expect(banner).to_contain_text("1 minute")
+    window.assert_right_at_each_size_and_in_each_scheme()
 
 
 def test_of_the_leaders_lock_the_waiter_is_known_who_stands_by(visit):

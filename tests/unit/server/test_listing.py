@@ -4,9 +4,11 @@ import asyncio
 
 import pytest
 
-from interlock.aio.locks import LockPage, LockRecord
+from interlock.aio.locks import Deadlock, LockPage, LockRecord
 from server import listing
 from server.listing import A_PAGE, EVERY, MOST, UNWATCHED, Listing
+
+DEADLOCK = Deadlock((), certain=True)
 
 
 def record(name):
@@ -50,7 +52,12 @@ class Watched:
         self.pages = pages
         self.clock = Clock()
         self.slept = []
-        self.listing = Listing(pages, clock=self.clock, sleep=self._sleep)
+        self.searched = []
+        self.listing = Listing(pages, self._deadlocks, clock=self.clock, sleep=self._sleep)
+
+    async def _deadlocks(self, locks):
+        self.searched.append([lock.name for lock in locks])
+        return (DEADLOCK,)
 
     async def _sleep(self, seconds):
         self.slept.append(seconds)
@@ -107,6 +114,14 @@ async def test_the_first_reading_is_told_as_it_goes_and_the_last_while_the_next_
     assert (found.whole, found.held) == (True, 2)
     assert watched.pages.read == [0, 1, 0]
     await watched.listing.close()
+
+
+async def test_deadlocks_are_looked_for_once_a_reading_among_all_that_it_found():
+    watched = Watched(Pages(many=3))
+    found = await watched.listing.now()
+    await watched.listing.now()
+    assert watched.searched == [["lock-0-0", "lock-1-0", "lock-2-0"]]
+    assert found.deadlocks == (DEADLOCK,)
 
 
 async def test_a_reading_ends_when_the_people_have_left(monkeypatch):

@@ -5,6 +5,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
+from interlock._protocol.locks.ticket import Ticket, identity_of, mark_of
 from interlock.aio.locks import LockClient
 from server.locks import Locks
 from tests.unit.server.people import Publisher, ask, claims_of, data
@@ -108,6 +109,72 @@ async def test_what_a_holder_stored_is_shown_to_those_alone_who_may_break(signed
         "operator": hidden,
         "administrator": ({"secret": 1}, False),
     }
+
+
+def put_waiting(table, name, owner, waiter, **more):
+    """Have a lock held by one owner and waited for by another."""
+    ticket = Ticket(identity_of("t", (mark_of(waiter, 7),)), 1_700_000_000_000, 0, waiter)
+    table.put(
+        f"lock#{name}",
+        fence={"N": "7"},
+        version={"S": f"v of {name}"},
+        lease_ms={"N": "1000"},
+        owner={"S": owner},
+        queue={"L": [{"S": ticket.text}]},
+        **more,
+    )
+
+
+async def test_a_deadlock_is_listed_with_both_sides(client, table):
+    # Each lock is called as its holder is.
+    put_waiting(table, "a", "a", "b", data={"M": {"job": {"N": "7"}}})
+    put_waiting(table, "b", "b", "a")
+    told = (await client.get("/service/locks")).json()
+    (found,) = told["deadlocks"]
+    assert (found["certain"], found["since"]) == (True, 1_700_000_000.0)
+    assert found["links"] == [
+        {
+            "owner": owner,
+            "holds": owner,
+            "fencing_token": 7,
+            "held_since": None,
+            "waits_for": other,
+            "since": 1_700_000_000.0,
+            "data": stored,
+            "data_withheld": False,
+        }
+        for owner, other, stored in (("a", "b", {"job": 7}), ("b", "a", None))
+    ]
+    assert told["locks"][0]["waiters"] == [{"owner": "b", "since": 1_700_000_000.0}]
+    assert table.calls == ["Scan", "GetItem", "GetItem"]
+
+
+async def test_who_merely_waits_costs_no_read(client, table):
+    put_waiting(table, "a", "a", "b")
+    assert (await client.get("/service/locks")).json()["deadlocks"] == []
+    assert table.calls == ["Scan"]
+
+
+async def test_the_data_of_a_deadlock_is_shown_to_those_alone_who_may_break(signed_in, table):
+    put_waiting(table, "a", "a", "b", data={"S": "secret"})
+    put_waiting(table, "b", "b", "a")
+    shown = {}
+    for role in ("viewer", "operator", "administrator"):
+        told = (await ask(signed_in, "GET", "/service/locks", data(role))).json()
+        link = told["deadlocks"][0]["links"][0]
+        shown[role] = (link["data"], link["data_withheld"])
+    hidden = (None, True)
+    assert shown == {
+        "viewer": hidden,
+        "operator": hidden,
+        "administrator": ("secret", False),
+    }
+
+
+async def test_who_waits_for_one_lock_is_shown(client, table):
+    put_waiting(table, "a", "a", "b")
+    told = (await client.get("/service/locks/a")).json()
+    assert told["waiters"] == [{"owner": "b", "since": 1_700_000_000.0}]
 
 
 async def test_strangers_see_no_lock(signed_in):
