@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock._protocol.locks import queue
 from interlock._protocol.locks.deadlock import confirmed, deadlocks_of
 from interlock._protocol.locks.state import LockRecord, LockWaiter
 from interlock._protocol.locks.ticket import MOST_MARKS, Ticket, identity_of, mark_of, read
@@ -381,8 +380,8 @@ def test_tickets_of_earlier_versions_make_it_possible(x, y):
     hold(y, "b", 1)
     for name, owner in (("b", "somebody"), ("a", "another")):
         ticket = Ticket(f"t{name}", 1_700_000_000_000, 0, owner).text
-        call = queue.entry_call(TABLE, name, ticket=ticket, asked=10**14)
-        x.driver.store.perform(call.operation, call.params)
+        item = {**x.driver.row(name), "queue": {"L": [{"S": ticket}]}}
+        x.driver.store.perform("PutItem", {"TableName": TABLE, "Item": item})
     assert [one.certain for one in named(x)] == [False]
 
 
