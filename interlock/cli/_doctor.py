@@ -96,7 +96,7 @@ def _of_records(table: Table) -> "Iterator[Finding]":
     try:
         locks, corrupt = every_lock(table.locks(), "", held=False)
     except AccessDenied:
-        fix = "CoordinationTable.grant_operate(...) allows it, or pass --no-scan"
+        fix = "CoordinationTable.grant_operate_read(...) allows it, or pass --no-scan"
         yield Finding("records", WARNING, "cannot be examined: dynamodb:Scan is denied", fix)
         return
     held = [record for record in locks if record.held]

@@ -222,7 +222,7 @@ def _of_permissions(patient: Patient, lock: str) -> Iterator[Finding]:
             "grant_locks",
             lambda: client.transact_write_items(TransactItems=[{"ConditionCheck": never}]),
         ),
-        ("list locks", "Scan", "grant_operate", lambda: client.scan(**scan)),
+        ("list locks", "Scan", "grant_operate_read", lambda: client.scan(**scan)),
         ("list counters", "Query", "grant_list_counters", lambda: client.query(**listed)),
     ]
     for what, action, grant, call in calls:
@@ -283,7 +283,7 @@ def misfortune(error: Exception) -> tuple[str, bool]:
 def _undescribed(check: str, action: str, error: ClientError | None = None) -> Finding:
     if error is not None and _code(error) not in _DENIED:
         return Finding(check, WARNING, f"cannot be examined: {error}", "see what the service says")
-    fix = "CoordinationTable.grant_operate(...) allows it"
+    fix = "CoordinationTable.grant_operate_read(...) allows it"
     return Finding(check, WARNING, f"cannot be examined: {action} is denied", fix)
 
 

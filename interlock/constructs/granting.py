@@ -58,11 +58,13 @@ def allow_items(
     keys: Sequence[str] = (),
     other_keys_than: Sequence[str] = (),
     attributes: Sequence[str] = (),
+    updated: Sequence[str] = (),
 ) -> iam.Grant:
     """Allow actions on items of a table, or of its index.
 
-    They are confined to the patterns `keys` of partition keys, or to keys other than some, or to
-    `attributes` that a request names; without any of these, they are not confined.
+    They are confined to the patterns `keys` of partition keys, to keys other than some, to
+    `attributes` that a read names, and to those that an update names, the key's among them;
+    without any of these, they are not confined.
     """
     conditions: dict[str, Any] = {}
     if keys:
@@ -77,6 +79,8 @@ def allow_items(
         # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
         conditions["ForAllValues:StringEquals"] = {"dynamodb:Attributes": list(attributes)}
         conditions["StringEquals"] = {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"}
+    if updated:
+        conditions["ForAllValues:StringEquals"] = {"dynamodb:Attributes": list(updated)}
     arn = table.table_arn if index is None else f"{table.table_arn}/index/{index}"
     owned = table if isinstance(table, dynamodb.TableV2 | dynamodb.Table) else None
     statement = _Statement(sorted(actions), conditions)

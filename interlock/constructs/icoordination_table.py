@@ -13,7 +13,8 @@ from constructs import Construct
 
 from interlock._protocol.counters.layout import LISTING
 from interlock._protocol.layout import TableLayout, attribute_in
-from interlock._protocol.locks.reading import ATTRIBUTES
+from interlock._protocol.locks.breaking import ATTRIBUTES as BREAKING
+from interlock._protocol.locks.reading import ATTRIBUTES as SCANNED
 from interlock._protocol.texts import texts
 from interlock.constructs.attaching import checked_target, install
 from interlock.constructs.granting import (
@@ -47,6 +48,7 @@ _DESCRIBE = (
     "dynamodb:DescribeTimeToLive",
 )
 _READ = ("dynamodb:BatchGetItem", "dynamodb:GetItem")
+_UNSEEN = ("#once#*", "#new#*")  # of a counter: who operates has no need of others' results
 _WRITE = ("dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
 
 
@@ -90,26 +92,42 @@ class ICoordinationTable(Construct):
         """
         return self._grant(grantee, self._patterns(LOCKS, names), ("dynamodb:GetItem",))
 
-    def grant_operate(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let a grantee see all locks and counters, break locks, and examine the table.
+    def grant_operate_read(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a grantee see all locks and counters, and examine the table, and change nothing.
 
-        For people on call and the command `interlock --table`: it lists locks by a Scan that may
-        read their attributes but `data` and no other record's, shows and breaks any lock
-        (`LockClient.break_lock`), lists counters with their values, and describes the table, its
-        time to live and backups. It changes nothing but locks.
+        For the command `interlock --table`: it lists locks by a Scan that may read their attributes
+        but `data` and no other record's, shows any lock, lists counters with their values, and
+        describes the table, its time to live and backups. Records of idempotency keys stay unseen.
         """
-        every_lock, every_counter = self._patterns(LOCKS, ["*"]), self._patterns(COUNTERS, ["*"])
         # A scan also looks at the sort key, by which it leaves out what is not the library's.
-        read = (attribute_in(self.layout, name) for name in ATTRIBUTES)
-        scanned = tuple(dict.fromkeys((*read, *self.layout.key_names)))
+        scanned = self._attributes(SCANNED)
+        counters = self._patterns(COUNTERS, ["*"])
+        parts = [f"{every}{part}" for every in counters for part in _UNSEEN]
         grants = [
-            self._grant(grantee, every_lock, (*_READ, "dynamodb:UpdateItem", _CHECK)),
-            self._grant(grantee, every_counter, _READ),
+            self._grant(grantee, self._patterns(LOCKS, ["*"]), ("dynamodb:GetItem",)),
+            allow_items(self, grantee, self.table, _READ, keys=counters, other_keys_than=parts),
             allow_items(self, grantee, self.table, ("dynamodb:Scan",), attributes=scanned),
             allow_items(self, grantee, self.table, _DESCRIBE),
             self.grant_list_counters(grantee),
         ]
         return _all_of(grants)
+
+    def grant_operate(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a grantee see what `grant_operate_read` shows, and break locks.
+
+        For people on call: it breaks any lock, and mends corrupt records (`LockClient.break_lock`),
+        by updates that name no attribute but those of a break. So it could take a lock, too;
+        it guards no write by one, and changes nothing but locks.
+        """
+        broken = allow_items(
+            self,
+            grantee,
+            self.table,
+            ("dynamodb:UpdateItem",),
+            keys=self._patterns(LOCKS, ["*"]),
+            updated=self._attributes(BREAKING),
+        )
+        return _all_of([self.grant_operate_read(grantee), broken])
 
     def grant_counters(self, grantee: iam.IGrantable, *names: str) -> iam.Grant:
         """Let a grantee read and change the counters with these names.
@@ -293,6 +311,11 @@ class ICoordinationTable(Construct):
         """Return the patterns of the library's items with these names, as the table has them."""
         under = self.layout.prefix
         return patterns(prefix, names, parameter=parameter, with_parts=with_parts, under=under)
+
+    def _attributes(self, own: Sequence[str]) -> tuple[str, ...]:
+        """Return attributes of the library's items as the table has them, and its keys."""
+        named = (attribute_in(self.layout, name) for name in own)
+        return tuple(dict.fromkeys((*named, *self.layout.key_names)))
 
     def _grant(
         self, grantee: iam.IGrantable, keys: Sequence[str], actions: Sequence[str]

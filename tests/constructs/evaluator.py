@@ -9,6 +9,7 @@ Identity policies of one principal: an explicit denial wins, else one statement 
 - LeadingKeys: the partition keys of the items that a request names; absent for a Scan and for
   PartiQL without a key:
   https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+- Attributes: of an update those of its key and of its expressions, by the same page
 """
 
 import re
@@ -18,6 +19,9 @@ from typing import Any
 
 LEADING_KEYS = "dynamodb:LeadingKeys"
 ATTRIBUTES, SELECT = "dynamodb:Attributes", "dynamodb:Select"
+# A word of an expression that is no value, and the path behind it.
+_NAMED = re.compile(r"(?<![:#.\w])(#?[A-Za-z_]\w*)(?:[.\[][^\s,()]*)?(?!\w|\()")
+_KEYWORDS = frozenset({"SET", "REMOVE", "ADD", "DELETE", "AND", "OR", "NOT", "IN", "BETWEEN"})
 _PARTS = re.compile(r"\$\{([*?$])\}|([*?])|([^*?$]+|\$)", re.DOTALL)
 
 
@@ -74,7 +78,7 @@ def requests(
                 yield Request("dynamodb:BatchWriteItem", table, keys)
         case "Query":
             index = params.get("IndexName")
-            (key,) = params["ExpressionAttributeValues"].values()
+            key, *_ = params["ExpressionAttributeValues"].values()  # the partition key's is first
             yield Request(
                 "dynamodb:Query", f"{table}/index/{index}" if index else table, (key["S"],)
             )
@@ -83,6 +87,9 @@ def requests(
             named = tuple(params.get("ExpressionAttributeNames", {}).values()) or None
             select = params.get("Select", "ALL_ATTRIBUTES" if operation == "Scan" else None)
             yield Request(f"dynamodb:{name}", table, attributes=named, select=select)
+        case "UpdateItem":
+            (key,) = _on_item(table, operation, params, partition_key).keys or ()
+            yield Request("dynamodb:UpdateItem", table, (key,), attributes=_updated(params))
         case _:
             yield _on_item(table, operation, params, partition_key)
 
@@ -90,6 +97,14 @@ def requests(
 def _on_item(table: str, operation: str, params: Mapping[str, Any], partition_key: str) -> Request:
     key = params.get("Key") or params["Item"]
     return Request(f"dynamodb:{operation}", table, (key[partition_key]["S"],))
+
+
+def _updated(params: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the attributes that an update names."""
+    names = params.get("ExpressionAttributeNames", {})
+    texts = (params.get(part, "") for part in ("UpdateExpression", "ConditionExpression"))
+    words = {word for text in texts for word in _NAMED.findall(text)} - _KEYWORDS
+    return tuple(sorted({*params["Key"], *(names.get(word, word) for word in words)}))
 
 
 def _applies(statement: Mapping[str, Any], request: Request) -> bool:

@@ -131,7 +131,8 @@ def test_an_operator_sees_and_breaks_locks_under_the_prefix_alone(stack):
             assert allowed(operator, request), request
     assert allowed(operator, Request("dynamodb:Query", INDEX, ("COORD#counter",)))
     assert not allowed(operator, Request("dynamodb:Query", INDEX, ("counter",)))
-    assert not allowed(operator, Request("dynamodb:UpdateItem", TABLE, ("lock#a",)))
+    for key in ("lock#a", "COORD#counter#a"):
+        assert not allowed(operator, Request("dynamodb:UpdateItem", TABLE, (key,)))
     for name in ("data", "state"):
         seen = Request(
             "dynamodb:Scan", TABLE, attributes=("PK", name), select="SPECIFIC_ATTRIBUTES"

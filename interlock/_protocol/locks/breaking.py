@@ -39,6 +39,11 @@ _GRANTED = "#fence = :fence AND attribute_exists(#version)"
 _NONE = -1  # what no grant has: once a record was seen to be corrupt, no other grant is ended
 _OPTIONAL = ("void_before", "format", "door", "queue")
 _DECIDING = ("fence", "version", "lease_ms", *_OPTIONAL)
+# All that a break names, as `CoordinationTable.grant_operate` allows it.
+ATTRIBUTES = (
+    *("pk", *_DECIDING, "held_since", "held_until", "owner", "data"),
+    *("broken", "expires"),
+)
 
 
 def checked_reason(because: str) -> str:

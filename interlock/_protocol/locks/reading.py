@@ -24,7 +24,7 @@ from interlock.errors import CorruptRecord
 _INSPECTING = 5.0  # seconds
 _LISTING = 15.0  # seconds for one page
 _MOST_READ = 500  # locks, to confirm what was found
-# All that a listing reads, as `CoordinationTable.grant_operate` allows it.
+# All that a listing reads, as `CoordinationTable.grant_operate_read` allows it.
 ATTRIBUTES = (
     "pk",
     "fence",
@@ -109,7 +109,7 @@ def page(
 
     One Scan, eventually consistent. `held`, `waited_for`: those alone that are.
     """
-    target = Target((settings.table,), "CoordinationTable.grant_operate(...)")
+    target = Target((settings.table,), "CoordinationTable.grant_operate_read(...)")
     budget = RetryBudget(target)
     yield from budget.start(_LISTING)
     params: dict[str, Any] = {
