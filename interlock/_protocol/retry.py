@@ -32,9 +32,14 @@ _MOST_DOUBLINGS = 32  # beyond this the ceiling is the longest pause, and floats
 _REJECTED = frozenset({"ValidationError", "ItemCollectionSizeLimitExceeded"})  # of one action
 _TOO_LARGE = "size has exceeded"
 # What DynamoDB and its emulators say where a table has another key or lacks the index.
+_NO_INDEX = "does not have the specified index"
 _UNFIT = re.compile(
     "does not match the schema|required keys was not given|number of conditions on the keys"
-    "|Missing the key |Type mismatch for key|does not have the specified index"
+    f"|Missing the key |Type mismatch for key|{_NO_INDEX}"
+)
+_ADD_INDEX = (
+    "counters are listed by it alone: CoordinationTable(listing=True) adds it, or see "
+    "interlock.tables.schema"
 )
 
 _DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
@@ -168,7 +173,10 @@ def _refused(fault: Refused, target: Target) -> InterlockError:
         return ItemTooLarge(str(fault))
     unfit = [message for message in messages if _UNFIT.search(message)]
     if target.laid_out and unfit:
-        return TableUnfit(", ".join(target.tables), [f"DynamoDB says {unfit[0]!r}"])
+        told = [f"DynamoDB says {unfit[0]!r}"]
+        if _NO_INDEX in unfit[0]:
+            told.append(_ADD_INDEX)
+        return TableUnfit(", ".join(target.tables), told)
     return RequestRefused(code, "; ".join(filter(None, messages)))
 
 

@@ -15,25 +15,29 @@ _LOOK = 0.5  # seconds between two looks at a table that is being made
 
 
 @public_in("interlock.tables")
-def schema(name: str, layout: TableLayout | None = None) -> dict[str, Any]:
-    """Return the parameters of CreateTable, without TTL, which has a call of its own."""
+def schema(name: str, layout: TableLayout | None = None, *, listing: bool = True) -> dict[str, Any]:
+    """Return the parameters of CreateTable, without TTL, which has a call of its own.
+
+    `listing=False` leaves the index out by which counters are listed.
+    """
     named = checked_layout(layout)
-    attributes = [*named.key_names, named.listing_key]
-    return {
+    attributes = [*named.key_names, *([named.listing_key] if listing else ())]
+    parameters: dict[str, Any] = {
         "TableName": name,
         "BillingMode": "PAY_PER_REQUEST",
         "AttributeDefinitions": [
             {"AttributeName": attribute, "AttributeType": "S"} for attribute in attributes
         ],
         "KeySchema": _key_schema(*named.key_names),
-        "GlobalSecondaryIndexes": [
-            {
-                "IndexName": named.listing_index,
-                "KeySchema": _key_schema(named.listing_key, named.partition_key),
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
-            }
-        ],
     }
+    if listing:
+        index = {
+            "IndexName": named.listing_index,
+            "KeySchema": _key_schema(named.listing_key, named.partition_key),
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        }
+        parameters["GlobalSecondaryIndexes"] = [index]
+    return parameters
 
 
 @public_in("interlock.tables")
@@ -44,7 +48,7 @@ def time_to_live(name: str, layout: TableLayout | None = None) -> dict[str, Any]
 
 
 def create(
-    name: str, *, deletion_protection: bool, timeout: float, layout: TableLayout
+    name: str, *, deletion_protection: bool, timeout: float, layout: TableLayout, listing: bool
 ) -> Operation[bool]:
     """Make the table unless it exists, and return whether it was made, once it can be used.
 
@@ -53,20 +57,23 @@ def create(
     checked_table(name)
     budget = RetryBudget(Target((name,), "the IAM action dynamodb:CreateTable"))
     yield from budget.start(timeout)
-    parameters = schema(name, layout)
+    parameters = schema(name, layout, listing=listing)
     if deletion_protection:
         parameters["DeletionProtectionEnabled"] = True
     made = (
         yield from _ask(budget, "CreateTable", parameters, "ResourceInUseException")
     ) is not None
-    yield from _active(budget, name, layout)
+    yield from _active(budget, name, layout, listing=listing)
     if (yield from _expires(budget, name, layout)) is None:
         yield from _ask(budget, "UpdateTimeToLive", time_to_live(name, layout), None)
     return made
 
 
-def problems(table: Mapping[str, Any], layout: TableLayout) -> list[str]:
-    """Return what of a table's description does not fit a layout, in a reader's words."""
+def problems(table: Mapping[str, Any], layout: TableLayout, *, listing: bool) -> list[str]:
+    """Return what of a table's description does not fit a layout, in a reader's words.
+
+    Without `listing` it needs no index.
+    """
     index, listing_key = layout.listing_index, layout.listing_key
     types = {
         attribute["AttributeName"]: attribute["AttributeType"]
@@ -81,19 +88,26 @@ def problems(table: Mapping[str, Any], layout: TableLayout) -> list[str]:
                 found.append(f"its {kind} key {name!r} is of type {types.get(name)}, not S")
     indexes = {one["IndexName"]: one for one in table.get("GlobalSecondaryIndexes", ())}
     wanted = [listing_key, layout.partition_key]
+    if not listing:
+        return found
     if index not in indexes:
-        found.append(f"it has no global secondary index {index!r}, which lists counters")
+        found.append(
+            f"it has no global secondary index {index!r}, which lists counters "
+            "(listing=False does without)"
+        )
     elif _keys(indexes[index]) != wanted:
         keys = ", ".join(wanted)
         found.append(f"its index {index!r} has the key {_keys(indexes[index])}, not {keys}")
     return found
 
 
-def _active(budget: RetryBudget, name: str, layout: TableLayout) -> Operation[None]:
+def _active(
+    budget: RetryBudget, name: str, layout: TableLayout, *, listing: bool
+) -> Operation[None]:
     while True:
         reply = yield from _ask(budget, "DescribeTable", {"TableName": name}, None)
         table = (reply or {}).get("Table", {})
-        if unfit := problems(table, layout):
+        if unfit := problems(table, layout, listing=listing):
             raise TableUnfit(name, unfit)
         states = [table.get("TableStatus", "unknown"), *_states(table)]
         if all(state == "ACTIVE" for state in states):

@@ -5,6 +5,7 @@ from typing import Any
 
 from interlock._drivers.awaitable.opening import open_driver
 from interlock._protocol.durations import seconds
+from interlock._protocol.kinds import checked_instance
 from interlock._protocol.layout import TableLayout, checked_layout
 from interlock._protocol.tables import create, schema, time_to_live
 
@@ -18,6 +19,7 @@ async def create_table(
     deletion_protection: bool = False,
     timeout: timedelta = timedelta(minutes=2),
     layout: TableLayout | None = None,
+    listing: bool = True,
 ) -> bool:
     """Make a coordination table that is ready for use; return False if it exists and fits.
 
@@ -26,7 +28,8 @@ async def create_table(
     `time_to_live(name)` are the same as parameters of CreateTable and UpdateTimeToLive. Safe to
     repeat, also at once from several processes. `client` is an aiobotocore DynamoDB client
     (default: one of the library's own), `timeout` the time that it may take in all. `layout` gives
-    the keys other names; a table that exists has to have them, and gets no index.
+    the keys other names; a table that exists has to have them, and gets no index. `listing=False`
+    leaves the index out: counters are then not listed (`CounterClient.names`, `page`, `states`).
 
     Raises `TableUnfit` for a table that has another key or no such index; `AccessDenied`,
     `InvalidValue`, `ServiceUnavailable`.
@@ -36,5 +39,6 @@ async def create_table(
         deletion_protection=deletion_protection,
         timeout=seconds("timeout", timeout, positive=True),
         layout=checked_layout(layout),
+        listing=checked_instance("listing", listing, bool, "True or False"),
     )
     return await open_driver(client).run(operation)

@@ -145,9 +145,11 @@ def _of_index(table: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[F
     if found is not None and _keys(found) == _keys(wanted):
         yield Finding("index", OK, f"{name}, by which counters are listed")
         return
-    what = "is missing" if found is None else f"has the key {', '.join(_keys(found))}"
-    fix = f"counters cannot be listed: make it as interlock.tables.schema({table['TableName']!r})"
-    yield Finding("index", PROBLEM, f"{name} {what}", fix)
+    fix = f"make it as interlock.tables.schema({table['TableName']!r}), to list counters"
+    if found is None:  # as by listing=False
+        yield Finding("index", WARNING, f"{name} is missing: counters cannot be listed", fix)
+    else:
+        yield Finding("index", PROBLEM, f"{name} has the key {', '.join(_keys(found))}", fix)
 
 
 def _of_expiry(patient: Patient) -> Iterator[Finding]:

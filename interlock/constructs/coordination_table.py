@@ -51,6 +51,12 @@ class CoordinationTable(ICoordinationTable):
     CloudFormation's choice by default; a fixed one stands in the way of a replacement. `billing`
     may set the most of on-demand throughput (`Billing.on_demand(max_read_request_units=...)`).
 
+    `listing=False` leaves the index out by which counters are listed, for a table that counts
+    little, or has capacity that is provisioned by index: `CounterClient.names`, `page` and `states`
+    then raise `TableUnfit`, and `grant_list_counters` `ValueError`; all else is as it was. Another
+    deployment may add it, and finds the counters that are there. Locks are in no index: who lists
+    them reads the table, and who takes one pays nothing for it.
+
     `replicas` and `witness` make a strongly consistent global table of three regions: two replicas
     beside this one, or a replica and a witness. Locks and elections work there from every region;
     DynamoDB has no transactions and no time to live on such a table, so counters, guarded commits
@@ -78,6 +84,7 @@ class CoordinationTable(ICoordinationTable):
         point_in_time_recovery: bool = True,
         replicas: Sequence[str] = (),
         witness: str | None = None,
+        listing: bool = True,
     ) -> None:
         super().__init__(scope, construct_id)
         if encryption is not None and encryption_key is not None:
@@ -89,6 +96,7 @@ class CoordinationTable(ICoordinationTable):
             )
         regions = _regions(texts("replicas", replicas), witness, encryption)
         self.is_strongly_consistent_global = bool(regions)
+        self.has_listing = listing
         if encryption is None:
             self.encryption_key = encryption_key or kms.Key(
                 self,
@@ -128,14 +136,7 @@ class CoordinationTable(ICoordinationTable):
                 else deletion_protection
             ),
             removal_policy=removal_policy,
-            global_secondary_indexes=[
-                dynamodb.GlobalSecondaryIndexPropsV2(
-                    index_name=LISTING_INDEX,
-                    partition_key=_text(LISTING_KEY),
-                    sort_key=_text(PARTITION_KEY),
-                    projection_type=dynamodb.ProjectionType.KEYS_ONLY,
-                )
-            ],
+            global_secondary_indexes=[_listing()] if listing else None,
             **several,
         )
         if encryption is None and self.encryption_key is not None:
@@ -154,13 +155,15 @@ class CoordinationTable(ICoordinationTable):
         table: dynamodb.ITable,
         encryption_key: kms.IKey | None = None,
         layout: TableLayout | None = None,
+        listing: bool = True,
     ) -> ICoordinationTable:
         """Use a table that exists, of any account and region; it stays where it is.
 
         It needs the schema of `interlock.constructs.schema`: partition key `pk` (S), an index
         `listing` with the keys `listing` and `pk` (S), time to live by `expires`; or the same under
         the names of a `layout`, which `attach_to` hands on and each client has to be given. Grants
-        are then confined to keys under the layout's prefix.
+        are then confined to keys under the layout's prefix. `listing=False` says that it has no
+        such index, as `CoordinationTable(listing=False)`.
 
         `encryption_key` is its customer-managed key; without one no grant on a key is given
         (default: the table's own, where it is known). Raises `ValueError` for a table of this app
@@ -168,10 +171,10 @@ class CoordinationTable(ICoordinationTable):
         there two holders could have one lock.
         """
         named = literal_layout(layout)
-        check_schema(table, named)
+        check_schema(table, named, listing=listing)
         imported = ImportedTable(scope, construct_id)
         imported.is_strongly_consistent_global = checked_replica(table)
-        imported.use(table, encryption_key or key_of(table), named)
+        imported.use(table, encryption_key or key_of(table), named, listing=listing)
         return imported
 
     @classmethod
@@ -183,6 +186,7 @@ class CoordinationTable(ICoordinationTable):
         *,
         encryption_key: kms.IKey | None = None,
         layout: TableLayout | None = None,
+        listing: bool = True,
     ) -> ICoordinationTable:
         """Use a table of any account and region by its ARN, as `from_table` does.
 
@@ -195,7 +199,7 @@ class CoordinationTable(ICoordinationTable):
         named = literal_layout(layout)
         imported = ImportedTable(scope, construct_id)
         table = dynamodb.TableV2.from_table_arn(imported, "Table", table_arn)
-        imported.use(table, encryption_key, named)
+        imported.use(table, encryption_key, named, listing=listing)
         return imported
 
     @classmethod
@@ -207,6 +211,7 @@ class CoordinationTable(ICoordinationTable):
         *,
         encryption_key: kms.IKey | None = None,
         layout: TableLayout | None = None,
+        listing: bool = True,
     ) -> ICoordinationTable:
         """Use a table of this account and region by its name, as `from_table` does.
 
@@ -220,7 +225,7 @@ class CoordinationTable(ICoordinationTable):
         named = literal_layout(layout)
         imported = ImportedTable(scope, construct_id)
         table = dynamodb.TableV2.from_table_name(imported, "Table", table_name)
-        imported.use(table, encryption_key, named)
+        imported.use(table, encryption_key, named, listing=listing)
         return imported
 
 
@@ -253,6 +258,15 @@ def _is_destroy(policy: RemovalPolicy) -> bool:
 
 def _text(name: str) -> dynamodb.Attribute:
     return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)
+
+
+def _listing() -> dynamodb.GlobalSecondaryIndexPropsV2:
+    return dynamodb.GlobalSecondaryIndexPropsV2(
+        index_name=LISTING_INDEX,
+        partition_key=_text(LISTING_KEY),
+        sort_key=_text(PARTITION_KEY),
+        projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+    )
 
 
 def _regions(

@@ -64,6 +64,8 @@ class ICoordinationTable(Construct):
     """The names of the table's keys, and the prefix of the library's items in it."""
     is_strongly_consistent_global: bool = False
     """Whether the table is one of several regions, written in all of them at once."""
+    has_listing: bool = True
+    """Whether the table has the index by which counters are listed."""
 
     @property
     def table_name(self) -> str:
@@ -98,6 +100,7 @@ class ICoordinationTable(Construct):
         For the command `interlock --table`: it lists locks by a Scan that may read their attributes
         but `data` and no other record's, shows any lock, lists counters with their values, and
         describes the table, its time to live and backups. Records of idempotency keys stay unseen.
+        Of a table without the index (`listing=False`) counters are shown by name only.
         """
         # A scan also looks at the sort key, by which it leaves out what is not the library's.
         scanned = self._attributes(SCANNED)
@@ -108,8 +111,9 @@ class ICoordinationTable(Construct):
             allow_items(self, grantee, self.table, _READ, keys=counters, other_keys_than=parts),
             allow_items(self, grantee, self.table, ("dynamodb:Scan",), attributes=scanned),
             allow_items(self, grantee, self.table, _DESCRIBE),
-            self.grant_list_counters(grantee),
         ]
+        if self.has_listing:
+            grants.append(self.grant_list_counters(grantee))
         return _all_of(grants)
 
     def grant_operate(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -132,21 +136,27 @@ class ICoordinationTable(Construct):
     def grant_counters(self, grantee: iam.IGrantable, *names: str) -> iam.Grant:
         """Let a grantee read and change the counters with these names.
 
-        A name may end in `*`; "*" alone is every counter, and gives the list of them, too
-        (`grant_list_counters`). The shards and idempotency records of a counter go with it.
-        Raises `ValueError` for none, and for a table without transactions.
+        A name may end in `*`; "*" alone is every counter, and gives the list of them, too, where
+        there is one (`grant_list_counters`). The shards and idempotency records of a counter go
+        with it. Raises `ValueError` for none, and for a table without transactions.
         """
         self._need_transactions("counters")
         keys = self._patterns(COUNTERS, names, with_parts=True)
-        if "*" in names:
+        if "*" in names and self.has_listing:
             self.grant_list_counters(grantee)
         return self._grant(grantee, keys, (*_READ, *_WRITE, _CHECK))
 
     def grant_list_counters(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a grantee list the names of all counters: an index has no namespaces.
 
-        Of those under the layout's prefix, if it has one.
+        Of those under the layout's prefix, if it has one. Raises `ValueError` for a table without
+        the index (`listing=False`).
         """
+        if not self.has_listing:
+            raise ValueError(
+                f"{self.node.path} has no index to list counters by: leave listing=False out, or "
+                "name the counters"
+            )
         listed = allow_items(
             self,
             grantee,

@@ -13,9 +13,15 @@ class ImportedTable(ICoordinationTable):
     """A table that an app imports."""
 
     def use(
-        self, table: dynamodb.ITable, encryption_key: kms.IKey | None, layout: TableLayout
+        self,
+        table: dynamodb.ITable,
+        encryption_key: kms.IKey | None,
+        layout: TableLayout,
+        *,
+        listing: bool,
     ) -> None:
         """Stand for a table."""
+        self.has_listing = listing
         self.table, self.encryption_key, self.layout = table, encryption_key, layout
         note_coordination_table(table, encryption_key, layout.prefix)
 

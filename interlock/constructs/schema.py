@@ -25,8 +25,11 @@ LISTING_KEY = DEFAULT.listing_key
 TIME_TO_LIVE = DEFAULT.ttl
 
 
-def check_schema(table: dynamodb.ITable, layout: TableLayout) -> None:
-    """Raise `ValueError` with all that a table lacks of a layout, where its template is known."""
+def check_schema(table: dynamodb.ITable, layout: TableLayout, *, listing: bool) -> None:
+    """Raise `ValueError` with all that a table lacks of a layout, where its template is known.
+
+    Without `listing` it needs no index.
+    """
     resource = table.node.default_child
     if not isinstance(resource, dynamodb.CfnGlobalTable | dynamodb.CfnTable):
         return  # imported: its owner answers for it
@@ -40,13 +43,13 @@ def check_schema(table: dynamodb.ITable, layout: TableLayout) -> None:
             "everywhere": getattr(resource, "multi_region_consistency", None) == "STRONG",
         }
     )
-    problems = list(_problems(properties, layout))
+    problems = list(_problems(properties, layout, listing=listing))
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise ValueError(f"{table.node.path} is no coordination table:{listed}")
 
 
-def _problems(found: Mapping[str, Any], layout: TableLayout) -> Iterator[str]:
+def _problems(found: Mapping[str, Any], layout: TableLayout, *, listing: bool) -> Iterator[str]:
     key = _keys(found["key"])
     if key != list(zip(layout.key_names, ("HASH", "RANGE"), strict=False)):
         yield (
@@ -55,15 +58,15 @@ def _problems(found: Mapping[str, Any], layout: TableLayout) -> Iterator[str]:
         )
     partition_key, listing_key = layout.partition_key, layout.listing_key
     indexes = {_get(index, "indexName"): index for index in found.get("indexes") or ()}
-    listing = indexes.get(layout.listing_index)
+    index = indexes.get(layout.listing_index)
     wanted = [(listing_key, "HASH"), (partition_key, "RANGE")]
-    if listing is None or _keys(_get(listing, "keySchema")) != wanted:
+    if listing and (index is None or _keys(_get(index, "keySchema")) != wanted):
         yield (
             f"it lacks the index {layout.listing_index}: partition key {listing_key} (S), sort key "
-            f"{partition_key} (S), keys only"
+            f"{partition_key} (S), keys only; or say by listing=False that counters are not listed"
         )
     types = {_get(a, "attributeName"): _get(a, "attributeType") for a in found["attributes"] or ()}
-    for name in (*layout.key_names, listing_key):
+    for name in (*layout.key_names, *([listing_key] if listing else ())):
         if types.get(name, "S") != "S":
             yield f"its attribute {name} is of type {types[name]}, not S"
     ttl = found.get("ttl") or {}

@@ -1,5 +1,7 @@
 """Options of the table reach the template, and those that contradict each other are refused."""
 
+import json
+
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_dynamodb as dynamodb
@@ -140,6 +142,47 @@ def test_what_needs_transactions_is_refused_there(stack, everywhere):
     again = CoordinationTable.from_table(stack, "Again", table=everywhere.table)
     with pytest.raises(ValueError, match="no transactions"):
         again.grant_counters(role, "visits")
+
+
+def test_the_index_can_be_left_out(stack):
+    table = CoordinationTable(stack, "Table", listing=False)
+    properties = made(stack)["Properties"]
+    assert "GlobalSecondaryIndexes" not in properties
+    assert [each["AttributeName"] for each in properties["AttributeDefinitions"]] == ["pk"]
+    assert not table.has_listing
+    assert CoordinationTable(stack, "Listed").has_listing
+
+
+def policies(stack):
+    return json.dumps(Template.from_stack(stack).find_resources("AWS::IAM::Policy"))
+
+
+def without_index(stack, how):
+    if how == "made":
+        return CoordinationTable(stack, "Table", listing=False)
+    if how == "arn":
+        arn = "arn:aws:dynamodb:us-east-1:111111111111:table/t-1"
+        return CoordinationTable.from_table_arn(stack, "Table", arn, listing=False)
+    if how == "name":
+        return CoordinationTable.from_table_name(stack, "Table", "t-1", listing=False)
+    table = dynamodb.TableV2(
+        stack, "Made", partition_key=text("pk"), time_to_live_attribute="expires"
+    )
+    return CoordinationTable.from_table(stack, "Table", table=table, listing=False)
+
+
+@pytest.mark.parametrize("how", ["made", "table", "arn", "name"])
+def test_without_the_index_no_grant_speaks_of_it(stack, how):
+    table = without_index(stack, how)
+    role = iam.Role(stack, "Role", assumed_by=EVERYONE)
+    for grant in (table.grant_operate, table.grant_operate_read):
+        assert grant(role).success
+    assert table.grant_counters(role, "*").success
+    assert "dynamodb:Scan" in policies(stack)
+    assert "dynamodb:Query" not in policies(stack)
+    with pytest.raises(ValueError, match="Stack/Table has no index to list counters by: leave"):
+        table.grant_list_counters(role)
+    assert "dynamodb:Query" not in policies(stack)
 
 
 def text(name):

@@ -194,6 +194,13 @@ def test_only_a_table_of_this_library_s_layout_is_unfit():
     assert isinstance(meaning(other, Target(("t",), laid_out=True)), errors.RequestRefused)
 
 
+def test_a_table_without_the_index_is_unfit_with_the_way_out():
+    refused = Refused("ValidationException", "The table does not have the specified index: listing")
+    error = meaning(refused, Target(("t",), laid_out=True))
+    assert isinstance(error, errors.TableUnfit)
+    assert "CoordinationTable(listing=True) adds it" in str(error)
+
+
 @pytest.mark.parametrize(("target", "service"), [(TABLE, "DynamoDB"), (KEY, "KMS")])
 def test_a_service_that_gave_no_answer_is_named(target, service):
     for fault in (NoReply("x"), Refused("RequestTimeout")):

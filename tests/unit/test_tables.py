@@ -107,6 +107,23 @@ def test_a_table_whose_items_expire_by_another_attribute_is_refused(half, create
         create("t")
 
 
+def test_a_table_that_lists_no_counters_is_made_and_counts(create, moto):
+    assert create("t", listing=False) is True
+    assert create("t", listing=False) is False
+    assert not moto.describe_table(TableName="t")["Table"].get("GlobalSecondaryIndexes")
+    counters = CounterClient("t", client=moto)
+    assert counters.counter("visits").increment().value == 1
+    with pytest.raises(TableUnfit, match="listing=False does without"):
+        create("t")
+
+
+def test_a_table_with_the_index_serves_who_asks_for_none(create):
+    create("t")
+    assert create("t", listing=False) is False
+    with pytest.raises(InvalidValue, match="listing"):
+        create("u", listing="no")
+
+
 def test_a_table_of_another_layout_is_made_once_and_serves(create, moto):
     assert create("t", layout=LAYOUT) is True
     assert create("t", layout=LAYOUT) is False

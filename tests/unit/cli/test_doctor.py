@@ -142,8 +142,25 @@ def test_a_table_of_another_kind_is_a_problem(aws):
     )
     code, found = findings("--no-scan")
     assert code == 1
-    assert {name for name, one in found.items() if one["state"] == "problem"} >= {"key", "index"}
+    assert {name for name, one in found.items() if one["state"] == "problem"} >= {"key"}
+    assert found["index"]["state"] == "warning"
     assert "create_table" in found["key"]["fix"]
+
+
+def test_a_table_that_lists_no_counters_is_warned_of(aws):
+    aws.create_table(**schema(NAME, listing=False))
+    code, found = findings("--no-scan")
+    assert (code, found["index"]["state"]) == (0, "warning")
+    assert "counters cannot be listed" in found["index"]["finding"]
+    assert "permission: list counters" not in found
+
+
+def test_an_index_of_another_key_is_a_problem(aws):
+    indexes = schema(NAME)["GlobalSecondaryIndexes"]
+    indexes[0]["KeySchema"] = indexes[0]["KeySchema"][:1]
+    broken(aws, GlobalSecondaryIndexes=indexes)
+    code, found = findings("--no-scan")
+    assert (code, found["index"]["state"]) == (1, "problem")
 
 
 def test_what_a_table_lacks_is_warned_of_with_the_command_that_mends_it(aws):
