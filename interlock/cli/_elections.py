@@ -1,13 +1,15 @@
 """`interlock elections`: who leads, since when, and under which fencing token."""
 
+import sys
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
 
-from interlock.cli._group import Verbs, show
-from interlock.cli._listing import every_lock
+from interlock.cli._group import Seconds, Verbs, as_json, show
+from interlock.cli._listing import CLEAR, every_lock
 from interlock.cli._locks import as_entry
 from interlock.cli._output import duration, facts, lines, moment
 from interlock.cli._table import table_of
@@ -29,8 +31,16 @@ def elections() -> None:
 
 @elections.command()
 @click.argument("prefix", default="")
+@click.option("--watch", is_flag=True, help="Look again and again, until interrupted.")
+@click.option(
+    "--every",
+    type=Seconds(min=0.2),
+    default=2.0,
+    show_default=True,
+    help="Seconds between two looks of --watch.",
+)
 @click.pass_context
-def ls(context: click.Context, prefix: str) -> None:
+def ls(context: click.Context, prefix: str, *, watch: bool, every: float) -> None:
     """List the elections whose names begin with PREFIX (default: all), and who leads.
 
     An election is listed once a leader was elected in it; reads the whole table, as `locks ls`.
@@ -39,13 +49,23 @@ def ls(context: click.Context, prefix: str) -> None:
 
     \b
     Examples:
-      interlock --table coordination elections ls
+      interlock --table coordination elections ls service/ --watch
       interlock --table coordination elections ls --json | jq -r 'select(.held) | .owner'
     """
-    records, _ = every_lock(table_of(context).locks(), prefix, held=False)
-    now = datetime.now(UTC)
-    found = [record for record in records if record.election]
-    lines(map(as_entry, found), _HEADER, [_row(record, now) for record in found])
+    client = table_of(context).locks()
+    while True:
+        records, corrupt = every_lock(client, prefix, held=False)
+        now = datetime.now(UTC)
+        found = [record for record in records if record.election]
+        if watch and not as_json():
+            click.echo(CLEAR if sys.stdout.isatty() else "", nl=False)
+        lines(map(as_entry, found), _HEADER, [_row(record, now) for record in found])
+        if corrupt and not as_json():
+            click.echo(f"{len(corrupt)} records are corrupt: `locks ls` lists them", err=True)
+        if not watch:
+            return
+        sys.stdout.flush()
+        time.sleep(every)
 
 
 @elections.command("show")

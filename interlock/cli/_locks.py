@@ -164,7 +164,7 @@ def state_of(record: "LockRecord") -> str:
 
 def _list(found: "list[LockRecord]", corrupt: "list[CorruptRecord]") -> None:
     now = datetime.now(UTC)
-    rows = [_row(record, now) for record in found]
+    rows = [row_of(record, now) for record in found]
     rows += [(_name(error), "corrupt", "-", "-", "-", "-", "-") for error in corrupt]
     entries = [as_entry(record) for record in found]
     entries += [
@@ -176,7 +176,8 @@ def _list(found: "list[LockRecord]", corrupt: "list[CorruptRecord]") -> None:
         click.echo('`interlock locks break NAME --because "..."` mends a corrupt record', err=True)
 
 
-def _row(record: "LockRecord", now: datetime) -> tuple[str, ...]:
+def row_of(record: "LockRecord", now: datetime) -> tuple[str, ...]:
+    """Return the cells of a lock in a list."""
     if not record.held:
         broken = f"broken by {record.broken.by}" if record.broken else "-"
         return (record.name, "free", broken, "-", "-", str(record.fencing_token), "-")

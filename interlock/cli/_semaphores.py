@@ -1,12 +1,14 @@
 """`interlock semaphores`: who holds the permits."""
 
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 import click
 
-from interlock.cli._group import Verbs
+from interlock.cli._group import Verbs, as_json
 from interlock.cli._listing import every_lock
+from interlock.cli._locks import as_entry, row_of
 from interlock.cli._output import lines
 from interlock.cli._table import table_of
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from interlock.locks import LockRecord
 
 _HEADER = ("NAME", "HELD", "PERMITS SEEN", "HOLDERS")
+_PERMITS = ("PERMIT", "STATE", "HOLDER", "SINCE", "LEASE", "FENCE")
 
 
 @click.group(cls=Verbs)
@@ -27,9 +30,13 @@ def semaphores() -> None:
 def ls(context: click.Context, prefix: str) -> None:
     """List the semaphores whose names begin with PREFIX (default: all).
 
-    A table has a record of each permit that was ever taken, and not how many there may be. Reads
-    the whole table, as `locks ls` does. `locks show NAME#NUMBER` tells more of one permit, and
-    `locks break NAME#NUMBER` breaks it.
+    A table has a record of each permit that was ever taken, and not how many there may be. The
+    slots of readers-writer locks are permits, too. Reads the whole table, as `locks ls` does.
+
+    \b
+    Examples:
+      interlock --table coordination semaphores ls
+      interlock --table coordination semaphores ls --json | jq -r 'select(.held != {}) | .name'
     """
     records, _ = every_lock(table_of(context).locks(), prefix, held=False)
     permits = [record for record in records if "#" in record.name]
@@ -41,6 +48,29 @@ def ls(context: click.Context, prefix: str) -> None:
         told = ", ".join(f"#{key.rpartition('#')[2]} {owner}" for key, owner in holders.items())
         rows.append((name, str(len(holders)), str(len(taken)), told or "-"))
     lines(entries, _HEADER, rows)
+
+
+@semaphores.command("show")
+@click.argument("name")
+@click.pass_context
+def show_semaphore(context: click.Context, name: str) -> None:
+    """Show who holds each permit of the semaphore NAME, since when and for how long.
+
+    Reads the whole table, as `locks ls` does. `locks show NAME#NUMBER` shows the data of one
+    permit, and `locks break NAME#NUMBER` breaks it.
+
+    \b
+    Examples:
+      interlock --table coordination semaphores show render
+      interlock --table coordination semaphores show render --json | jq -r .owner
+    """
+    records, _ = every_lock(table_of(context).locks(), f"{name}#", held=False)
+    now = datetime.now(UTC)
+    permits = sorted(records, key=lambda record: int(record.name.rpartition("#")[2]))
+    rows = [row_of(record, now)[: len(_PERMITS)] for record in permits]  # permits have no queue
+    lines(map(as_entry, permits), _PERMITS, rows)
+    if not permits and not as_json():
+        click.echo(f"{name}: no permit was ever taken")
 
 
 def _semaphore(record: "LockRecord") -> str:

@@ -83,6 +83,34 @@ def test_a_corrupt_record_is_told(run, store):
     assert (result.exit_code, "lock#service/leader" in result.output) == (1, True)
 
 
+def test_corrupt_records_are_told_of_beside_the_elections(run, store, member):
+    election = member.election("service/leader")
+    election.campaign()
+    store.put("coordination", {"pk": "lock#other", "fence": "x", "version": "v"})
+    result = run("elections", "ls")
+    assert "1 records are corrupt: `locks ls` lists them" in result.stderr
+    assert len(result.stdout.splitlines()) == 2
+    election.resign()
+
+
+def test_watching_looks_again(run, member, monkeypatch):
+    election = member.election("service/leader")
+    election.campaign()
+    looks = []
+
+    def wait(seconds):
+        looks.append(seconds)
+        if len(looks) > 1:
+            raise KeyboardInterrupt
+        election.resign()
+
+    monkeypatch.setattr("interlock.cli._elections.time.sleep", wait)
+    result = run("elections", "ls", "--watch", "--every", "3")
+    assert (result.exit_code, looks) == (130, [3.0, 3.0])
+    rows = [line for line in result.output.splitlines() if line.startswith("service/leader")]
+    assert [row.split()[1] for row in rows] == ["leads", "vacant"]
+
+
 def test_what_is_no_name_is_misuse(run):
     assert run("elections", "show", "a#b").exit_code == 2
 

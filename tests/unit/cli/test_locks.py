@@ -154,6 +154,15 @@ def test_permits_are_grouped_by_their_semaphore(run, holder):
     assert row.count("web-1") == 2
     (entry,) = map(json.loads, run("semaphores", "ls", "--json").output.splitlines())
     assert sorted(entry["held"]) == sorted(permit.name for permit in permits)
+    shown = run("semaphores", "show", "render")
+    header, *rows = shown.output.splitlines()
+    assert header.split() == ["PERMIT", "STATE", "HOLDER", "SINCE", "LEASE", "FENCE"]
+    assert sorted(row.split()[0] for row in rows) == sorted(permit.name for permit in permits)
+    assert all(row.split()[1:3] == ["held", "web-1"] for row in rows)
+    entries = map(json.loads, run("semaphores", "show", "render", "--json").output.splitlines())
+    assert {each["fencing_token"] for each in entries} == {each.fencing_token for each in permits}
+    assert run("semaphores", "show", "ren").output == "ren: no permit was ever taken\n"
+    assert run("semaphores", "show", "ren", "--json").output == ""
     for permit in permits:
         permit.release()
 
@@ -216,7 +225,7 @@ def test_every_verb_has_help_with_what_it_does(run):
     for group, verbs in {
         "locks": ["adopt", "break", "deadlocks", "export", "hold", "ls", "run", "show", "wait"],
         "elections": ["ls", "show"],
-        "semaphores": ["ls"],
+        "semaphores": ["ls", "show"],
         "counters": ["ls", "show"],
     }.items():
         for verb in verbs:
