@@ -11,6 +11,7 @@ import pytest
 
 from interlock import EmbeddedMetrics, LockClient
 from interlock.errors import LockLost, LockTimeout, LossReason
+from interlock.testing import MemoryStore
 from tests.halves import Half
 from tests.unit.locks.conftest import LEASE
 from tests.unit.locks.realtime import wait_until
@@ -143,6 +144,22 @@ def test_what_happens_to_locks_is_measured(make, network):
     assert all(json.loads(line)["Table"] == TABLE for line in lines)
     assert lock.lost.is_set()
     assert broken.lost.is_set()
+
+
+def test_the_time_for_which_a_lock_was_held_is_that_until_its_end(half):
+    store = MemoryStore(TABLE)
+    lines: list[str] = []
+    client = store.aio_client() if half.awaitable else store.client()
+    metrics = EmbeddedMetrics(lines.append)
+    with half.wrap(half.locks.LockClient(TABLE, client=client, metrics=metrics)) as locks:
+        lock, exported = locks.acquire("a"), locks.acquire("b")
+        store.clock.advance(timedelta(seconds=7))
+        exported.export()
+        store.clock.advance(timedelta(seconds=3))
+        lock.release()
+        assert lock.release() is False
+    held = [json.loads(line).get("LockHoldTime") for line in lines]
+    assert held == [None, None, pytest.approx(7000), pytest.approx(10_000)]
 
 
 class Broken:
