@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from interlock._protocol.locks import queue
 from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.requests import Operation, monotonic, sleep
@@ -120,6 +121,14 @@ def test_a_hand_over_takes_two_round_trips_and_20_ms(waiters, hold):
     line = Line(waiters, first=3.0, hold=hold, rounds=3)
     line.world.run()
     assert statistics.median(line.handovers) < 2 * TRIP + 0.020
+
+
+@pytest.mark.parametrize("first", [10.0, 60.0])
+@pytest.mark.parametrize("waiters", [4, 20, 64, 99])
+def test_after_a_long_hold_the_turns_lose_one_longest_pause_and_not_one_each(waiters, first):
+    line = Line(waiters, first=first)
+    line.world.run()
+    assert sum(line.handovers) < queue.longest_pause(waiters - 1, waiters) + waiters * 0.1
 
 
 @pytest.mark.parametrize("first", [3.0, 60.0])

@@ -162,7 +162,10 @@ class FairClaim(Claim):
         """Let the time pass until the next look."""
         now: float = yield Monotonic()
         # Of those who wait for long no two keep looking at the same time.
-        pause = self._pace.pause(rank, now) * (0.8 + 0.2 * (yield from draw()))
+        row = self.row
+        lies = row is not None and (row.version is None or read(row.version) is not None)
+        waiters = max(len(row.waiters) if row is not None else 0, rank + 1)
+        pause = self._pace.pause(rank, waiters, now, lies=lies) * (0.8 + 0.2 * (yield from draw()))
         longest = min(self._sleeps or pause, self.budget.deadline - now)
         yield from sleep(max(0.0, min(pause, longest)))
 

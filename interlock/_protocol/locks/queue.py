@@ -32,11 +32,12 @@ from interlock._protocol.requests import Call
 MOST_WAITERS = 100
 """Tickets in a queue: 16 KB at the most, as a write of the record costs a unit for each KB."""
 NEAR = 2  # places from the front from which on a waiter has to look often
-FIRST_LOOKS = 0.075  # seconds between the looks of the first of a queue at the most
-NEAR_LOOKS = 0.25
-BY_RANK = 0.9  # for each place before it: seconds between the looks of the others
+FIRST_LOOKS = 0.09  # seconds between the looks of the first of a queue at the most
+NEAR_LOOKS = 0.3
+BY_RANK = 0.9  # for each place before it: seconds between the looks of the others,
+TOGETHER = 6.0  # or as many as make these looks a second of all, if that is sooner
 _SOONEST, _SOON = 0.01, 0.035  # seconds between the looks of the first at a lock just granted
-_QUICK_TURN = 0.01
+_QUICK_TURN, LYING = 0.01, 0.4
 
 _NAMES = {"#queue": "queue"}
 _NO_WAITER = "attribute_not_exists(#queue[0])"
@@ -65,20 +66,29 @@ class Pace:
         if fence != self._fence:
             self._fence, self._changed = fence, now
 
-    def pause(self, rank: int, now: float) -> float:
-        """Return the seconds until a waiter's next look."""
+    def pause(self, rank: int, waiters: int, now: float, *, lies: bool) -> float:
+        """Return the seconds until the next look of a waiter of so many.
+
+        A lock that `lies` for a waiter who still sleeps has not been held for as long as that.
+        """
         age = now - self._changed
         if rank == 0:
             return min(max(_SOONEST, min(age / 10, _SOON), age / 20), FIRST_LOOKS)
+        if lies:
+            age = min(age, LYING)
         # Those before it have to take their turns, quick as they may be.
-        return min(rank * max(_QUICK_TURN, age / 4), longest_pause(rank))
+        return min(rank * max(_QUICK_TURN, age / 4), longest_pause(rank, waiters))
 
 
-def longest_pause(rank: int) -> float:
-    """Return for how long a waiter may not look, so that all together look no oftener for more."""
+def longest_pause(rank: int, waiters: int = MOST_WAITERS) -> float:
+    """Return for how long a waiter of so many may not look.
+
+    All together then look no oftener for more. When many turns follow a long hold, each waits for
+    those who are still asleep: so the longest pause of all is what such turns lose, once.
+    """
     if rank == 0:
         return FIRST_LOOKS
-    return NEAR_LOOKS if rank < NEAR else BY_RANK * rank
+    return NEAR_LOOKS if rank < NEAR else min(BY_RANK * rank, waiters / TOGETHER)
 
 
 def entry_call(
