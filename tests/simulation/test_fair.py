@@ -63,6 +63,7 @@ class Line:
     first: float
     hold: float = 0.0
     rounds: int = 1
+    apart: float = 0.02
     fair: bool = True
     entered: list[int] = field(default_factory=list)
     given: list[float] = field(default_factory=list)
@@ -79,7 +80,7 @@ class Line:
     def use(self, process: Process, number: int) -> Operation[None]:
         """Take the lock and give it back, as often as planned."""
         locks = LockOperations(replace(SETTINGS, lease=LEASE), lambda: process.name)
-        yield from sleep(number * 0.02)
+        yield from sleep(number * self.apart)
         for count in range(self.rounds):
             grant = yield from locks.acquire("l", fair=self.fair).run()
             self.entered.append(number)
@@ -108,11 +109,18 @@ class Line:
         return [got - given for given, got in zip(self.given, self.got[1:], strict=False)]
 
 
+@pytest.mark.parametrize("apart", [0.02, 0.0001])
 @pytest.mark.parametrize("waiters", [1, 2, 20, 100])
-def test_a_lock_that_is_held_costs_as_much_however_many_wait(waiters):
-    line = Line(waiters, first=60.0)
+def test_a_lock_that_is_held_costs_as_much_however_many_wait_and_however_they_came(waiters, apart):
+    line = Line(waiters, first=60.0, apart=apart)
     line.world.run()
     assert line.calls(10.0, 60.0) / 50.0 < 25
+
+
+def test_a_crowd_that_comes_at_once_enters_with_few_refusals():
+    line = Line(99, first=10.0, apart=0.0001)
+    line.world.run()
+    assert line.calls(0.0, 1.0) < 99 * 12
 
 
 @pytest.mark.parametrize("hold", [0.05, 0.1])

@@ -120,7 +120,8 @@ class FairClaim(Claim):
             raise QueueFull(self.name, queue.MOST_WAITERS, row.for_people(wall))
         wall, sent, unique = (yield WallClock()), (yield Monotonic()), (yield NewId())
         identity = identity_of(unique, self.options.holds)
-        self._sleeps = queue.longest_pause(len(row.waiters))
+        last = queue.last_place(len(row.waiters))
+        self._sleeps = queue.longest_pause(last)
         ticket = Ticket(
             identity, int(wall * 1000), round(self._sleeps * 1000), self.options.owner
         ).text
@@ -130,6 +131,7 @@ class FairClaim(Claim):
             self.settings.table,
             self.name,
             ticket=ticket,
+            last=last,
             asked=asked,
             deadline=self.call_deadline(sent),
         )

@@ -46,7 +46,7 @@ _ENTER = "SET #queue = list_append(if_not_exists(#queue, :none), :entry)"
 # A row that was deleted is made by a grant: it has a fence then, and a time to be kept for.
 _ENTERING = (
     f"attribute_exists(pk) AND {IN_TIME} AND (attribute_not_exists(#queue) "
-    "OR (size(#queue) < :most AND NOT contains(#queue, :ticket)))"
+    "OR (size(#queue) <= :last AND NOT contains(#queue, :ticket)))"
 )
 
 
@@ -91,16 +91,35 @@ def longest_pause(rank: int, waiters: int = MOST_WAITERS) -> float:
     return NEAR_LOOKS if rank < NEAR else min(BY_RANK * rank, waiters / TOGETHER)
 
 
+def last_place(waiters: int) -> int:
+    """Return the place beyond which a waiter that saw so many does not enter.
+
+    For how long it sleeps goes by its place, and stands in its ticket before it has one. Of a crowd
+    that comes at once those who are refused see how many came, and are let in by the next request,
+    or by the one after.
+    """
+    return min(2 * waiters + 2, MOST_WAITERS - 1)
+
+
 def entry_call(
-    table: str, name: str, *, ticket: str, asked: int, deadline: float | None = None
+    table: str,
+    name: str,
+    *,
+    ticket: str,
+    last: int,
+    asked: int,
+    deadline: float | None = None,
 ) -> Call:
-    """Return the call that puts a ticket at the end of the queue; the reply is the item."""
+    """Return the call that puts a ticket at the end of the queue; the reply is the item.
+
+    It is refused if that is beyond the place `last`.
+    """
     values = {
         ":zero": {"N": "0"},
         ":none": {"L": []},
         ":entry": {"L": [{"S": ticket}]},
         ":ticket": {"S": ticket},
-        ":most": {"N": str(MOST_WAITERS)},
+        ":last": {"N": str(last)},
         ":asked": {"N": str(asked)},
     }
     return _update(table, name, (_ENTER, _ENTERING), values, deadline)

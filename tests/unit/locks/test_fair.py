@@ -45,7 +45,7 @@ def enter(process, owner="w", sleeps=0):
     """Put the ticket of a process that never looks into the queue."""
     number = len(line(process))
     ticket = Ticket(f"t{number}", 1_700_000_000_000 + number, sleeps, owner).text
-    call = queue.entry_call(TABLE, "a", ticket=ticket, asked=10**14)
+    call = queue.entry_call(TABLE, "a", ticket=ticket, last=99, asked=10**14)
     process.driver.store.perform(call.operation, call.params)
     return ticket
 
