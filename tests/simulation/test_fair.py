@@ -117,6 +117,12 @@ def test_a_lock_that_is_held_costs_as_much_however_many_wait_and_however_they_ca
     assert line.calls(10.0, 60.0) / 50.0 < 25
 
 
+def test_who_is_far_back_does_not_look_at_each_turn():
+    line = Line(64, first=10.0, hold=0.05)
+    line.world.run()
+    assert line.calls(10.0, line.got[-1]) / 64 < 20
+
+
 def test_a_crowd_that_comes_at_once_enters_with_few_refusals():
     line = Line(99, first=10.0, apart=0.0001)
     line.world.run()

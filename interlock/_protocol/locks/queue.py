@@ -37,7 +37,9 @@ NEAR_LOOKS = 0.3
 BY_RANK = 0.9  # for each place before it: seconds between the looks of the others,
 TOGETHER = 6.0  # or as many as make these looks a second of all, if that is sooner
 _SOONEST, _SOON = 0.01, 0.035  # seconds between the looks of the first at a lock just granted
-_QUICK_TURN, LYING = 0.01, 0.4
+QUICKEST, LONGEST = 0.01, 0.1  # seconds of a turn, as far as what was seen of turns is believed
+_BEFORE_TIME = 0.8  # of the time that the turns before one's own will take
+_LYING = 0.4
 
 _NAMES = {"#queue": "queue"}
 _NO_WAITER = "attribute_not_exists(#queue[0])"
@@ -51,7 +53,7 @@ _ENTERING = (
 
 
 class Pace:
-    """Since when a lock has not changed hands, as a waiter has seen it: so it knows when to look.
+    """The pace at which a lock changes hands, as a waiter saw it: so it knows when to look.
 
     A lock that was granted just now may be free again soon; one that has been held for long will
     be for longer. So looks become rarer while it is held, up to a bound by the waiter's rank.
@@ -60,11 +62,16 @@ class Pace:
     def __init__(self, now: float) -> None:
         self._fence = 0
         self._changed = now
+        self._turn = QUICKEST
 
     def saw(self, fence: int, now: float) -> None:
-        """Note the fence that a lock had then, in monotonic seconds."""
-        if fence != self._fence:
-            self._fence, self._changed = fence, now
+        """Note the fence that a lock had then, in monotonic seconds. A turn raises it by two."""
+        if fence == self._fence:
+            return
+        if self._fence and fence >= self._fence + 2:
+            turn = (now - self._changed) * 2 / (fence - self._fence)
+            self._turn = min(max(turn, QUICKEST), LONGEST)
+        self._fence, self._changed = fence, now
 
     def pause(self, rank: int, waiters: int, now: float, *, lies: bool) -> float:
         """Return the seconds until the next look of a waiter of so many.
@@ -75,9 +82,10 @@ class Pace:
         if rank == 0:
             return min(max(_SOONEST, min(age / 10, _SOON), age / 20), FIRST_LOOKS)
         if lies:
-            age = min(age, LYING)
+            age = min(age, _LYING)
         # Those before it have to take their turns, quick as they may be.
-        return min(rank * max(_QUICK_TURN, age / 4), longest_pause(rank, waiters))
+        turn = max(QUICKEST, self._turn * _BEFORE_TIME, age / 4)
+        return min(rank * turn, longest_pause(rank, waiters))
 
 
 def longest_pause(rank: int, waiters: int = MOST_WAITERS) -> float:
