@@ -121,9 +121,13 @@ def test_the_first_of_a_queue_is_its_first(store):
 # When to look.
 
 
+def pause(pace, rank, now, waiters=queue.MOST_WAITERS, *, lies=False):
+    return pace.pause(rank, waiters, now, lies=lies)
+
+
 def test_the_first_looks_often_and_seldomer_while_nothing_changes():
     pace = queue.Pace(100.0)
-    pauses = [pace.pause(0, 100.0 + age) for age in (0.0, 0.2, 1.0, 5.0, 500.0)]
+    pauses = [pause(pace, 0, 100.0 + age) for age in (0.0, 0.2, 1.0, 5.0, 500.0)]
     assert pauses == sorted(pauses)
     assert 0.0 < pauses[0] < 0.02
     assert pauses[-1] == queue.FIRST_LOOKS
@@ -133,30 +137,56 @@ def test_a_lock_that_changed_hands_is_looked_at_soon_again():
     pace = queue.Pace(100.0)
     pace.saw(7, 100.0)
     pace.saw(7, 500.0)
-    assert pace.pause(0, 500.0) == queue.FIRST_LOOKS
+    assert pause(pace, 0, 500.0) == queue.FIRST_LOOKS
     pace.saw(8, 500.0)
-    assert pace.pause(0, 500.0) < 0.02
+    assert pause(pace, 0, 500.0) < 0.02
 
 
 @pytest.mark.parametrize("rank", [1, 2, 5, 50])
 def test_the_others_look_by_their_rank(rank):
     pace = queue.Pace(0.0)
-    assert pace.pause(rank, 0.0) >= rank * 0.01
-    assert pace.pause(rank, 3600.0) == queue.longest_pause(rank)
-    assert pace.pause(rank, 0.5) >= pace.pause(rank - 1, 0.5)
-    assert queue.longest_pause(rank) > queue.longest_pause(rank - 1)
+    assert pause(pace, rank, 0.0) >= rank * 0.01
+    assert pause(pace, rank, 3600.0) == queue.longest_pause(rank)
+    assert pause(pace, rank, 0.1) > pause(pace, rank - 1, 0.1)
+    assert queue.longest_pause(rank) >= queue.longest_pause(rank - 1)
 
 
-def test_more_waiters_do_not_look_oftener_together():
-    rates = [1 / queue.longest_pause(rank) for rank in range(queue.MOST_WAITERS)]
-    assert sum(rates[queue.NEAR :]) < sum(rates[: queue.NEAR])
+@pytest.mark.parametrize("waiters", [1, 2, 3, 10, 20, 50, queue.MOST_WAITERS])
+def test_more_waiters_do_not_look_oftener_together(waiters):
+    assert sum(1 / queue.longest_pause(rank, waiters) for rank in range(waiters)) < 25
+
+
+def test_no_one_far_back_sleeps_for_longer_than_one_that_is_farther():
+    assert queue.longest_pause(15, 20) == queue.longest_pause(19, 20) < queue.longest_pause(15)
+
+
+def test_who_is_far_back_looks_by_the_time_that_turns_took():
+    quick, slow = queue.Pace(0.0), queue.Pace(0.0)
+    for pace, turn in ((quick, 0.02), (slow, 0.08)):
+        pace.saw(10, 1.0)
+        pace.saw(20, 1.0 + 5 * turn)  # five turns
+    assert pause(quick, 10, 1.1) == pytest.approx(10 * 0.02 * 0.8)
+    assert pause(slow, 10, 1.4) == pytest.approx(10 * 0.08 * 0.8)
+
+
+def test_a_long_hold_is_not_taken_for_the_time_of_a_turn():
+    pace = queue.Pace(0.0)
+    pace.saw(10, 1.0)
+    pace.saw(12, 100.0)
+    assert pause(pace, 10, 100.0) <= 10 * queue.LONGEST
+
+
+def test_who_woke_up_stays_awake_while_the_lock_lies_for_one_that_sleeps():
+    pace = queue.Pace(0.0)
+    pace.saw(10, 1.0)
+    assert pause(pace, 10, 9.0, lies=True) < 2.0 < pause(pace, 10, 9.0)
 
 
 # Entering.
 
 
-def entry(text, asked=10**14):
-    return queue.entry_call(TABLE, "a", ticket=text, asked=asked)
+def entry(text, asked=10**14, last=queue.MOST_WAITERS - 1):
+    return queue.entry_call(TABLE, "a", ticket=text, last=last, asked=asked)
 
 
 def test_who_enters_stands_at_the_end(store):
@@ -179,6 +209,21 @@ def test_a_queue_has_so_many_places_and_no_more(store):
     send(store, entry(ticket(500)))
     refused(store, entry(ticket(501)))
     assert len(line(store)) == queue.MOST_WAITERS
+
+
+def test_nobody_enters_beyond_the_last_place_that_its_promise_is_good_for(store):
+    lay(store, ticket(1), ticket(2))
+    refused(store, entry(ticket(3), last=1))
+    send(store, entry(ticket(3), last=2))
+    assert len(line(store)) == 3
+
+
+def test_a_crowd_is_in_after_a_few_waves():
+    waves = [0]
+    while waves[-1] < queue.MOST_WAITERS:
+        waves.append(queue.last_place(waves[-1]) + 1)
+    assert len(waves) < 8
+    assert queue.last_place(waves[-1]) == queue.MOST_WAITERS - 1
 
 
 def test_nobody_enters_the_queue_of_a_row_that_is_not_there(store):
