@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -26,14 +26,26 @@ LEASE, BEAT = timedelta(seconds=20), timedelta(seconds=5)
 
 
 class Peer:
-    """Takes and gives back one lock at a time. `calls` counts what it sent."""
+    """Takes and gives back one lock at a time. `calls` counts what it sent, also by its units."""
 
     def __init__(self, client: Any) -> None:
-        self.calls = 0
-        client.meta.events.register("before-send.dynamodb", self._count)
+        self.calls, self.read_units, self.write_units = 0, 0.0, 0.0
+        events = client.meta.events
+        events.register("before-send.dynamodb", self._count)
+        events.register("provide-client-params.dynamodb", self._weigh)
 
     def _count(self, **_: Any) -> None:
         self.calls += 1
+
+    def _weigh(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
+        self._spend(model.name, params)
+
+    def _spend(self, operation: str, params: Mapping[str, Any]) -> None:
+        """Add the units of a call on an item of up to 1 KB, which a refused write costs as well."""
+        if operation == "GetItem":
+            self.read_units += 1.0 if params.get("ConsistentRead") else 0.5
+        else:
+            self.write_units += 1.0
 
     def acquire(self, name: str) -> None:
         """Take a lock, waiting for it."""
@@ -134,7 +146,7 @@ class Interlock(Peer):
     """This library, as it comes. Takes its endpoint from AWS_ENDPOINT_URL."""
 
     def __init__(self, _url: str, poll: timedelta) -> None:
-        self.calls = 0
+        self.calls, self.read_units, self.write_units = 0, 0.0, 0.0
         driver = open_driver(None)  # what the client would open itself
         self._send = driver.transport.send
         driver.transport.send = self._counted  # type: ignore[method-assign]
@@ -142,6 +154,7 @@ class Interlock(Peer):
 
     def _counted(self, call: Call, timeout: float | None) -> Any:
         self.calls += 1
+        self._spend(call.operation, call.params)
         return self._send(call, timeout)
 
     def acquire(self, name: str) -> None:

@@ -1,77 +1,174 @@
-"""Waiting for one lock in turn, and by looking: calls while it is held, and hand-overs."""
+"""Waiting for one lock: calls and units while it is held, then hand-overs.
 
+    python -m benchmarks.locks.turns [--endpoint http://127.0.0.1:8000]
+
+Each waiter is a client of its own on a thread of its own, but in "one client", where all are
+threads of one. The lock is held for a while before it changes hands.
+"""
+
+import argparse
+import os
 import statistics
 import threading
 import time
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
 from benchmarks.history import note
-from benchmarks.locks.peers import Interlock
+from benchmarks.locks.peers import Dlm, Interlock, Peer, PythonDynamodbLock, dynamodb, prepare
+from benchmarks.transactions.__main__ import CREDENTIALS, endpoint
 
 WAITERS = (1, 4, 16, 64, 100)
 POLL = timedelta(milliseconds=500)  # the default
-HELD = 10.0  # seconds that the lock is held before it changes hands
+HELD = 9.0  # seconds that the lock is held before it changes hands
 SETTLING = 5.0  # of these, until all wait
 WORK = 0.05  # seconds that each holds it
-ROUNDS = 3
+ROUNDS = 2
+HOUR = 3600.0
+
+
+class InTurn(Interlock):
+    """This library, first come, first served."""
+
+    def acquire(self, name: str) -> None:
+        """Take a lock."""
+        self.lock = self.locks.acquire(name, fair=True)
+
+
+class Shared(Interlock):
+    """This library, by one client of several threads."""
+
+    def __init__(self, of: Interlock) -> None:
+        self.locks = of.locks
+        self.calls, self.read_units, self.write_units = 0, 0.0, 0.0
+
+
+class Sums(NamedTuple):
+    """What all sent until now."""
+
+    calls: int
+    read_units: float
+    write_units: float
+
+    @classmethod
+    def of(cls, peers: Sequence[Peer]) -> "Sums":
+        """Add up what the clients sent."""
+        return cls(
+            sum(peer.calls for peer in peers),
+            sum(peer.read_units for peer in peers),
+            sum(peer.write_units for peer in peers),
+        )
+
+
+class Waiting(NamedTuple):
+    """What waiting took: while the lock was held, and when it changed hands."""
+
+    calls_a_second: float
+    read_units_an_hour: float
+    write_units_an_hour: float
+    calls_a_grant: float
+    handovers: list[float]
+
+
+def one_client(url: str, many: int) -> list[Peer]:
+    """Return a client for the holder, and one whose threads all wait."""
+    waiting = Interlock(url, POLL)
+    return [Interlock(url, POLL), waiting, *(Shared(waiting) for _ in range(many - 1))]
+
+
+def each(kind: Callable[[str, timedelta], Peer]) -> Callable[[str, int], list[Peer]]:
+    """Return a function that makes the holder and each waiter a client of its own."""
+    return lambda url, many: [kind(url, POLL) for _ in range(many + 1)]
+
+
+WAYS: dict[str, Callable[[str, int], list[Peer]]] = {
+    "interlock, in turn": each(InTurn),
+    "interlock, by looking": each(Interlock),
+    "interlock, one client": one_client,
+    "python-dynamodb-lock": each(PythonDynamodbLock),
+    "dynamo-dlm": each(Dlm),
+}
 
 
 def report(url: str) -> None:
-    """Let clients of one process wait in both ways, and print what it takes."""
+    """Let all of them wait in each way, and print what it takes."""
     print(
-        f"\none lock, {WORK * 1e3:g} ms in it, poll {POLL.total_seconds():g} s: calls a second "
-        "while it is held, hand-over, calls a grant; in turn against by looking"
+        f"\none lock, {WORK * 1e3:g} ms in it, poll {POLL.total_seconds():g} s: calls a second and "
+        "units an hour while it is held, then hand-overs"
     )
-    for waiters in WAITERS:
-        found = {fair: _run(url, waiters, fair=fair) for fair in (True, False)}
-        for fair, (held, calls, gaps) in found.items():
-            other = found[not fair]
-            name = "in turn" if fair else "by looking"
-            middle, late = statistics.median(gaps), gaps[int(len(gaps) * 0.99)]
+    for many in WAITERS:
+        for name, make in WAYS.items():
+            found = wait(make(url, many), f"turns-{many}-{name}")
+            middle = statistics.median(found.handovers)
+            late = found.handovers[int(len(found.handovers) * 0.99)]
             print(
-                f"  {waiters:3} wait {name:12} {held:6.1f} calls/s {held / other[0]:5.2f}x  "
-                f"{middle * 1e3:6.1f} ms {middle / statistics.median(other[2]):5.2f}x, "
-                f"{late * 1e3:7.1f} at the 99th percentile  {calls:5.1f} calls a grant"
+                f"  {many:3} wait, {name:22} {found.calls_a_second:6.1f} calls/s "
+                f"{found.read_units_an_hour:8,.0f} read, {found.write_units_an_hour:8,.0f} written "
+                f" {middle * 1e3:6.1f} ms, {late * 1e3:7.1f} at the 99th percentile "
+                f"{found.calls_a_grant:5.1f} calls a grant",
+                flush=True,
             )
             note(
                 "locks",
-                f"{waiters} wait for one lock",
+                f"{many} wait for one lock",
                 name,
-                calls_a_second=held,
+                calls_a_second=found.calls_a_second,
+                read_units_an_hour=found.read_units_an_hour,
+                write_units_an_hour=found.write_units_an_hour,
                 hand_over_seconds=middle,
-                slowest_hand_over_seconds=late,
-                calls_a_grant=calls,
+                p99_seconds=late,
+                calls_a_grant=found.calls_a_grant,
             )
 
 
-def _run(url: str, waiters: int, *, fair: bool) -> tuple[float, float, list[float]]:
-    """Return calls a second while the lock is held, calls a grant, and the hand-overs in order."""
-    name = f"turns-{waiters}-{fair}"
-    peers = [Interlock(url, POLL) for _ in range(waiters + 1)]
+def wait(peers: list[Peer], name: str) -> Waiting:
+    """Hold a lock by the first, let the others wait for it, and then each hold it in turn."""
     came: list[float] = []
     left: list[float] = []
 
-    def work(peer: Interlock) -> None:
+    def work(peer: Peer) -> None:
         for _ in range(ROUNDS):
-            with peer.locks.acquire(name, fair=fair):
-                came.append(time.monotonic())
-                time.sleep(WORK)
-                left.append(time.monotonic())
+            peer.acquire(name)
+            came.append(time.monotonic())
+            time.sleep(WORK)
+            left.append(time.monotonic())
+            peer.release()
 
-    holder = peers[0].locks.acquire(name, fair=fair)
-    threads = [threading.Thread(target=work, args=(peer,)) for peer in peers[1:]]
+    holder, waiters = peers[0], peers[1:]
+    holder.acquire(name)
+    threads = [threading.Thread(target=work, args=(peer,)) for peer in waiters]
     for thread in threads:
         thread.start()
     time.sleep(SETTLING)
-    before = sum(peer.calls for peer in peers)
+    before = Sums.of(waiters)
     time.sleep(HELD - SETTLING)
-    held = (sum(peer.calls for peer in peers) - before) / (HELD - SETTLING)
-    before = sum(peer.calls for peer in peers)
+    held = [
+        (now - then) / (HELD - SETTLING) for now, then in zip(Sums.of(waiters), before, strict=True)
+    ]
+    before = Sums.of(peers)
     left.append(time.monotonic())
     holder.release()
     for thread in threads:
         thread.join()
-    calls = (sum(peer.calls for peer in peers) - before) / len(came)
+    calls = (Sums.of(peers).calls - before.calls) / len(came)
     for peer in peers:
         peer.close()
-    return held, calls, sorted(b - a for a, b in zip(left, came, strict=False))
+    gaps = sorted(b - a for a, b in zip(sorted(left), sorted(came), strict=False))
+    return Waiting(held[0], held[1] * HOUR, held[2] * HOUR, calls, gaps)
+
+
+def main() -> None:
+    """Run it alone."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--endpoint")
+    options = parser.parse_args()
+    os.environ.update(CREDENTIALS)
+    with endpoint(options.endpoint) as url:
+        os.environ["AWS_ENDPOINT_URL"] = url
+        prepare(dynamodb(url))
+        report(url)
+
+
+if __name__ == "__main__":
+    main()
