@@ -21,8 +21,8 @@ from benchmarks.transactions.__main__ import CREDENTIALS, endpoint
 
 WAITERS = (1, 4, 16, 64, 100)
 POLL = timedelta(milliseconds=500)  # the default
-HELD = 9.0  # seconds that the lock is held before it changes hands
-SETTLING = 5.0  # of these, until all wait
+HELD = 7.0  # seconds that the lock is held before it changes hands
+SETTLING = 4.0  # of these, until all wait
 WORK = 0.05  # seconds that each holds it
 ROUNDS = 2
 HOUR = 3600.0
