@@ -66,7 +66,6 @@ def _hold(name: str, peer: Peer, threads: int, seconds: float) -> None:
         "locks",
         f"{LOCKS} locks held by one process",
         name,
-        threads=running,
         kilobytes_a_lock=each / 1024,
         beat_seconds=statistics.median(gaps),
         latest_beat_seconds=max(gaps),

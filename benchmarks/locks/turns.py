@@ -45,7 +45,7 @@ class Shared(Interlock):
 
 
 class Sums(NamedTuple):
-    """What all sent until now."""
+    """The sums of what all sent until now."""
 
     calls: int
     read_units: float
@@ -62,7 +62,7 @@ class Sums(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """What waiting took: while the lock was held, and when it changed hands."""
+    """The price of waiting: while the lock was held, and when it changed hands."""
 
     calls_a_second: float
     read_units_an_hour: float

@@ -86,14 +86,23 @@ def floor(url: str) -> Send:
     own = threading.local()
     address = urlsplit(url)
 
+    def connect() -> socket.socket:
+        opened = socket.create_connection((address.hostname or "", address.port or 80))
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return opened
+
     def send() -> None:
         if not hasattr(own, "socket"):
-            own.socket = socket.create_connection((address.hostname or "", address.port or 80))
-            own.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            own.socket = connect()
         own.socket.sendall(request)
-        data = own.socket.recv(65536)
+        data = b""
         while not data.rstrip().endswith(b"}"):
-            data += own.socket.recv(65536)
+            more = own.socket.recv(65536)
+            if not more:  # an engine may end a connection after so many requests
+                own.socket.close()
+                own.socket, data = connect(), b""
+                own.socket.sendall(request)
+            data += more
 
     return send
 
