@@ -13,7 +13,7 @@ from interlock.cli._table import Table, table_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from interlock.cli._examination import Finding
+    from interlock.cli._findings import Finding
 
 _HEADER = ("CHECK", "STATE", "FINDING")
 
@@ -32,9 +32,9 @@ def doctor(context: click.Context, lock: str, *, scan: bool, strict: bool) -> No
     """Examine a table and the way to it, and say how to mend what is wrong.
 
     Looks at region and endpoint, the table's key, index, time to live, backups, encryption and
-    protection, at the clock of this machine against the service's, and for records that are
-    corrupt. Tries what the caller may do by calls that change nothing: reads of one item, and
-    writes under a condition that never holds, at the price of a write each.
+    protection, at the clock of this machine against the service's, for calls that were throttled,
+    and for records that are corrupt. Tries what the caller may do by calls that change nothing:
+    reads of one item, and writes under a condition that never holds, at the price of a write each.
 
     \b
     Examples:
@@ -64,18 +64,13 @@ def doctor(context: click.Context, lock: str, *, scan: bool, strict: bool) -> No
 
 
 def _findings(table: Table, lock: str, *, scan: bool) -> "Iterator[Finding]":
-    from interlock.cli._examination import (
-        PROBLEM,
-        Patient,
-        examine,
-        misfortune,
-        open_client,
-    )
+    from interlock.cli._examination import examine, misfortune, patient_of
+    from interlock.cli._findings import PROBLEM
     from interlock.errors import InterlockError
 
     there = True
     try:
-        for finding in examine(Patient(table, open_client(table)), lock):
+        for finding in examine(patient_of(table), lock):
             there = there and not (finding.check == "table" and finding.state == PROBLEM)
             yield finding
     except InterlockError:
@@ -89,7 +84,7 @@ def _findings(table: Table, lock: str, *, scan: bool) -> "Iterator[Finding]":
 
 def _of_records(table: Table) -> "Iterator[Finding]":
     """Yield what the table's locks are like."""
-    from interlock.cli._examination import OK, PROBLEM, WARNING, Finding
+    from interlock.cli._findings import OK, PROBLEM, WARNING, Finding
     from interlock.cli._listing import every_lock
     from interlock.errors import AccessDenied
 

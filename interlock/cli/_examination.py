@@ -3,42 +3,33 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from statistics import median
 from typing import Any
 
+import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from interlock.cli._findings import OK, PROBLEM, WARNING, Finding, code_of, is_denied
 from interlock.cli._table import Table
+from interlock.cli._throttling import of_throttling, open_metrics
 from interlock.clients import client_config
 from interlock.tables import schema
 
-OK, WARNING, PROBLEM = "ok", "warning", "problem"
 _SKEW, _MOST_SKEW = 1.0, 60.0  # seconds; SigV4 refuses a clock that is off by five minutes
 _SLOW = 0.5  # seconds for a call; the library waits for one up to three
 _NEVER = "attribute_exists(#pk) AND attribute_not_exists(#pk)"
-_DENIED = frozenset({"AccessDeniedException", "AccessDenied"})
 _READ = ("fence", "version", "owner")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of a check: its `state` in a word, and how to mend it ("" if it is well)."""
-
-    check: str
-    state: str
-    finding: str
-    fix: str = ""
-
-
 class Patient:
-    """A table, and a client of the caller that looks at it."""
+    """A table, and a client of the caller that looks at it; another that asks CloudWatch."""
 
-    def __init__(self, table: Table, client: Any) -> None:
+    def __init__(self, table: Table, client: Any, metrics: Any = None) -> None:
         self.name = table.name
         self.layout = table.layout
         self.client = client
+        self.metrics = metrics
         self.skew: float | None = None
         self.took: list[float] = []
         client.meta.events.register("after-call.dynamodb", self._note_date)
@@ -57,15 +48,13 @@ class Patient:
             self.skew = there - (self._began + time.time()) / 2
 
 
-def open_client(table: Table) -> Any:
-    """Return a boto3 client as the caller's configuration makes it."""
-    import boto3
-
+def patient_of(table: Table) -> Patient:
+    """Return a table with clients of boto3 as the caller's configuration makes them."""
     given = os.environ
     region = table.region or given.get("AWS_REGION") or given.get("AWS_DEFAULT_REGION")
     session = boto3.session.Session(profile_name=table.profile, region_name=region)
-    url = table.endpoint_url
-    return session.client("dynamodb", endpoint_url=url, config=client_config())
+    client = session.client("dynamodb", endpoint_url=table.endpoint_url, config=client_config())
+    return Patient(table, client, open_metrics(table, session))
 
 
 def examine(patient: Patient, lock: str) -> Iterator[Finding]:
@@ -81,6 +70,7 @@ def examine(patient: Patient, lock: str) -> Iterator[Finding]:
         yield from _of_table(patient, found)
     yield from _of_expiry(patient)
     yield from _of_backups(patient)
+    yield from of_throttling(patient.metrics, patient.name)
     yield from _of_permissions(patient, lock)
     yield from _of_clock(patient)
     yield _of_latency(patient)
@@ -90,9 +80,9 @@ def _described(patient: Patient) -> "Mapping[str, Any] | Finding":
     try:
         table: Mapping[str, Any] = patient.client.describe_table(TableName=patient.name)["Table"]
     except ClientError as error:
-        if _code(error) in _DENIED:
+        if is_denied(error):
             return _undescribed("table", "dynamodb:DescribeTable")
-        if _code(error) != "ResourceNotFoundException":
+        if code_of(error) != "ResourceNotFoundException":
             raise
         return Finding(
             "table",
@@ -238,9 +228,12 @@ def _permission(what: str, action: str, grant: str, call: Callable[[], Any]) -> 
     try:
         call()
     except ClientError as error:
-        if _code(error) in _DENIED:
+        if is_denied(error):
             return Finding(check, WARNING, f"dynamodb:{action} is denied", f"{grant} allows it")
-        if _code(error) not in {"ConditionalCheckFailedException", "TransactionCanceledException"}:
+        if code_of(error) not in {
+            "ConditionalCheckFailedException",
+            "TransactionCanceledException",
+        }:
             return Finding(check, PROBLEM, str(error), "see what the service says")
     return Finding(check, OK, f"dynamodb:{action} is allowed")
 
@@ -283,7 +276,7 @@ def misfortune(error: Exception) -> tuple[str, bool]:
 
 
 def _undescribed(check: str, action: str, error: ClientError | None = None) -> Finding:
-    if error is not None and _code(error) not in _DENIED:
+    if error is not None and not is_denied(error):
         return Finding(check, WARNING, f"cannot be examined: {error}", "see what the service says")
     fix = "CoordinationTable.grant_operate_read(...) allows it"
     return Finding(check, WARNING, f"cannot be examined: {action} is denied", fix)
@@ -301,7 +294,3 @@ def _has_index(client: Any, name: str, index: str) -> bool:
 def _keys(described: Mapping[str, Any]) -> list[str]:
     kinds = {one["KeyType"]: one["AttributeName"] for one in described.get("KeySchema", ())}
     return [str(kinds[kind]) for kind in ("HASH", "RANGE") if kind in kinds]
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))

@@ -119,7 +119,7 @@ def test_a_table_that_is_well():
     code, found = findings("--strict")
     assert code == 0
     assert {one["state"] for one in found.values()} == {"ok"}
-    assert len(found) == 16
+    assert len(found) == 17
     assert not any(one["fix"] for one in found.values())
 
 
@@ -274,3 +274,63 @@ def test_slow_calls_are_warned_of(table, monkeypatch):
     monkeypatch.setattr(_examination, "_SLOW", 0.0)
     assert table is not None
     assert findings("--no-scan")[1]["latency"]["state"] == "warning"
+
+
+def throttled(kind, times):
+    boto3.client("cloudwatch", region_name="eu-west-1").put_metric_data(
+        Namespace="AWS/DynamoDB",
+        MetricData=[
+            {
+                "MetricName": f"{kind}ThrottleEvents",
+                "Dimensions": [{"Name": "TableName", "Value": NAME}],
+                "Value": times,
+            }
+        ],
+    )
+
+
+@pytest.mark.usefixtures("table")
+def test_calls_that_were_throttled_are_warned_of():
+    _, found = findings()
+    assert found["throttling"]["state"] == "ok"
+    throttled("Read", 1200)
+    throttled("Write", 3)
+    _, found = findings()
+    assert found["throttling"]["state"] == "warning"
+    assert found["throttling"]["finding"] == "1,200 reads and 3 writes in the last hour"
+    assert f"--table-name {NAME}" in found["throttling"]["fix"]
+
+
+@pytest.mark.usefixtures("table")
+def test_an_endpoint_of_ones_own_has_no_metrics_to_ask_for(monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "https://dynamodb.eu-west-1.amazonaws.com")
+    _, found = findings()
+    assert "throttling" not in found
+
+
+@pytest.mark.usefixtures("table")
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            ClientError({"Error": {"Code": "AccessDenied"}}, "GetMetricData"),
+            "cloudwatch:GetMetricData is denied",
+        ),
+        (ClientError({"Error": {"Code": "Throttling"}}, "GetMetricData"), "Throttling"),
+        (EndpointConnectionError(endpoint_url="https://monitoring"), "Could not connect"),
+    ],
+)
+def test_metrics_that_cannot_be_had_are_told_and_end_nothing(monkeypatch, error, told):
+    call: Any = vars(botocore.client.BaseClient)["_make_api_call"]
+
+    def refuse(self, operation, params):
+        if operation == "GetMetricData":
+            raise error
+        return call(self, operation, params)
+
+    monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", refuse)
+    code, found = findings()
+    assert code == 0
+    assert found["throttling"]["state"] == "warning"
+    assert told in found["throttling"]["finding"]
+    assert "records" in found
