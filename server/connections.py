@@ -3,8 +3,9 @@
 import asyncio
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
+
+from server.sender import Answer
 
 if TYPE_CHECKING:
     from server.outgoing import Session
@@ -14,45 +15,6 @@ MOST = 128
 
 CONNECT = 2.0
 """Seconds until a connection is made, the look-up of the host's name and TLS included."""
-
-
-class Unreachable(Exception):
-    """No connection could be made, so nothing has left this machine."""
-
-
-class Broken(Exception):
-    """No whole answer came. The request may have been acted on."""
-
-
-class TooLong(Exception):
-    """The answer is longer than it may be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer: names of headers in lower case, the lines of one joined by ", "."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
-class Sender(Protocol):
-    """Sends requests, each once."""
-
-    async def send(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, most: int
-    ) -> Answer:
-        """Send one request, and return the answer.
-
-        `url` goes over the wire as it is written. The body of the answer may have `most` bytes.
-        Raises `Unreachable`, `Broken` and `TooLong`.
-        """
-        ...
-
-    async def close(self) -> None:
-        """Close the connections."""
-        ...
 
 
 class Connections:

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from server.connections import Answer, Broken, Connections, Sender, TooLong, Unreachable
+from server.connections import Connections
+from server.sender import Answer, Broken, Sender, TooLong, Unreachable
 
 AGAIN = 30.0
 """Seconds between two questions for what was not found: an attacker must not make us ask."""

@@ -17,7 +17,7 @@ import aiohttp
 from botocore.httpsession import get_cert_path
 from yarl import URL
 
-from server.connections import Answer, Broken, TooLong, Unreachable
+from server.sender import Answer, Broken, TooLong, Unreachable
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from interlock.errors import InvalidValue
-from server.connections import CONNECT, Answer, Broken, Connections, Sender, TooLong, Unreachable
+from server.connections import CONNECT, Connections
+from server.sender import Answer, Broken, Sender, TooLong, Unreachable
 from server.sigv4 import RequestSigner
 
 ATTEMPTS = 3

@@ -4,7 +4,7 @@ import inspect
 
 import httpx
 
-from server.connections import Answer, Broken, TooLong, Unreachable
+from server.sender import Answer, Broken, TooLong, Unreachable
 
 
 class Played:

@@ -10,7 +10,8 @@ from functools import partial
 import pytest
 
 from server import outgoing
-from server.connections import Answer, Broken, Connections, TooLong, Unreachable
+from server.connections import Connections
+from server.sender import Answer, Broken, TooLong, Unreachable
 from tests.unit.server.conftest import until
 from tests.wire.peers import Authority
 
