@@ -1,8 +1,6 @@
 """`interlock locks deadlocks`: who waits for whom in a circle, and the way out."""
 
 import shlex
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -10,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from interlock.cli._group import Seconds, Verb, as_json
-from interlock.cli._listing import CLEAR, every_lock, plainly
+from interlock.cli._group import Verb, as_json
+from interlock.cli._listing import every_lock, plainly
 from interlock.cli._output import duration, lines, moment, printable, style
 from interlock.cli._table import Table, table_of
+from interlock.cli._watching import looked, watch_options
 
 if TYPE_CHECKING:
     from interlock.locks import Deadlock, DeadlockLink
@@ -23,14 +22,7 @@ CERTAIN, POSSIBLE = 4, 5
 
 @click.command(cls=Verb)
 @click.argument("prefix", default="")
-@click.option("--watch", is_flag=True, help="Look again and again, until interrupted.")
-@click.option(
-    "--every",
-    type=Seconds(min=0.2),
-    default=10.0,
-    show_default=True,
-    help="Seconds between two looks of --watch.",
-)
+@watch_options(every=10.0)
 @click.pass_context
 def deadlocks(context: click.Context, prefix: str, *, watch: bool, every: float) -> None:
     """Name the deadlocks among locks whose names begin with PREFIX (default: all).
@@ -55,16 +47,12 @@ def deadlocks(context: click.Context, prefix: str, *, watch: bool, every: float)
     """
     table = table_of(context)
     client = table.locks()
-    while True:
-        records, _ = every_lock(client, prefix, held=True)
-        found = client.deadlocks(prefix, among=records)
-        if watch and not as_json():
-            click.echo(CLEAR if sys.stdout.isatty() else "", nl=False)
-        _tell(found, table)
-        if not watch:
-            break
-        sys.stdout.flush()
-        time.sleep(every)
+    found = looked(
+        lambda: client.deadlocks(prefix, among=every_lock(client, prefix, held=True)[0]),
+        lambda found: _tell(found, table),
+        watch=watch,
+        every=every,
+    )
     if found:
         context.exit(CERTAIN if found[0].certain else POSSIBLE)
 

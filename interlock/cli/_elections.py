@@ -1,20 +1,20 @@
 """`interlock elections`: who leads, since when, and under which fencing token."""
 
-import sys
-import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
 
-from interlock.cli._group import Seconds, Verbs, as_json, show
-from interlock.cli._listing import CLEAR, every_lock
+from interlock.cli._group import Verbs, as_json, show
+from interlock.cli._listing import every_lock
 from interlock.cli._locks import as_entry
 from interlock.cli._output import duration, facts, lines, moment
 from interlock.cli._table import table_of
+from interlock.cli._watching import looked, watch_options
 
 if TYPE_CHECKING:
+    from interlock.errors import CorruptRecord
     from interlock.locks import LockRecord
 
 _HEADER = ("NAME", "STATE", "LEADER", "SINCE", "LEADS FOR", "FENCE")
@@ -31,14 +31,7 @@ def elections() -> None:
 
 @elections.command()
 @click.argument("prefix", default="")
-@click.option("--watch", is_flag=True, help="Look again and again, until interrupted.")
-@click.option(
-    "--every",
-    type=Seconds(min=0.2),
-    default=2.0,
-    show_default=True,
-    help="Seconds between two looks of --watch.",
-)
+@watch_options(every=2.0)
 @click.pass_context
 def ls(context: click.Context, prefix: str, *, watch: bool, every: float) -> None:
     """List the elections whose names begin with PREFIX (default: all), and who leads.
@@ -53,19 +46,12 @@ def ls(context: click.Context, prefix: str, *, watch: bool, every: float) -> Non
       interlock --table coordination elections ls --json | jq -r 'select(.held) | .owner'
     """
     client = table_of(context).locks()
-    while True:
-        records, corrupt = every_lock(client, prefix, held=False)
-        now = datetime.now(UTC)
-        found = [record for record in records if record.election]
-        if watch and not as_json():
-            click.echo(CLEAR if sys.stdout.isatty() else "", nl=False)
-        lines(map(as_entry, found), _HEADER, [_row(record, now) for record in found])
-        if corrupt and not as_json():
-            click.echo(f"{len(corrupt)} records are corrupt: `locks ls` lists them", err=True)
-        if not watch:
-            return
-        sys.stdout.flush()
-        time.sleep(every)
+    looked(
+        lambda: every_lock(client, prefix, held=False),
+        lambda found: _list(*found),
+        watch=watch,
+        every=every,
+    )
 
 
 @elections.command("show")
@@ -87,6 +73,14 @@ def show_election(context: click.Context, name: str) -> None:
         show(entry, f"{name}: no client has led yet")
         return
     facts(as_entry(record), _facts(record))
+
+
+def _list(records: "list[LockRecord]", corrupt: "list[CorruptRecord]") -> None:
+    now = datetime.now(UTC)
+    found = [record for record in records if record.election]
+    lines(map(as_entry, found), _HEADER, [_row(record, now) for record in found])
+    if corrupt and not as_json():
+        click.echo(f"{len(corrupt)} records are corrupt: `locks ls` lists them", err=True)
 
 
 def _state(record: "LockRecord") -> str:

@@ -8,8 +8,6 @@ if TYPE_CHECKING:
     from interlock.errors import CorruptRecord
     from interlock.locks import LockClient, LockRecord
 
-CLEAR = "\x1b[H\x1b[2J"
-
 
 def every_lock(
     client: "LockClient", prefix: str, *, held: bool

@@ -12,9 +12,10 @@ import click
 from interlock.cli._deadlocks import deadlocks
 from interlock.cli._group import REFUSED, Seconds, Verbs, as_json, fail, show
 from interlock.cli._hold import TIMED_OUT, adopt, export, hold, run
-from interlock.cli._listing import CLEAR, every_lock, plainly
+from interlock.cli._listing import every_lock, plainly
 from interlock.cli._output import duration, facts, lines, moment
 from interlock.cli._table import table_of
+from interlock.cli._watching import looked, watch_options
 
 if TYPE_CHECKING:
     from interlock.errors import CorruptRecord
@@ -36,14 +37,7 @@ def locks() -> None:
 @locks.command()
 @click.argument("prefix", default="")
 @click.option("--held", is_flag=True, help="Leave out the locks that are free.")
-@click.option("--watch", is_flag=True, help="Look again and again, until interrupted.")
-@click.option(
-    "--every",
-    type=Seconds(min=0.2),
-    default=2.0,
-    show_default=True,
-    help="Seconds between two looks of --watch.",
-)
+@watch_options(every=2.0)
 @click.pass_context
 def ls(context: click.Context, prefix: str, *, held: bool, watch: bool, every: float) -> None:
     """List the locks whose names begin with PREFIX (default: all).
@@ -57,15 +51,12 @@ def ls(context: click.Context, prefix: str, *, held: bool, watch: bool, every: f
       interlock --table coordination locks ls orders/ --json | jq .owner
     """
     client = table_of(context).locks()
-    while True:
-        found, corrupt = every_lock(client, prefix, held=held)
-        if watch and not as_json():
-            click.echo(CLEAR if sys.stdout.isatty() else "", nl=False)
-        _list(found, corrupt)
-        if not watch:
-            return
-        sys.stdout.flush()
-        time.sleep(every)
+    looked(
+        lambda: every_lock(client, prefix, held=held),
+        lambda found: _list(*found),
+        watch=watch,
+        every=every,
+    )
 
 
 @locks.command("show")

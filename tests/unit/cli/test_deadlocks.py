@@ -118,7 +118,7 @@ def test_watching_looks_again(run, store, monkeypatch):
             raise KeyboardInterrupt
         cross(store)
 
-    monkeypatch.setattr("interlock.cli._deadlocks.time.sleep", pause)
+    monkeypatch.setattr("interlock.cli._watching.time.sleep", pause)
     result = run("locks", "deadlocks", "--watch", "--every", "3")
     assert result.exit_code == 130
     assert result.output.startswith("no deadlock\ndeadlock of 2 locks")

@@ -104,7 +104,7 @@ def test_watching_looks_again(run, member, monkeypatch):
             raise KeyboardInterrupt
         election.resign()
 
-    monkeypatch.setattr("interlock.cli._elections.time.sleep", wait)
+    monkeypatch.setattr("interlock.cli._watching.time.sleep", wait)
     result = run("elections", "ls", "--watch", "--every", "3")
     assert (result.exit_code, looks) == (130, [3.0, 3.0])
     rows = [line for line in result.output.splitlines() if line.startswith("service/leader")]
