@@ -84,3 +84,12 @@ def locks(half, make, losses):
         poll=timedelta(seconds=0.02),
         on_lost=half.function(lambda lock, reason: losses.append((lock.name, reason))),
     )
+
+
+@pytest.fixture
+def grant(process):
+    """A grant whose calls alone the driver has noted: none yet."""
+    grant = process.acquire(heartbeats=True)
+    process.driver.calls.clear()
+    process.driver.deadlines.clear()
+    return grant

@@ -28,14 +28,6 @@ denied = refuse("AccessDeniedException")
 
 
 @pytest.fixture
-def grant(process):
-    grant = process.acquire(heartbeats=True)
-    process.driver.calls.clear()
-    process.driver.deadlines.clear()
-    return grant
-
-
-@pytest.fixture
 def extend(process, grant):
     def extend(seconds):
         process.driver.run(process.locks.extend(grant, timedelta(seconds=seconds)))

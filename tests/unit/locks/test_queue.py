@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock._protocol.faults import Refused
 from interlock._protocol.locks import queue, record
 from interlock._protocol.locks.ticket import (
     ACCEPTANCE,
@@ -17,6 +16,7 @@ from interlock._protocol.locks.ticket import (
 from interlock._protocol.requests import Time
 from interlock.testing._store.store import Store
 from interlock.testing._store.tables import Table
+from tests.unit.locks.rows import refused, row, send
 from tests.unit.locks.scripted import EPOCH, TABLE
 
 NOW = int(EPOCH * 1000)
@@ -43,25 +43,8 @@ def lay(store, *tickets, fence=7, version=None, **attributes):
     store.perform("PutItem", {"TableName": TABLE, "Item": item})
 
 
-def row(store):
-    return store.item(TABLE, "lock#a")
-
-
 def line(store):
     return [entry["S"] for entry in row(store).get("queue", {"L": []})["L"]]
-
-
-def send(store, call):
-    return store.perform(call.operation, call.params)
-
-
-def refused(store, call):
-    before = row(store)
-    with pytest.raises(Refused) as refusal:
-        send(store, call)
-    assert refusal.value.condition_failed
-    assert row(store) == before
-    return refusal.value
 
 
 # Tickets.

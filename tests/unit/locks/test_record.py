@@ -12,6 +12,7 @@ from interlock._protocol.locks.ticket import Ticket, acceptance
 from interlock._protocol.requests import Time
 from interlock.testing._store.store import Store
 from interlock.testing._store.tables import Table
+from tests.unit.locks.rows import refused, row, send
 from tests.unit.locks.scripted import EPOCH, TABLE
 
 NOW = int(EPOCH * 1000)
@@ -43,25 +44,8 @@ def lay(store, fence=7, version="v", tickets=(), **attributes):
     store.perform("PutItem", {"TableName": TABLE, "Item": item})
 
 
-def row(store):
-    return store.item(TABLE, "lock#a")
-
-
 def number(store, name):
     return int(row(store)[name]["N"])
-
-
-def send(store, call):
-    return store.perform(call.operation, call.params)
-
-
-def refused(store, call):
-    before = row(store)
-    with pytest.raises(Refused) as refusal:
-        send(store, call)
-    assert refusal.value.condition_failed
-    assert row(store) == before
-    return refusal.value
 
 
 def grant(takeable=(), data=None, asked=NOW, time=TIME):

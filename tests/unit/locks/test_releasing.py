@@ -19,14 +19,6 @@ LEASE = 20.0
 denied = refuse("AccessDeniedException")
 
 
-@pytest.fixture
-def grant(process):
-    grant = process.acquire(heartbeats=True)
-    process.driver.calls.clear()
-    process.driver.deadlines.clear()
-    return grant
-
-
 def queue_up(process, *tickets):
     """Let waiters of other processes enter the queue."""
     entries = {"L": [{"S": ticket} for ticket in tickets]}
