@@ -15,9 +15,10 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / ".local" / "site"
 SHIM = "https://unpkg.com/iframe-worker/shim"
-# By the name that a script has in the site: its npm package, and its place there.
+# By the name that a script has in the site: its npm package, and its place there. Mermaid's later
+# versions give each arrowhead an id of its own, by which the theme does not find it to colour it.
 SCRIPTS = {
-    "assets/mermaid.min.js": ("mermaid@11.17.2", "package/dist/mermaid.min.js"),
+    "assets/mermaid.min.js": ("mermaid@11.12.2", "package/dist/mermaid.min.js"),
     "assets/iframe-worker.js": ("iframe-worker@1.0.4", "package/shim/index.js"),
 }
 

@@ -38,6 +38,12 @@ def test_every_public_module_is_in_the_reference():
     assert missing == set()
 
 
+def test_a_page_that_says_what_comes_first_leaves_nothing_out():
+    listed = r"^::: (\S+)\n    options:\n      members:\n((?:        - \w+\n)+)"
+    ((module, names),) = re.findall(listed, (DOCS / "reference/locks.md").read_text(), re.MULTILINE)
+    assert sorted(re.findall(r"- (\w+)", names)) == sorted(importlib.import_module(module).__all__)
+
+
 def test_the_reference_names_nothing_that_is_not_there():
     for name in documented():
         importlib.import_module(name)
