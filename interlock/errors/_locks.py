@@ -75,6 +75,23 @@ class UpgradeRefused(LockAlreadyHeld):
         self.name = name
 
 
+class PermitsMismatch(InterlockError):
+    """A `Semaphore` has another number of permits than it was first used with; nothing is held.
+
+    `permits` is what was asked for, `agreed` what all clients of the semaphore pass. If they passed
+    different ones the largest would apply.
+    """
+
+    def __init__(self, name: str, permits: int, agreed: int) -> None:
+        super().__init__(
+            f"semaphore {name!r} has {agreed} permits, not {permits}: pass permits={agreed}, or "
+            f"change the number for all by deleting the record 'lock#{name}#slots'"
+        )
+        self.name = name
+        self.permits = permits
+        self.agreed = agreed
+
+
 class ReadersMismatch(InterlockError):
     """A `ReadWriteLock` has another number of readers than it was first used with; nothing is held.
 

@@ -15,8 +15,8 @@ class Semaphore:
     """At most `permits` (1 to 100) holders at a time, across all processes.
 
     A permit is a `Lock`: with a lease, heartbeats, a fencing token of its own, and `guard()`. Every
-    client must pass the same number of permits; if they differ, the largest applies. Raises
-    `InvalidLockName` and `InvalidValue`.
+    client passes the same number of permits, which is recorded at the first use. Raises
+    `InvalidLockName` and `InvalidValue`. The name is no lock's of readers and writers.
     """
 
     def __init__(self, locks: AnyLockClient, name: str, *, permits: int) -> None:
@@ -44,8 +44,9 @@ class Semaphore:
     ) -> Lock:
         """Acquire a permit, waiting for one up to `timeout` (default: for ever).
 
-        One round trip while most are free. A permit whose record is corrupt is left alone. Raises
-        what `LockClient.acquire` does; the holder that `LockTimeout` names is one of them.
+        One round trip while most are free, and another one each hour, which asks for the number of
+        permits. A permit whose record is corrupt is left alone. Raises `PermitsMismatch`, and what
+        `LockClient.acquire` does; the holder that `LockTimeout` names is one of them.
         """
         return self._acquire(timeout, lease, data, cancel)
 

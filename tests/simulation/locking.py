@@ -16,6 +16,7 @@ from interlock._protocol.requests import Operation, call, draw, monotonic, sleep
 from interlock.errors import (
     LockLost,
     LockTimeout,
+    PermitsMismatch,
     ServiceUnavailable,
     Throttled,
     TransactionConflict,
@@ -43,7 +44,8 @@ class Plan:
     `extended` is how often a lock gets another lease while it is held, `fair` how often a lock is
     asked for in its turn; with `orderly` no turn may be missed. `brief` is how often a lock is held
     for a moment only.
-    With `permits` each name is a semaphore. `breaks` is how often an operator comes by and breaks
+    With `permits` each name is a semaphore; `believed` are the numbers that processes take it to
+    have instead, one drawn for each. `breaks` is how often an operator comes by and breaks
     a lock, every few seconds. All has to be over `within` this.
     """
 
@@ -57,6 +59,7 @@ class Plan:
     freezes: float = 0.0
     together: float = 0.0
     permits: int = 0
+    believed: tuple[int, ...] = ()
     handed: float = 0.0
     heirs: int = 0
     breaks: int = 0
@@ -77,9 +80,12 @@ class User:
     referee: Referee
     dice: random.Random
     operations: LockOperations = field(init=False)
+    permits: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.operations = LockOperations(self.plan.settings, lambda: self.name)
+        believed = self.plan.believed
+        self.permits = self.dice.choice(believed) if believed else self.plan.permits
 
     def start(self) -> Task:
         """Put the process into the world."""
@@ -143,11 +149,14 @@ class User:
                 return [(yield from self.attempted(self.single(names[0], timeout)))]
             except (LockTimeout, *GIVEN_UP):
                 yield from sleep(0.5 * (yield from draw()))
+            except PermitsMismatch as told:
+                self.referee.mismatches += 1
+                self.permits = told.agreed
 
     def single(self, name: str, timeout: timedelta | None) -> Acquiring[Grant]:
         """Take one lock, or one permit."""
-        if self.plan.permits:
-            return self.operations.permit(name, self.plan.permits, timeout=timeout)
+        if self.permits:
+            return self.operations.permit(name, self.permits, timeout=timeout)
         fair = self.plan.fair > 0 and self.dice.random() < self.plan.fair
         return self.operations.acquire(name, timeout=timeout, fair=fair)
 

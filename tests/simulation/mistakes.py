@@ -5,7 +5,16 @@ from typing import NamedTuple
 
 from interlock._drivers import service_clock
 from interlock._protocol import requests
-from interlock._protocol.locks import breaking, claim, grant, lease, observed, permits, record
+from interlock._protocol.locks import (
+    agreed,
+    breaking,
+    claim,
+    grant,
+    lease,
+    observed,
+    permits,
+    record,
+)
 
 
 class Mistake(NamedTuple):
@@ -342,5 +351,30 @@ MISTAKES = (
         "max(int(time.wall * 1000), self._void_before)",
         "int(time.wall * 1000)",
         "no progress",
+    ),
+    Mistake(
+        "number of permits that each client writes anew",
+        "lock-permits-disagreeing",
+        agreed,
+        '_AGREEING = "attribute_not_exists(pk) OR #parts = :number"',
+        '_AGREEING = "attribute_not_exists(pk) OR attribute_exists(#parts)"',
+        "and there are",
+    ),
+    Mistake(
+        "number of permits that counts as agreed without an answer",
+        "lock-permits-disagreeing",
+        agreed,
+        "            yield from claim.budget.after(fault)\n        else:",
+        "            yield from claim.budget.after(fault)\n"
+        "            agreement.at = now\n        else:",
+        "and there are|nothing says",
+    ),
+    Mistake(
+        "refusal of a number that is not heeded",
+        "lock-permits-disagreeing",
+        agreed,
+        "                raise _mismatch(settings.table, agreement, item) from None\n",
+        "                agreement.at = now\n",
+        "and there are",
     ),
 )

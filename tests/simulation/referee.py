@@ -13,6 +13,7 @@ from tests.simulation.process import Process
 from tests.simulation.world import ABSURD, EPOCH, World
 
 DATA = "data#"
+PARTS = "#slots"  # ends the key of the record of how many permits there are
 _MOST_KEPT = 40 * 86400.0 + UNHEARD + ABSURD
 """What is written under a lock has this and the lock's name for a key."""
 
@@ -49,6 +50,7 @@ class Referee:
         self.exports: list[str] = []
         self.adoptions = 0
         self.breaks = 0
+        self.mismatches = 0
         self.orderly = False
         self.queued = 0
         self.inherited = 0  # grants to heirs
@@ -142,7 +144,7 @@ class Referee:
         pk = change.place.key[0]
         if pk.startswith(DATA):
             self._judge_write(pk.removeprefix(DATA), change.after)
-        elif pk.startswith(PREFIX):
+        elif pk.startswith(PREFIX) and not pk.endswith(PARTS):
             self._judge_lock(pk.removeprefix(PREFIX), change)
 
     def _judge_write(self, name: str, after: Mapping[str, Any] | None) -> None:
@@ -182,6 +184,7 @@ class Referee:
             if Place(self.table, (DATA + name,)) in self.world.store.contents.held:
                 ledger.committed.add(ledger.fence)
             ledger.fence, ledger.owner = fence(after), actor
+            self._judge_permit(actor, name)
             if not apart and before is not None:
                 self._judge_turn(actor, before)
             return
@@ -207,6 +210,16 @@ class Referee:
             assert fence(after) == fence(before) + 1, f"{version} is heir without a new fence"
             assert line[:1] == [version], f"{version} is heir, and {line[:1]} was first"
             assert version not in new, f"{version} is heir, and still in the queue"
+
+    def _judge_permit(self, actor: str, name: str) -> None:
+        """Judge a grant by how many permits there are for all."""
+        semaphore, apart, number = name.partition("#")
+        if not apart:
+            return
+        agreed = self._item(semaphore + PARTS)
+        assert agreed is not None, f"{actor} took {name!r}, and nothing says how many there are"
+        most = int(agreed["permits"]["N"])
+        assert int(number) < most, f"{actor} took {name!r}, and there are {most} permits"
 
     def _judge_turn(self, actor: str, before: Mapping[str, Any]) -> None:
         """Judge a grant by the queue that was there."""

@@ -22,6 +22,7 @@ PAUSING = Faults(pause=0.15, longest_pause=8.0, kill=0.02, most_kills=2)
 # Networks on which time is up before all is known.
 CUT_OFF = Faults(lost_request=0.4, late=0.2)
 PERMITS = Plan(processes=5, rounds=2, permits=2)
+DISAGREEING = replace(PERMITS, believed=(1, 2, 3))
 EXTENDED = Plan(extended=0.8)
 HANDED = Plan(processes=2, rounds=2, handed=0.7, heirs=2)
 # Clocks that run as differently as they may, on a network so fast, with polls so frequent, and for
@@ -127,6 +128,7 @@ SCENARIOS: dict[str, Callable[[int], Scenario]] = {
         seed, faults=STORM, plan=Plan(names=("l", "m", "n"), together=0.7)
     ),
     "lock-permits": lambda seed: contend(seed, faults=STORM, plan=PERMITS),
+    "lock-permits-disagreeing": lambda seed: contend(seed, faults=STORM, plan=DISAGREEING),
     "lock-extended": lambda seed: contend(seed, faults=STORM, plan=EXTENDED),
     "lock-handed-over": lambda seed: contend(seed, faults=STORM, plan=HANDED),
     "lock-broken": lambda seed: contend(seed, faults=STORM, plan=BROKEN),

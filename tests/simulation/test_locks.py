@@ -11,7 +11,7 @@ from tests.simulation.faults import CALM, READ_TIMEOUT, Fate, Faults
 from tests.simulation.locking import LEASE, SETTINGS, Plan, enter
 from tests.simulation.mistakes import MISTAKES
 from tests.simulation.mutation import mutated
-from tests.simulation.scenarios import HANDED, SCENARIOS
+from tests.simulation.scenarios import DISAGREEING, HANDED, SCENARIOS
 from tests.simulation.seeds import seeds
 from tests.simulation.world import Violation, World
 
@@ -43,6 +43,18 @@ def test_locks_that_are_handed_over_in_that_scenario_are_adopted():
         adopted += referee.adoptions
         exported += len(referee.exports)
     assert 0.5 * exported < adopted <= exported
+
+
+def test_processes_are_told_of_another_number_of_permits_in_that_scenario():
+    told = granted = 0
+    for seed in range(10):
+        world = World(seed)
+        referee = enter(world, DISAGREEING, seed)[0].referee
+        world.run()
+        told += referee.mismatches
+        granted += referee.grants
+    assert told > 10
+    assert granted == 10 * DISAGREEING.processes * DISAGREEING.rounds
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)

@@ -8,12 +8,13 @@ due, and given back by `release`.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from weakref import ref
 
 from interlock._protocol.kinds import checked_instance, optional_text, shown
 from interlock._protocol.locks import lease as leases
 from interlock._protocol.locks.acquire import Acquisition
+from interlock._protocol.locks.agreed import PERMITS, Agreement
 from interlock._protocol.locks.breaking import break_lock, checked_fence, checked_reason
 from interlock._protocol.locks.deadlock import Deadlock
 from interlock._protocol.locks.door import Door
@@ -38,7 +39,8 @@ from interlock._protocol.locks.writers import WriteAcquisition
 from interlock._protocol.requests import Operation
 from interlock.errors import InvalidValue, LockAlreadyHeld, UpgradeRefused
 
-_MOST_DOORS = 10_000  # locks whose doors are known; the one that was not used for longest goes
+K = TypeVar("K")
+_MOST_KNOWN = 10_000  # doors, or semaphores; the one that was not used for longest goes
 
 
 class Held(NamedTuple):
@@ -60,6 +62,7 @@ class LockOperations:
         self._observed = ObservedVersions()
         self._held: dict[Grant, Held] = {}
         self._doors: dict[tuple[str, int], Door] = {}
+        self._semaphores: dict[tuple[str, int], Agreement] = {}
 
     def acquire(
         self,
@@ -137,7 +140,9 @@ class LockOperations:
         options = self.settings.options(
             name, owner=self._owner(), timeout=timeout, lease=lease, data=data
         )
-        return PermitAcquisition(self.settings, options, checked_permits(permits), self._observed)
+        known = (options.name, checked_permits(permits))
+        agreement = _kept(self._semaphores, known, Agreement(options.name, PERMITS, permits))
+        return PermitAcquisition(self.settings, options, agreement, self._observed)
 
     def job(self, job: Job, taker: Any = None) -> Acquisition | JobAcquisition:
         """Return the acquisition of a job's lock by a thread or task that calls it."""
@@ -301,15 +306,11 @@ class LockOperations:
             grant.loss, grant.loss_reported = LossReason.FORKED, True
         self._held = {}
         self._observed = ObservedVersions()
-        self._doors = {}
+        self._doors, self._semaphores = {}, {}
 
     def _door(self, name: str, readers: int) -> Door:
         """Return what is known of a lock's door."""
-        door = self._doors.pop((name, readers), None) or Door(name, readers)
-        self._doors[name, readers] = door
-        if len(self._doors) > _MOST_DOORS:
-            self._doors.pop(next(iter(self._doors)), None)
-        return door
+        return _kept(self._doors, (name, readers), Door(name, readers))
 
     def _side_held(self, name: str, taker: Any) -> str | None:
         """Return the name of the side of a lock that a thread or task holds."""
@@ -330,6 +331,14 @@ class LockOperations:
         for grant, _ in self._taken_by(taker):
             if grant.name in names:
                 raise LockAlreadyHeld(grant.name)
+
+
+def _kept(known: dict[tuple[str, int], K], key: tuple[str, int], new: K) -> K:
+    """Return what is known of a name and its number; at first, and when it was given up: new."""
+    known[key] = one = known.pop(key, new)
+    if len(known) > _MOST_KNOWN:
+        known.pop(next(iter(known)), None)
+    return one
 
 
 def _check_prefix(prefix: str) -> None:

@@ -31,8 +31,9 @@ from typing import Any
 
 from interlock._protocol.faults import Fault, NoReply, Refused
 from interlock._protocol.locks import record
+from interlock._protocol.locks.agreed import SLOTS, Agreement
 from interlock._protocol.locks.claim import Claim
-from interlock._protocol.locks.item import Item, LockItem, is_of, key_of, parse, sound_number
+from interlock._protocol.locks.item import Item, LockItem, is_of, key_of, parse
 from interlock._protocol.locks.observed import ObservedVersions
 from interlock._protocol.locks.settings import MOST_LEASE, AcquireOptions, Settings
 from interlock._protocol.locks.sound import MOST_BOUND, SOUND, SOUND_BOUND, SOUND_NAMES
@@ -47,14 +48,9 @@ from interlock._protocol.requests import (
     sleep,
 )
 from interlock._protocol.retry import RetryBudget
-from interlock.errors import CorruptRecord, InvalidValue, ReadersMismatch
+from interlock.errors import InvalidValue
 
 MOST_READERS = 100  # actions of a transaction, items of one BatchGetItem
-_AGREED = 30 * 24 * 3600.0  # seconds after which the number of slots is asked for again
-_KEPT = 400 * 24 * 3600  # and for how long it is kept
-_SLOTS = "slots"
-_AGREE = "SET #slots = :slots, expires = :expires"
-_AGREEING = "attribute_not_exists(#slots) OR #slots = :slots"
 _CLOSE = "SET #door = :door, expires = :expires"
 _CLOSING = "attribute_not_exists(#door) OR #door <= :door"
 _LET_IN = "#door <= :over"
@@ -67,15 +63,15 @@ class Door:
     """The knowledge that a client has of one lock's door; shared by its threads.
 
     `over` is a fence up to which every writer is done, `known` whether the writer's lock was looked
-    at, `agreed_at` when the number of slots was last found right (monotonic seconds).
+    at, `agreement` what is known of the number of slots.
     """
 
     def __init__(self, name: str, slots: int) -> None:
         self.name = name
         self.slots = slots
+        self.agreement = Agreement(name, SLOTS, slots)
         self.over = 0
         self.known = False
-        self.agreed_at = float("-inf")
 
     def saw(self, item: LockItem) -> None:
         """Note what the writer's lock was at any time."""
@@ -119,33 +115,6 @@ class SlotClaim(Claim):
         self.mark = None if item is None else parse(self.settings.table, item).door
         self.corrupt = False
         return (yield from super().met(item))
-
-
-def agree(settings: Settings, door: Door, claim: Claim) -> Operation[None]:
-    """Return when all clients have the same number of slots; raise `ReadersMismatch`.
-
-    One round trip at first, and then once a month.
-    """
-    now: float = yield Monotonic()
-    while now >= door.agreed_at + _AGREED:
-        time = yield TimeOfDay()
-        try:
-            call = _agree_call(settings.table, door, time, claim.call_deadline(now))
-            item = (yield call).get("Attributes", {})
-            if not _has_slots(item, door):
-                raise NoReply("the answer does not show the slots that were asked for")
-        except Refused as refusal:
-            item = refusal.item
-            if refusal.condition_failed and item is not None and _is_of_slots(item, door):
-                raise _mismatch(settings.table, door, item) from None
-            fault = NoReply("the refusal is not about these slots")
-            yield from claim.budget.after(fault if refusal.condition_failed else refusal)
-        except Fault as fault:
-            yield from claim.budget.after(fault)
-        else:
-            claim.budget.answered()
-            door.agreed_at = now
-        now = yield Monotonic()
 
 
 def pass_door(
@@ -295,40 +264,3 @@ def _founded(table: str, name: str, deadline: float | None) -> Operation[Item]:
         raise NoReply("there is a record, though an answer said that there is none") from refusal
     item: Item = reply.get("Attributes", {})
     return item
-
-
-def _agree_call(table: str, door: Door, time: Time, deadline: float | None) -> Call:
-    params = {
-        "TableName": table,
-        "Key": _slots_key(door),
-        "UpdateExpression": _AGREE,
-        "ConditionExpression": _AGREEING,
-        "ExpressionAttributeNames": {"#slots": _SLOTS},
-        "ExpressionAttributeValues": {
-            ":slots": {"N": str(door.slots)},
-            ":expires": {"N": str(time.expiry(_KEPT))},
-        },
-        "ReturnValues": "ALL_NEW",
-        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-    }
-    return Call("UpdateItem", params, deadline)
-
-
-def _slots_key(door: Door) -> dict[str, Any]:
-    return key_of(f"{door.name}#{_SLOTS}")
-
-
-def _is_of_slots(item: Item, door: Door) -> bool:
-    return bool(item.get("pk") == _slots_key(door)["pk"])
-
-
-def _has_slots(item: Item, door: Door) -> bool:
-    """Return whether an item says that there are as many slots as here."""
-    return _is_of_slots(item, door) and item.get(_SLOTS) == {"N": str(door.slots)}
-
-
-def _mismatch(table: str, door: Door, item: Item) -> ReadersMismatch | CorruptRecord:
-    agreed = sound_number(table, item, _SLOTS)
-    if agreed is None:
-        return CorruptRecord(table, _slots_key(door)["pk"]["S"], _SLOTS, item.get(_SLOTS))
-    return ReadersMismatch(door.name, door.slots, agreed)

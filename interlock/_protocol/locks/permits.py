@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from interlock._protocol.faults import Fault, NoReply, Refused
+from interlock._protocol.locks.agreed import Agreement, agree
 from interlock._protocol.locks.claim import Claim, abandoned
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.item import LockItem, key_of
@@ -29,14 +30,19 @@ class PermitAcquisition:
     """One acquisition of any of a semaphore's permits."""
 
     def __init__(
-        self, settings: Settings, options: AcquireOptions, permits: int, observed: ObservedVersions
+        self,
+        settings: Settings,
+        options: AcquireOptions,
+        agreement: Agreement,
+        observed: ObservedVersions,
     ) -> None:
         self._settings = settings
+        self._agreement = agreement
         self._budget = settings.budget(grace=GRACE)
         self._observed = observed
         self._claims = [
             self._claim(replace(options, name=permit(options.name, number)))
-            for number in range(permits)
+            for number in range(agreement.number)
         ]
         self._began = 0.0
         self.granted: list[Grant] = []
@@ -51,7 +57,7 @@ class PermitAcquisition:
     def run(self) -> Operation[Grant]:
         """Return the grant of one permit. One round trip while most of them are free.
 
-        Raises what `Acquisition.run` does.
+        Raises what `Acquisition.run` and `agree` do.
         """
         self._began = yield Monotonic()
         for claim in self._claims:
@@ -99,8 +105,8 @@ class PermitAcquisition:
         return Claim(self._settings, options, self._observed, self._budget)
 
     def _prepare(self) -> Operation[None]:
-        """Do what comes before the first attempt."""
-        yield from ()
+        """Do what comes before the first attempt: agree on how many permits there are."""
+        yield from agree(self._settings, self._agreement, self._claims[0])
 
     def _wait(self, tried: int) -> Operation[tuple[int, LockItem | None]]:  # noqa: ARG002 - of use to readers
         """Wait until a permit is free or its holder dead; return it, with its record."""

@@ -5,7 +5,7 @@ import logging
 from interlock._protocol.locks import lease as leases
 from interlock._protocol.locks import record
 from interlock._protocol.locks.claim import Claim, abandoned
-from interlock._protocol.locks.door import Door, SlotClaim, agree, is_free, mark_slot, pass_door
+from interlock._protocol.locks.door import Door, SlotClaim, is_free, mark_slot, pass_door
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.item import LockItem
 from interlock._protocol.locks.observed import ObservedVersions
@@ -29,7 +29,7 @@ class ReadAcquisition(PermitAcquisition):
     ) -> None:
         self._door = door
         self._slots: list[SlotClaim] = []
-        super().__init__(settings, options, door.slots, observed)
+        super().__init__(settings, options, door.agreement, observed)
         self._writer = Claim(settings, options, observed, self._budget)
 
     def _claim(self, options: AcquireOptions) -> SlotClaim:
@@ -40,7 +40,7 @@ class ReadAcquisition(PermitAcquisition):
     def _prepare(self) -> Operation[None]:
         """Agree on the slots; and look at the door, if nothing is known of it."""
         self._writer.begin(self._began)
-        yield from agree(self._settings, self._door, self._writer)
+        yield from super()._prepare()
         if not self._door.known:
             yield from pass_door(self._settings, self._door, self._writer, None)
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from interlock._protocol.faults import Fault, Refused
 from interlock._protocol.locks import lease as leases
 from interlock._protocol.locks.acquire import Acquisition
-from interlock._protocol.locks.door import Door, SlotClaim, agree, close_call, end
+from interlock._protocol.locks.agreed import agree
+from interlock._protocol.locks.door import Door, SlotClaim, close_call, end
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.item import LockItem, key_of
 from interlock._protocol.locks.observed import ObservedVersions
@@ -65,7 +66,7 @@ class WriteAcquisition(Acquisition):
         began = self._began = now if self._began is None else self._began
         for claim in (self._claim, *self._slots):
             claim.begin(began)
-        yield from agree(self._settings, self._door, self._claim)
+        yield from agree(self._settings, self._door.agreement, self._claim)
         while True:
             grant: Grant = yield from super().run()
             if (yield from self._is_alone(grant)):

@@ -36,6 +36,15 @@ class Process:
         return self.driver.run(self.locks.adopt(text, []))
 
 
+def agreed(process, permits, name="jobs"):
+    """Return a process that knows how many permits a semaphore has, of which there are no rows."""
+    process.release(process.driver.run(process.locks.permit(name, permits).run()))
+    process.driver.store.contents.items.clear()
+    process.driver.calls.clear()
+    process.driver.deadlines.clear()
+    return process
+
+
 @pytest.fixture(params=[None, LAYOUT], ids=["default", "laid_out"])
 def process(request):
     """A process on a table as it is made by default, and on one of another layout."""

@@ -8,6 +8,7 @@ from interlock._protocol.locks.claim import Claim
 from interlock._protocol.locks.observed import ObservedVersions
 from interlock._protocol.retry import RetryBudget
 from interlock.errors import InterlockError
+from tests.unit.locks.conftest import agreed
 from tests.unit.locks.scripted import (
     answer,
     carry_out,
@@ -165,7 +166,7 @@ def test_attempts_that_are_too_many_to_be_remembered_are_void_too(process):
 
 
 def test_it_is_not_certain_if_it_is_not_of_one_of_several(process):
-    acquisition = process.locks.permit("jobs", 3, timeout=timedelta(seconds=10))
+    acquisition = agreed(process, 3).locks.permit("jobs", 3, timeout=timedelta(seconds=10))
     draws = iter((0.8, 0.8))
 
     def lose(driver, operation, params):

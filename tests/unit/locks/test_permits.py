@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from interlock.errors import CorruptRecord, LockTimeout
-from tests.unit.locks.conftest import Process
+from tests.unit.locks.conftest import Process, agreed
 from tests.unit.locks.scripted import (
     TABLE,
     after,
@@ -23,6 +23,16 @@ LEASE = 20.0
 def asking(process, timeout=None):
     wait = None if timeout is None else timedelta(seconds=timeout)
     return process.locks.permit("jobs", PERMITS, timeout=wait)
+
+
+@pytest.fixture
+def process(process):
+    return agreed(process, PERMITS)
+
+
+@pytest.fixture
+def other(other):
+    return agreed(other, PERMITS)
 
 
 @pytest.fixture
@@ -121,6 +131,7 @@ def test_what_the_store_has_not_read_is_not_taken_for_free(process):
 
 @pytest.mark.usefixtures("full")
 def test_permits_are_read_as_they_are_now_and_in_time(process):
+    began = process.driver.now
     with pytest.raises(LockTimeout):
         process.driver.run(asking(process, timeout=2.0).run())
     reads = [
@@ -132,7 +143,7 @@ def test_permits_are_read_as_they_are_now_and_in_time(process):
     ]
     assert reads
     assert all(consistent for consistent, _ in reads)
-    assert all(deadline <= 1000.0 + 2.0 + 1.0 for _, deadline in reads)
+    assert all(deadline <= began + 2.0 + 1.0 for _, deadline in reads)
 
 
 @pytest.mark.usefixtures("full")

@@ -353,11 +353,11 @@ def test_another_number_of_readers_is_told_and_nothing_held(process, other, whic
     assert held(process) == []
 
 
-def test_the_number_of_readers_is_asked_for_again_after_a_month(process, other):
+def test_the_number_of_readers_is_asked_for_again_after_an_hour(process, other):
     process.release(read(process))
     other.driver.store.contents.items.clear()
     other.release(read(other, readers=5))
-    process.driver.now += 31 * 86400
+    process.driver.now += 3601
     with pytest.raises(ReadersMismatch):
         read(process)
 

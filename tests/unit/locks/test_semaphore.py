@@ -7,6 +7,7 @@ import pytest
 
 from interlock._protocol.faults import Refused
 from interlock.errors import InvalidLockName, InvalidValue, LockTimeout
+from tests.unit.locks.conftest import agreed
 from tests.unit.locks.scripted import TABLE, carry_out, lose_reply, lose_request, throttle
 
 LEASE = 20.0
@@ -23,9 +24,11 @@ def held(process, permits):
     return sum(row is not None and "version" in row for row in rows)
 
 
-def test_a_permit_of_a_free_semaphore_takes_one_call(process):
+def test_a_permit_of_a_free_semaphore_takes_one_call_and_at_first_another_one(process):
+    process.release(take(process, 5))
+    assert process.driver.operations() == ["UpdateItem"] * 3
     grant = take(process, 5)
-    assert process.driver.operations() == ["UpdateItem"]
+    assert process.driver.operations() == ["UpdateItem"] * 4
     assert grant.name.startswith("jobs#")
 
 
@@ -45,9 +48,10 @@ def test_the_permits_of_the_dead_are_taken_over_after_a_lease(process, other):
     assert LEASE <= other.driver.now - began < LEASE + 2
 
 
+@pytest.mark.parametrize("before", [[], [carry_out]], ids=["agreement", "grant"])
 @pytest.mark.parametrize("trouble", [lose_reply, lose_request, throttle])
-def test_a_reply_that_was_lost_costs_no_permit(process, trouble):
-    process.driver.script = [trouble]
+def test_a_reply_that_was_lost_costs_no_permit(process, before, trouble):
+    process.driver.script = [*before, trouble]
     grant = take(process, 3)
     assert held(process, 3) == 1
     assert process.driver.row(grant.name)["version"]["S"] == grant.version
@@ -73,7 +77,7 @@ class Rival:
 
 @pytest.mark.parametrize("timeout", [0.0, 3.0])
 def test_a_permit_that_others_always_take_first_is_given_up_in_time(process, other, timeout):
-    process.driver.script = [Rival(other)]
+    agreed(process, 1).driver.script = [Rival(agreed(other, 1))]
     began = process.driver.now
     with pytest.raises(LockTimeout):
         take(process, 1, timeout)
@@ -84,8 +88,8 @@ def test_keys_that_are_left_unprocessed_are_asked_for_again_in_time_with_pauses(
     def leave(_driver, _operation, params):
         return {"Responses": {TABLE: []}, "UnprocessedKeys": params["RequestItems"]}
 
+    agreed(process, 1).driver.script = [carry_out, *[leave] * 5000]
     take(other, 1)
-    process.driver.script = [carry_out, *[leave] * 5000]
     with pytest.raises(Exception, match="unprocessed"):
         take(process, 1, timeout=3.0)
     assert len(process.driver.calls) < 50
