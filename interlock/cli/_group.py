@@ -79,6 +79,14 @@ class Verbs(click.Group):
         context.meta[_ASKED] = asked
         return context
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs, each with its first sentence whole: click would cut it to a line."""
+        verbs = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, verb.get_short_help_str(limit=200)) for name, verb in verbs.items() if verb]
+            )
+
     def invoke(self, context: click.Context) -> Any:
         """Run the verb."""
         if context.parent is not None:
@@ -118,9 +126,10 @@ def _said(asked: bool) -> Iterator[None]:  # noqa: FBT001 - of this module alone
     except Exception as error:  # a person sees it without a traceback
         if os.environ.get("INTERLOCK_DEBUG"):
             raise
-        told = {"detail": str(error), "type": _type_of(error)}
+        text = _HERE.get(_type_of(error), str(error))
+        told = {"detail": text, "type": _type_of(error)}
         hint = "" if _is_ours(error) else f" ({_type_of(error)}; INTERLOCK_DEBUG=1 shows more)"
-        fail(f"{error}{hint}", status_of(error), told)
+        fail(f"{text}{hint}", status_of(error), told)
 
 
 def status_of(error: Exception) -> int:
@@ -138,6 +147,9 @@ _STATUS = {
     "ServiceUnavailable": UNAVAILABLE,
     "Throttled": UNAVAILABLE,
 }
+
+# Where the way out is another for the command than for a program.
+_HERE = {"RegionMissing": "no region is configured: give --region, or set AWS_REGION"}
 
 
 def _type_of(error: Exception) -> str:

@@ -150,7 +150,7 @@ def export(context: click.Context, timeout: float | None, lease: float, name: st
 
     \b
     Example:
-      interlock --table coordination locks export deploy | ssh host \
+      interlock --table coordination locks export deploy | ssh host \\
         interlock --table coordination locks adopt - -- ./deploy.sh
     """
     locks = _client(table_of(context), lease)

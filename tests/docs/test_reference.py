@@ -10,6 +10,7 @@ import pytest
 
 import interlock
 from interlock import errors
+from interlock.metrics import Metric
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -42,6 +43,11 @@ def test_a_page_that_says_what_comes_first_leaves_nothing_out():
     listed = r"^::: (\S+)\n    options:\n      members:\n((?:        - \w+\n)+)"
     ((module, names),) = re.findall(listed, (DOCS / "reference/locks.md").read_text(), re.MULTILINE)
     assert sorted(re.findall(r"- (\w+)", names)) == sorted(importlib.import_module(module).__all__)
+
+
+def test_every_metric_has_a_line_that_says_when_it_is_reported():
+    page = (DOCS / "reference/metrics.md").read_text(encoding="utf-8")
+    assert [metric for metric in Metric if f"`{metric.value}`" not in page] == []
 
 
 def test_the_reference_names_nothing_that_is_not_there():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from interlock.cli import main
 
@@ -49,6 +50,30 @@ def test_what_is_shown_exists(page):
         command, unknown = resolved(line)
         assert not isinstance(command, click.Group), line
         assert not unknown, line
+
+
+def verbs(group, before=""):
+    """Yield each verb as it is called."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from verbs(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}"
+
+
+def test_every_verb_is_shown():
+    page = (DOCS / "howto/cli.md").read_text(encoding="utf-8")
+    assert [verb for verb in verbs(main) if verb not in page] == []
+
+
+@pytest.mark.parametrize("group", ["locks", "elections", "semaphores", "counters", "counter"])
+def test_help_lists_verbs_by_whole_sentences(group):
+    shown = CliRunner().invoke(main, [group, "--help"]).output
+    _, _, listed = shown.partition("Commands:")
+    assert listed
+    assert "..." not in listed
 
 
 def test_the_runbooks_use_the_command():
