@@ -35,6 +35,24 @@ loopback and do one thing at a time, so look at the ratios; against DynamoDB the
 larger part of every time here. `benchmarks/history` has the runs before.
 """
 
+# What a benchmark's tables do not say of themselves.
+_NOTES = {
+    "counters": """\
+None of the peers has a bound, or is safe from counting twice; "by hand" is a transaction that does
+not tell the new value. The least share is that of the client that was served least, against a fair
+one.
+""",
+    "locks": """\
+Processes on one lock have a poll of 50 ms. dynamo-dlm and dynalock put until it succeeds, without
+fences, heartbeats or a take-over that is safe. What is waited for is held for 7 s, and then for
+50 ms by each, with the default poll; each waiter is a client of its own, but in "one client" a
+thread of one, and "in turn" is `fair=True`. Units are what waiting costs while the lock is held.
+""",
+    "transactions": """\
+Contended are 16 workers on 4 accounts: every transfer completes, and the sum is kept.
+""",
+}
+
 Table = dict[str, dict[str, float]]
 
 
@@ -119,6 +137,7 @@ def overview(runs: dict[str, dict[str, Any]]) -> str:
         parts.append(
             f"\n## {name.capitalize()}\n\n`make bench ONLY={name}`: {circumstances(run)}.\n"
         )
+        parts += [f"\n{_NOTES[name]}"] if name in _NOTES else []
         parts += [f"\n### {table}\n\n{markdown(rows)}" for table, rows in run["tables"].items()]
     return "".join(parts)
 
