@@ -162,7 +162,7 @@ def release(settings: Settings, grant: Grant, seconds: float = RELEASING) -> Ope
                     # another client has set and which voids ours too.
                     void, heir = void if first != heir else 0, first
                     continue
-                if in_doubt and queued and _is_of_before(settings.table, refusal.item, grant):
+                if in_doubt and _is_of_before(settings.table, refusal.item, grant, queued=queued):
                     yield from budget.after(NoReply("the refusal is of before the release"))
                     continue
                 return _settled(grant, refusal, in_doubt=in_doubt)
@@ -298,12 +298,17 @@ def _is_released(item: Item | None, grant: Grant, heir: str | None) -> bool:
     )
 
 
-def _is_of_before(table: str, item: Item | None, grant: Grant) -> bool:
-    """Return whether an item that has none of our versions is as it cannot be after a release."""
+def _is_of_before(table: str, item: Item | None, grant: Grant, *, queued: bool) -> bool:
+    """Return whether an item that has none of our versions is as it cannot be after a release.
+
+    From before the grant, that is; in a queue, where the fence goes on to the heir, also of our
+    fence and held. Such an answer says nothing of the copy that is in doubt: asked again, the store
+    tells, and if it does not in time, it is not known.
+    """
     fence = sound_number(table, item, "fence") if item else None
     if fence is None or fence > grant.fence:
         return False
-    return fence < grant.fence or version_of(item) is not None
+    return fence < grant.fence or (queued and version_of(item) is not None)
 
 
 def _settled(grant: Grant, refusal: Refused, *, in_doubt: bool) -> bool:

@@ -147,6 +147,7 @@ def test_a_release_that_is_refused_for_no_reason_is_not_asked_for_again(process,
 
 TICKET = "w1~1700000000000~0~w"
 FREE = None
+QUEUES = ("none", "known", "unknown")
 
 
 def shown(grant, above, version):
@@ -155,22 +156,29 @@ def shown(grant, above, version):
     return item if version is FREE else {**item, "version": {"S": version}}
 
 
-@pytest.mark.parametrize("queue_is_known", [True, False])
-@pytest.mark.parametrize(("above", "version"), [(-1, "of another"), (-1, FREE), (0, "of another")])
+@pytest.mark.parametrize(
+    ("queue", "above", "version"),
+    [
+        *((queue, -1, version) for queue in QUEUES for version in ("of another", FREE)),
+        *((queue, 0, "of another") for queue in QUEUES[1:]),
+    ],
+)
 def test_a_refusal_from_before_the_release_says_nothing_of_it(
-    process, grant, queue_is_known, above, version
+    process, grant, queue, above, version
 ):
-    queue_up(process, TICKET)
-    grant.heir = TICKET if queue_is_known else None
+    if queue != "none":
+        queue_up(process, TICKET)
+    grant.heir = TICKET if queue == "known" else None
     old = refuse("ConditionalCheckFailedException", shown(grant, above, version))
-    real = [] if queue_is_known else [carry_out]
+    real = [carry_out] if queue == "unknown" else []
     process.driver.script = [*real, lose_request, old, old]
     assert process.release(grant) is True
-    assert process.driver.row("a")["version"] == {"S": TICKET}
+    assert process.driver.row("a").get("version") == (None if queue == "none" else {"S": TICKET})
 
 
-def test_refusals_from_before_the_release_are_borne_in_time_and_with_pauses(process, grant):
-    grant.heir = TICKET
+@pytest.mark.parametrize("heir", [None, TICKET])
+def test_refusals_from_before_the_release_are_borne_in_time_and_with_pauses(process, grant, heir):
+    grant.heir = heir
     old = refuse("ConditionalCheckFailedException", shown(grant, -1, "of another"))
     process.driver.script = [lose_request, *[old] * 1000]
     began = process.driver.now
@@ -217,7 +225,7 @@ def test_a_record_that_is_gone_in_doubt_is_no_release(process, grant):
 def test_a_lock_whose_row_was_made_anew_after_its_release_counts_as_given_back(process, grant):
     def release_and_make_anew(driver, operation, params):
         carry_out(driver, operation, params)
-        item = {"pk": {"S": "lock#a"}, "fence": {"N": "7"}, "version": {"S": "of another"}}
+        item = shown(grant, 1, "of another")
         driver.store.perform("PutItem", {"TableName": "coordination", "Item": item})
         return lose_request(driver, operation, params)
 
