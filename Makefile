@@ -125,8 +125,8 @@ simulate: install  ## Search for a failing interleaving: make simulate SEEDS=100
 histories: install  ## Record histories of real processes under faults, and check them: SECONDS=60 SEED=7
 	$(BIN)/python -m tests.histories --seconds $(SECONDS) --seed $(SEED)
 
-mutate: install  ## Make mistakes in a module, which the tests must find: ONLY=interlock/_protocol/retry.py BUDGET=600
-	nice -n 19 $(BIN)/python -m tests.mutation $(ONLY) $(if $(BUDGET),--budget $(BUDGET)) $(if $(TESTS),--tests $(TESTS))
+mutate: install  ## Make mistakes in modules, which the tests must find: ONLY=interlock/_protocol/retry.py BUDGET=600
+	nice -n 19 $(BIN)/python -m tests.mutation $(ONLY) $(if $(BUDGET),--budget $(BUDGET)) $(if $(TESTS),--tests $(TESTS)) $(if $(QUICK),--quick)
 
 docs: install  ## The documentation as a site in build/site, links checked
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

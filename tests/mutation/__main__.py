@@ -1,5 +1,8 @@
 """`make mutate ONLY=interlock/_protocol/retry.py`: make mistakes, and name what no test finds.
 
+Without ONLY it judges the modules of judged.txt, of which every survivor is killed or explained,
+and says which are not among them yet.
+
 A harness of our own over `ast`, small enough to be read. mutmut 3.8 was tried on this tree, and
 works: 1.2 s a mistake, by trampolines that know generators. But it leaves constants, properties and
 the conditions that DynamoDB is sent as they are, which is where a protocol's promises stand; it
@@ -29,41 +32,57 @@ from tests.mutation.splicing import Mutant
 
 ROOT = reach.ROOT
 STORE = ROOT / ".local" / "mutation"
+JUDGED = Path(__file__).with_name("judged.txt")
 Verdicts = dict[str, judging.Verdict]
 
 
 def main() -> int:
     """Judge the mistakes of the modules; return 1 if a survivor is not explained."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation")
-    parser.add_argument("modules", nargs="*", help="paths; default: all of interlock/_protocol")
+    parser.add_argument("modules", nargs="*", help="paths; default: those of judged.txt")
     parser.add_argument(
         "--budget", type=float, default=float("inf"), help="seconds to begin within"
     )
-    parser.add_argument("--each", type=float, default=30.0, help="seconds of tests for a mistake")
+    parser.add_argument("--each", type=float, default=10.0, help="seconds of tests for a mistake")
     parser.add_argument(
         "--tests", nargs="+", help="files: quicker, and what these do not find is not judged"
     )
+    parser.add_argument(
+        "--quick", action="store_true", help="only the first tests: what these miss is not judged"
+    )
     options = parser.parse_args()
     until = time.monotonic() + options.budget
-    every = sorted((ROOT / reach.PROTOCOL).rglob("*.py"))
-    modules = options.modules or [path.relative_to(ROOT).as_posix() for path in every]
     findings = []
-    for module in modules:
-        findings += list(_module(module, until, options.each, options.tests))
+    for module in options.modules or judged():
+        findings += list(_module(module, until, options))
     print("\n".join(["", *findings] if findings else ["", "every survivor is explained"]))
+    if not options.modules:
+        print("\n".join(["", "not judged yet:", *not_judged()]))
     return 1 if findings else 0
 
 
-def _module(module: str, until: float, each: float, tests: list[str] | None) -> Iterator[str]:
+def judged() -> list[str]:
+    """Return the paths of the modules that were judged wholly, with nothing left to do."""
+    return JUDGED.read_text(encoding="utf-8").split()
+
+
+def not_judged() -> list[str]:
+    """Return the paths of the modules that were not."""
+    every = {path.relative_to(ROOT).as_posix() for path in (ROOT / reach.PROTOCOL).rglob("*.py")}
+    return sorted(each for each in every - set(judged()) if not each.endswith("__init__.py"))
+
+
+def _module(module: str, until: float, options: argparse.Namespace) -> Iterator[str]:
     """Judge the mistakes of a module; yield what is left to do about it, as text."""
     every = mutants((ROOT / module).read_text(encoding="utf-8"))
     if not every:
         return
     kept = STORE / f"{module.replace('/', '.')}.json"
-    verdicts = _kept(kept, module, each)
+    verdicts = _kept(kept, module, options.each)
     open_ones = [mistake for mistake in every if _key(mistake) not in verdicts]
     if open_ones and time.monotonic() < until:
-        _judge(module, open_ones, verdicts, kept, until=until, each=each, tests=tests)
+        judgement = _Judgement(module, verdicts, kept, until, options.each)
+        _judge(module, open_ones, judgement, options)
     yield from report(module, every, verdicts, explanations())
 
 
@@ -73,6 +92,8 @@ class _Judgement:
     def __init__(self, module: str, verdicts: Verdicts, kept: Path, until: float, each: float):
         self._module, self._verdicts, self._kept = module, verdicts, kept
         self._until, self._each = until, each
+        self._state = {**_state(module), "each": each}  # as the tests are when they are collected
+        kept.parent.mkdir(parents=True, exist_ok=True)
         self._passed: set[str] = set()
         self._left: list[Mutant] = []
         self._done = self._all = 0
@@ -88,7 +109,7 @@ class _Judgement:
     ) -> list[Mutant]:
         """Judge mistakes by some tests; return those that are not found.
 
-        `final`: there are no other tests; `keeps`: these were all that there are.
+        `final`: no other tests come; `keeps`: what these do not find survives.
         """
         self._left, self._done, self._all = [], 0, len(mistakes)
         self._final, self._keeps = final, keeps
@@ -96,6 +117,18 @@ class _Judgement:
         for test in failed:
             _say(f"  fails without any mistake, so that it judges none: {test}")
         return self._left
+
+    def without(self, explained: list[Explained]) -> list[Mutant]:
+        """Count explained mistakes that are left as survivors; return the rest of what is left."""
+        for mistake in list(self._left):
+            if any(each.matches(self._module, mistake) for each in explained):
+                self._left.remove(mistake)
+                self._verdicts[_key(mistake)] = ("survived", "")
+        self._keep()
+        return self._left
+
+    def _keep(self) -> None:
+        self._kept.write_text(json.dumps({**self._state, "verdicts": self._verdicts}))
 
     def _judged(self, mistake: Mutant, verdict: judging.Verdict) -> bool:
         self._done += 1
@@ -105,38 +138,36 @@ class _Judgement:
         elif verdict[0] == "unreached" and key in self._passed:
             verdict = ("survived", "")  # of the tests before
         found = verdict[0] in {"killed", "unfit"}
-        if found or (self._final and self._keeps):
+        if found or self._keeps:
             self._verdicts[key] = verdict
         if not found:
             self._left.append(mistake)
         if verdict[0] != "killed" and (found or self._final):
             _say(f"  {verdict[0]}: {_shown(self._module, mistake)}")
-        state = {**_state(self._module), "each": self._each, "verdicts": self._verdicts}
-        self._kept.write_text(json.dumps(state))
+        self._keep()
         if self._done % 25 == 0:
             _say(f"  {self._done} of {self._all}")
         return self.in_time
 
 
 def _judge(
-    module: str,
-    open_ones: list[Mutant],
-    verdicts: Verdicts,
-    kept: Path,
-    *,
-    until: float,
-    each: float,
-    tests: list[str] | None,
+    module: str, open_ones: list[Mutant], judgement: _Judgement, options: argparse.Namespace
 ) -> None:
-    """Judge mistakes by the quick tests, and what these do not find by all others."""
+    """Judge mistakes by the quickest tests, and what these do not find by slower ones.
+
+    A mistake that is explained is shown to the quickest alone.
+    """
     _say(f"{module}: {len(open_ones)} mistakes to make")
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    judgement = _Judgement(module, verdicts, kept, until, each)
-    stages = reach.stages(module, tests)
+    may_survive = [each for each in explanations() if each.module == module]
+    look = options.tests is not None
+    stages = reach.stages(module, options.tests)[: 1 if options.quick else None]
     for stage in stages:
-        reached = reach.reached(module, stage, _say, look=tests is not None)
+        reached = reach.reached(module, stage, _say, look=look)
         final = stage is stages[-1]
-        open_ones = judgement.by(open_ones, reached, final=final, keeps=tests is None)
+        keeps = final and not look and not options.quick
+        open_ones = judgement.by(open_ones, reached, final=final, keeps=keeps)
+        if not look:
+            open_ones = judgement.without(may_survive)
         if final or not open_ones or not judgement.in_time:
             break
         _say(f"  {len(open_ones)} are left to slower tests")

@@ -3,7 +3,8 @@
 What is changed is behaviour: comparisons, conditions, numbers, the conditions and updates that
 DynamoDB is sent, statements, arguments and entries that are left out. What is left alone: the texts
 of errors and their arguments (other tests hold those), names of attributes and of operations (any
-test that reaches one fails), annotations, decorators and docstrings.
+test that reaches one fails), annotations, decorators and docstrings, what is for the type checker
+alone, and what is logged for debugging.
 """
 
 import ast
@@ -36,6 +37,7 @@ _ARITHMETIC: dict[type[ast.operator], str] = {
     ast.BitOr: "&",
     ast.BitAnd: "|",
 }
+_SAID = {"strict", "wanted"}  # arguments: that two lists are as long, and an error's text
 _TWINS = {"min": "max", "max": "min", "any": "all", "all": "any"}
 # Of DynamoDB's expressions: what a condition or an update says, and what it might say by mistake.
 _EXPRESSIONS = [
@@ -124,8 +126,8 @@ class _Finder(Splicer):
                 self.visit(statement)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        """Leave the annotation alone."""
-        if node.value is not None:
+        """Leave the annotation alone, and the name of a type."""
+        if node.value is not None and self._text(node.annotation) != "TypeAlias":
             self.visit(node.value)
 
     def visit_Import(self, node: ast.Import) -> None:
@@ -203,6 +205,8 @@ class _Finder(Splicer):
 
     def visit_If(self, node: ast.If) -> None:
         """Do it when it should not be done."""
+        if self._text(node.test) == "TYPE_CHECKING":
+            return
         self._turn_round(node.test)
         self.generic_visit(node)
 
@@ -224,6 +228,8 @@ class _Finder(Splicer):
 
     def visit_Expr(self, node: ast.Expr) -> None:
         """Forget to do it."""
+        if self._text(node.value).startswith("_log.debug("):
+            return
         self._replace(node, node, "pass")
         self.generic_visit(node)
 
@@ -253,9 +259,14 @@ class _Finder(Splicer):
         if isinstance(node.func, ast.Name) and node.func.id in _TWINS:
             self._replace(node, node.func, _TWINS[node.func.id])
         for keyword in node.keywords:
-            if keyword.arg is not None:
+            if keyword.arg is not None and keyword.arg not in _SAID:
                 self._leave_out(node, keyword, keyword)
         self.generic_visit(node)
+
+    def visit_keyword(self, node: ast.keyword) -> None:
+        """Change what an argument says, unless it changes nothing."""
+        if node.arg not in _SAID:
+            self.generic_visit(node)
 
     def visit_Dict(self, node: ast.Dict) -> None:
         """Leave an entry out."""

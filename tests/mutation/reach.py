@@ -1,7 +1,7 @@
 """Which tests reach which lines, and how long each takes: measured once, kept until it changes.
 
-Each file of tests runs in a process of its own, its lines told apart by test. What it said of a
-module counts while neither the file nor that module has changed.
+Files of which it is not known run together in a process of their own, the lines told apart by test.
+What a file said of a module counts while neither has changed.
 """
 
 import hashlib
@@ -30,10 +30,13 @@ _ELSEWHERE = (
 )
 # Tests that run a protocol step by step, in simulated time, say soonest what a mistake breaks.
 _STEP_BY_STEP = re.compile(
-    r"^def test_\w+\(\s*process\b|transactions\.(wire|steps) import|_store\.store import"
+    r"^def test_\w+\(\s*process\b|transactions\.steps import|_store\.store import"
     r"|unit\.test_counter_\w+ import",
     re.MULTILINE,
 )
+# They do so too, but over a mock of the service that takes longer.
+_STEP_BY_STEP_OVER_A_MOCK = re.compile(r"transactions\.wire import")
+_WITHOUT_WAITING = "tests/unit/signing/"  # all of it as quick as those
 # Tests of the simulator itself, which put mistakes of their own into the modules.
 _OF_MISTAKES = "mistake"
 
@@ -71,18 +74,23 @@ def files(module: str) -> list[Path]:
 def stages(module: str, tests: list[str] | None = None) -> list[list[Path]]:
     """Return the files of tests that may reach a module, or those that are named: quick ones first.
 
-    Only what these do not find is shown to the others.
+    First those that import the module, or run its room step by step; then those that run another
+    room so, or over a mock; then all others. What one stage finds is not shown to the next.
     """
     if tests is not None:
         return [[ROOT / test for test in tests]]
-    every = files(module)
-    quick = [
-        path
-        for path in every
-        if "unit" in path.parts and _STEP_BY_STEP.search(path.read_text(encoding="utf-8"))
-    ]
-    others = [path for path in every if path not in quick]
-    return [stage for stage in (quick, others) if stage]
+    path = Path(module)
+    room = path.parent.name.removesuffix("s")
+    imports = re.compile(rf"\b{'.'.join(path.with_suffix('').parts)} import")
+    found: tuple[list[Path], ...] = ([], [], [])
+    for test in files(module):
+        text, place = test.read_text(encoding="utf-8"), test.relative_to(ROOT).as_posix()
+        unit = place.startswith("tests/unit")
+        mock = unit and _STEP_BY_STEP_OVER_A_MOCK.search(text)
+        steps = (unit and _STEP_BY_STEP.search(text)) or place.startswith(_WITHOUT_WAITING)
+        own = (unit and imports.search(text)) or (steps and room in place)
+        found[0 if own and not mock else 1 if steps or mock else 2].append(test)
+    return [stage for stage in found if stage]
 
 
 def reached(
@@ -93,11 +101,14 @@ def reached(
     What is not known of one is not measured for a `look`: by the name of the file, each of its
     tests reaches all.
     """
+    unknown = [path for path in paths if not _is_known(path, module)]
+    if unknown and not look:
+        say(f"what do these reach? {' '.join(path.name for path in unknown)}")
+        _measure(unknown)
     found: Reached = {}
     for path in paths:
-        kept = _kept(path)
-        if not look or _is_known(kept, path, module):
-            found.update(_of(path, module, say))
+        if path not in unknown or not look:
+            found.update(_of(path, module))
         else:
             name = path.relative_to(ROOT).as_posix()
             found[name] = {"seconds": _SHORT, "lines": _EveryLine()}
@@ -117,20 +128,19 @@ def _kept(path: Path) -> Path:
     return STORE / (path.relative_to(ROOT).as_posix().replace("/", ".") + ".json")
 
 
-def _is_known(kept: Path, path: Path, module: str) -> bool:
+def _said(path: Path) -> dict[str, Any]:
+    kept = _kept(path)
+    return dict(json.loads(kept.read_text())) if kept.exists() else {}
+
+
+def _is_known(path: Path, module: str) -> bool:
     """Whether what is kept is of the file and of the module as they are."""
-    said = json.loads(kept.read_text()) if kept.exists() else {}
+    said = _said(path)
     return said.get("of") == digest(path) and _holds(said, module)
 
 
-def _of(path: Path, module: str, say: Callable[[str], None]) -> Reached:
-    kept = _kept(path)
-    said = json.loads(kept.read_text()) if kept.exists() else {}
-    if not _is_known(kept, path, module):
-        say(f"what does {path.relative_to(ROOT)} reach?")
-        said = _measure(path)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(said))
+def _of(path: Path, module: str) -> Reached:
+    said = _said(path)
     return {
         test: {"seconds": seconds, "lines": set(said["lines"].get(module, {}).get(test, ()))}
         for test, seconds in said["seconds"].items()
@@ -143,17 +153,30 @@ def _holds(said: dict[str, Any], module: str) -> bool:
     return module not in said["lines"] or said["modules"][module] == digest(ROOT / module)
 
 
-def _measure(path: Path) -> dict[str, Any]:
-    of = digest(path)
+def _measure(paths: list[Path]) -> None:
+    """Run files of tests, and keep what each of them reaches."""
+    of = {path: digest(path) for path in paths}
     with tempfile.NamedTemporaryFile(suffix=".json") as told:
         subprocess.run(
-            [sys.executable, "-m", "tests.mutation.reach", str(path), told.name],
+            [sys.executable, "-m", "tests.mutation.reach", told.name, *map(str, paths)],
             cwd=ROOT,
             check=True,
             stdout=subprocess.DEVNULL,
-            timeout=1800,
+            timeout=3600,
         )
-        return {"of": of, **json.loads(Path(told.name).read_text())}
+        found = json.loads(Path(told.name).read_text())
+    STORE.mkdir(parents=True, exist_ok=True)
+    for path in paths:
+        name = path.relative_to(ROOT).as_posix()
+        seconds = _of_file(found["seconds"], name)
+        every = {module: _of_file(tests, name) for module, tests in found["lines"].items()}
+        lines = {module: tests for module, tests in every.items() if tests}
+        said = {"of": of[path], "seconds": seconds, "lines": lines, "modules": found["modules"]}
+        _kept(path).write_text(json.dumps(said))
+
+
+def _of_file(tests: dict[str, Any], name: str) -> dict[str, Any]:
+    return {test: said for test, said in tests.items() if test.partition("::")[0] == name}
 
 
 class _Observer:
@@ -181,8 +204,8 @@ def is_a_judge(test: str) -> bool:
     return _OF_MISTAKES not in test.lower()
 
 
-def main(path: str, target: str) -> None:
-    """Run a file of tests, and write what each of them reaches."""
+def main(target: str, *paths: str) -> None:
+    """Run files of tests, and write what each of their tests reaches."""
     with tempfile.TemporaryDirectory() as folder:
         lines = coverage.Coverage(
             data_file=str(Path(folder, "lines")),
@@ -191,7 +214,7 @@ def main(path: str, target: str) -> None:
         )
         lines.start()
         observer = _Observer(lines)
-        pytest.main(["-q", "-p", "no:cacheprovider", "-m", MARKS, path], plugins=[observer])
+        pytest.main(["-q", "-p", "no:cacheprovider", "-m", MARKS, *paths], plugins=[observer])
         lines.stop()
         data = lines.get_data()
         reached: dict[str, dict[str, list[int]]] = {}

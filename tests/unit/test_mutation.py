@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.mutation.__main__ import report
+from tests.mutation.__main__ import judged, not_judged, report
 from tests.mutation.applying import apply
 from tests.mutation.explained import KINDS, Explained, explanations
 from tests.mutation.mutants import mutants
@@ -60,6 +60,11 @@ def test_each_mistake_is_explained_once():
         ('return "a text, with = and AND"', set()),
         ('return a % "b"', set()),
         ("b: int = c", set()),
+        ("b: TypeAlias = int | str", set()),
+        ("return zip(a, b, strict=True)", set()),
+        ('return f(a, wanted="a name")', set()),
+        ('_log.debug("%s", a + b)', set()),
+        ("if TYPE_CHECKING: pass", set()),
         ("b: int = field(default=0, init=False)", set()),
     ],
 )
@@ -233,6 +238,20 @@ def test_mistakes_that_are_not_judged_yet_are_told():
     assert "2 mistakes are left" in told
 
 
+def test_modules_that_are_judged_are_listed_once_and_there():
+    listed = judged()
+    assert listed == sorted(set(listed))
+    for module in listed:
+        assert module.startswith(PROTOCOL), module
+        assert (ROOT / module).exists(), module
+
+
+def test_modules_that_are_not_judged_are_told():
+    assert not set(judged()) & set(not_judged())
+    every = {path.relative_to(ROOT).as_posix() for path in (ROOT / PROTOCOL).rglob("*.py")}
+    assert {each for each in every if "__init__" not in each} == {*judged(), *not_judged()}
+
+
 def test_tests_are_chosen_by_what_they_speak_of():
     chosen = {path.name for path in files("interlock/_protocol/counters/bounds.py")}
     assert {"test_counters.py", "test_counter_model.py"} <= chosen
@@ -240,10 +259,17 @@ def test_tests_are_chosen_by_what_they_speak_of():
 
 
 def test_tests_that_run_a_protocol_step_by_step_judge_first():
-    quick, others = stages("interlock/_protocol/locks/lease.py")
-    assert {"test_renewing.py", "test_releasing.py"} <= {path.name for path in quick}
+    own, quick, others = stages("interlock/_protocol/locks/lease.py")
+    assert {"test_renewing.py", "test_releasing.py"} <= {path.name for path in own}
+    assert {"test_committing.py"} <= {path.name for path in quick}
     assert {"test_locks.py", "test_process.py"} <= {path.name for path in others}
-    assert sorted([*quick, *others]) == sorted(files("interlock/_protocol/locks/lease.py"))
+    every = sorted(files("interlock/_protocol/locks/lease.py"))
+    assert sorted([*own, *quick, *others]) == every
+
+
+def test_tests_that_import_a_module_are_among_the_first_to_judge_it():
+    (own, *_) = stages("interlock/_protocol/transactions/fingerprint.py")
+    assert {"test_fingerprint.py", "test_once.py"} <= {path.name for path in own}
 
 
 def test_of_tests_that_are_named_each_reaches_all_until_that_is_known():
