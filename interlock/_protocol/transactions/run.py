@@ -110,7 +110,6 @@ class TransactionRun:
                 lock.released()
             else:
                 lock.kept()
-        attempt.committing = False
 
     def _sent(self, attempt: Attempt, records: Sequence[Action]) -> Operation[Answer]:
         """Commit, and note whether nothing of it can be carried out any more."""

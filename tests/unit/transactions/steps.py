@@ -3,12 +3,14 @@
 from contextlib import suppress
 from typing import Any
 
+from interlock._protocol.locks import record
+from interlock._protocol.requests import Time
 from interlock._protocol.transactions.idempotency import Committed, Once
 from interlock._protocol.transactions.run import TransactionRun
 from interlock._protocol.transactions.settings import Settings
 from interlock.testing._store.store import Store
 from interlock.testing._store.tables import Table
-from tests.unit.locks.scripted import Driver
+from tests.unit.locks.scripted import EPOCH, Driver
 
 A, B, C = {"pk": "a"}, {"pk": "b"}, {"pk": "c"}
 DAY = 24 * 3600.0
@@ -41,6 +43,29 @@ class Bound:
 
     def guard(self, lock):
         self.attempt.guard(lock)
+
+    def release(self, lock):
+        self.attempt.release(lock)
+
+
+class Held:
+    """A lock that is held under a fence, or was, and what a commit has told it."""
+
+    def __init__(self, name="a", fence=7):
+        self.name, self.fence, self.told = name, fence, []
+
+    def guard(self):
+        return record.guard("coordination", self.name, self.fence)
+
+    def release_action(self):
+        time = Time(EPOCH, EPOCH)
+        return record.release_action("coordination", self.name, self.fence, time=time)
+
+    def released(self):
+        self.told.append("released")
+
+    def kept(self):
+        self.told.append("kept")
 
 
 class World:
@@ -91,6 +116,12 @@ class World:
     def n(self, key):
         item = self.item(key)
         return None if item is None else int(item["n"]["N"])
+
+    def hold(self, lock):
+        """Let a lock be held in the store."""
+        row = {"fence": {"N": str(lock.fence)}, "version": {"S": "v"}}
+        self.put_row({"pk": {"S": f"lock#{lock.name}"}, **row})
+        return lock
 
     def rows(self):
         return self.driver.store.perform("Scan", {"TableName": "coordination"})["Items"]

@@ -3,7 +3,6 @@
 import pytest
 from boto3.dynamodb.conditions import Attr
 
-from interlock._protocol.locks import record
 from interlock._protocol.values import to_item
 from interlock.errors import (
     ConditionFailed,
@@ -14,7 +13,7 @@ from interlock.errors import (
     TransactionTooLarge,
 )
 from tests.unit.locks.scripted import carry_out, lose_reply, lose_request, throttle
-from tests.unit.transactions.steps import A, B, C, World, once
+from tests.unit.transactions.steps import A, B, C, Held, World, once
 
 READ, READ_ALL = "GetItem", "TransactGetItems"
 PUT, UPDATE, ALL = "PutItem", "UpdateItem", "TransactWriteItems"
@@ -342,16 +341,6 @@ def test_readers_that_are_always_outpaced_are_told_in_the_end():
 # Locks.
 
 
-class Held:
-    """A lock that is held under a fence, or was."""
-
-    def __init__(self, fence):
-        self.fence = fence
-
-    def guard(self):
-        return record.guard("coordination", "a", self.fence)
-
-
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
@@ -366,15 +355,15 @@ def test_a_lock_that_is_lost_is_told_for_certain(world, row, reason, doubt):
         world.put_row({"pk": {"S": "lock#a"}, **row})
     world.driver.script = [lose_request] if doubt else []
     with pytest.raises(GuardFailed) as failed:
-        world.run(lambda t: (t.put(A, n=1), t.guard(Held(7))))
+        world.run(lambda t: (t.put(A, n=1), t.guard(Held())))
     assert (failed.value.index, failed.value.name, failed.value.fencing_token) == (1, "a", 7)
     assert failed.value.reason is reason
     assert world.item(A) is None
 
 
 def test_a_lock_that_is_held_lets_its_holder_commit(world):
-    world.put_row({"pk": {"S": "lock#a"}, "fence": {"N": "7"}, "version": {"S": "v"}})
-    world.run(lambda t: (t.put(A, n=1), t.guard(Held(7))))
+    lock = world.hold(Held())
+    world.run(lambda t: (t.put(A, n=1), t.guard(lock)))
     assert world.calls == [ALL]
     assert world.n(A) == 1
 
@@ -386,7 +375,7 @@ def test_a_lost_lock_is_told_before_a_stale_read(world):
         t.get(A)
         world.write(A, n=2)
         t.put(B)
-        t.guard(Held(7))
+        t.guard(Held())
 
     with pytest.raises(GuardFailed):
         world.run(body)

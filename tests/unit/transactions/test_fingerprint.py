@@ -7,7 +7,9 @@ import sys
 import uuid
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
+from functools import partial, wraps
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from boto3.dynamodb.types import Binary
 
 from interlock._protocol.transactions.fingerprint import (
     MAX_OPERATION_BYTES,
+    arguments_of,
     checked_operation,
     code_of,
     fingerprint,
@@ -111,6 +114,15 @@ def test_what_contains_itself_is_refused():
         fingerprint(value)
 
 
+def test_what_no_earlier_record_can_have_is_hashed_as_it_is_now():
+    for value in (dt.date(2026, 1, 1), {"price": 0.5}):
+        assert unscoped_fingerprint(value) == fingerprint(value)
+    itself: dict[str, Any] = {}
+    itself["itself"] = [itself]
+    with pytest.raises(InvalidValue, match="contains itself"):
+        unscoped_fingerprint(itself)
+
+
 def test_an_operation_is_the_module_and_the_qualified_name():
     assert operation_of(fingerprint) == "interlock._protocol.transactions.fingerprint.fingerprint"
     assert operation_of(partial(partial(fingerprint), 1)) == operation_of(fingerprint)
@@ -121,6 +133,54 @@ def test_the_code_of_a_lambda_is_what_it_does():
     assert code_of(first) == code_of(same) != code_of(lambda t: t.get("b"))
     assert code_of(lambda t: [x + 2 for x in t]) != code_of(lambda t: [x + 1 for x in t])
     assert code_of(fingerprint) is None
+
+
+def test_what_is_only_named_like_a_lambda_has_no_code():
+    class Other:
+        __name__ = "<lambda>"
+
+        def __call__(self):
+            pass
+
+    assert code_of(Other()) is None
+
+
+def test_a_callable_object_is_named_by_its_class():
+    class Shipping:
+        def __call__(self):
+            pass
+
+    assert operation_of(Shipping()).endswith(
+        "a_callable_object_is_named_by_its_class.<locals>.Shipping"
+    )
+
+
+@pytest.mark.parametrize(
+    ("spec", "named"), [(ModuleSpec("shop.main", None), "shop.main"), (None, "__main__")]
+)
+def test_a_function_of_the_program_is_of_its_module_however_it_was_started(
+    monkeypatch, spec, named
+):
+    program = ModuleType("__main__")
+    program.__spec__ = spec
+    monkeypatch.setitem(sys.modules, "__main__", program)
+
+    def ship():
+        pass
+
+    ship.__module__, ship.__qualname__ = "__main__", "ship"
+    assert operation_of(ship) == f"{named}.ship"
+    assert operation_of(fingerprint) == "interlock._protocol.transactions.fingerprint.fingerprint"
+
+
+def test_the_arguments_of_a_partial_are_those_that_it_has_bound():
+    def move(*_args, **_more):
+        pass
+
+    bound = partial(partial(move, 1), 2, to="x")
+    assert arguments_of(bound) == [None, [1, 2], {"to": "x"}]
+    assert arguments_of(wraps(bound)(lambda: None)) == arguments_of(bound)
+    assert arguments_of(move) is None
 
 
 def test_a_hash_is_the_one_that_the_records_of_earlier_releases_have():
@@ -150,3 +210,9 @@ def test_the_name_of_an_operation_has_up_to_512_bytes(character):
     assert checked_operation(longest) == longest
     with pytest.raises(InvalidValue, match=str(MAX_OPERATION_BYTES)):
         checked_operation(longest + "x")
+
+
+@pytest.mark.parametrize("name", ["", "a#b", "#", "\ud800", 7, None])
+def test_what_cannot_scope_a_key_is_no_name_of_an_operation(name):
+    with pytest.raises(InvalidValue, match="operation"):
+        checked_operation(name)

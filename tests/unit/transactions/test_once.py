@@ -10,6 +10,7 @@ from interlock.errors import (
     CorruptRecord,
     IdempotencyMismatch,
     InvalidValue,
+    ItemTooLarge,
     OutcomeUnknown,
 )
 from tests.unit.locks.scripted import EPOCH, carry_out, lose_reply, lose_request
@@ -75,6 +76,25 @@ def test_a_key_that_would_be_forgotten_at_once_is_refused(retention):
     assert once(retention=1.0).retention == 1.0
 
 
+@pytest.mark.parametrize("key", ["", "x" * 1025, "é" * 513, "\ud800", 7, None])
+def test_a_key_that_no_record_can_have_is_refused(key):
+    with pytest.raises(InvalidValue, match="idempotency_key"):
+        once(key)
+
+
+@pytest.mark.parametrize("key", ["x" * 1024, "é" * 512])
+def test_the_longest_key_counts(world, key):
+    world.run(count, once(key))
+    assert world.run(count, once(key)).replayed
+
+
+def test_a_result_that_no_record_can_hold_is_refused_before_anything_is_sent(world):
+    with pytest.raises(ItemTooLarge):
+        world.run(lambda t: (t.add(A, n=1), "x" * 400 * 1024)[1], once())
+    assert ALL not in world.calls
+    assert world.n(A) is None
+
+
 # For how long.
 
 
@@ -114,6 +134,19 @@ def test_a_record_that_expired_and_was_not_collected_makes_room_in_the_same_comm
     world.driver.now += DAY + 10.0
     world.run(count, once())
     assert world.calls == [READ, READ, ALL]
+    assert world.n(A) == 2
+
+
+@pytest.mark.parametrize(("retention", "attribute"), [(60.0, "until"), (DAY, "expires")])
+def test_a_key_is_free_for_the_commit_from_the_second_in_which_it_is_for_the_look(
+    world, retention, attribute
+):
+    world.run(count, once(retention=retention))
+    end = int(only_row(world)[attribute]["N"]) - EPOCH
+    world.driver.now = end - 0.02  # a call takes 0.01
+    assert world.run(count, once(retention=retention)).replayed
+    world.driver.now = end - 0.01
+    assert not world.run(count, once(retention=retention)).replayed
     assert world.n(A) == 2
 
 
@@ -242,6 +275,17 @@ def test_an_older_record_counts_for_whoever_looks_for_it(world):
     assert world.run(count, once(unscoped=True)).replayed
     assert world.calls == [READ, READ]
     assert not world.run(count, once(unscoped=False)).replayed
+
+
+def test_an_older_record_of_the_same_operation_counts(world):
+    older(world)
+    assert world.run(count, once(unscoped=True)).replayed
+
+
+def test_an_older_record_is_not_looked_for_where_there_is_one_of_now(world):
+    world.run(count, once(unscoped=True))
+    assert world.run(count, once(unscoped=True)).replayed
+    assert world.calls == [READ]
 
 
 def test_an_older_record_with_another_payload_is_a_mismatch(world):
