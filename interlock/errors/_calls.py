@@ -8,8 +8,9 @@ class TableNotFound(InterlockError):
 
     def __init__(self, table: str) -> None:
         super().__init__(
-            f"table {table!r} does not exist in this account and region; deploy a "
-            f"CoordinationTable and pass its name, or check AWS_REGION and AWS_ENDPOINT_URL"
+            f"table {table!r} does not exist in this account and region; make it by "
+            f"a CoordinationTable or interlock.create_table, or check AWS_REGION and "
+            f"AWS_ENDPOINT_URL"
         )
         self.table = table
 
