@@ -10,9 +10,10 @@ locks = LockClient(TABLE)
 transactions = TransactionClient(TABLE)
 
 
-def handler(event, _context):
+def handler(event, context):
     order = event["order"]
-    with locks.acquire(f"orders/{order}", timeout=timedelta(seconds=5)) as lock:
+    patience = timedelta(seconds=5)
+    with locks.acquire(f"orders/{order}", timeout=patience, invocation=context) as lock:
 
         def ship(t):
             t.guard(lock)  # refused by DynamoDB itself, should the lock be another's by now
