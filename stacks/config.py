@@ -178,7 +178,9 @@ def environment_of(node: Node) -> Environment:
     Raises `UnknownEnvironment` with the known names, and `IncompleteEnvironment` with everything
     that is missing or wrong, not only the first.
     """
-    known: Mapping[str, Mapping[str, Any]] = node.try_get_context("environments") or {}
+    known: Any = node.try_get_context("environments") or {}
+    if not (isinstance(known, dict) and all(isinstance(one, dict) for one in known.values())):
+        raise EnvironmentRefused("environments in cdk.json is to hold an object for each name")
     name = node.try_get_context("env")
     if name not in known:
         said = "no environment is chosen" if name is None else f"there is no environment {name!r}"

@@ -46,8 +46,8 @@ SignIn = CognitoPool | Provider
 # What reaches the service's environment passes a shell and systemd: nothing that they expand.
 _PLAIN = "[A-Za-z0-9._~:/@+%-]"
 _QUERY = "[A-Za-z0-9._~:/@+%&=-]"
-NAME = re.compile(r"(?=.{4,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
-"""A domain name in lower case."""
+NAME = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])?")
+"""A domain name in lower case; an address ends with digits."""
 _KINDS: Mapping[str, type[CognitoPool | Provider]] = {"cognito": CognitoPool, "oidc": Provider}
 
 

@@ -33,11 +33,15 @@ _CERTIFICATE = (
     r"arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 )
 COMPUTES = ("instances", "containers")
+_PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+"""RFC 1918. Python calls more of them private, also those that no VPC can have."""
 _LEAST_ZONES = 2  # an Application Load Balancer wants subnets in two zones
 
 
 def _text(pattern: str) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
+    return lambda value: (
+        isinstance(value, str) and re.fullmatch(pattern, value, re.ASCII) is not None
+    )
 
 
 def _whole(least: int) -> Callable[[Any], bool]:
@@ -62,9 +66,9 @@ def _region(value: Any) -> bool:
 
 def _mail(value: Any) -> bool:
     # A name with a dot: mail to "me@localhost" stays on the machine that sends it.
-    return _text(r"[^@\s]+@([A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]+")(value) and not value.endswith(
-        (".localhost", ".local", ".localdomain", ".internal")
-    )
+    return _text(r"[!-?A-~]+@([A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]+")(
+        value
+    ) and not value.endswith((".localhost", ".local", ".localdomain", ".internal"))
 
 
 def _network(value: Any) -> bool:
@@ -73,7 +77,7 @@ def _network(value: Any) -> bool:
     except ValueError:
         return False
     # A zone takes a /24 and a /22.
-    return network.is_private and 16 <= network.prefixlen <= 20  # noqa: PLR2004 - as documented
+    return 16 <= network.prefixlen <= 20 and any(map(network.subnet_of, _PRIVATE))  # noqa: PLR2004 - as documented
 
 
 def _retention(value: Any) -> bool:

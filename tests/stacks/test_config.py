@@ -79,6 +79,13 @@ def test_no_environment_is_refused_too():
         environment_of(cdk.App(context={"environments": {"dev": GOOD}}).node)
 
 
+@pytest.mark.parametrize("environments", [[GOOD], "dev", {"dev": [GOOD]}])
+def test_what_is_no_object_for_each_name_is_refused(environments):
+    app = cdk.App(context={"env": "dev", "environments": environments})
+    with pytest.raises(EnvironmentRefused, match="an object for each name"):
+        environment_of(app.node)
+
+
 def test_everything_wrong_is_named_at_once():
     broken = {key: GOOD[key] for key in GOOD if key not in {"cidr", "region"}}
     broken |= {"colour": "blue", "nat_gateways": "1"}
@@ -98,6 +105,7 @@ def test_everything_wrong_is_named_at_once():
     [
         ("account", 271828182845, "a string of 12 digits"),
         ("account", "27182818284", "a string of 12 digits"),
+        ("account", "٢٧١٨٢٨١٨٢٨٤٥", "a string of 12 digits"),
         ("region", "Frankfurt", "a region such as"),
         ("availability_zones", "eu-central-1a", "a list of two different zones"),
         ("availability_zones", ["eu-central-1a"], "a list of two different zones"),
@@ -106,6 +114,9 @@ def test_everything_wrong_is_named_at_once():
         ("cidr", "10.0.0.0/24", "a private network"),
         ("cidr", "8.0.0.0/16", "a private network"),
         ("cidr", 10, "a private network"),
+        ("cidr", "169.254.0.0/16", "a private network"),
+        ("cidr", "240.0.0.0/16", "a private network"),
+        ("cidr", "172.32.0.0/16", "a private network"),
         ("nat_gateways", True, "a whole number"),
         ("nat_gateways", -1, "a whole number"),
         ("instance_type", "large", "a type such as"),
@@ -132,6 +143,7 @@ def test_everything_wrong_is_named_at_once():
         ("certificate_arn", CERTIFICATE[:-1], "an ACM certificate's ARN"),
         ("certificate_arn", "my-certificate", "an ACM certificate's ARN"),
         ("alarm_email", "somebody", "a mail address"),
+        ("alarm_email", "m\N{NO-BREAK SPACE}e@interlock.dev", "a mail address"),
         ("monthly_budget", "100", "US dollars"),
         ("code_signing", "always", "warn or enforce"),
         ("api_logging_role", "no", "true or false"),
@@ -354,7 +366,7 @@ def test_each_value_of_an_identity_is_refused_with_what_is_wanted(key, value):
 
 
 def test_a_pool_wants_the_name_at_which_people_open_the_page():
-    for host in ("Count.example.com", "count", "https://count.interlock.dev", "", 1):
+    for host in ("Count.example.com", "count", "https://count.interlock.dev", "10.0.0.1", "", 1):
         with pytest.raises(IncompleteEnvironment, match="give a domain name in lower case"):
             parse("dev", GOOD | {"identity": {"kind": "cognito", "host": host}})
 
