@@ -24,7 +24,7 @@ from server.history import History
 from server.leader import Leader
 from server.locks import Locks
 from server.members import Member, Members, cloud_map, own_address
-from server.protocol import Protocol
+from server.protocol import LARGEST_HEAD, Protocol
 from server.reading import Reading
 from server.sampling import Sampling
 from server.settings import Settings, SettingsError
@@ -114,6 +114,7 @@ def configuration(settings: Settings, app: Starlette) -> uvicorn.Config:
         app,
         # On h11, which is pure Python and strict. The service waits far more than it parses.
         http=Protocol,
+        h11_max_incomplete_event_size=LARGEST_HEAD,
         # Nothing here speaks WebSocket: an upgrade that is asked for is left, as HTTP has it.
         ws="none",
         host=settings.host,

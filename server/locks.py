@@ -8,6 +8,7 @@ came after.
 import asyncio
 import json
 import logging
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -29,6 +30,7 @@ from server.settings import Settings
 from server.store import Store
 
 _PREFIX = b"/service/locks/"
+_JSON = re.compile(r'application/json(\s*;\s*charset="?utf-8"?)?\s*', re.IGNORECASE)
 _MEMBERS = frozenset({"lock", "fencing_token", "because"})
 _MOST_TOKEN = 10**18
 _MOST_WORDS = 400
@@ -148,9 +150,8 @@ class Locks:
         """Return which grant of which lock is to be broken, and why."""
         if from_another_site(request):
             raise Unanswerable(403, "writes are taken from this service's own pages only")
-        given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if given != "application/json":
-            raise Unanswerable(415, "the body is to be application/json", field="Content-Type")
+        _refuse_parameters(request)
+        _refuse_other_bodies(request)
         try:
             async with asyncio.timeout(self._settings.timeout):
                 body = await read_body(request, self._settings.max_body)
@@ -205,14 +206,14 @@ def _name(request: Request) -> str:
 
 def _break_of(body: bytes) -> tuple[str, int, str]:
     try:
-        asked = json.loads(body)
+        # Of text: of bytes it would also take UTF-16.
+        asked = json.loads(body.decode(), object_pairs_hook=_members)
     except (ValueError, RecursionError):
         raise Unanswerable(400, "the body is not JSON") from None
     if not isinstance(asked, dict):
         raise Unanswerable(400, "the body is not an object")
     for member in sorted(asked.keys() - _MEMBERS):
-        short = member[:20].encode("ascii", "replace").decode()
-        raise Unanswerable(400, f"{short} is not known here", field=short)
+        raise Unanswerable(400, f"{_short(member)} is not known here", field=_short(member))
     for member in sorted(_MEMBERS - asked.keys()):
         raise Unanswerable(400, f"{member} is missing", field=member)
     token = asked["fencing_token"]
@@ -224,6 +225,28 @@ def _break_of(body: bytes) -> tuple[str, int, str]:
     except UnicodeEncodeError:
         raise Unanswerable(400, "because is no text in UTF-8", field="because") from None
     return asked["lock"], _NO_GRANT if token is None else token, asked["because"]
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise Unanswerable(400, f"{_short(name)} is there twice", field=_short(name))
+        members[name] = value
+    return members
+
+
+def _short(name: str) -> str:
+    return name[:20].encode("ascii", "replace").decode()
+
+
+def _refuse_other_bodies(request: Request) -> None:
+    """Refuse a body that is not said to be JSON, once, and as it is."""
+    kinds = request.headers.getlist("content-type")
+    if len(kinds) != 1 or not _JSON.fullmatch(kinds[0]):
+        raise Unanswerable(415, "the body is to be application/json", field="Content-Type")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Unanswerable(415, "send the body as it is", field="Content-Encoding")
 
 
 def _refuse_parameters(request: Request) -> None:

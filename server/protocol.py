@@ -13,8 +13,14 @@ from server.problems import MEDIA_TYPE, content
 HEAD_TIMEOUT = 10.0
 """Seconds from a connection's, or a request's, first byte to the end of its head.
 
-A client that sends a byte now and then holds a connection, and so a file descriptor, otherwise for
-as long as it likes.
+So long may the rest of a body come, too, that nothing waits for because its request is answered. A
+client that sends a byte now and then holds a connection, and so a file descriptor, otherwise for as
+long as it likes.
+"""
+LARGEST_HEAD = 128 * 1024
+"""Bytes of a head that may come in pieces: the load balancer lets through 80 KiB of a client, and
+adds the claims of who is signed in, whose groups can be many.
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html
 """
 GOODBYE = 2.0
 """Seconds that the other side of an idle connection has to close it too, at the shutdown."""
@@ -45,11 +51,11 @@ class Protocol(H11Protocol):
         self._look_for_head()
 
     def on_response_complete(self) -> None:
-        """Go on with what came meanwhile, which may be the beginning of a head."""
+        """Go on with what came meanwhile: the beginning of a head, or not yet all of a body."""
         super().on_response_complete()
         if self.transport.is_closing():
             self._part()
-        elif self.conn.trailing_data[0]:
+        else:
             self._look_for_head()
 
     def shutdown(self) -> None:
@@ -75,13 +81,22 @@ class Protocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP request, and close the connection."""
-        self._refuse(400, msg)
+        if len(self.conn.trailing_data[0]) > LARGEST_HEAD:
+            self._refuse(431, f"the request's head has over {LARGEST_HEAD} bytes")
+        else:
+            self._refuse(400, msg)
 
     def _look_for_head(self) -> None:
-        if self.conn.their_state is not h11.IDLE:
+        if not self._is_owed():
             self._stop_expecting()
         elif self._deadline is None and not self.transport.is_closing():
             self._expect_head()
+
+    def _is_owed(self) -> bool:
+        """Whether a head has begun, or a body goes on whose request is answered."""
+        if self.conn.their_state is h11.IDLE:
+            return bool(self.conn.trailing_data[0])
+        return self.conn.our_state is h11.DONE
 
     def _expect_head(self) -> None:
         self._stop_expecting()
@@ -94,12 +109,15 @@ class Protocol(H11Protocol):
 
     def _give_up(self) -> None:
         self._deadline = None
-        if self.conn.trailing_data[0]:
+        if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
             self._refuse(408, f"the request's head did not come within {HEAD_TIMEOUT:g} s")
         else:
             self.transport.close()
 
     def _refuse(self, status: int, detail: str) -> None:
+        if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
+            self.transport.close()  # an answer is sent already, or on its way: there is no second
+            return
         told = content(status, detail)
         # No request came of it, so that no line of the log is the access log's.
         fields = {"status": status, "request_id": told["instance"].rpartition(":")[2]}

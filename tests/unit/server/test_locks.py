@@ -301,6 +301,9 @@ BAD = {
     "a lock that is none": ('{"lock":"a#b","fencing_token":1,"because":"x"}', "lock"),
     "a lock that is no text": ('{"lock":[],"fencing_token":1,"because":"x"}', "lock"),
     "what is not known": (json.dumps(broken("a", 1) | {"force": True}), "force"),
+    "two locks": ('{"lock":"a","lock":"b","fencing_token":1,"because":"x"}', "lock"),
+    "UTF-16": (json.dumps(broken("a", 1)).encode("utf-16"), None),
+    "a byte order mark": (b"\xef\xbb\xbf" + json.dumps(broken("a", 1)).encode(), None),
     "what is no text": ('{"\\ud800":1,"lock":"a","fencing_token":1,"because":"x"}', "?"),
 }
 
@@ -313,9 +316,29 @@ async def test_a_break_that_is_not_said_clearly_is_refused(client, table, body, 
     assert table.calls == []
 
 
-async def test_a_body_of_another_type_is_refused(client):
-    reply = await client.post(BREAKS, content=json.dumps(broken("a", 1)))
-    is_problem(reply, 415, field="Content-Type")
+JSON = ("content-type", "application/json")
+
+
+@pytest.mark.parametrize(
+    ("field", "headers"),
+    [
+        ("Content-Type", []),
+        ("Content-Type", [("content-type", "text/plain")]),
+        ("Content-Type", [("content-type", "application/json; charset=utf-16")]),
+        ("Content-Type", [JSON, ("content-type", "text/plain")]),
+        ("Content-Encoding", [JSON, ("content-encoding", "gzip")]),
+    ],
+)
+async def test_a_body_of_another_form_is_refused(client, table, field, headers):
+    reply = await client.post(BREAKS, content=json.dumps(broken("a", 1)), headers=headers)
+    is_problem(reply, 415, field=field)
+    assert table.calls == []
+
+
+async def test_a_break_with_a_parameter_that_is_not_known_is_refused(client, table):
+    reply = await client.post(BREAKS, params={"dry": "1"}, json=broken("a", 1))
+    is_problem(reply, 400, field="dry")
+    assert table.calls == []
 
 
 CORRUPT = {"fence": {"S": "x"}, "version": {"S": "v"}, "lease_ms": {"N": "1000"}}

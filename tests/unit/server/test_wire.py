@@ -167,6 +167,79 @@ async def test_a_second_head_on_a_connection_has_to_come_in_time_too(wire, monke
     assert b"HTTP/1.1 408 " in answer
 
 
+async def the_connection(running):
+    connections = running.server.server_state.connections
+    await until(lambda: connections)
+    return next(iter(connections))
+
+
+async def test_the_rest_of_a_body_that_is_answered_has_to_come_in_time_too(wire, monkeypatch):
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.1)
+    running = await wire(Api())
+    reader, writer = await running.connect(
+        b"POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc"
+    )
+    async with asyncio.timeout(60):
+        answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+async def test_a_connection_whose_body_came_after_the_answer_is_kept(wire):
+    running = await wire(Api())
+    reader, writer = await running.connect(
+        b"POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc"
+    )
+    connection = await the_connection(running)
+    async with asyncio.timeout(60):
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 404 ")
+        writer.write(b"defghi")
+        await until(lambda: connection._deadline is None)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+
+
+async def test_what_is_no_chunk_after_the_answer_ends_the_connection_quietly(wire, caplog):
+    running = await wire(Api())
+    reader, writer = await running.connect(
+        b"POST /nothing HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    async with asyncio.timeout(60):
+        answer = await reader.readuntil(b"}")
+        writer.write(b"zz\r\n\r\n")
+        assert await reader.read() == b""
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_a_head_with_the_claims_of_many_groups_may_come_in_pieces(wire):
+    running = await wire(Api())
+    reader, writer = await running.connect(
+        b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\nCookie: " + b"a" * 60_000
+    )
+    connection = await the_connection(running)
+    await until(lambda: len(connection.conn.trailing_data[0]) > 60_000)
+    writer.write(b"\r\n\r\n")
+    async with asyncio.timeout(60):
+        assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+
+
+async def test_a_head_that_is_too_large_is_told_so(wire):
+    running = await wire(Api())
+    begun = b"GET /healthz HTTP/1.1\r\nHost: a\r\nCookie: "
+    reader, writer = await running.connect()
+    writer.write(begun + b"a" * (protocol.LARGEST_HEAD + 1 - len(begun)))
+    async with asyncio.timeout(60):
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    assert head.startswith(b"HTTP/1.1 431 ")
+    assert json.loads(body)["title"] == "Request Header Fields Too Large"
+
+
 async def test_a_slow_answer_is_no_slow_head(wire, monkeypatch):
     monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.05)
 
