@@ -28,6 +28,7 @@ COUNTER_MISTAKES = (
         '"revision": number(revision),',
         '"revision": number(0),',
         NO_ORDER,
+        found=213,
     ),
     Mistake(
         "a configuration on what was seen of another one",
@@ -44,6 +45,7 @@ COUNTER_MISTAKES = (
         '"ConditionExpression": "revision = :revision"',
         '"ConditionExpression": "revision = :revision OR attribute_exists(pk)"',
         NO_ORDER,
+        found=392,
     ),
     Mistake(
         "a keyed change in any era",
@@ -124,6 +126,7 @@ COUNTER_MISTAKES = (
         '["era = :next"], ["era = :era"]',
         '["era = :era"], ["era <> :next"]',
         NO_ORDER,
+        found=42,
     ),
     Mistake(
         "'full' without a look for the twin that took the last of it",
@@ -132,6 +135,7 @@ COUNTER_MISTAKES = (
         "if seen and (done := ledger.entry(seen.items[min(index, len(seen.items) - 1)], once)):\n",
         "if seen and (done := None):\n",
         NO_ORDER,
+        found=62,
     ),
     Mistake(
         "one shard without room is taken for the whole counter",
@@ -140,6 +144,7 @@ COUNTER_MISTAKES = (
         'and integer(item, "span") == 1\n',
         "and True\n",
         NO_ORDER,
+        found=83,
     ),
     Mistake(
         "shards that are being folded away do not count",
@@ -148,6 +153,7 @@ COUNTER_MISTAKES = (
         'return sum(integer(item, "value") for item in self.items)',
         'return sum(integer(item, "value") for item in self.items[: self.shards])',
         NO_ORDER,
+        found=400,
     ),
     Mistake(
         "a reset that leaves what is being folded away",
@@ -173,6 +179,7 @@ COUNTER_MISTAKES = (
         'write.sets.append("era = :next")',
         'write.sets.append("era = if_not_exists(era, :next)")',
         NO_ORDER,
+        found=29,
     ),
     Mistake(
         "a keyed transfer refused while a copy is on its way",
@@ -181,6 +188,7 @@ COUNTER_MISTAKES = (
         "            yield from fence(self.source, home, era, self.budget)\n",
         "",
         NO_ORDER,
+        found=292,
     ),
     Mistake(
         "a creation of which a copy lands after the deletion",
@@ -189,6 +197,7 @@ COUNTER_MISTAKES = (
         '{**ticket, "ConditionExpression": "attribute_exists(pk)"}',
         "ticket",
         NO_ORDER,
+        found=94,
     ),
     Mistake(
         "a configuration refused while a copy is on its way",
@@ -197,6 +206,7 @@ COUNTER_MISTAKES = (
         "    if is_as_seen:",
         "    if None:",
         NO_ORDER,
+        found=73,
     ),
     Mistake(
         "an increment without a key is sent again",

@@ -52,6 +52,7 @@ MISTAKES = (
         'return self._near.get(ticket, float("inf")) + sleeps',
         'return self._near.get(ticket, float("inf"))',
         "did not wait for the heir",
+        found=284,
     ),
     Mistake(
         "heir that is taken for dead at once",

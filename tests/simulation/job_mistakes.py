@@ -29,6 +29,7 @@ MISTAKES = (
         "if grant.over or grant.until - now < job.at_least:",
         "if grant.over:",
         AGAIN,
+        found=46,
     ),
     Mistake(
         "time without a margin for drift",

@@ -47,6 +47,7 @@ MISTAKES = (
         "                door.over = max(door.over, mark)\n"
         "                return None\n",
         BESIDE,
+        found=26,
     ),
     Mistake(
         "door that a late copy of an earlier writer's lowers",
@@ -87,6 +88,7 @@ MISTAKES = (
         "lease * (1.0 - DRIFT)",
         "lease",
         "by its clock",
+        found=14,
     ),
     Mistake(
         "dead reader that is left in its slot",

@@ -25,7 +25,7 @@ def test_one_run_at_a_time_one_in_a_period_and_the_results_of_those_that_were_me
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
 def test_a_mistake_is_found_within_500_seeds(mistake):
     with mutated(*mistake.edit), pytest.raises(Violation, match=mistake.says):
-        run(mistake.scenario, range(500))
+        run(mistake.scenario, mistake.seeds)
 
 
 def test_in_those_worlds_callers_run_skip_and_get_results():

@@ -60,7 +60,7 @@ def test_processes_are_told_of_another_number_of_permits_in_that_scenario():
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
 def test_a_mistake_is_found_within_500_seeds(mistake):
     with mutated(*mistake.edit), pytest.raises(Violation, match=mistake.says):
-        run(mistake.scenario, range(500))
+        run(mistake.scenario, mistake.seeds)
 
 
 def operations():

@@ -39,7 +39,7 @@ def test_readers_and_writers_commit_and_writers_become_readers_in_that_scenario(
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
 def test_a_mistake_is_found_within_500_seeds(mistake):
     with mutated(*mistake.edit), pytest.raises(Violation, match=mistake.says):
-        run(mistake.scenario, range(500))
+        run(mistake.scenario, mistake.seeds)
 
 
 @pytest.mark.parametrize("readers", [1, 3, 10])

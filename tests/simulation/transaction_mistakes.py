@@ -82,6 +82,7 @@ TRANSACTION_MISTAKES = (
         f"{REPLACED}entry.snapshot is not None and entry.snapshot.unique",
         f"{REPLACED}entry.snapshot is not None and entry.snapshot.item is not None",
         f"{TWICE}|{GIVEN_UP}",
+        found=230,
     ),
     Mistake(
         "the own id in a refusal is not recognised",
@@ -163,6 +164,7 @@ TRANSACTION_MISTAKES = (
         '"ConditionExpression": "fence >= :fence AND attribute_exists(version)",\n'
         '            "ExpressionAttributeNames": _NAMES,',
         "a stale holder wrote|its lock is not free",
+        found=27,
     ),
     Mistake(
         "a lock that the commit gives back counts as lost",
@@ -187,5 +189,6 @@ TRANSACTION_MISTAKES = (
         "attempt.committing, self._condition_refused = False, True",
         "attempt.committing, self._condition_refused = True, True",
         "counts as given back though",
+        found=27,
     ),
 )

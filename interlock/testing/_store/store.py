@@ -148,7 +148,7 @@ class Store:
         if self.limit is not None:
             units = _units(item, _READ_UNIT) * (1 if consistent else 0.5)
             self.limit.admit_read(place, units, self.clock())
-        reply = _consumed(params, table.name, _units(item, _READ_UNIT))
+        reply = _consumed(params, table.name, _READ_UNIT, item)
         if item is not None:
             reply["Item"] = project(item, projection.paths) if projection else dict(item)
         return reply
@@ -173,7 +173,7 @@ class Store:
             )
         if after is not None or before is not None:
             self.contents.write(place, after, self.clock())
-        return reply | _consumed(params, place.table, max(_units(before, _KB), _units(after, _KB)))
+        return reply | _consumed(params, place.table, _KB, before, after)
 
     def _transact_get(self, params: Mapping[str, Any]) -> dict[str, Any]:
         return read_together(self.contents, params)
@@ -185,9 +185,12 @@ class Store:
         return self._reader.query(params)
 
 
-def _consumed(params: Mapping[str, Any], table: str, units: float) -> dict[str, Any]:
+def _consumed(
+    params: Mapping[str, Any], table: str, unit: int, *items: Item | None
+) -> dict[str, Any]:
     if params.get("ReturnConsumedCapacity", "NONE") == "NONE":
         return {}
+    units = max(_units(item, unit) for item in items)
     return {"ConsumedCapacity": {"TableName": table, "CapacityUnits": float(units)}}
 
 
