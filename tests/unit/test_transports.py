@@ -57,7 +57,7 @@ def server():
     server.daemon_threads = True
     server.handle_error = lambda *_: None  # type: ignore[method-assign]
     server.trickle, server.over = False, threading.Event()  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield server
     server.over.set()  # type: ignore[attr-defined]

@@ -33,7 +33,7 @@ def served():
 
     with Quiet(("127.0.0.1", 0), Handler) as server:
         Handler.server = server
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield Handler, {"INTERLOCK_PORT": str(server.server_port)}
         server.shutdown()

@@ -52,7 +52,7 @@ def api():
     Api.release.clear()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api) as server:
         server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/stage"
         Api.release.set()
