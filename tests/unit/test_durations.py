@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from interlock._protocol.durations import as_duration, seconds
+from interlock._protocol.durations import as_duration, patience, seconds
 from interlock.errors import InvalidValue, LeaseTooShort
 from interlock.testing._store.store import Store
 from interlock.testing._store.tables import Table
@@ -116,3 +116,24 @@ def test_a_duration_is_as_long_as_it_can_be():
     assert as_duration(seconds("timeout", timedelta.max)) == timedelta(days=timedelta.max.days)
     with pytest.raises(InvalidValue, match="timeout: 0:00:00 is not positive"):
         seconds("timeout", timedelta(), positive=True)
+
+
+@pytest.mark.parametrize("given", [timedelta(), timedelta(seconds=-1), timedelta(seconds=2)])
+def test_a_duration_may_be_anything_unless_it_has_to_be_positive(given):
+    assert seconds("p", given) == given.total_seconds()
+    if given > timedelta():
+        assert seconds("p", given, positive=True) == given.total_seconds()
+    else:
+        with pytest.raises(InvalidValue, match="is not positive"):
+            seconds("p", given, positive=True)
+
+
+def test_a_duration_may_have_a_least_length():
+    assert seconds("p", timedelta(seconds=2), least=2.0) == 2.0
+    with pytest.raises(InvalidValue, match="less than 0:00:02"):
+        seconds("p", timedelta(seconds=1.999), least=2.0)
+
+
+def test_a_time_that_is_over_leaves_one_look():
+    assert patience(timedelta(seconds=-1)) == patience(timedelta()) == 0.0
+    assert patience(timedelta(seconds=0.5)) == 0.5

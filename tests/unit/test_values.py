@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 import pytest
+from boto3.dynamodb.types import Binary as BotoBinary
 from boto3.dynamodb.types import TypeSerializer
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,7 +38,7 @@ def test_an_item_comes_back_equal(item):
     assert from_item(to_item(item)) == item
 
 
-@given(st.integers(-(10**30), 10**30) | st.text() | st.lists(st.booleans()))
+@given(st.integers(-(10**30), 10**30) | st.text() | st.lists(st.booleans() | st.none()))
 def test_the_typed_form_is_the_one_of_boto3(value):
     assert to_attribute(value) == TypeSerializer().serialize(value)
 
@@ -77,6 +78,9 @@ def test_whole_numbers_come_back_as_ints():
         ({"": 1}, "name is empty"),
         ({1, "a"}, "only strings"),
         ({True}, "only strings"),
+        ({1, 2.5}, "only strings"),
+        ({b"x", 1}, "only strings"),
+        ({"\ud800"}, "surrogate"),
         (object(), "object cannot be stored"),
         ("\ud800", "surrogate"),
     ],
@@ -115,6 +119,45 @@ def endless() -> dict[str, Any]:
 def test_what_is_nested_too_deeply_is_refused(value):
     with pytest.raises(InvalidValue, match="nested more than 32"):
         to_attribute(value)
+
+
+@pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: {"a": value}])
+def test_a_value_may_be_nested_as_deeply_as_the_store_takes_it(wrap):
+    """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html"""
+    value: Any = "deep"
+    for _ in range(32):
+        value = wrap(value)
+    assert from_attribute(to_attribute(value)) == value
+    assert from_item(to_item({"a": value})) == {"a": value}
+    with pytest.raises(InvalidValue, match="nested more than 32"):
+        to_attribute(wrap(value))
+    with pytest.raises(InvalidValue, match="nested more than 32"):
+        to_item({"a": wrap(value)})
+
+
+class Binary(str):
+    """A class of the application's, named as one of boto3's."""
+
+    __slots__ = ()
+
+
+def test_only_the_binary_of_boto3_is_one():
+    assert to_attribute(Binary("x")) == {"S": "x"}
+    assert to_attribute(BotoBinary(b"x")) == {"B": b"x"}
+    with pytest.raises(InvalidValue, match="cannot be stored"):
+        to_attribute(TypeSerializer())
+
+
+@pytest.mark.parametrize("kind", ["X", "s", ""])
+def test_an_attribute_of_no_type_is_refused(kind):
+    with pytest.raises(InvalidValue, match="no type"):
+        from_attribute({kind: "x"})
+
+
+@pytest.mark.parametrize("values", [None, 5, "a", ["a"], [("a", 1)]])
+def test_an_item_is_a_mapping(values):
+    with pytest.raises(InvalidValue, match="not a mapping"):
+        to_item(values)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
