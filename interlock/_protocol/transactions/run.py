@@ -7,7 +7,6 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from interlock._protocol.faults import Fault
 from interlock._protocol.requests import Operation, monotonic, new_id, time_of_day
 from interlock._protocol.transactions.actions import Action
 from interlock._protocol.transactions.attempt import NOTHING_CACHED, Attempt, CachedReads
@@ -82,7 +81,7 @@ class TransactionRun:
             if cached is None:
                 return False
             yield from self._again(attempt, cached)
-        except (InterlockError, Fault):
+        except InterlockError:
             # The caller's own error says more than that it could not be looked into.
             _log.debug("reads of a failed transaction could not be verified", exc_info=True)
             return False

@@ -4,6 +4,7 @@ import pytest
 from boto3.dynamodb.conditions import Attr
 
 from interlock._protocol.faults import Refused
+from interlock._protocol.layout import DEFAULT, TableLayout, looked_for
 from interlock._protocol.transactions.idempotency import LONGEST_FLIGHT, Once
 from interlock.errors import (
     ConditionFailed,
@@ -12,7 +13,10 @@ from interlock.errors import (
     InvalidValue,
     ItemTooLarge,
     OutcomeUnknown,
+    TableUnfit,
 )
+from interlock.testing._store.store import Store
+from interlock.testing._store.tables import Table
 from tests.unit.locks.scripted import EPOCH, carry_out, lose_reply, lose_request
 from tests.unit.transactions.steps import DAY, A, World, once
 
@@ -324,3 +328,13 @@ def test_a_key_is_not_stood_for_by_a_function_without_a_name(world):
     world.run(count, named("one"))
     with pytest.raises(IdempotencyMismatch):
         world.run(count, named("another"))
+
+
+@pytest.mark.parametrize("layout", [DEFAULT, TableLayout(partition_key="name")])
+def test_a_table_without_the_key_of_its_layout_is_told_with_what_is_looked_for(world, layout):
+    world.driver.store = Store(Table("t"), Table("coordination", partition_key="id"))
+    with pytest.raises(TableUnfit) as unfit:
+        world.run(count, once(layout=layout))
+    told = [problem for problem in unfit.value.problems if "looks for" in problem]
+    assert told == [looked_for(layout)]
+    assert world.n(A) is None
