@@ -40,7 +40,7 @@ def unscoped_fingerprint(payload: Any) -> str:
     """Return the hash that records had before keys belonged to operations."""
     try:
         typed = to_attribute(payload, "payload")
-    except (InvalidValue, RecursionError):
+    except InvalidValue:  # also of what contains itself
         return fingerprint(payload)  # which no record from then can have
 
     def binary(value: bytes) -> dict[str, str]:

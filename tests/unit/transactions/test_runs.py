@@ -10,6 +10,7 @@ from interlock._protocol.transactions.reporting import TransactionReport
 from interlock._protocol.transactions.run import TransactionRun
 from interlock.errors import (
     ConditionFailed,
+    InvalidValue,
     OutcomeUnknown,
     TransactionClosed,
     TransactionConflict,
@@ -249,6 +250,13 @@ def test_a_lock_of_a_commit_that_was_never_sent_is_kept(world):
 
     with pytest.raises(TransactionTooLarge):
         world.run(body)
+    assert lock.told == ["kept"]
+
+
+def test_a_lock_is_kept_where_the_result_cannot_be_recorded(world):
+    lock = world.hold(Held())
+    with pytest.raises(InvalidValue):
+        world.run(lambda t: (t.release(lock), object())[1], once())
     assert lock.told == ["kept"]
 
 
