@@ -17,13 +17,13 @@ from interlock._protocol.kinds import checked_choice, checked_mapping, optional_
 from interlock._protocol.signing.algorithms import base64url
 from interlock._protocol.signing.client import json_bytes, with_times
 from interlock._protocol.signing.delegation import (
-    CERTIFICATE_TYPE,
     EXTENSION,
     certificate_claims,
     check_scope,
 )
 from interlock._protocol.signing.ephemeral import EphemeralAlgorithm, EphemeralKey, new_key
 from interlock._protocol.signing.receipts import RECEIPT_TYPE
+from interlock._protocol.signing.tokens import CERTIFICATE_TYPE
 from interlock.errors import InterlockError, InvalidValue, SigningError
 from interlock.metrics import Metrics
 from interlock.signing._signer import Signer

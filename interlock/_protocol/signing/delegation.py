@@ -16,6 +16,7 @@ from typing import Any
 
 from interlock._protocol.signing.keys import thumbprint
 from interlock._protocol.signing.tokens import (
+    CERTIFICATE_TYPE,
     CLOCK_AHEAD,
     ClaimRules,
     Token,
@@ -27,7 +28,6 @@ from interlock._protocol.texts import texts
 from interlock.errors import ClaimMissing, ClaimRejected, InvalidValue, MalformedToken
 
 EXTENSION = "delegation"
-CERTIFICATE_TYPE = "interlock-delegation+jwt"
 LONGEST = 3600.0  # seconds
 SHORTEST = 60.0
 _MEMBERS = {"P-256": ("kty", "crv", "x", "y"), "Ed25519": ("kty", "crv", "x")}

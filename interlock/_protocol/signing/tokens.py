@@ -26,6 +26,7 @@ MAX_TOKEN_BYTES = 64 * 1024
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 _PARTS = 3
 UNENCODED = "b64"
+CERTIFICATE_TYPE = "interlock-delegation+jwt"
 _YEAR_1, _YEAR_9999 = -62_135_596_800, 253_402_300_799  # what datetime can hold, in seconds
 
 
@@ -86,10 +87,16 @@ def read_token(
 
 
 def check_type(token: Token, expected: str | None) -> None:
-    """Refuse a token of another `typ`; `application/` may be left out (RFC 7515, 4.1.9)."""
-    if expected is None:
-        return
+    """Refuse a token of another `typ`; `application/` may be left out (RFC 7515, 4.1.9).
+
+    A delegation's certificate travels in each token of its key, for all to see, and has an `iss`
+    and an `exp`: where any type will do, it is still no token.
+    """
     given = token.header.get("typ")
+    if expected is None:
+        if isinstance(given, str) and _bare(given) == CERTIFICATE_TYPE:
+            raise ClaimRejected("typ", f"is {given!r}, which vouches for a key and is no token")
+        return
     if given is None:
         raise ClaimRejected("typ", f"is not there, expected {expected!r}")
     if not isinstance(given, str) or _bare(given) != _bare(expected):

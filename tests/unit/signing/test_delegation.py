@@ -130,6 +130,18 @@ def test_the_certificate_is_no_token_of_another_type(setup):
         setup.verifier(token_type=RECEIPT_TYPE).verify(certificate)
 
 
+@pytest.mark.parametrize("written", [str, str.upper, "application/{}".format])
+def test_the_certificate_is_no_token_where_any_type_will_do(setup, written):
+    """It is in each token of its key, so whatever sees one of those has it."""
+    claims = {"iss": ISSUER, "iat": int(NOW), "exp": int(NOW) + 900, "scope": RECEIPT_TYPE}
+    token_type = written("interlock-delegation+jwt")
+    certificate = setup.lib.Signer(setup.key, client=setup.kms).sign(claims, token_type=token_type)
+    in_kms = setup.lib.KmsVerifier([setup.key], client=setup.kms, wall_clock=setup.clock)
+    for verifier in (setup.verifier(issuer=ISSUER), in_kms):
+        with pytest.raises(ClaimRejected, match="vouches for a key"):
+            verifier.verify(certificate)
+
+
 def test_a_certificate_in_a_header_that_is_not_critical_is_refused(setup):
     key = new_key("ES256")
     with pytest.raises(MalformedToken):
