@@ -165,9 +165,10 @@ class Lock(Unshared):
         """Give the lock back; return False if it is certain that it had been lost before.
 
         One round trip. It never touches the lock of a successor. A second call does nothing. Raises
-        `Throttled`, `ServiceUnavailable` (after 5 s), `AccessDenied`, `RequestRefused`; then no
-        heartbeat follows either, and the lock ends with its lease. A caller that is cancelled or
-        interrupted leaves the release to the background.
+        `Throttled`, `ServiceUnavailable` (after 5 s), `AccessDenied`, `RequestRefused`, and
+        `CorruptRecord` if something else has spoilt the record; then no heartbeat follows either,
+        and the lock ends with its lease. A caller that is cancelled or interrupted leaves the
+        release to the background.
         """
         return self._held.release(self._grant)
 

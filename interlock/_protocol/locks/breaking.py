@@ -157,7 +157,7 @@ def _call(
     update, condition = _BREAK, _GRANTED
     if exact:
         condition = " AND ".join(_unchanged(item, values))
-        lost = [a for a in _OPTIONAL if a in item and sound_number(table, item, a) is None]
+        lost = [a for a in _OPTIONAL if a in item and not _is_sound(table, item, a)]
         update = ", ".join([_BREAK, *(f"#{attribute}" for attribute in lost)])
     else:
         values[":fence"] = item["fence"]
@@ -175,6 +175,15 @@ def _call(
         "ReturnValues": "ALL_NEW",
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
+
+
+def _is_sound(table: str, item: Item, attribute: str) -> bool:
+    """Return whether nothing is wrong with one attribute."""
+    try:
+        parse(table, {name: item[name] for name in ("pk", attribute)})
+    except CorruptRecord:
+        return False
+    return True
 
 
 def _unchanged(item: Item, values: dict[str, Any]) -> list[str]:

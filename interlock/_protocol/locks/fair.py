@@ -1,6 +1,7 @@
 """Acquire a lock in the order of arrival, over all processes. The protocol is in `queue`."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from interlock._protocol.faults import Fault, NoReply, NotSent, Refused
@@ -25,7 +26,7 @@ from interlock._protocol.requests import (
     sleep,
 )
 from interlock._protocol.retry import RetryBudget
-from interlock.errors import InterlockError, QueueFull
+from interlock.errors import CorruptRecord, InterlockError, QueueFull
 
 
 class FairClaim(Claim):
@@ -100,7 +101,8 @@ class FairClaim(Claim):
         """Void the attempts and entries that may still be on their way; return the lock's item."""
         item = yield from super().void(seconds)
         if item:
-            self.row = parse(self.settings.table, item)
+            with suppress(CorruptRecord):  # leaving shows it, too
+                self.row = parse(self.settings.table, item)
         return item
 
     def takeable(self, item: LockItem) -> Operation[bool]:
@@ -179,6 +181,8 @@ class FairClaim(Claim):
             ticket = self.row.waiters[place]
             try:
                 yield from self._out(ticket, place, budget.deadline)
+            except CorruptRecord:
+                return False
             except Fault as fault:
                 try:
                     yield from budget.after(fault)

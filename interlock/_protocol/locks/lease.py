@@ -27,6 +27,7 @@ from interlock._protocol.locks.item import (
     sound_number,
     version_of,
 )
+from interlock._protocol.locks.reading import inspect
 from interlock._protocol.locks.runs import run_fence
 from interlock._protocol.locks.settings import Settings, checked_lock_or_permit
 from interlock._protocol.locks.state import LossReason
@@ -39,7 +40,7 @@ from interlock._protocol.requests import (
     TimeOfDay,
     sleep,
 )
-from interlock._protocol.retry import jittered, may_pass, meaning
+from interlock._protocol.retry import RetryBudget, jittered, may_pass, meaning
 from interlock.errors import CorruptRecord, InvalidValue, ServiceUnavailable, Throttled
 
 _log = logging.getLogger("interlock")
@@ -127,8 +128,9 @@ def release(settings: Settings, grant: Grant, seconds: float = RELEASING) -> Ope
 
     Conditional on our own versions, so that the lock of a successor is never touched, and on those
     of heartbeats that are still under way, so that none of them comes after it. Raises `Throttled`
-    or `ServiceUnavailable` after `seconds`, `AccessDenied`, `RequestRefused` and `TableNotFound` at
-    once; then the lock ends with its lease. No heartbeat follows in any case.
+    or `ServiceUnavailable` after `seconds`; `AccessDenied`, `RequestRefused`, `TableNotFound`, and
+    `CorruptRecord` for one that takes no release, at once; then the lock ends with its lease. No
+    heartbeat follows in any case.
     """
     own = grant.close()
     if grant.loss not in PERHAPS_OURS:
@@ -166,12 +168,21 @@ def release(settings: Settings, grant: Grant, seconds: float = RELEASING) -> Ope
                     yield from budget.after(NoReply("the refusal is of before the release"))
                     continue
                 return _settled(grant, refusal, in_doubt=in_doubt)
-            yield from budget.after(refusal)
+            yield from _refused(settings, grant, budget, refusal)
         except Fault as fault:
             in_doubt = in_doubt or isinstance(fault, NoReply)
             yield from budget.after(fault)
         else:
             return True
+
+
+def _refused(
+    settings: Settings, grant: Grant, budget: RetryBudget, refusal: Refused
+) -> Operation[None]:
+    """Let time pass until a refused release is sent again; raise if that is of no use."""
+    if refusal.code == "ValidationException":
+        yield from inspect(settings, grant.name)  # raises what is wrong with the record
+    yield from budget.after(refusal)
 
 
 def export(grant: Grant) -> str:

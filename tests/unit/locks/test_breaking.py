@@ -16,7 +16,7 @@ from interlock.errors import (
     ServiceUnavailable,
 )
 from tests.unit.locks.scripted import TABLE, lose_reply, lose_request, unreachable
-from tests.unit.locks.test_corrupt import DECIDING, HELD, poison
+from tests.unit.locks.test_corrupt import DECIDING, HELD, UNSOUND, poison
 
 
 def break_lock(process, name="a", because="its host is gone", **options):
@@ -154,6 +154,22 @@ def test_a_corrupt_record_is_mended(process, attribute, value):
     wall = int(process.driver.row("a")["broken"]["M"]["at"]["N"])
     assert record.fencing_token == (wall if attribute == "fence" else 8)
     assert process.acquire().fence == record.fencing_token + 1
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"), [one for one in UNSOUND if one != ("format", {"N": "2"})]
+)
+def test_whatever_keeps_a_lock_from_being_granted_is_mended(process, attribute, value):
+    poison(process, **{attribute: value})
+    assert not process.driver.run(process.locks.break_lock("a", because="it was corrupt")).held
+    assert process.acquire(timeout=0.0)
+
+
+def test_those_who_wait_keep_their_places_when_something_else_is_mended(process):
+    queue = {"L": [{"S": "v~1700000000000~90~o"}]}
+    poison(process, queue=queue, lease_ms={"S": "x"})
+    process.driver.run(process.locks.break_lock("a", because="it was corrupt"))
+    assert process.driver.row("a")["queue"] == queue
 
 
 def test_several_faults_are_mended_together(process):

@@ -214,3 +214,31 @@ def test_a_lock_whose_fence_is_another_is_not_adopted(process, other):
     with pytest.raises(LockLost):
         other.adopt(text)
     assert process.driver.row("a") == item
+
+
+def test_a_release_to_an_heir_by_a_fence_that_is_none_says_so(process):
+    grant = process.acquire()
+    spoil(process, "queue", {"L": [{"S": "v~1700000000000~90~o"}]})
+    spoil(process, "fence", {"S": "x"})
+    with pytest.raises(CorruptRecord, match="fence"):
+        process.release(grant)
+    assert grant.over
+
+
+@pytest.mark.parametrize(("attribute", "value"), UNSOUND)
+def test_a_waiter_of_a_lock_that_becomes_corrupt_leaves_what_it_can(
+    process, other, attribute, value
+):
+    process.acquire()
+    waiting = other.acquisition(fair=True)
+    other.driver.during_sleep = [lambda: spoil(process, attribute, value)]
+    with pytest.raises(CorruptRecord, match=attribute):
+        other.driver.run(waiting.run())
+    assert other.driver.run(waiting.abandon()) is False
+    assert process.driver.row("a").get("queue", {}).get("L", []) == []
+
+
+def spoil(process, attribute, value):
+    """Write one attribute of a lock past the library."""
+    item = {**process.driver.row("a"), attribute: value}
+    process.driver.store.perform("PutItem", {"TableName": TABLE, "Item": item})
