@@ -1,10 +1,12 @@
 """`interlock locks run, hold, export, adopt`: hold a lock from a shell."""
 
+import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -184,6 +186,22 @@ def adopt(
         _hold(locks, lambda: locks.adopt(exported))
 
 
+@contextmanager
+def _told_once() -> Iterator[None]:
+    """Leave the loss of a lock out of what is logged: the verb tells it, as JSON if asked."""
+    from interlock.errors import LockLost
+
+    def others(record: logging.LogRecord) -> bool:
+        return not any(isinstance(one, LockLost) for one in record.args or ())
+
+    log = logging.getLogger("interlock")
+    log.addFilter(others)
+    try:
+        yield
+    finally:
+        log.removeFilter(others)
+
+
 def _client(table: Table, lease: float) -> "LockClient":
     return table.locks(lease=timedelta(seconds=lease))
 
@@ -206,7 +224,7 @@ def _run(  # noqa: PLR0917 - once each
 ) -> None:
     """Run a command under a lock, and end the program as it ended."""
     signal.signal(signal.SIGTERM, _interrupt)
-    with locks:
+    with locks, _told_once():
         lock = take()
         given |= {"INTERLOCK_LOCK": lock.name, "INTERLOCK_FENCING_TOKEN": str(lock.fencing_token)}
         try:
@@ -238,7 +256,7 @@ def _watch(lock: "Lock", child: Child, on_loss: str) -> None:
 def _hold(locks: "LockClient", take: "Callable[[], Lock]") -> None:
     """Hold a lock until interrupted."""
     signal.signal(signal.SIGTERM, _interrupt)
-    with locks:
+    with locks, _told_once():
         lock = take()
         try:
             entry = {"name": lock.name, "fencing_token": lock.fencing_token}

@@ -185,8 +185,9 @@ class LockTimeout(InterlockError):
     def __init__(self, name: str, waited: timedelta, holder: LockRecord) -> None:
         since = f" since {holder.since:%Y-%m-%d %H:%M:%SZ}" if holder.since else ""
         super().__init__(
-            f"lock {name!r} was not free within {waited}; {holder.owner or 'another client'} "
-            f"holds it{since}, fencing token {holder.fencing_token}"
+            f"lock {name!r} was not free within {waited.total_seconds():.2f} s; "
+            f"{holder.owner or 'another client'} holds it{since}, "
+            f"fencing token {holder.fencing_token}"
         )
         self.name = name
         self.waited = waited

@@ -167,7 +167,7 @@ def test_a_lost_hold_says_so(command, locks):
     assert json.loads(process.stdout.readline())["name"] == "a"
     locks.break_lock("a", because=BECAUSE)
     code, _, err = ended(process)
-    assert (code, "broken" in err) == (123, True)
+    assert (code, "broken" in json.loads(err)["detail"]) == (123, True)
 
 
 def test_a_lock_goes_from_one_command_to_another(command, locks):
