@@ -11,7 +11,7 @@ import os
 import statistics
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from distributed_counter import DistributedCounter
@@ -21,28 +21,41 @@ from pynamodb.models import Model
 
 from benchmarks.counters import contended
 from benchmarks.counters.tables import PEERS, TABLE, dynamodb, prepare
+from benchmarks.floor import Floor, Named, noted
 from benchmarks.history import note
 from benchmarks.transactions.__main__ import CREDENTIALS, endpoint
 from interlock import CounterClient, client_config
 
 WARM_UP = 20
 RAW = "raw ADD"
+ADD: dict[str, Any] = {
+    "TableName": TABLE,
+    "Key": {"pk": {"S": "raw"}},
+    "UpdateExpression": "ADD n :one",
+    "ExpressionAttributeValues": {":one": {"N": "1"}},
+    "ReturnValues": "UPDATED_NEW",
+}
 
 
 def raw(client: Any) -> Callable[[], int]:
     """Return the call that everybody writes first; it counts twice when a reply is lost."""
 
     def add() -> int:
-        reply = client.update_item(
-            TableName=TABLE,
-            Key={"pk": {"S": "raw"}},
-            UpdateExpression="ADD n :one",
-            ExpressionAttributeValues={":one": {"N": "1"}},
-            ReturnValues="UPDATED_NEW",
-        )
+        reply = client.update_item(**ADD)
         return int(reply["Attributes"]["n"]["N"])
 
     return add
+
+
+def as_bytes(url: str, calls: Iterable[Named]) -> Callable[[], int]:
+    """Return a call that sends the same bytes again: what no client can go below."""
+    floor = Floor(url, calls)
+
+    def send() -> int:
+        floor.send()
+        return 0  # it does not read what it is answered
+
+    return send
 
 
 def pynamo(url: str) -> Callable[[], int]:
@@ -84,12 +97,18 @@ def plain(client: Any, url: str) -> dict[str, Callable[[], int]]:
     sharded = counters.counter("sharded", floor=0, ceiling=10**9, shards=8)
     unbounded = counters.counter("plain")
     package = DynamodbCounter(TABLE, client=client, pk="dynamodb-counter")
+    with noted() as (driver, calls):
+        noting = CounterClient(TABLE, client=driver).counter("bytes")
+        noting.increment()
+        noting.increment()  # the first may have made it, which is another call
     return {
         RAW: raw(client),
         "interlock": lambda: unbounded.increment().value,
         "interlock, bounded": lambda: bounded.increment().value,
         "interlock, 8 shards": lambda: sharded.increment().value,
         "interlock, a boto3 client passed": lambda: on_boto3.increment().value,
+        "the raw call as bytes": as_bytes(url, [("UpdateItem", ADD)]),
+        "interlock's call as bytes": as_bytes(url, calls[-1:]),
         "PynamoDB": pynamo(url),
         "dynamodb-counter": lambda: int(package.next()),
         "distributed-counter": distributed(url),

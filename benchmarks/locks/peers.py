@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +12,7 @@ from dynalock import DynaLock, LockAlreadyAcquiredError
 from dynamo_dlm import DynamoDbLock, LockNotAcquiredError
 from python_dynamodb_lock.python_dynamodb_lock import DynamoDBLockClient
 
+from benchmarks.floor import Floor, Named, noted
 from interlock import LockClient, client_config
 from interlock._drivers.blocking.opening import open_driver
 from interlock._protocol.requests import Call
@@ -142,6 +143,42 @@ class SameCalls(Raw):
         self.client.update_item(**{**call, "Key": self.key, "ExpressionAttributeValues": values})
 
 
+class Bytes(Peer):
+    """The bytes of an acquire and of a release, sent as they are: what no client can go below."""
+
+    def __init__(self, url: str, calls: Iterable[Named]) -> None:
+        self.calls, self.read_units, self.write_units = 0, 0.0, 0.0
+        self._floor = Floor(url, calls)
+
+    def acquire(self, _name: str) -> None:
+        """Send what takes a lock."""
+        self._floor.send()
+
+    def release(self) -> None:
+        """Send what gives it back."""
+        self._floor.send()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._floor.close()
+
+
+def raw_bytes(url: str, _poll: timedelta) -> Bytes:
+    """Return the bytes of two plain UpdateItem calls."""
+    params = {"TableName": TABLE, "Key": {"pk": {"S": "raw#bytes"}}}
+    values = {":v": {"S": "v"}}
+    change = {"UpdateExpression": "SET version = :v", "ExpressionAttributeValues": values}
+    remove = {"UpdateExpression": "REMOVE version"}
+    return Bytes(url, [("UpdateItem", params | one) for one in (change, remove)])
+
+
+def same_bytes(url: str, _poll: timedelta) -> Bytes:
+    """Return the bytes of the two calls that this library makes."""
+    with noted() as (driver, calls), LockClient(TABLE, client=driver) as locks:
+        locks.acquire("bytes").release()
+    return Bytes(url, calls)
+
+
 class Interlock(Peer):
     """This library, as it comes. Takes its endpoint from AWS_ENDPOINT_URL."""
 
@@ -263,7 +300,13 @@ class Dynalock(Peer):
         self.held.__exit__(None, None, None)
 
 
-ALONE = ("two raw UpdateItem", "the least lock by hand", "interlock's two calls by boto3")
+ALONE = (
+    "two raw UpdateItem",
+    "the least lock by hand",
+    "interlock's two calls by boto3",
+    "the raw calls as bytes",
+    "interlock's two calls as bytes",
+)
 """The peers that wait for no holder."""
 ON_BOTO3 = "interlock, a boto3 client passed"
 SPINNING = "dynamo-dlm, as it comes"
@@ -271,6 +314,8 @@ PEERS: dict[str, Callable[[str, timedelta], Peer]] = {
     "two raw UpdateItem": Raw,
     "the least lock by hand": ByHand,
     "interlock's two calls by boto3": SameCalls,
+    "the raw calls as bytes": raw_bytes,
+    "interlock's two calls as bytes": same_bytes,
     "interlock": Interlock,
     ON_BOTO3: OnBoto3,
     "python-dynamodb-lock": PythonDynamodbLock,

@@ -11,7 +11,6 @@ median counts.
 import argparse
 import asyncio
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -20,7 +19,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import boto3
@@ -28,14 +26,12 @@ from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # it h
 from aiobotocore.session import get_session  # type: ignore[import-untyped]  # it has no stubs
 from botocore.config import Config
 
+from benchmarks.floor import Floor
 from benchmarks.history import note
 from benchmarks.transactions.__main__ import CREDENTIALS, endpoint
 from interlock._drivers.awaitable.wire import WireTransport as AwaitableTransport
 from interlock._drivers.blocking.wire import WireTransport as BlockingTransport
 from interlock._protocol.requests import Call
-from interlock._wire.credentials import Credentials
-from interlock._wire.endpoints import parse
-from interlock._wire.exchange import SERVICES, Exchange
 
 TABLE = "bench-transport"
 PARAMS: dict[str, Any] = {
@@ -79,30 +75,13 @@ def accepted(url: str) -> int:
 
 
 def floor(url: str) -> Send:
-    """Return a function that sends fixed bytes over a socket for each thread."""
-    where = parse(url, "us-east-1")
-    exchange = Exchange(SERVICES["dynamodb"], where, {})
-    request = exchange.request(CALL, Credentials("local", "local"), time.time())
+    """Return a function that sends the call's bytes over a socket for each thread."""
     own = threading.local()
-    address = urlsplit(url)
-
-    def connect() -> socket.socket:
-        opened = socket.create_connection((address.hostname or "", address.port or 80))
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return opened
 
     def send() -> None:
-        if not hasattr(own, "socket"):
-            own.socket = connect()
-        own.socket.sendall(request)
-        data = b""
-        while not data.rstrip().endswith(b"}"):
-            more = own.socket.recv(65536)
-            if not more:  # an engine may end a connection after so many requests
-                own.socket.close()
-                own.socket, data = connect(), b""
-                own.socket.sendall(request)
-            data += more
+        if not hasattr(own, "floor"):
+            own.floor = Floor(url, [("UpdateItem", PARAMS)])
+        own.floor.send()
 
     return send
 

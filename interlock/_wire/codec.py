@@ -15,8 +15,6 @@ BLOBS = {
     "GetPublicKey": ("PublicKey",),
     "Sign": ("Signature",),
 }
-# Only a reply with one of these has binary values, and needs the slower decoder.
-_BINARY = (b'"B"', b'"BS"')
 
 
 def encode(params: Mapping[str, Any]) -> bytes:
@@ -26,8 +24,8 @@ def encode(params: Mapping[str, Any]) -> bytes:
 
 def decode(operation: str, body: bytes) -> dict[str, Any]:
     """Return a reply's body as an object, or raise ValueError."""
-    typed = any(mark in body for mark in _BINARY)
-    reply = json.loads(body, object_hook=_typed if typed else None)
+    typed = b'"B"' in body or b'"BS"' in body  # only then is the slower decoder needed
+    reply = json.loads(body.decode(), object_hook=_typed if typed else None)
     if not isinstance(reply, dict):
         raise ValueError("it is no JSON object")  # noqa: TRY004 - of the body, not of an argument
     for name in BLOBS.get(operation, ()):

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -137,7 +138,12 @@ def answered(response: Response) -> Response:
 
 def date_of(response: Response) -> float | None:
     """Return when the service answered, in seconds since the epoch; None if it did not say."""
-    found = _DATE.match(response.headers.get("date", ""))
+    return _instant(response.headers.get("date", ""))
+
+
+@lru_cache(maxsize=2)  # it changes once a second, in which hundreds of answers may come
+def _instant(text: str) -> float | None:
+    found = _DATE.match(text)
     if found is None:
         return None
     day, month, year, *clock = found.groups()

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 OUTSIDE = ("lambda", "server", "stacks", "local", "benchmarks", "examples", "scripts")
 # They measure a part of the library that has no public name.
 OF_A_PART = {
+    Path("benchmarks/floor.py"),
     Path("benchmarks/locks/checking.py"),
     Path("benchmarks/locks/peers.py"),
     Path("benchmarks/transport/__main__.py"),
