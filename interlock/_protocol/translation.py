@@ -40,6 +40,7 @@ _EXPRESSIONS = (
 _BARE = re.compile(rf"(?<![#:\w.])({PARTITION_KEY}|{TTL}|{LISTING})(?!\w)")
 # Values of expressions that are keys, or begin one.
 _KEY_VALUES = (":prefix", ":listing")
+_QUOTED = re.compile(rf'"({PARTITION_KEY}|{TTL}|{LISTING})"')  # a name in a PartiQL statement
 _SORT, _SORT_VALUE = "#in_sort", ":in_sort"
 
 
@@ -134,8 +135,17 @@ class Translation:
             lambda tables: {name: self._batch(wanted) for name, wanted in tables.items()},
         )
         _change(translated, "ExpressionAttributeValues", self._values)
+        _change(translated, "Statements", lambda them: [self._statement(one) for one in them])
         self._name(translated)
         return translated
+
+    def _statement(self, statement: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a PartiQL statement as it is sent; its last parameter is the key."""
+        *others, key = statement["Parameters"]
+        text = _QUOTED.sub(lambda name: _quoted(self._out[name[1]]), statement["Statement"])
+        sorts = "".join(f" AND {_quoted(name)} = ?" for name in self._sorted)
+        keys = [{"S": self.layout.prefix + key["S"]}, *self._sorted.values()]
+        return {"Statement": text + sorts, "Parameters": [*others, *keys]}
 
     def _name(self, params: dict[str, Any]) -> None:
         """Put placeholders for the names that expressions have by themselves, and say them all."""
@@ -241,6 +251,11 @@ class Translation:
         own = tuple(self.layout.prefix + prefix for prefix in OWN_PREFIXES)
         sort = {name: key.get(name) for name in self._sorted}
         return partition.startswith(own) and sort == self._sorted
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'
 
 
 def _typed(name: str, text: str) -> dict[str, Any]:

@@ -127,6 +127,8 @@ def _batch_statements(params: Params, reply: Reply) -> str | None:
     asked, answers = params["Statements"], reply.get("Responses")
     if not isinstance(answers, list) or len(answers) != len(asked):
         return f"it does not answer each of {len(asked)} statements"
+    if not all(isinstance(answer, Mapping) for answer in answers):
+        return "the answer to a statement is no object"
     return None
 
 

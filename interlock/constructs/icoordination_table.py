@@ -81,10 +81,11 @@ class ICoordinationTable(Construct):
         """Let a grantee take, renew, inspect and release the locks with these names.
 
         A name may end in `*` ("orders/*"); "*" alone is every lock. The permits of a semaphore
-        and the slots of a `ReadWriteLock` go with its name. Raises `ValueError` for none, and for
-        what no lock is called.
+        and the slots of a `ReadWriteLock` go with its name. Several are given back by one call of
+        PartiQL, which is confined as all others are. Raises `ValueError` for none, and for what no
+        lock is called.
         """
-        actions = (*_READ, "dynamodb:UpdateItem", _CHECK)
+        actions = (*_READ, "dynamodb:UpdateItem", "dynamodb:PartiQLUpdate", _CHECK)
         return self._grant(grantee, self._patterns(LOCKS, names, with_parts=True), actions)
 
     def grant_inspect_locks(self, grantee: iam.IGrantable, *names: str) -> iam.Grant:

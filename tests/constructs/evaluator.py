@@ -55,7 +55,7 @@ def like(text: str, pattern: str) -> bool:
     return re.fullmatch(expression, text, re.DOTALL) is not None
 
 
-def requests(
+def requests(  # noqa: C901 - a case for each call
     table: str, operation: str, params: Mapping[str, Any], *, partition_key: str = "pk"
 ) -> Iterator[Request]:
     """Yield what IAM is asked for one call of DynamoDB's API; `params` are as boto3 has them."""
@@ -87,11 +87,19 @@ def requests(
             named = tuple(params.get("ExpressionAttributeNames", {}).values()) or None
             select = params.get("Select", "ALL_ATTRIBUTES" if operation == "Scan" else None)
             yield Request(f"dynamodb:{name}", table, attributes=named, select=select)
+        case "BatchExecuteStatement":
+            yield from (_of_statement(table, one, partition_key) for one in params["Statements"])
         case "UpdateItem":
             (key,) = _on_item(table, operation, params, partition_key).keys or ()
             yield Request("dynamodb:UpdateItem", table, (key,), attributes=_updated(params))
         case _:
             yield _on_item(table, operation, params, partition_key)
+
+
+def _of_statement(table: str, statement: Mapping[str, Any], partition_key: str) -> Request:
+    before, _, _ = statement["Statement"].partition(f'"{partition_key}" = ?')
+    key = statement["Parameters"][before.count("?")]
+    return Request("dynamodb:PartiQLUpdate", table, (key["S"],))
 
 
 def _on_item(table: str, operation: str, params: Mapping[str, Any], partition_key: str) -> Request:

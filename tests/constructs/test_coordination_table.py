@@ -85,6 +85,7 @@ def test_locks_are_confined_to_their_namespace(stack):
         "dynamodb:BatchGetItem",
         "dynamodb:ConditionCheckItem",
         "dynamodb:GetItem",
+        "dynamodb:PartiQLUpdate",
         "dynamodb:UpdateItem",
     ]
 

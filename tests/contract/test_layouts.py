@@ -7,6 +7,7 @@ import pytest
 
 from interlock import CounterClient, LockClient, TransactionClient
 from interlock.errors import GuardFailed
+from tests.contract.test_locks import note_calls
 from tests.layouts import LAYOUT
 
 PATIENCE = timedelta(minutes=4)  # with a machine that is busy
@@ -57,7 +58,7 @@ def order(store, app):
     return store.get_item(TableName=app, Key=ORDER, ConsistentRead=True)["Item"]
 
 
-def test_locks_of_all_kinds_live_beside_the_applications_items(store, app, locks):
+def test_locks_of_all_kinds_live_beside_the_applications_items(client, store, app, locks):
     with locks.acquire("orders/1", data={"by": "test"}) as lock:
         item = store.get_item(
             TableName=app,
@@ -67,8 +68,10 @@ def test_locks_of_all_kinds_live_beside_the_applications_items(store, app, locks
         assert item["fence"]["N"] == str(lock.fencing_token)
         assert "ttl" in item
         assert not {"pk", "expires"} & set(item)
+    sent = note_calls(client)
     with locks.acquire_all(["a", "b"]):
         pass
+    assert sent == ["TransactWriteItems", "TransactGetItems", "BatchExecuteStatement"]
     with locks.semaphore("render", permits=2).acquire():
         pass
     both = locks.read_write_lock("catalogue", readers=2)

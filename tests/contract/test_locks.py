@@ -257,7 +257,8 @@ class LosingReplies:
     def __init__(self, client):
         self.left = 0
         self.lost = 0
-        client.meta.events.register("after-call.dynamodb.UpdateItem", self)
+        for operation in ("BatchExecuteStatement", "UpdateItem"):
+            client.meta.events.register(f"after-call.dynamodb.{operation}", self)
 
     def __call__(self, **_):
         if self.left:
@@ -301,3 +302,54 @@ def test_a_lost_reply_to_a_release_frees_the_lock_all_the_same(endpoint, table):
         assert lock.release() is True
         assert losing.lost == 1
         assert locks.try_acquire("held", lease=LONG) is not None
+
+
+def note_calls(dynamodb):
+    """Return a list to which the names of a client's calls are added."""
+    sent = []
+    dynamodb.meta.events.register(
+        "provide-client-params.dynamodb", lambda model, **_: sent.append(model.name)
+    )
+    return sent
+
+
+def test_locks_taken_together_are_given_back_by_one_call(endpoint, store, table):
+    dynamodb, names = connect(endpoint), ["a", "b", "c"]
+    sent = note_calls(dynamodb)
+    with lock_client(endpoint, table, client=dynamodb, lease=LONG) as locks:
+        assert locks.acquire_all(names).release() is True
+        assert sent[-2:] == ["TransactGetItems", "BatchExecuteStatement"]
+        locks.acquire("alone").release()
+    keys = [{"pk": {"S": f"lock#{name}"}} for name in ("alone", *names)]
+    rows = [store.get_item(TableName=table, Key=key)["Item"] for key in keys]
+    assert [row.keys() for row in rows] == [{"pk", "fence", "expires"}] * 4
+
+
+def test_of_locks_given_back_together_one_that_was_lost_is_told_apart(endpoint, table):
+    dynamodb = connect(endpoint)
+    with (
+        lock_client(endpoint, table, client=dynamodb, lease=LONG) as locks,
+        lock_client(endpoint, table, lease=LONG) as others,
+    ):
+        taken = locks.acquire_all(["a", "b", "c"])
+        others.break_lock("b", because="a test")
+        theirs = others.acquire("b")
+        sent = note_calls(dynamodb)
+        assert taken.release() is False
+        assert sent == ["BatchExecuteStatement", "UpdateItem"]
+        assert [one.lost.is_set() for one in taken] == [False, True, False]
+        theirs.ensure()
+        assert others.inspect("b").fencing_token == theirs.fencing_token
+        assert not others.inspect("c").held
+
+
+def test_a_lost_reply_to_a_release_of_several_frees_them_all_the_same(endpoint, table):
+    dynamodb = connect(endpoint)
+    losing = LosingReplies(dynamodb)
+    with lock_client(endpoint, table, client=dynamodb, lease=LONG) as locks:
+        taken = locks.acquire_all(["a", "b"])
+        losing.left = 1
+        assert taken.release() is True
+        assert losing.lost == 1
+        assert not locks.inspect("a").held
+        assert not locks.inspect("b").held

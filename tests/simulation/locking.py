@@ -112,8 +112,7 @@ class User:
                 self.keep(grant)
             for grant in grants:
                 yield from self.work(grant)
-            for grant in grants:
-                yield from self.give_back(grant)
+            yield from self.give_back_all(grants)
 
     def inherit(self, testators: list[Task]) -> Operation[None]:
         """Adopt what they export, in competition with the other heirs."""
@@ -242,12 +241,25 @@ class User:
             if record is not None:
                 self.referee.broken(record)
 
+    def give_back_all(self, grants: list[Grant]) -> Operation[None]:
+        """Release what was taken together, by batches as far as they go: as the driver does."""
+        own = [grant for grant in grants if not grant.closed]  # those that are were exported
+        for grant in own:
+            grant.close()
+        for batch in self.operations.together.batches(own):
+            yield from self.operations.together.free(batch)
+        for grant in own:
+            yield from self.release(grant)
+
     def give_back(self, grant: Grant) -> Operation[None]:
+        """Release a lock that was not exported."""
+        if not grant.closed:
+            yield from self.release(grant)
+
+    def release(self, grant: Grant) -> Operation[None]:
         """Release, and write once more, as a thread does that no client has told."""
-        if grant.closed:
-            return  # exported: as the driver does
         try:
-            if (yield from self.operations.release(grant)):
+            if grant.freed or (yield from self.operations.release(grant)):
                 self.referee.released(self.name, grant)
         except GIVEN_UP:
             pass

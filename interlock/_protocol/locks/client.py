@@ -35,6 +35,7 @@ from interlock._protocol.locks.settings import (
 )
 from interlock._protocol.locks.state import LockRecord, LossReason
 from interlock._protocol.locks.ticket import marks_of
+from interlock._protocol.locks.together import Together
 from interlock._protocol.locks.writers import WriteAcquisition
 from interlock._protocol.requests import Operation
 from interlock.errors import InvalidValue, LockAlreadyHeld, UpgradeRefused
@@ -58,6 +59,7 @@ class LockOperations:
 
     def __init__(self, settings: Settings, owner: Callable[[], str]) -> None:
         self.settings = settings
+        self.together = Together(settings)
         self._owner = owner
         self._observed = ObservedVersions()
         self._held: dict[Grant, Held] = {}

@@ -48,7 +48,8 @@ class Grant:
     number that the record has. `turn` is empty while a heartbeat is made. `after_break` is how the
     grant right before it was ended, if from outside.
 
-    `adopting`: it was exported, and its record has not been seen since.
+    `adopting`: it was exported, and its record has not been seen since. `freed`: a batch has given
+    it back; `perhaps_freed`: one may have, or may yet.
 
     Of a job's lock `stays` is until when it stays taken, from the begin of its run on (before:
     minus infinity; None: no job's), and `run` the record of that run once it has ended.
@@ -79,6 +80,8 @@ class Grant:
     run: dict[str, Any] | None = field(default=None, repr=False)
     heir: str | None = None
     adopting: bool = False
+    freed: bool = False
+    perhaps_freed: bool = False
 
     @property
     def over(self) -> bool:

@@ -136,7 +136,7 @@ def release(settings: Settings, grant: Grant, seconds: float = RELEASING) -> Ope
     if grant.loss not in PERHAPS_OURS:
         return False
     deadline = (yield Monotonic()) + seconds
-    budget, in_doubt, void = settings.budget(deadline), False, grant.void_before
+    budget, in_doubt, void = settings.budget(deadline), grant.perhaps_freed, grant.void_before
     heir = grant.heir
     queued = heir is not None
     while True:

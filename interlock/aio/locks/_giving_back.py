@@ -11,6 +11,7 @@ from interlock._protocol.locks.acquire import Acquiring
 from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.lease import RELEASING
+from interlock._protocol.locks.together import LEFT
 
 _log = logging.getLogger("interlock")
 
@@ -31,10 +32,8 @@ class GivingBack:
         return await self.background.finish(partial(self._release, grant, RELEASING))
 
     async def release_all(self, grants: list[Grant]) -> list[Any]:
-        """Return what `release` returns or raises for each."""
-        return await self.background.finish_all(
-            [partial(self._release, grant, RELEASING) for grant in grants]
-        )
+        """Return what `release` returns or raises for each; many are given back by one call."""
+        return await self.background.finish(partial(self._release_all, grants))
 
     async def give_back(self, grant: Grant) -> None:
         """Give a lock back; a failure is logged."""
@@ -63,7 +62,29 @@ class GivingBack:
                 _log.warning("lock %r is left to end with its lease", grant.name)
                 self._let_go(grant)
 
-        await self.background.finish_all([partial(give_back, grant) for grant in grants])
+        left = await self._left_by_batches(grants)
+        await self.background.finish_all([partial(give_back, grant) for grant in left])
+
+    async def _release_all(self, grants: list[Grant]) -> list[Any]:
+        left = await self._left_by_batches(grants)
+        seconds = RELEASING if len(left) == len(grants) else LEFT
+        ended = await self.background.finish_all(
+            [partial(self._release, grant, seconds) for grant in left]
+        )
+        results = dict(zip(left, ended, strict=True))
+        return [results.get(grant, True) for grant in grants]
+
+    async def _left_by_batches(self, grants: list[Grant]) -> list[Grant]:
+        """Give back what batches do, and return the rest."""
+        batches = self._operations.together.batches(grants)
+        await self.background.finish_all([partial(self._free, batch) for batch in batches])
+        for grant in grants:
+            if grant.freed:
+                self._let_go(grant)
+        return [grant for grant in grants if not grant.freed]
+
+    async def _free(self, batch: list[Grant]) -> None:
+        await self._driver.run(self._operations.together.free(batch))
 
     async def _release(self, grant: Grant, seconds: float) -> bool:
         try:

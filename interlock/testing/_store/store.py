@@ -15,6 +15,7 @@ from interlock.testing._store.attributes import Item, item_size
 from interlock.testing._store.expressions import bind, compile_projection
 from interlock.testing._store.paths import project
 from interlock.testing._store.reads import Reader
+from interlock.testing._store.statements import update_of
 from interlock.testing._store.tables import Change, Contents, Place, Table
 from interlock.testing._store.throttling import PartitionLimit
 from interlock.testing._store.transactions import Prepared, TransactionLog, prepare, read_together
@@ -59,6 +60,7 @@ class Store:
             "TransactWriteItems": lambda params: self.begin(params).commit(),
             "TransactGetItems": self._transact_get,
             "BatchGetItem": self._batch_get,
+            "BatchExecuteStatement": self._batch_statements,
             "Query": self._query,
             "Scan": self._reader.scan,
             "DescribeTable": self._describe,
@@ -180,6 +182,18 @@ class Store:
 
     def _batch_get(self, params: Mapping[str, Any]) -> dict[str, Any]:
         return self._reader.batch_get(params)
+
+    def _batch_statements(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {"Responses": [self._statement(one) for one in params["Statements"]]}
+
+    def _statement(self, statement: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            update = update_of(self.contents, statement)
+            self._write("UpdateItem", update)
+        except Refused as refusal:
+            code = refusal.code.removesuffix("Exception").replace("Validation", "ValidationError")
+            return {"Error": {"Code": code, "Message": refusal.message}}
+        return {"TableName": update["TableName"]}
 
     def _query(self, params: Mapping[str, Any]) -> dict[str, Any]:
         return self._reader.query(params)

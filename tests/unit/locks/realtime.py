@@ -162,9 +162,10 @@ def denied(_operation, _params):
     raise Refused("AccessDeniedException", "no")
 
 
-def releases(_operation, params):
-    """Return whether a call is a release."""
-    return params.get("UpdateExpression", "").startswith("REMOVE version")
+def releases(operation, params):
+    """Return whether a call is a release, of one lock or of several."""
+    together = operation == "BatchExecuteStatement"
+    return together or params.get("UpdateExpression", "").startswith("REMOVE version")
 
 
 def of(name):

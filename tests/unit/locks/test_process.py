@@ -93,8 +93,8 @@ def test_what_is_held_at_the_end_of_the_interpreter_is_given_back():
 
         def perform(operation, params):
             reply = inner(operation, params)
-            if params.get("UpdateExpression", "").startswith("REMOVE"):
-                os.write(1, f"given back {params['Key']['pk']['S']}\\n".encode())
+            for statement in params.get("Statements", []):
+                os.write(1, f"given back {statement['Parameters'][-1]['S']}\\n".encode())
             return reply
 
         network.perform = perform
