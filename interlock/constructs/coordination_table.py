@@ -94,6 +94,8 @@ class CoordinationTable(ICoordinationTable):
                 "deletion_protection is on and removal_policy is DESTROY: the table could not be "
                 "deleted; leave one of them out"
             )
+        if table_name is not None:
+            _check_name(table_name)
         regions = _regions(texts("replicas", replicas), witness, encryption)
         self.is_strongly_consistent_global = bool(regions)
         self.has_listing = listing
@@ -217,11 +219,7 @@ class CoordinationTable(ICoordinationTable):
 
         Raises `ValueError` for what no table is called.
         """
-        if not Token.is_unresolved(table_name) and not _NAME.fullmatch(table_name):
-            raise ValueError(
-                f"table_name is {table_name!r}: give the name of a table that exists, 3 to 255 of "
-                "a-z, A-Z, 0-9, '_', '-' and '.'; or use from_table_arn"
-            )
+        _check_name(table_name, "; or use from_table_arn")
         named = literal_layout(layout)
         imported = ImportedTable(scope, construct_id)
         table = dynamodb.TableV2.from_table_name(imported, "Table", table_name)
@@ -250,6 +248,14 @@ class _Protection:
         replicas = Stack.of(node).resolve(node.replicas)
         for number in range(len(replicas)):
             node.add_property_override(f"Replicas.{number}.DeletionProtectionEnabled", value=False)
+
+
+def _check_name(table_name: str, otherwise: str = "") -> None:
+    if not Token.is_unresolved(table_name) and not _NAME.fullmatch(table_name):
+        raise ValueError(
+            f"table_name is {table_name!r}: give the name of a table, 3 to 255 of a-z, A-Z, 0-9, "
+            f"'_', '-' and '.'{otherwise}"
+        )
 
 
 def _is_destroy(policy: RemovalPolicy) -> bool:

@@ -302,14 +302,8 @@ class ICoordinationTable(Construct):
         return self._table_metric("ConditionalCheckFailedRequests", **options)
 
     def _table_metric(self, name: str, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
-        here, there = Stack.of(self), self.table.env
-        place: MetricOptions = {}
-        if there.region != here.region:
-            place["region"] = there.region
-        if there.account != here.account:
-            place["account"] = there.account
-        place.update(options)
-        return metric_of("AWS/DynamoDB", name, {"TableName": self.table_name}, **place)
+        dimensions = {"TableName": self.table_name}
+        return metric_of("AWS/DynamoDB", name, dimensions, of=self.table, **options)
 
     def _patterns(
         self,

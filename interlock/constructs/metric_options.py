@@ -2,7 +2,7 @@
 
 from typing import TypedDict, Unpack
 
-from aws_cdk import Duration
+from aws_cdk import Duration, IResource
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 _MINUTE = Duration.minutes(1)
@@ -26,10 +26,20 @@ def metric_of(
     dimensions: dict[str, str],
     *,
     default_statistic: str = cloudwatch.Stats.SUM,
+    of: IResource | None = None,
     **options: Unpack[MetricOptions],
 ) -> cloudwatch.Metric:
-    """Return a metric; its period is one minute unless `options` say another."""
+    """Return a metric; its period is one minute unless `options` say another.
+
+    AWS publishes what it measures `of` a resource in the resource's region and account: there it is
+    looked for, whatever stack shows it. No alarm can be of another region, and CDK says so.
+    """
     chosen: MetricOptions = {"statistic": default_statistic, "period": _MINUTE, **options}
     return cloudwatch.Metric(
-        namespace=namespace, metric_name=name, dimensions_map=dimensions, **chosen
+        namespace=namespace,
+        metric_name=name,
+        dimensions_map=dimensions,
+        stack_region=of.env.region if of else None,
+        stack_account=of.env.account if of else None,
+        **chosen,
     )

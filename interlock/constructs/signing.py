@@ -135,7 +135,7 @@ class _RotatingKey(Construct):
         https://docs.aws.amazon.com/kms/latest/developerguide/monitoring-cloudwatch.html
         """
         dimensions = {"KeyArn": self.key.key_arn, "Operation": operation}
-        return metric_of("AWS/KMS", "SuccessfulRequest", dimensions, **options)
+        return metric_of("AWS/KMS", "SuccessfulRequest", dimensions, of=self.key, **options)
 
     def _grant(
         self,

@@ -4,6 +4,7 @@ import json
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -211,3 +212,21 @@ def test_metrics_of_dynamodb_are_where_the_table_is(app):
     metric = table.metric_read_throttle_events()
     assert (metric.region, metric.account) == ("eu-west-1", "222222222222")
     assert table.metric_locks_lost().region is None  # where the client runs
+
+
+def test_a_stack_of_another_region_watches_no_table_or_key_of_its_own_by_mistake(app):
+    there, here = (cdk.Stack(app, n, env=place) for n, place in (("There", THERE), ("Here", HERE)))
+    table = CoordinationTable(there, "Table", table_name="ours")
+    key = kms.Key.from_key_arn(here, "Far", FAR_KEY)
+    signing = SigningKey.from_keys(here, "Signing", key, alias_name="ours")
+    mac = MacKey.from_keys(here, "Mac", key, alias_name="macs")
+    for number, metric in enumerate(
+        [table.metric_write_throttle_events(), signing.metric_signatures(), mac.metric_macs()]
+    ):
+        with pytest.raises(RuntimeError, match="AlarmRegionMismatch"):
+            metric.create_alarm(here, f"Alarm{number}", threshold=1, evaluation_periods=1)
+    dashboard = cloudwatch.Dashboard(here, "Dashboard")
+    dashboard.add_widgets(cloudwatch.GraphWidget(left=[table.metric_write_throttle_events()]))
+    assert str(THERE.region) in json.dumps(
+        Template.from_stack(here).find_resources("AWS::CloudWatch::Dashboard")
+    )

@@ -79,6 +79,8 @@ def test_no_key_is_granted_where_aws_owns_it(stack):
             {"removal_policy": cdk.RemovalPolicy.DESTROY, "deletion_protection": True},
             "could not be deleted",
         ),
+        ({"table_name": "no name"}, "give the name of a table"),
+        ({"table_name": ""}, "give the name of a table"),
         ({"replicas": "eu-west-1", "encryption": AWS_OWNED}, "write replicas="),
         ({"replicas": ["eu-west-1"], "encryption": AWS_OWNED}, "no quorum"),
         ({"witness": "eu-west-1", "encryption": AWS_OWNED}, "no quorum"),
@@ -89,7 +91,7 @@ def test_no_key_is_granted_where_aws_owns_it(stack):
         ({"replicas": ["eu-west-1", "us-east-2"]}, "without encryption"),
     ],
 )
-def test_options_that_contradict_each_other_are_refused(stack, props, says):
+def test_options_that_make_no_table_are_refused(stack, props, says):
     if props.get("encryption_key"):
         props = props | {"encryption_key": kms.Key(stack, "Key")}
     with pytest.raises(ValueError, match=says):
