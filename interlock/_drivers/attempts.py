@@ -72,9 +72,9 @@ def date_of(attempts: Attempts, reply: Mapping[str, Any] | None) -> float | None
 
     A wrapper's attempts are unseen, but its reply may tell.
     """
-    if attempts.date is not None or attempts.disbelieved is not None or reply is None:
+    if attempts.date is not None or attempts.disbelieved is not None:
         return attempts.date
-    metadata = reply.get("ResponseMetadata", {})
+    metadata = reply.get("ResponseMetadata", {}) if isinstance(reply, Mapping) else {}
     return _date_in(metadata.get("HTTPHeaders", {})) if "RequestId" in metadata else None
 
 

@@ -10,7 +10,7 @@ from botocore import exceptions
 from botocore.config import Config
 
 from interlock._drivers.bounds import CONNECT_TIMEOUT, READ_TIMEOUT
-from interlock._protocol.faults import CancellationReason, Fault, NoReply, NotSent, Refused
+from interlock._protocol.faults import Fault, NoReply, NotSent, Refused
 from interlock._protocol.requests import Call
 from interlock._wire import shapes
 from interlock.errors import InvalidValue
@@ -81,7 +81,7 @@ def checked_client(client: Any, service: str, *, awaitable: bool) -> Any:
     """Return a client that fits, or raise `InvalidValue` with the way to one that does."""
     meta = getattr(client, "meta", None)
     if hasattr(meta, "client"):
-        raise InvalidValue("client", f"{client!r} is a resource; pass its meta.client")
+        raise InvalidValue("client", f"{client!r} is a resource; pass {_made(service)}")
     kinds = {(kind.__module__.partition(".")[0], kind.__name__) for kind in type(client).__mro__}
     names = {name for package, name in kinds if package in _SDKS}
     if names & {"Session", "AioSession"}:
@@ -95,13 +95,37 @@ def checked_client(client: Any, service: str, *, awaitable: bool) -> Any:
     found = getattr(getattr(meta, "service_model", None), "service_name", service)
     if found != service:
         raise InvalidValue("client", f"{client!r} is a client of {found}, not of {service}")
+    if "BaseClient" in names and not awaitable and _belongs_to_resource(client):
+        what = "a resource's own, which takes and gives values without their types"
+        raise InvalidValue("client", f"{client!r} is {what}; pass {_made(service)}")
     calls = [call for name in _CALLS[service] if callable(call := getattr(client, name, None))]
     if not calls:
-        how = f"boto3.client({service!r})" if not awaitable else "a client of aiobotocore"
+        how = "a client of aiobotocore" if awaitable else _made(service)
         raise InvalidValue("client", f"{client!r} has no {_CALLS[service][0]}(); pass {how}")
     if not awaitable and any(map(inspect.iscoroutinefunction, calls)):
         raise InvalidValue("client", f"{client!r} is to be awaited; use it with interlock.aio")
     return client
+
+
+def _made(service: str) -> str:
+    return f"boto3.client({service!r})"
+
+
+def _belongs_to_resource(client: Any) -> bool:
+    """Return whether a client is the `meta.client` of one of DynamoDB's resources.
+
+    Such a one copies the parameters of each call, to write types into them.
+    """
+    model = client.meta.service_model.operation_model(client.meta.service_model.operation_names[0])
+    copies = client.meta.events.emit(
+        f"provide-client-params.{model.service_model.service_id.hyphenize()}",
+        params={},
+        model=model,
+        context={},
+    )
+    return any(
+        getattr(handler, "__module__", "") == "boto3.dynamodb.transform" for handler, _ in copies
+    )
 
 
 @functools.cache
@@ -154,15 +178,7 @@ def _answer(error: exceptions.ClientError, *, in_doubt: bool) -> Fault:
         code,
         message,
         item=response.get("Item"),
-        reasons=tuple(
-            CancellationReason(
-                reason.get("Code", "None"), reason.get("Message"), reason.get("Item")
-            )
-            for reason in response.get("CancellationReasons", ())
-        ),
-        throttling=tuple(
-            f"{reason.get('reason', 'unknown')} of {reason.get('resource', 'the table')}"
-            for reason in response.get("ThrottlingReasons", ())
-        ),
+        reasons=shapes.reasons_of(response),
+        throttling=shapes.throttling_of(response),
         resent=in_doubt,
     )

@@ -11,7 +11,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
-from interlock._protocol.faults import CancellationReason, Fault, NoReply, Refused
+from interlock._protocol.faults import Fault, NoReply, Refused
 from interlock._protocol.requests import Call
 from interlock._protocol.sigv4 import authorization, canonical_path
 from interlock._wire import codec, shapes
@@ -169,7 +169,9 @@ def _failure(call: Call, response: Response) -> Fault:
     if status == _REQUEST_TIMEOUT:
         return Refused("RequestTimeout", message)
     if status == _TOO_MANY:
-        return Refused(code or "ThrottlingException", message, throttling=_throttling(found))
+        return Refused(
+            code or "ThrottlingException", message, throttling=shapes.throttling_of(found)
+        )
     if not code:
         # A sign-in page, or a proxy's own refusal: nothing is known of the call.
         return NoReply(f"{status} is not the service's answer: {response.body[:200]!r}")
@@ -177,8 +179,8 @@ def _failure(call: Call, response: Response) -> Fault:
         code,
         message,
         item=found.get("Item"),
-        reasons=_reasons(found),
-        throttling=_throttling(found),
+        reasons=shapes.reasons_of(found),
+        throttling=shapes.throttling_of(found),
     )
     problem = shapes.refusal_mismatch(call.params, refusal)
     if "x-amzn-requestid" not in response.headers:
@@ -197,22 +199,3 @@ def _code(found: Mapping[str, Any], headers: Mapping[str, str]) -> str:
 def _text(found: Mapping[str, Any], name: str) -> str:
     value = found.get(name)
     return value if isinstance(value, str) else ""
-
-
-def _reasons(found: Mapping[str, Any]) -> tuple[CancellationReason, ...]:
-    return tuple(
-        CancellationReason(reason.get("Code", "None"), reason.get("Message"), reason.get("Item"))
-        for reason in _objects(found, "CancellationReasons")
-    )
-
-
-def _throttling(found: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(
-        f"{reason.get('reason', 'unknown')} of {reason.get('resource', 'the table')}"
-        for reason in _objects(found, "ThrottlingReasons")
-    )
-
-
-def _objects(found: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    value = found.get(name)
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

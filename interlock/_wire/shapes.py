@@ -2,14 +2,14 @@
 
 A reply that bears a request id and the right checksum may still be another request's: a proxy or a
 shared connection may hand it over. So a reply has the members that its call asked for and none of
-another operation's, and the items in it have the keys that were asked for.
+another operation's, and the items in it have the keys that were asked for, and typed values alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from interlock._protocol.faults import NoReply, Refused
+from interlock._protocol.faults import CancellationReason, NoReply, Refused
 from interlock._protocol.requests import Call
 
 Params = Mapping[str, Any]
@@ -44,16 +44,41 @@ def refusal_mismatch(params: Params, refusal: Refused) -> str | None:
     if asked is not None and asked not in params:
         return f"the call has no {asked}"
     if item is not None:
-        key = params.get("Key")
-        own = params.get("Item")
-        if isinstance(key, Mapping):
-            return _another(key, item, whole=True)
-        if isinstance(own, Mapping) and not isinstance(item, Mapping):
-            return "the record that refused the call is no item"
+        return _another(params.get("Key", {}), item, whole=True)
     actions = params.get("TransactItems")
-    if reasons and isinstance(actions, Sequence) and len(reasons) != len(actions):
+    if not reasons or not isinstance(actions, Sequence):
+        return None
+    if len(reasons) != len(actions):
         return f"{len(reasons)} reasons came for {len(actions)} actions"
-    return None
+    for action, reason in zip(actions, reasons, strict=True):
+        if reason.code == "ConditionalCheckFailed" and not _has_condition(action):
+            return "a condition failed that was not set"
+    return _untyped([reason.item for reason in reasons if reason.item is not None])
+
+
+def reasons_of(refusal: Mapping[str, Any]) -> tuple[CancellationReason, ...]:
+    """Return the reasons for which a transaction was refused."""
+    return tuple(
+        CancellationReason(reason.get("Code", "None"), reason.get("Message"), reason.get("Item"))
+        for reason in _objects(refusal, "CancellationReasons")
+    )
+
+
+def throttling_of(refusal: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return which limits of which resources a call was too much for."""
+    return tuple(
+        f"{reason.get('reason', 'unknown')} of {reason.get('resource', 'the table')}"
+        for reason in _objects(refusal, "ThrottlingReasons")
+    )
+
+
+def _objects(found: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    value = found.get(name)
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _has_condition(action: Mapping[str, Mapping[str, Any]]) -> bool:
+    return any("ConditionExpression" in request for request in action.values())
 
 
 def _another(key: Mapping[str, Any], item: Any, *, whole: bool) -> str | None:
@@ -61,8 +86,9 @@ def _another(key: Mapping[str, Any], item: Any, *, whole: bool) -> str | None:
 
     `whole` says that the item has all its attributes, and so its key.
     """
-    if not isinstance(item, Mapping):
-        return "the item is no object"
+    problem = _untyped([item])
+    if problem is not None:
+        return problem
     for name, value in key.items():
         if name not in item:
             if whole:
@@ -70,6 +96,31 @@ def _another(key: Mapping[str, Any], item: Any, *, whole: bool) -> str | None:
         elif item[name] != value and not _equal_numbers(item[name], value):
             return f"the item is another's: {name!r} is {item[name]!r}, not {value!r}"
     return None
+
+
+def _untyped(items: Any) -> str | None:
+    """Return why these are not items as DynamoDB has them, None if they are."""
+    if not isinstance(items, list):
+        return "the items are no list"
+    for item in items:
+        if not isinstance(item, Mapping):
+            return "the item is no object"
+        for name, value in item.items():
+            if not _is_typed(value):
+                return f"the item's {name!r} is {value!r}"
+    return None
+
+
+def _is_typed(value: Any) -> bool:
+    """Return whether this is a value with its type, as {"S": "text"} is."""
+    if not isinstance(value, dict) or len(value) != 1:
+        return False
+    ((kind, inner),) = value.items()
+    if not isinstance(inner, _TYPES.get(kind, object)):
+        return False
+    if kind in ("M", "L"):
+        return all(map(_is_typed, inner.values() if kind == "M" else inner))
+    return True
 
 
 def _equal_numbers(one: Any, other: Any) -> bool:
@@ -97,7 +148,7 @@ def _write(params: Params, reply: Reply) -> str | None:
         return "attributes came that were not asked for"
     key = params.get("Key")
     if key is None:  # PutItem: which of its attributes are the key is not known here
-        return None if isinstance(attributes, Mapping) else "the item is no object"
+        return _untyped([attributes])
     return _another(key, attributes, whole=asked in ("ALL_NEW", "ALL_OLD"))
 
 
@@ -120,7 +171,11 @@ def _batch_get(params: Params, reply: Reply) -> str | None:
     if not isinstance(answers, Mapping) or not isinstance(left, Mapping):
         return "it has no responses"
     strange = (answers.keys() | left.keys()) - params["RequestItems"].keys()
-    return f"it is about {sorted(strange)}" if strange else None
+    if strange:
+        return f"it is about {sorted(strange)}"
+    if not all(isinstance(keys, Mapping) and keys.get("Keys") for keys in left.values()):
+        return "it leaves unsaid which keys are unprocessed"
+    return next(filter(None, map(_untyped, answers.values())), None)
 
 
 def _batch_statements(params: Params, reply: Reply) -> str | None:
@@ -135,7 +190,10 @@ def _batch_statements(params: Params, reply: Reply) -> str | None:
 def _listing(params: Params, reply: Reply) -> str | None:
     if params.get("Select") == "COUNT":
         return None if isinstance(reply.get("Count"), int) else "it has no count"
-    return None if isinstance(reply.get("Items"), list) else "it has no items"
+    items, last = reply.get("Items"), reply.get("LastEvaluatedKey")
+    problem = _untyped(items) or (None if last is None else _untyped([last]))
+    # Whatever is listed has its key, at the least.
+    return problem or (None if all(items or ()) else "an item is empty")
 
 
 def _having(*names: str) -> Callable[[Params, Reply], str | None]:
@@ -146,6 +204,12 @@ def _having(*names: str) -> Callable[[Params, Reply], str | None]:
     return check
 
 
+_TYPES: Mapping[str, Any] = {  # what JSON has for them; bytes are decoded elsewhere
+    **dict.fromkeys(("S", "N"), str),
+    **dict.fromkeys(("L", "SS", "NS", "BS"), list),
+    **dict.fromkeys(("BOOL", "NULL"), bool),
+    "M": dict,
+}
 _ASKED_FOR = {  # what a call has that can be refused so
     "ConditionalCheckFailedException": "ConditionExpression",
     "TransactionCanceledException": "TransactItems",

@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from datetime import timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import boto3
@@ -242,15 +243,19 @@ def test_no_thread_of_a_child_calls_before_the_connections_of_its_parent_are_clo
     assert called == [True] * 3
 
 
+RESOURCE = partial(boto3.resource, "dynamodb", region_name="us-east-1")
+
+
 @pytest.mark.parametrize(
     ("wrong", "way_out"),
     [
-        (lambda: boto3.resource("dynamodb", region_name="us-east-1"), "meta.client"),
-        (lambda: boto3.resource("dynamodb", region_name="us-east-1").Table("t"), "meta.client"),
+        (RESOURCE, "boto3.client('dynamodb')"),
+        (lambda: RESOURCE().Table("t"), "boto3.client('dynamodb')"),
+        (lambda: RESOURCE().meta.client, "without their types; pass boto3.client('dynamodb')"),
         (lambda: boto3.Session(region_name="us-east-1"), "session.client('dynamodb')"),
         (lambda: boto3.client("kms", region_name="us-east-1"), "of kms, not of dynamodb"),
     ],
-    ids=["resource", "table", "session", "another service"],
+    ids=["resource", "table", "a resource's client", "session", "another service"],
 )
 def test_a_client_of_the_wrong_kind_is_refused_with_the_right_way(wrong, way_out):
     with pytest.raises(InvalidValue, match="client") as refusal:

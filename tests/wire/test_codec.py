@@ -197,7 +197,8 @@ def test_a_refusal_brings_items_reasons_and_limits():
         ],
         "ThrottlingReasons": [{"reason": "TableWriteThroughputExceeded", "resource": "arn"}],
     }
-    call = Call("TransactWriteItems", {"TransactItems": [{}, {}]})
+    check = {"ConditionCheck": {"ConditionExpression": "a = b"}}
+    call = Call("TransactWriteItems", {"TransactItems": [{}, check]})
     found = outcome(call, response(400, json.dumps(body).encode()))
     assert isinstance(found, Refused)
     assert found.message == "why"

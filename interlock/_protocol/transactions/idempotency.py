@@ -133,7 +133,7 @@ class Once:
             if operation is not None and operation != {"S": self.operation}:
                 return Findings(occupied=True)
             expected = self.unscoped or ""
-        elif int(self._number(record, "format")) > FORMAT:
+        elif self._number(record, "format") > FORMAT:
             raise self._corrupt(record, "format", newer=True)
         if self._field(record, "fingerprint", "S") != expected:
             raise IdempotencyMismatch(self.key, _USED)
