@@ -33,7 +33,7 @@ def write_archive(target: Path, platform: str | None) -> None:
     from interlock.constructs.copying import all_but  # noqa: PLC0415 - it brings aws_cdk with it
 
     for package in ("server", "interlock"):
-        kept = all_but(*_FILES, without="constructs")
+        kept = all_but(*_FILES, without=["constructs"])
         shutil.copytree(ROOT / package, target / package, ignore=kept)
     if platform is not None:
         _install_packages(target, platform)

@@ -13,6 +13,7 @@ handler is imported.
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from pathlib import Path
 import boto3
 
 from benchmarks.history import note
-from benchmarks.start.deployed import compile_what_lambda_brings, deployed
+from benchmarks.start.deployed import compile_what_lambda_brings, deployed, library_layer
 from local.emulator import emulator
 
 TABLE = "bench-start"
@@ -143,6 +144,7 @@ def compare(endpoint: str, rounds: int, folder: Path) -> None:
     }
     with_bytecode = deployed(folder / "with", compiled=True)
     without = deployed(folder / "without", compiled=False)
+    sizes(folder)
     compile_what_lambda_brings()
     signing = {**plain, "INTERLOCK_SIGNING_KEY": key}
     traced = {
@@ -186,6 +188,17 @@ def compare(endpoint: str, rounds: int, folder: Path) -> None:
             computing_seconds=spent,
             computing_against_bare=spent / bare[1],
         )
+
+
+def sizes(folder: Path) -> None:
+    """Print what the layer of the library alone is on the way to Lambda: a zip."""
+    print("\nthe layer of the library alone")
+    for name, compiled in (("sources", False), ("sources and bytecode for one Python", True)):
+        layer = library_layer(folder / f"layer-{compiled}", compiled=compiled)
+        archive = Path(shutil.make_archive(str(folder / f"zip-{compiled}"), "zip", layer))
+        size = archive.stat().st_size / 1e3
+        print(f"  {name:42} {size:7.0f} KB, zipped")
+        note("start", "the layer of the library alone", name, zipped_kilobytes=size)
 
 
 def _medians(times: list[tuple[float, float]]) -> tuple[float, float]:

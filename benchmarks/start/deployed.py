@@ -15,9 +15,20 @@ from stacks.counters_function import POWERTOOLS, code_files
 _OF_LAMBDA = ("boto3", "botocore", "s3transfer", "urllib3", "dateutil", "jmespath")
 
 
+_HERE = (lambda_.Runtime(f"python3.{sys.version_info.minor}"),)
+
+
+def library_layer(folder: Path, *, compiled: bool) -> Path:
+    """Write a layer of the library alone; return its folder."""
+    app = cdk.App(outdir=str(folder))
+    RuntimeLayer(cdk.Stack(app, "Layer"), "Layer", compiled_for=_HERE if compiled else ())
+    (runtime,) = folder.glob("asset.*/python")
+    return runtime.parent
+
+
 def deployed(folder: Path, *, compiled: bool) -> tuple[Path, Path]:
     """Write both into a folder, with bytecode for this Python or without; return where they are."""
-    runtimes = [lambda_.Runtime(f"python3.{sys.version_info.minor}")] if compiled else []
+    runtimes = _HERE if compiled else ()
     app = cdk.App(outdir=str(folder))
     stack = cdk.Stack(app, "Function")
     layer = RuntimeLayer(stack, "Layer", distributions=POWERTOOLS, compiled_for=runtimes)

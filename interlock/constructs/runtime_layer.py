@@ -17,7 +17,9 @@ from interlock.constructs.copying import all_but
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 # What the package is made of: what an editor or a file manager leaves beside it changes no hash.
-_FILES = ("*.py", "py.typed", "reserved_words.txt")
+_FILES = ("*.py", "py.typed")
+# For the machine that deploys, for people at a terminal, for tests: no function runs them.
+_NOT_RUN = ("cli", "constructs", "testing")
 _RUNTIME = re.compile(r"PYTHON_3_(\d+)")
 _LEAST_MINOR = 11  # requires-python
 
@@ -31,6 +33,8 @@ def runtimes() -> list[lambda_.Runtime]:
 
 class RuntimeLayer(lambda_.LayerVersion):
     """The installed `interlock` package as a layer, for any Python runtime and architecture.
+
+    The command and `interlock.testing` are not in it: no function runs them.
 
     boto3 is in Lambda's Python runtimes already. `distributions` are names of installed
     distributions to add, without what they depend on and without compiled parts: they must work in
@@ -77,8 +81,7 @@ class RuntimeLayer(lambda_.LayerVersion):
 
 def _files(distributions: Sequence[str]) -> Iterator[tuple[str, Path]]:
     """Yield the layer's files: by their paths in it, where they are installed here."""
-    # Constructs are for the machine that deploys; the runtime never imports them.
-    ignored = all_but(*_FILES, without="constructs")
+    ignored = all_but(*_FILES, without=_NOT_RUN)
     for folder, folders, names in os.walk(_PACKAGE):
         left_out = set(ignored(folder, [*folders, *names]))
         folders[:] = sorted(set(folders) - left_out)

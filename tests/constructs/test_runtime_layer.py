@@ -27,7 +27,8 @@ def test_layer_holds_the_runtime_alone(tmp_path):
     python = bundle(tmp_path) / "python"
     assert (python / "interlock" / "py.typed").exists()
     assert (python / "interlock" / "_drivers" / "blocking" / "driver.py").exists()
-    assert not (python / "interlock" / "constructs").exists()
+    for name in ("cli", "constructs", "testing"):
+        assert not (python / "interlock" / name).exists()
     assert not list(python.rglob("__pycache__"))
     assert [path.name for path in python.iterdir()] == ["interlock"]
 
@@ -38,7 +39,7 @@ def test_what_an_editor_leaves_in_the_package_is_in_no_layer(tmp_path):
         path = tmp_path / "package" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    patterns = all_but("*.py", "py.typed", without="constructs")
+    patterns = all_but("*.py", "py.typed", without=["constructs"])
     shutil.copytree(tmp_path / "package", tmp_path / "copy", ignore=patterns)
     copied = {path.name for path in (tmp_path / "copy").rglob("*") if path.is_file()}
     assert copied == {"kept.py", "py.typed"}
