@@ -12,11 +12,13 @@ from interlock._protocol.counters.ledger import Once
 from interlock._protocol.counters.reading import CounterState
 from interlock._protocol.faults import NoReply, NotSent, Refused
 from interlock.errors import (
+    CorruptRecord,
     CounterChanged,
     CounterLimitExceeded,
     CounterMismatch,
     IdempotencyMismatch,
     OutcomeUnknown,
+    RequestRefused,
     ServiceUnavailable,
 )
 from tests.unit.test_counter_adding import (
@@ -208,6 +210,55 @@ def test_what_is_known_of_an_earlier_copy_is_not_forgotten_by_a_later_fault(worl
     world.instead = {1: LOST, **dict.fromkeys(range(2, 50), NotSent("no"))}
     with pytest.raises(OutcomeUnknown):
         world.add(3, used)
+
+
+def test_a_mismatch_is_told_though_a_copy_is_under_way(world):
+    used = known(world)
+
+    def by_another():
+        twin = World()
+        twin.store = world.store
+        twin.add(4, handle())
+
+    world.instead, world.before = {1: LOST}, {2: by_another}
+    with pytest.raises(IdempotencyMismatch):
+        world.add(3, used)
+    assert world.values(1) == [54]
+    assert world.late(1).condition_failed
+
+
+def test_what_fails_after_a_copy_was_ended_is_certain(world):
+    used = known(world, up=[2])
+    # The write, its repetition, which finds no room, the end of the era; then a look at the shard
+    # and for the record, and the next write.
+    world.instead = {1: LOST, **dict.fromkeys(range(6, 50), NotSent("no"))}
+    with pytest.raises(ServiceUnavailable):
+        world.add(3, used)
+    assert world.calls[:7] == [READ_ONE, WRITE, WRITE, WRITE, READ_ONE, READ_ONE, WRITE]
+    world.change(0, up=number(49))
+    assert world.late(1).condition_failed
+
+
+def test_a_write_that_a_corrupt_item_refuses_is_told_by_that(world):
+    used = known(world)
+    world.change(0, up={"S": "x"})
+    with pytest.raises(CorruptRecord) as corrupt:
+        world.add(3, used)
+    assert corrupt.value.attribute == "up"
+
+
+def test_a_write_that_is_refused_for_another_reason_is_told_by_that(world):
+    used = known(world)
+    world.instead = {1: Refused("ValidationException", "why")}
+    with pytest.raises(RequestRefused):
+        world.add(3, used)
+    assert world.calls == [READ_ONE, WRITE, READ_ALL]
+
+
+def test_a_counter_that_another_makes_meanwhile_is_the_one(world):
+    world.before = {3: world.lay_out}
+    assert world.add(3).value == 53
+    assert world.values(1) == [53]
 
 
 # Eras.
