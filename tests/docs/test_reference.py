@@ -72,6 +72,11 @@ def test_every_error_has_a_section_that_says_what_to_do(name):
     assert name in dict(sections)
 
 
+def test_every_reason_of_a_loss_says_what_helps():
+    page = (DOCS / "howto/troubleshooting.md").read_text(encoding="utf-8")
+    assert [reason for reason in errors.LossReason if f"`{reason.value}`" not in page] == []
+
+
 class OfAnApplication(errors.CounterNotFound):
     """An error that an application derives from one of the library's."""
 
