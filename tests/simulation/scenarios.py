@@ -11,6 +11,7 @@ from tests.simulation.jobs import scheduled
 from tests.simulation.keyed import Duplicates
 from tests.simulation.locking import SETTINGS, Plan, contend
 from tests.simulation.mixture import Mixture
+from tests.simulation.poisoned import Poisoned
 from tests.simulation.registers import FOLDING, LAID_OUT, NARROWED, TIGHT, Registers
 from tests.simulation.released import Releasing
 from tests.simulation.sharing import Plan as Shared
@@ -95,6 +96,10 @@ CROWD = Shared(processes=7, rounds=2)
 SWIFT = Shared(rounds=8, work=3.0, freezes=0.05)
 ONE_WRITER = Shared(processes=3, writers=1, writes=0.8, within=900.0)
 VANISHING = Shared(rounds=5, work=30.0, freezes=0.05, vanish=2.0)
+
+
+# Everything at once, but that the operator dies who mends what is spoilt.
+SPOILT = replace(STORM, kill=0.0)
 
 
 class Scenario(Protocol):
@@ -191,6 +196,8 @@ SCENARIOS: dict[str, Callable[[int], Scenario]] = {
     "readers-jumping-clocks": lambda seed: Sharing(seed, JUMPING),
     "readers-wrong-clocks": lambda seed: Sharing(seed, WRONG),
     "readers-vanishing": lambda seed: Sharing(seed, PAUSING, VANISHING),
+    "spoilt-calm": lambda seed: Poisoned(seed, CALM),
+    "spoilt": lambda seed: Poisoned(seed, SPOILT),
     "transactions": Mixture,
     "transactions-stale-reads": lambda seed: Mixture(seed, Disturbed(stale=0.5), readers=15),
     "transactions-crashes": lambda seed: Mixture(seed, Disturbed(crash=0.1)),
