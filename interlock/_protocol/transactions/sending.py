@@ -64,16 +64,13 @@ class CommitRequest:
 
     def error(self, fault: Fault) -> InterlockError:
         """Return what a fault means to the caller, with regard to the answers that are missing."""
-        attempts = self._budget.attempts
-        return meaning(fault, self._target, ambiguous=self.in_doubt, attempts=attempts)
+        return meaning(fault, self._target, ambiguous=self.in_doubt)
 
     def settled(self, error: InterlockError) -> InterlockError:
         """Return the error, or what it comes to when a missing answer leaves the outcome open."""
         if not self.in_doubt:
             return error
-        unknown = OutcomeUnknown(f"a reply to the commit was lost; later attempts met: {error}")
-        unknown.__cause__ = error
-        return unknown
+        return OutcomeUnknown(f"a reply to the commit was lost; later attempts met: {error}")
 
     def _stand_back(self) -> Operation[None]:
         """Let the heartbeat of a lock go first, for a while."""
