@@ -252,7 +252,8 @@ def test_a_write_that_is_refused_for_another_reason_is_told_by_that(world):
     world.instead = {1: Refused("ValidationException", "why")}
     with pytest.raises(RequestRefused):
         world.add(3, used)
-    assert world.calls == [READ_ONE, WRITE, READ_ALL]
+    assert world.calls[:2] == [READ_ONE, WRITE]
+    assert world.values(1) == [50]
 
 
 def test_a_counter_that_another_makes_meanwhile_is_the_one(world):
