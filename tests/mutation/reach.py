@@ -74,22 +74,28 @@ def files(module: str) -> list[Path]:
 def stages(module: str, tests: list[str] | None = None) -> list[list[Path]]:
     """Return the files of tests that may reach a module, or those that are named: quick ones first.
 
-    First those that import the module, or run its room step by step; then those that run another
-    room so, or over a mock; then all others. What one stage finds is not shown to the next.
+    First those that import the module; then those that run its room step by step; then those that
+    run another room so, or over a mock; then all others. What one stage finds is not shown to the
+    next.
     """
     if tests is not None:
         return [[ROOT / test for test in tests]]
     path = Path(module)
-    room = path.parent.name.removesuffix("s")
-    imports = re.compile(rf"\b{'.'.join(path.with_suffix('').parts)} import")
-    found: tuple[list[Path], ...] = ([], [], [])
+    room, dotted = path.parent.name.removesuffix("s"), ".".join(path.parent.parts)
+    imports = re.compile(rf"\b{dotted}\.{path.stem} import|\b{dotted} import [^\n]*\b{path.stem}\b")
+    found: tuple[list[Path], ...] = ([], [], [], [])
     for test in files(module):
         text, place = test.read_text(encoding="utf-8"), test.relative_to(ROOT).as_posix()
         unit = place.startswith("tests/unit")
         mock = unit and _STEP_BY_STEP_OVER_A_MOCK.search(text)
         steps = (unit and _STEP_BY_STEP.search(text)) or place.startswith(_WITHOUT_WAITING)
-        own = (unit and imports.search(text)) or (steps and room in place)
-        found[0 if own and not mock else 1 if steps or mock else 2].append(test)
+        if unit and imports.search(text) and not mock:
+            stage = 0
+        elif steps and not mock:
+            stage = 1 if room in place else 2
+        else:
+            stage = 2 if mock else 3
+        found[stage].append(test)
     return [stage for stage in found if stage]
 
 

@@ -258,18 +258,14 @@ def test_tests_are_chosen_by_what_they_speak_of():
     assert not {"test_renewing.py", "test_surface.py", "test_mutation.py"} & chosen
 
 
-def test_tests_that_run_a_protocol_step_by_step_judge_first():
-    own, quick, others = stages("interlock/_protocol/locks/lease.py")
-    assert {"test_renewing.py", "test_releasing.py"} <= {path.name for path in own}
-    assert {"test_committing.py"} <= {path.name for path in quick}
-    assert {"test_locks.py", "test_process.py"} <= {path.name for path in others}
-    every = sorted(files("interlock/_protocol/locks/lease.py"))
-    assert sorted([*own, *quick, *others]) == every
-
-
-def test_tests_that_import_a_module_are_among_the_first_to_judge_it():
-    (own, *_) = stages("interlock/_protocol/transactions/fingerprint.py")
-    assert {"test_fingerprint.py", "test_once.py"} <= {path.name for path in own}
+def test_tests_that_import_a_module_judge_it_first_and_then_those_that_run_it_step_by_step():
+    lease = "interlock/_protocol/locks/lease.py"
+    importing, own, quick, others = [{path.name for path in each} for each in stages(lease)]
+    assert "test_releasing.py" in importing
+    assert "test_renewing.py" in own
+    assert "test_committing.py" in quick
+    assert {"test_locks.py", "test_process.py"} <= others
+    assert sorted(path for each in stages(lease) for path in each) == sorted(files(lease))
 
 
 def test_of_tests_that_are_named_each_reaches_all_until_that_is_known():
