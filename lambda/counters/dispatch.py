@@ -52,6 +52,8 @@ def respond(services: Services, request: Request) -> Reply:
         if route is None:
             return _other(request)
         request.only(*route.query)
+        if route.keyless:
+            request.refuse_key()
         person_of(request, services.speaker)  # refused before anything is changed
         return route.serve(services, request)
     except Problem as problem:

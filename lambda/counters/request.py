@@ -88,6 +88,11 @@ class Request:
             raise invalid("Idempotency-Key", "1 to 128 visible ASCII characters are wanted")
         return key
 
+    def refuse_key(self) -> None:
+        """Refuse an Idempotency-Key where none is kept: it says that to repeat is safe."""
+        if self.header("Idempotency-Key") is not None:
+            raise invalid("Idempotency-Key", "no key is kept here; If-Match makes a change once")
+
     def body(self, *allowed: str, needed: tuple[str, ...] = ()) -> dict[str, Any]:
         """Return the JSON object that the body is."""
         text = self._text()

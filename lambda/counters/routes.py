@@ -43,10 +43,14 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A function that serves requests, and the query's parameters that it knows."""
+    """A function that serves requests, and the query's parameters that it knows.
+
+    `keyless` is a write that keeps no record of an Idempotency-Key.
+    """
 
     serve: Callable[[Services, Request], Reply]
     query: tuple[str, ...] = ()
+    keyless: bool = False
 
 
 def get_counter(services: Services, request: Request) -> Reply:
@@ -331,12 +335,12 @@ def _absent(name: str) -> Problem:
 ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/counters"): Route(list_counters, ("prefix", "after", "limit")),
     ("GET", "/counters/{name}"): Route(get_counter),
-    ("PUT", "/counters/{name}"): Route(put_counter),
-    ("PATCH", "/counters/{name}"): Route(configure_counter),
-    ("DELETE", "/counters/{name}"): Route(delete_counter),
+    ("PUT", "/counters/{name}"): Route(put_counter, keyless=True),
+    ("PATCH", "/counters/{name}"): Route(configure_counter, keyless=True),
+    ("DELETE", "/counters/{name}"): Route(delete_counter, keyless=True),
     ("POST", "/counters/{name}/increment"): Route(increment_counter),
     ("POST", "/counters/{name}/decrement"): Route(decrement_counter),
-    ("POST", "/counters/{name}/reset"): Route(reset_counter),
+    ("POST", "/counters/{name}/reset"): Route(reset_counter, keyless=True),
     ("POST", "/transfers"): Route(create_transfer),
     ("GET", "/locks/{name}"): Route(get_lock),
     ("GET", "/.well-known/jwks.json"): Route(get_jwks),

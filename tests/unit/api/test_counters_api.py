@@ -205,6 +205,24 @@ def test_a_header_of_one_value_that_comes_twice_is_400(call, header):
     assert (reply.status, reply.body["field"]) == (400, header)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/counters/a", {"ceiling": 9}),
+        ("PATCH", "/counters/a", {"ceiling": 9}),
+        ("DELETE", "/counters/a", None),
+        ("POST", "/counters/a/reset", {"to": 0}),
+    ],
+)
+def test_a_key_that_no_record_is_kept_of_is_refused(call, method, path, body):
+    """Who sends it again would do it again: a reset, say, undoes what was counted meanwhile."""
+    call("POST", "/counters/a/increment", {"amount": 5})
+    before = call("GET", "/counters/a").body
+    reply = call(method, path, body, headers={"Idempotency-Key": "k"})
+    assert (reply.status, reply.body["field"]) == (400, "Idempotency-Key")
+    assert call("GET", "/counters/a").body == before
+
+
 def test_two_cases_of_a_headers_name_are_one_header(call):
     headers = {"Idempotency-Key": "a", "idempotency-key": "b"}
     reply = call("POST", "/counters/a/increment", {"amount": 1}, headers=headers)
