@@ -278,6 +278,14 @@ def test_a_condition_of_a_transaction_is_believed_only_without_a_copy_under_way(
         world.run(lambda t: (t.put(A), t.add(B, Attr("n").eq(5), n=1)))
 
 
+def test_a_condition_on_an_item_that_is_as_it_was_read_is_the_callers(world):
+    world.write(A, n=1)
+    with pytest.raises(ConditionFailed) as failed:
+        world.run(lambda t: (t.get(A), t.put(B), t.add(A, Attr("n").eq(5), n=1)))
+    assert (failed.value.index, failed.value.key, world.runs) == (0, A, 1)
+    assert world.calls == [READ, ALL]
+
+
 def meddling(world, key, meddle):
     """Return a function that reads an item which is written by another before the commit lands."""
 
