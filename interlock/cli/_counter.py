@@ -15,7 +15,14 @@ _by = click.argument("amount", type=click.IntRange(min=1), default=1)
 
 @click.group(cls=Verbs)
 def counter() -> None:
-    """Read and change counters."""
+    """Read and change counters.
+
+    \b
+    Examples:
+      interlock counter create seats --floor 0 --ceiling 200
+      interlock counter increment seats 3 --key order-42
+      interlock counter configure seats --ceiling none
+    """
 
 
 def _bound(_: click.Context, __: click.Parameter, value: str | None) -> int | str | None:

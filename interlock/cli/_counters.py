@@ -17,7 +17,13 @@ _HEADER = ("NAME", "VALUE", "FLOOR", "CEILING", "SHARDS")
 
 @click.group(cls=Verbs)
 def counters() -> None:
-    """See the counters of a table."""
+    """See the counters of a table.
+
+    \b
+    Examples:
+      interlock --table coordination counters ls orders/
+      interlock --table coordination counters show seats --json | jq .value
+    """
 
 
 @counters.command()

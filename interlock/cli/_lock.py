@@ -10,7 +10,12 @@ from interlock.cli._group import Verbs, show
 
 @click.group(cls=Verbs)
 def lock() -> None:
-    """Look at locks."""
+    """Look at locks.
+
+    \b
+    Example:
+      interlock lock show service/leader
+    """
 
 
 @lock.command("show")

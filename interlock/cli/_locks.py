@@ -31,6 +31,12 @@ def locks() -> None:
 
     Permits of semaphores are locks, too: "render#3"; so are elections, which `elections` shows. A
     job's lock is "resting" when its run has ended and the rest of its `at_least` has not.
+
+    \b
+    Examples:
+      interlock --table coordination locks show orders/42
+      interlock --table coordination locks wait nightly --timeout 600
+      interlock --table coordination locks hold orders/42
     """
 
 

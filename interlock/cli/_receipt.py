@@ -17,7 +17,12 @@ from interlock.errors import InterlockError
 
 @click.group(cls=Verbs)
 def receipt() -> None:
-    """Verify the signed receipts of changes."""
+    """Verify the signed receipts of changes.
+
+    \b
+    Example:
+      interlock counter increment seats --json | jq -r .receipt | interlock receipt verify
+    """
 
 
 @receipt.command()

@@ -11,7 +11,7 @@ from interlock.cli import main
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGES = ["operations.md", "howto/cli.md", "locks.md"]
-_SHOWN = re.compile(r"(?:^\$? ?|`|&& |; |\| )(interlock (?!VERB)[a-z-][^`\n#|]*)", re.MULTILINE)
+_SHOWN = re.compile(r"(?:^\$? ?|`|&& |; |\| )(interlock (?!NOUN)[a-z-][^`\n#|]*)", re.MULTILINE)
 
 
 def shown(page):
@@ -66,6 +66,17 @@ def verbs(group, before=""):
 def test_every_verb_is_shown():
     page = (DOCS / "howto/cli.md").read_text(encoding="utf-8")
     assert [verb for verb in verbs(main) if verb not in page] == []
+
+
+def test_the_examples_of_help_exist():
+    called = [*verbs(main), *main.list_commands(click.Context(main))]
+    helps = [CliRunner().invoke(main, [*name.split(), "--help"]).output for name in called]
+    lines = [line.strip() for text in helps for line in text.splitlines()]
+    examples = [line.partition(" | ")[0] for line in lines if line.startswith("interlock ")]
+    assert len(examples) > 25
+    for line in examples:
+        command, unknown = resolved(line)
+        assert (isinstance(command, click.Group), unknown) == (False, set()), line
 
 
 @pytest.mark.parametrize("group", ["locks", "elections", "semaphores", "counters", "counter"])
