@@ -153,7 +153,13 @@ def test_three_processes_keep_the_lock_in_every_interleaving_of_14_steps():
     assert search.states > 1_000
 
 
-@pytest.mark.parametrize("name", ["release without a condition", "guard that accepts a successor"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "release without a condition",
+        pytest.param("guard that accepts a successor", marks=pytest.mark.slow),
+    ],
+)
 def test_the_search_finds_a_mistake_with_one_pause(name):
     (mistake,) = (one for one in MISTAKES if one.name == name)
     with mutated(*mistake.edit), pytest.raises(Violation, match="PAUSED"):

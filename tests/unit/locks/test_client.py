@@ -144,8 +144,8 @@ def test_a_heartbeat_survives_an_error_that_it_never_should_have(locks, network,
         network.calm()
         raise ZeroDivisionError("a bug")
 
-    lock = locks.acquire("a", lease=timedelta(seconds=8))
-    other = locks.acquire("b", lease=timedelta(seconds=8))
+    lock = locks.acquire("a", lease=timedelta(seconds=4))
+    other = locks.acquire("b", lease=timedelta(seconds=4))
     network.fault = bug
     wait_until(lambda: "a bug" in caplog.text)
     calls = len(network.calls)
@@ -190,8 +190,8 @@ def test_closing_ends_the_heartbeats_and_every_thread(locks, network):
 
 def test_two_threads_at_most_renew_any_number_of_locks(locks, network):
     before = threading.active_count()
-    held = [locks.acquire(str(i), lease=timedelta(seconds=2)) for i in range(50)]
-    end = network.clock() + 3.0
+    held = [locks.acquire(str(i), lease=timedelta(seconds=1)) for i in range(50)]
+    end = network.clock() + 1.5
     while network.clock() < end:
         assert threading.active_count() <= before + 2 + 2
         for lock in held:

@@ -3,11 +3,15 @@
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import socket
+import types
 
 import httpx
 import pytest
+import uvicorn.server
 
+from server import application
 from server.__main__ import Server, configuration
 from server.application import create_application
 from server.group import Group
@@ -19,6 +23,24 @@ from tests.unit.server.playing import Played
 from tests.unit.server.table import Grants, Table
 
 API = "http://api.test/_aws/execute-api/abc/local"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _promptly():
+    """Read and compress the client's files once, and let uvicorn look ten times as often.
+
+    Each test has an application of its own, and many a server, which looks whether it should end,
+    and when it does waits for what is on its way.
+    """
+
+    async def sleep(seconds):
+        await asyncio.sleep(seconds / 10)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(application, "Assets", functools.cache(application.Assets))
+        prompt = types.SimpleNamespace(**{**vars(asyncio), "sleep": sleep})
+        patch.setattr(uvicorn.server, "asyncio", prompt)
+        yield
 
 
 class PlainSigner:
@@ -113,14 +135,6 @@ async def service(made):
         yield start
 
 
-class Prompt(Server):
-    """Looks ten times as often whether it should end."""
-
-    async def main_loop(self):
-        while not await self.on_tick(0):  # noqa: ASYNC110 - as its base class does
-            await asyncio.sleep(0.01)
-
-
 class Wire:
     """The service as uvicorn serves it, on a socket, to say to it what no client would."""
 
@@ -163,7 +177,7 @@ async def wire(made):
         async def start(handler, **options):
             own, app = made(handler, **options)
             sock = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-            server = Prompt(configuration(own, app))
+            server = Server(configuration(own, app))
             task = asyncio.create_task(server.serve(sockets=[sock]))
 
             async def stop():

@@ -138,11 +138,13 @@ async def test_a_leader_that_stops_gives_the_lock_back_and_keeps_the_fence(stand
     assert one.leader.lock is None
 
 
-async def test_a_leader_stops_although_the_table_is_gone(stand, table):
+async def test_a_leader_stops_although_the_table_is_gone(stand, table, monkeypatch):
+    monkeypatch.setattr("server.leader._RESIGNING", 0.1)
     one = stand("i-1")
     await until(lambda: one.led)
     table.down = True
     await one.stop()
+    table.down = False  # for the client, which goes on closing
 
 
 async def test_a_watch_that_fails_is_begun_again(table, caplog):
