@@ -11,9 +11,9 @@ import httpx
 import pytest
 import uvicorn.server
 
-from server import application
 from server.__main__ import Server, configuration
 from server.application import create_application
+from server.assets import Assets
 from server.group import Group
 from server.reading import Reading
 from server.settings import Settings
@@ -37,7 +37,7 @@ def _promptly():
         await asyncio.sleep(seconds / 10)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(application, "Assets", functools.cache(application.Assets))
+        patch.setattr("server.application.Assets", functools.cache(Assets))
         prompt = types.SimpleNamespace(**{**vars(asyncio), "sleep": sleep})
         patch.setattr(uvicorn.server, "asyncio", prompt)
         yield
