@@ -20,6 +20,8 @@ UV_VERSION := 0.13.9
 CDK = $(BIN)/python -m local.cdk
 # What the local instances are: make demo COMPUTE=containers
 CONTAINERS = $(if $(filter containers,$(COMPUTE)),--containers)
+# What is begun again and again, as xdist's workers and all that tests start, is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 CODE := app.py stacks lambda server interlock local benchmarks scripts tests
 UNIT := tests/constructs tests/stacks tests/unit tests/simulation
 

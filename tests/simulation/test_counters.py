@@ -39,7 +39,7 @@ def run(seed, faults, bounds, shards, *, keyed=False):
 @pytest.mark.parametrize(("bounds", "shards"), LAYOUTS)
 @pytest.mark.parametrize("keyed", [False, True])
 @pytest.mark.parametrize("faults", [CALM, STORM, DELAYED], ids=["calm", "storm", "delayed"])
-@pytest.mark.parametrize("seeds", seeds(30, 200))
+@pytest.mark.parametrize("seeds", seeds(12, 200))
 def test_sums_and_bounds_hold(bounds, shards, keyed, faults, seeds):
     for seed in seeds:
         run(seed, faults, bounds, shards, keyed=keyed).settle()
@@ -47,7 +47,7 @@ def test_sums_and_bounds_hold(bounds, shards, keyed, faults, seeds):
 
 @pytest.mark.parametrize("bounds", [Bounds(), Bounds(-2, 4)])
 @pytest.mark.parametrize("faults", [CALM, STORM, DELAYED], ids=["calm", "storm", "delayed"])
-@pytest.mark.parametrize("seeds", seeds(30, 200))
+@pytest.mark.parametrize("seeds", seeds(12, 200))
 def test_one_shard_is_linearizable(bounds, faults, seeds):
     for seed in seeds:
         counting = run(seed, faults, bounds, 1)
@@ -57,7 +57,7 @@ def test_one_shard_is_linearizable(bounds, faults, seeds):
 
 
 @pytest.mark.parametrize("faults", [CALM, STORM, DELAYED], ids=["calm", "storm", "delayed"])
-@pytest.mark.parametrize("seeds", seeds(30, 200))
+@pytest.mark.parametrize("seeds", seeds(12, 200))
 def test_layouts_change_while_in_use(faults, seeds):
     for seed in seeds:
         counting = Counting(seed, faults, Bounds(), 1)
@@ -79,7 +79,7 @@ def search(scenario, seeds):
         SCENARIOS[scenario](seed).run()
 
 
-@pytest.mark.parametrize("seeds", seeds(40, 400))
+@pytest.mark.parametrize("seeds", seeds(16, 400))
 @pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name.startswith("counters")])
 def test_all_calls_together_do_what_they_do_to_integers_one_at_a_time(scenario, seeds):
     search(scenario, seeds)

@@ -28,7 +28,7 @@ def run(scenario, seeds):
         SCENARIOS[scenario](seed).run()
 
 
-@pytest.mark.parametrize("seeds", seeds(20, 200))
+@pytest.mark.parametrize("seeds", seeds(8, 200))
 @pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name.startswith("fair-")])
 def test_one_holder_no_ghosts_and_everybody_served(scenario, seeds):
     run(scenario, seeds)

@@ -16,7 +16,7 @@ def run(scenario, seeds):
         SCENARIOS[scenario](seed).run()
 
 
-@pytest.mark.parametrize("seeds", seeds(30, 300))
+@pytest.mark.parametrize("seeds", seeds(10, 300))
 @pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name.startswith("jobs-")])
 def test_one_run_at_a_time_one_in_a_period_and_the_results_of_those_that_were_met(scenario, seeds):
     run(scenario, seeds)

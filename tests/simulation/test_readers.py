@@ -21,7 +21,7 @@ def run(scenario, seeds):
         SCENARIOS[scenario](seed).run()
 
 
-@pytest.mark.parametrize("seeds", seeds(30, 200))
+@pytest.mark.parametrize("seeds", seeds(10, 200))
 @pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name.startswith("readers-")])
 def test_no_reader_beside_a_writer_no_stale_write_and_everybody_served(scenario, seeds):
     run(scenario, seeds)

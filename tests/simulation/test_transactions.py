@@ -15,7 +15,7 @@ def verify(world):
     assert not problems, "\n".join([*problems, world.timeline()])
 
 
-@pytest.mark.parametrize("seeds", seeds(400, 3200))
+@pytest.mark.parametrize("seeds", seeds(150, 3200))
 def test_any_mix_of_transactions_is_serializable(seeds):
     """Real time counts too: what began after an end is ordered after it."""
     for seed in seeds:
@@ -58,7 +58,7 @@ def open_accounts(world):
     world.versions.clear()
 
 
-@pytest.mark.parametrize("seeds", seeds(300, 1600))
+@pytest.mark.parametrize("seeds", seeds(120, 1600))
 def test_transfers_conserve_the_sum_at_every_step(seeds):
     for seed in seeds:
         world = Contention(seed, Faults(crash=0.03))
@@ -86,7 +86,7 @@ def test_transfers_conserve_the_sum_at_every_step(seeds):
         "transactions-keyed-versions",
     ],
 )
-@pytest.mark.parametrize("seeds", seeds(150, 1600))
+@pytest.mark.parametrize("seeds", seeds(60, 1600))
 def test_nothing_goes_wrong_in(scenario, seeds):
     search(scenario, seeds)
 

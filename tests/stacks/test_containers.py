@@ -46,6 +46,7 @@ def test_template_is_as_it_was_accepted(contained, stack, snapshot):
     assert found == snapshot.use_extension(JSONSnapshotExtension)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 def test_no_pack_of_rules_finds_anything_that_is_not_answered(environment, tmp_path, monkeypatch):
     monkeypatch.delenv("CDK_VALIDATION", raising=False)
@@ -56,6 +57,7 @@ def test_no_pack_of_rules_finds_anything_that_is_not_answered(environment, tmp_p
     assert (report.unanswered, report.stale) == (frozenset(), frozenset())
 
 
+@pytest.mark.slow
 def test_cfn_lint_has_no_finding(contained):
     result = cfn_lint(templates(contained.assembly))
     assert (result.returncode, result.stdout) == (0, "")

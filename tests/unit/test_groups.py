@@ -23,11 +23,11 @@ def test_a_group_runs_on_one_worker(tmp_path):
     (tmp_path / "test_it.py").write_text(PROGRAM)
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "xdist"),
             *("-n", "2", "--dist", "loadgroup", "-c", "/dev/null", "test_it.py"),
         ],
         cwd=tmp_path,
-        env={"SEEN": str(seen), "PATH": ""},
+        env={"SEEN": str(seen), "PATH": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,
