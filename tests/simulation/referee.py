@@ -23,8 +23,8 @@ class Ledger:
     """What is known of one lock: the highest fence ever, whose it is, and what became of it.
 
     `broken` are the fences of grants that an operator ended, with the time; `committed` those under
-    which a write was decided at that time, whose item had yet to show it. `left` are ids of
-    which no ticket may be in its queue any more.
+    which a write was decided at that time, whose item had yet to show it. `left` are ids by
+    which it may neither be taken nor waited for any more.
     """
 
     fence: int = 0
@@ -94,7 +94,6 @@ class Referee:
         """
         made = self.processes[process].ids
         for ledger in self._ledgers.values():
-            ledger.void[process] = made
             ledger.left |= {f"{process}-{number}" for number in range(since + 1, made + 1)}
 
     def released(self, process: str, grant: Grant) -> None:
@@ -177,7 +176,7 @@ class Referee:
                 f"the fence of {name!r} went from {ledger.fence} to {fence(after)}"
             )
             assert version, f"a grant of {name!r} has no version"
-            assert apart or int(version.rpartition("-")[2]) > ledger.void.get(actor, 0), (
+            assert apart or not self._is_void(ledger, version), (
                 f"{actor} was done with {name!r} when a late copy of its request took it"
             )
             # A write that was decided just before may be shown after it.
@@ -242,6 +241,10 @@ class Referee:
         ledger.broken[ended] = self.world.now
         if Place(self.table, (DATA + name,)) in self.world.store.contents.held:
             ledger.committed.add(ended)
+
+    def _is_void(self, ledger: Ledger, version: str) -> bool:
+        actor, _, number = version.rpartition("-")
+        return version in ledger.left or int(number) <= ledger.void.get(actor, 0)
 
     def _believes(self, process: str, grant: Grant) -> bool:
         clock = self.processes[process]
