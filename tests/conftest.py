@@ -19,12 +19,9 @@ settings.load_profile("untimed")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one worker synthesize: each has to load the construct library's modules anew."""
+    """Let one worker synthesize: another would load the construct library and do it all again."""
     for item in items:
-        synthesizes = item.path.parent.name in {"constructs", "stacks"}
-        if synthesizes and not {"slow", "xdist_group"} & {
-            mark.name for mark in item.iter_markers()
-        }:
+        if item.path.parent.name in {"constructs", "stacks"}:
             item.add_marker(pytest.mark.xdist_group("synthesis"))
 
 

@@ -64,11 +64,6 @@ def synthesize(environment: str, outdir: Path, **given: Any) -> Synthesized:
     )
 
 
-def _each(*environments: str) -> list[Any]:
-    # One worker synthesizes an environment, and runs what looks at it.
-    return [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in environments]
-
-
 @pytest.fixture(scope="session")
 def synthesized_once(tmp_path_factory: pytest.TempPathFactory):
     """Synthesizes an environment, without the built-in validation: two thirds of the time."""
@@ -82,14 +77,14 @@ def synthesized_once(tmp_path_factory: pytest.TempPathFactory):
     return once
 
 
-@pytest.fixture(scope="session", params=_each(*ENVIRONMENTS))
+@pytest.fixture(scope="session", params=ENVIRONMENTS)
 def synthesized(request: pytest.FixtureRequest, synthesized_once) -> Synthesized:
     """Each environment in turn."""
     made: Synthesized = synthesized_once(request.param)
     return made
 
 
-@pytest.fixture(scope="session", params=_each(*REAL))
+@pytest.fixture(scope="session", params=REAL)
 def real(request: pytest.FixtureRequest, synthesized_once) -> Synthesized:
     """Each environment that is deployed to AWS."""
     made: Synthesized = synthesized_once(request.param)

@@ -9,7 +9,7 @@ from syrupy.extensions.json import JSONSnapshotExtension
 
 from stacks.application import Application
 from stacks.archive import DOCKERFILE
-from tests.stacks.conftest import context
+from tests.stacks.conftest import REAL, context
 from tests.stacks.policies import rendered, statements
 from tests.stacks.test_lint import cfn_lint, templates
 from tests.stacks.test_permissions import REASONS, wildcards
@@ -26,10 +26,7 @@ OWN = {
 }
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("dev", "prod")],
-)
+@pytest.fixture(scope="module", params=REAL)
 def contained(request, synthesized_once):
     """Each environment that is deployed to AWS, with containers."""
     return synthesized_once(request.param, compute="containers")

@@ -136,7 +136,6 @@ def test_without_a_known_name_no_address_is_told_but_what_to_do():
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("synthesis")
 def test_no_rule_finds_anything_in_it(domain, tmp_path, monkeypatch):
     result = cfn_lint(templates(domain.assembly))
     assert (result.returncode, result.stdout) == (0, "")

@@ -12,7 +12,7 @@ KINDS = {"instances": "instances", "containers": "tasks"}
 
 @pytest.fixture(
     params=[
-        pytest.param((name, compute), marks=pytest.mark.xdist_group(name), id=f"{name}-{compute}")
+        pytest.param((name, compute), id=f"{name}-{compute}")
         for name in ("dev", "prod")
         for compute in COMPUTES
     ]

@@ -12,7 +12,7 @@ from aws_cdk import aws_s3 as s3
 
 from stacks.acknowledgements import KEY, acknowledge
 from stacks.application import Application
-from tests.stacks.conftest import context
+from tests.stacks.conftest import REAL, context
 
 PACKS = (
     cdk_nag.AwsSolutionsChecks,
@@ -70,10 +70,7 @@ def _acknowledged(app: cdk.App) -> set[tuple[str, str]]:
     }
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("dev", "prod")],
-)
+@pytest.fixture(scope="module", params=REAL)
 def report(request, tmp_path_factory):
     """Each environment that is deployed to AWS, judged once by all packs and CDK's own rules."""
     outdir = tmp_path_factory.mktemp("judged")

@@ -45,7 +45,6 @@ def test_no_arn_names_another_partition(placed):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("synthesis")
 def test_cfn_lint_has_no_finding(placed):
     found = cfn_lint(templates(placed.assembly)).stdout.splitlines()
     if regions.partition(region_of(placed)) == "aws-eusc":
