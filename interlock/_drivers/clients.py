@@ -11,6 +11,7 @@ from botocore.config import Config
 
 from interlock._drivers.bounds import CONNECT_TIMEOUT, READ_TIMEOUT
 from interlock._protocol.faults import Fault, NoReply, NotSent, Refused
+from interlock._protocol.kinds import written
 from interlock._protocol.requests import Call
 from interlock._wire import shapes
 from interlock.errors import InvalidValue
@@ -101,7 +102,7 @@ def checked_client(client: Any, service: str, *, awaitable: bool) -> Any:
     calls = [call for name in _CALLS[service] if callable(call := getattr(client, name, None))]
     if not calls:
         how = "a client of aiobotocore" if awaitable else _made(service)
-        raise InvalidValue("client", f"{client!r} has no {_CALLS[service][0]}(); pass {how}")
+        raise InvalidValue("client", f"{written(client)} has no {_CALLS[service][0]}(); pass {how}")
     if not awaitable and any(map(inspect.iscoroutinefunction, calls)):
         raise InvalidValue("client", f"{client!r} is to be awaited; use it with interlock.aio")
     return client

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from interlock._protocol.kinds import written
 from interlock.errors import InvalidValue
 
 _LONGEST = timedelta.max.days * 86400.0  # what is longer in floats is too long for a timedelta
@@ -16,9 +17,9 @@ def seconds(
     `positive`, and for one of less than `least` seconds.
     """
     if not isinstance(duration, timedelta):
-        what = f"{duration!r} is not a timedelta"
+        what = f"{written(duration)} is not a timedelta"
         if isinstance(duration, int | float) and not isinstance(duration, bool):
-            what += f"; for seconds write timedelta(seconds={duration!r})"
+            what += f"; for seconds write timedelta(seconds={written(duration)})"
         raise InvalidValue(parameter, what)
     if positive and duration <= timedelta():
         raise InvalidValue(parameter, f"{duration} is not positive")

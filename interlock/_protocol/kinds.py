@@ -8,17 +8,18 @@ from interlock.errors import InvalidValue
 _MOST_SHOWN = 120  # characters
 
 
-def shown(given: Any) -> str:
-    """Return a value as an error's text has it: cut short, and with its type."""
-    if given is None:
-        return "None"
+def written(given: Any) -> str:
+    """Return a value as one would write it, cut short."""
     try:
         text = repr(given)
-    except (RecursionError, ValueError):  # lists within lists, or an integer of 5,000 digits
-        return f"a value without a text ({type(given).__name__})"
-    if len(text) > _MOST_SHOWN:
-        text = f"{text[:_MOST_SHOWN]}..."
-    return f"{text} ({type(given).__name__})"
+    except Exception:  # noqa: BLE001 - lists within lists, 5,000 digits, or what a class does
+        return "a value without a text"
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+
+
+def shown(given: Any) -> str:
+    """Return a value as an error's text has it: cut short, and with its type."""
+    return "None" if given is None else f"{written(given)} ({type(given).__name__})"
 
 
 def checked_text(parameter: str, given: str, *, wanted: str = "a string") -> str:
@@ -56,10 +57,11 @@ def checked_key(given: str, most: int) -> str:
     """Return an idempotency key of at most so many bytes, or raise `InvalidValue`."""
     wanted = f"a string of 1-{most} bytes"
     if not isinstance(given, str):
-        way_out = f"write idempotency_key={str(given)!r}" if isinstance(given, int) else ""
+        number = f"write idempotency_key='{written(given)}'"
+        way_out = number if isinstance(given, int) else "name by it what the call is about"
         raise InvalidValue(
             "idempotency_key",
-            f"{shown(given)} is not {wanted}; {way_out or 'name by it what the call is about'}",
+            f"{shown(given)} is not {wanted}; {way_out}",
         )
     length = len(_encodable("idempotency_key", given).encode())
     if not length:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from interlock._protocol.kinds import written
 from interlock.errors import InvalidValue
 
 
@@ -19,9 +20,11 @@ def texts(parameter: str, given: Iterable[str]) -> tuple[str, ...]:
         members = tuple(given)
     except TypeError:
         raise InvalidValue(
-            parameter, f"{given!r} is no sequence of strings; write {parameter}=[...]"
+            parameter, f"{written(given)} is no sequence of strings; write {parameter}=[...]"
         ) from None
     for member in members:
         if not isinstance(member, str):
-            raise InvalidValue(parameter, f"{member!r} is no string; give strings, one by one")
+            raise InvalidValue(
+                parameter, f"{written(member)} is no string; give strings, one by one"
+            )
     return members

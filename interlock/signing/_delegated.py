@@ -13,7 +13,7 @@ from interlock._drivers.lifecycle import watch_forks
 from interlock._drivers.unshared import Unshared
 from interlock._exports import public_in
 from interlock._protocol.durations import seconds
-from interlock._protocol.kinds import checked_choice, checked_mapping, optional_text, shown
+from interlock._protocol.kinds import checked_choice, checked_mapping, optional_text, shown, written
 from interlock._protocol.signing.algorithms import base64url
 from interlock._protocol.signing.client import json_bytes, with_times
 from interlock._protocol.signing.delegation import (
@@ -110,7 +110,7 @@ class DelegatedSigner(Unshared):
             (token_type,) = self._token_types
         if token_type not in self._token_types:
             allowed = ", ".join(self._token_types)
-            given = "none is given" if token_type is None else f"is {token_type!r}"
+            given = "none is given" if token_type is None else f"is {written(token_type)}"
             raise InvalidValue("token_type", f"{given}; the delegation covers {allowed}")
         checked_mapping("claims", claims, '{"sub": ...}')
         if self._issuer is not None and claims.get("iss") != self._issuer:

@@ -74,6 +74,18 @@ def test_a_name_has_up_to_512_bytes(name):
         checked_name(name + "é" * 256)
 
 
+def test_a_name_has_one_spelling_and_may_join_letters():
+    assert checked_name("e\u0301") == "\u00e9"
+    for name in ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\U0001f469\u200d\U0001f467"):
+        assert checked_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["a\n", "\ud800", "a#1", "", None, 7])
+def test_a_name_that_cannot_be_is_refused(name):
+    with pytest.raises(InvalidCounterName):
+        checked_name(name)
+
+
 @pytest.mark.parametrize("character", ["x", "é"])
 def test_a_key_has_up_to_512_bytes(character):
     store = MemoryStore("t")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from interlock._protocol.kinds import shown
+from interlock._protocol.names import spelled
 from interlock.errors import InvalidCounterName, InvalidValue
 
 LARGEST = (
@@ -13,14 +14,8 @@ MAX_KEY_BYTES = 512
 
 
 def checked_name(name: str) -> str:
-    """Return the name, or raise `InvalidCounterName` with the reason."""
-    if not isinstance(name, str) or not name:
-        raise InvalidCounterName(name, "a name is a string of at least one character")
-    if "#" in name or not name.isprintable():
-        raise InvalidCounterName(name, "'#' and unprintable characters are not allowed")
-    if len(name.encode()) > MAX_NAME_BYTES:
-        raise InvalidCounterName(name, f"longer than {MAX_NAME_BYTES} bytes of UTF-8")
-    return name
+    """Return a counter's name in its one spelling (Unicode NFC), or raise `InvalidCounterName`."""
+    return spelled(name, InvalidCounterName, apart="a shard", most=MAX_NAME_BYTES)
 
 
 def checked_integer(value: int, path: str, *, least: int = -LARGEST) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from interlock._protocol.faults import Fault, NoReply, Refused
-from interlock._protocol.kinds import shown
+from interlock._protocol.kinds import shown, written
 from interlock._protocol.locks import record
 from interlock._protocol.locks.item import (
     Item,
@@ -49,7 +49,8 @@ ATTRIBUTES = (
 def checked_reason(because: str) -> str:
     """Return why a lock is broken, or raise `InvalidValue`."""
     if not isinstance(because, str) or not because.strip():
-        raise InvalidValue("because", f"{because!r} says nothing: the next holder is shown it")
+        why = f"{written(because)} says nothing: the next holder is shown it"
+        raise InvalidValue("because", why)
     if len(because) > MOST_REASON:
         raise InvalidValue("because", f"is longer than {MOST_REASON} characters")
     return because

@@ -30,6 +30,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from interlock._protocol.faults import Fault, NoReply, Refused
+from interlock._protocol.kinds import written
 from interlock._protocol.locks import record
 from interlock._protocol.locks.agreed import SLOTS, Agreement
 from interlock._protocol.locks.claim import Claim
@@ -249,7 +250,8 @@ def checked_readers(readers: int) -> int:
     """Return the number of slots, or raise `InvalidValue`."""
     valid = isinstance(readers, int) and not isinstance(readers, bool)
     if not valid or not 0 < readers <= MOST_READERS:
-        raise InvalidValue("readers", f"{readers!r} is not an integer from 1 to {MOST_READERS}")
+        wanted = f"an integer from 1 to {MOST_READERS}"
+        raise InvalidValue("readers", f"{written(readers)} is not {wanted}")
     return readers
 
 

@@ -22,6 +22,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from interlock._protocol.durations import as_duration, patience, seconds
+from interlock._protocol.kinds import written
 from interlock._protocol.locks.claim import Claim
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.item import Item, LockItem
@@ -84,7 +85,7 @@ class Job:
             raise InvalidValue("at_most", f"{at_most} is longer than {as_duration(MOST_LEASE)}")
         if otherwise not in get_args(Otherwise):
             among = ", ".join(repr(one) for one in get_args(Otherwise))
-            raise InvalidValue("otherwise", f"{otherwise!r} is none of {among}")
+            raise InvalidValue("otherwise", f"{written(otherwise)} is none of {among}")
         if timeout is not None:
             patience(timeout)
             if otherwise == "skip":

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from interlock._protocol.faults import Fault, NoReply, Refused
+from interlock._protocol.kinds import written
 from interlock._protocol.locks.agreed import Agreement, agree
 from interlock._protocol.locks.claim import Claim, abandoned
 from interlock._protocol.locks.grant import Grant
@@ -177,5 +178,6 @@ def checked_permits(permits: int) -> int:
     """Return the number of permits, or raise `InvalidValue`."""
     valid = isinstance(permits, int) and not isinstance(permits, bool)
     if not valid or not 0 < permits <= MOST_PERMITS:
-        raise InvalidValue("permits", f"{permits!r} is not an integer from 1 to {MOST_PERMITS}")
+        wanted = f"an integer from 1 to {MOST_PERMITS}"
+        raise InvalidValue("permits", f"{written(permits)} is not {wanted}")
     return permits

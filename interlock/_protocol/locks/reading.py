@@ -114,7 +114,7 @@ def page(
     yield from budget.start(_LISTING)
     params: dict[str, Any] = {
         "TableName": settings.table,
-        "FilterExpression": _LOCKS + _HELD * held + _WAITED_FOR * waited_for,
+        "FilterExpression": _LOCKS + (_HELD if held else "") + (_WAITED_FOR if waited_for else ""),
         "ProjectionExpression": _READ,
         "Select": "SPECIFIC_ATTRIBUTES",
         "ExpressionAttributeNames": _NAMES,

@@ -1,7 +1,6 @@
 """Validated settings of a lock client, and the options of one acquisition."""
 
 import math
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -9,6 +8,7 @@ from typing import Any, Protocol
 
 from interlock._protocol.durations import as_duration, patience, seconds
 from interlock._protocol.kinds import checked_object, checked_table, shown
+from interlock._protocol.names import spelled
 from interlock._protocol.retry import RetryBudget, Target
 from interlock._protocol.values import to_attribute
 from interlock.errors import InvalidLockName, InvalidValue, LeaseTooShort
@@ -27,7 +27,6 @@ MOST_LEASE = 30 * 24 * 3600.0
 KEPT = 7 * 24 * 3600  # seconds after its lease until a record that is not used may be collected
 SILENCE = 15.0  # seconds without any answer until a caller learns of it, however long it would wait
 GRACE = 1.0  # seconds for retries, and for a call, where the caller would not wait for a holder
-_JOINERS = "\u200c\u200d"  # needed to write Persian, or a family of emoji
 
 
 class Invocation(Protocol):
@@ -196,23 +195,10 @@ class Settings:
 
 def checked_name(name: str) -> str:
     """Return a lock's name in its one spelling (Unicode NFC), or raise `InvalidLockName`."""
-    if not isinstance(name, str) or not name:
-        raise InvalidLockName(name, "a name is a string of at least one character")
     # What belongs to a lock (a queue, permits) has its name, '#' and more as key: no name may
     # read like another one's part.
-    if "#" in name:
-        raise InvalidLockName(name, "'#' is not allowed, which sets apart what belongs to a lock")
-    if any(not char.isprintable() and char not in _JOINERS for char in name):
-        raise InvalidLockName(name, "unprintable characters are not allowed")
-    if not name.isascii():
-        name = unicodedata.normalize("NFC", name)
-    try:
-        length = len(name.encode())
-    except UnicodeEncodeError:
-        raise InvalidLockName(name, "a lone surrogate has no UTF-8") from None
-    if length > MAX_NAME_BYTES:
-        raise InvalidLockName(name, f"longer than {MAX_NAME_BYTES} bytes of UTF-8")
-    return name
+    apart = "what belongs to a lock"
+    return spelled(name, InvalidLockName, apart=apart, most=MAX_NAME_BYTES)
 
 
 def checked_lock_or_permit(name: str) -> str:

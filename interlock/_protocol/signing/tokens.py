@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from interlock._protocol.kinds import written
 from interlock._protocol.signing.algorithms import ALL, SUPPORTED, decoded, own_name
 from interlock._protocol.texts import texts
 from interlock.errors import (
@@ -162,7 +163,7 @@ class ClaimRules:
         for name in ("issuer", "audience"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, str):
-                raise InvalidValue(name, f"is {value!r}; it is one text")
+                raise InvalidValue(name, f"is {written(value)}; it is one text")
 
     def check(self, claims: Mapping[str, Any], now: float) -> None:
         """Raise the first reason not to accept the claims (RFC 7519, 4.1)."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from interlock._protocol.durations import seconds
-from interlock._protocol.kinds import checked_function, shown
+from interlock._protocol.kinds import checked_function, shown, written
 from interlock._protocol.requests import Operation
 from interlock._protocol.transactions.fingerprint import (
     arguments_of,
@@ -118,7 +118,7 @@ class KeyedFunction:
             )
         if parameter is not None and parameter not in names:
             raise InvalidValue(
-                "idempotency_key", f"{parameter!r} is no parameter of the function: {names}"
+                "idempotency_key", f"{written(parameter)} is no parameter of the function: {names}"
             )
 
     def key_and_payload(

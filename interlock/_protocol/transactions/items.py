@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from interlock._protocol.kinds import shown
+from interlock._protocol.kinds import shown, written
 from interlock._protocol.values import Item, from_item, to_item
 from interlock.errors import InvalidValue
 
@@ -33,7 +33,9 @@ class Address:
         if not isinstance(table, str):
             raise InvalidValue("table", f"{shown(table)} is not a table's name")
         if not isinstance(key, Mapping):
-            example = f'{{"pk": {key!r}}}' if isinstance(key, str | int | bytes) else '{"pk": ...}'
+            example = (
+                f'{{"pk": {written(key)}}}' if isinstance(key, str | int | bytes) else '{"pk": ...}'
+            )
             raise InvalidValue(
                 "key", f"{shown(key)} is not a mapping; name the key's attributes: {example}"
             )
