@@ -7,12 +7,14 @@ import asyncio
 import json
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from server.awaiting import Question
 from server.beside import beside
@@ -96,37 +98,47 @@ class Events:
             answer = Response(media_type="text/event-stream", headers=headers)
             del answer.headers["content-length"]
             return answer
-        return StreamingResponse(
-            self._stream(caller, request), media_type="text/event-stream", headers=headers
+        queue = self._enter(caller)
+        return _Stream(
+            self._events(queue, request),
+            partial(self._leave, caller, queue),
+            media_type="text/event-stream",
+            headers=headers,
         )
 
-    async def _stream(self, caller: str, request: Request) -> AsyncIterator[str]:
-        if self._closed:
-            return
+    def _enter(self, caller: str) -> "asyncio.Queue[str | None]":
+        """Give a stream its place, at once: of requests that come together none is overlooked."""
         queue: asyncio.Queue[str | None] = asyncio.Queue(1)
-        if self._listeners and self._state is not None:
+        if self._closed:
+            queue.put_nowait(None)
+        elif self._listeners and self._state is not None:
             queue.put_nowait(self._state)  # not older than a look: another listens
         else:
             self._wake.set()
         self._listeners.add(queue)
         self._callers[caller] += 1
-        try:
-            yield "retry: 1000\n\n"
-            while not await request.is_disconnected():
-                try:
-                    async with asyncio.timeout(BEAT):
-                        state = await queue.get()
-                except TimeoutError:
-                    yield "event: beat\ndata:\n\n"
-                    continue
-                if state is None:
-                    return
-                yield f"event: state\ndata: {state}\n\n"
-        finally:
-            self._listeners.discard(queue)
-            self._callers[caller] -= 1
-            if not self._callers[caller]:
-                del self._callers[caller]
+        return queue
+
+    def _leave(self, caller: str, queue: "asyncio.Queue[str | None]") -> None:
+        self._listeners.discard(queue)
+        self._callers[caller] -= 1
+        if not self._callers[caller]:
+            del self._callers[caller]
+
+    async def _events(
+        self, queue: "asyncio.Queue[str | None]", request: Request
+    ) -> AsyncIterator[str]:
+        yield "retry: 1000\n\n"
+        while not await request.is_disconnected():
+            try:
+                async with asyncio.timeout(BEAT):
+                    state = await queue.get()
+            except TimeoutError:
+                yield "event: beat\ndata:\n\n"
+                continue
+            if state is None:
+                return
+            yield f"event: state\ndata: {state}\n\n"
 
     async def _keep_looking(self) -> None:
         while True:
@@ -175,6 +187,23 @@ class Events:
             return None, f"the API has not answered for {patience:g} s"
         except (UpstreamFailed, CredentialsMissing) as error:
             return None, str(error)
+
+
+class _Stream(StreamingResponse):
+    """A stream that gives its place back when it ends, whether it has begun or not."""
+
+    def __init__(
+        self, content: AsyncIterator[str], leave: Callable[[], None], **options: Any
+    ) -> None:
+        super().__init__(content, **options)
+        self._leave = leave
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._leave()
 
 
 def _replace(queue: "asyncio.Queue[str | None]", state: str | None) -> None:

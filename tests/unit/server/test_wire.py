@@ -7,7 +7,7 @@ import json
 import httpx
 import pytest
 
-from server import protocol
+from server import events, protocol
 from server.limits import caller_of
 from tests.unit.server.conftest import until
 from tests.unit.server.people import Api
@@ -287,6 +287,24 @@ async def test_a_hundred_heads_lock_nobody_out_of_the_stream(wire):
     async with asyncio.timeout(60):
         assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
     writer.close()
+
+
+async def test_streams_that_are_opened_at_once_are_all_counted(wire, monkeypatch):
+    monkeypatch.setattr(events, "STREAMS_A_CALLER", 3)
+    running = await wire(Api())
+    asked = b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n"
+    opened = await asyncio.gather(*(running.connect(asked) for _ in range(8)))
+    async with asyncio.timeout(60):
+        lines = [await reader.readline() for reader, _ in opened]
+    assert sorted(line.split(b" ")[1] for line in lines) == [b"200"] * 3 + [b"503"] * 5
+    for _, writer in opened:
+        writer.close()
+    # All places are free again.
+    statuses = set()
+    while b"200" not in statuses:
+        reader, writer = await running.connect(asked)
+        statuses.add((await reader.readline()).split(b" ")[1])
+        writer.close()
 
 
 @pytest.mark.parametrize("header", ["Idempotency-Key", "Content-Type"])
