@@ -10,6 +10,7 @@ from tests.simulation.jobs import Plan as JobPlan
 from tests.simulation.jobs import scheduled
 from tests.simulation.keyed import Duplicates
 from tests.simulation.locking import SETTINGS, Plan, contend
+from tests.simulation.meeting import Meeting
 from tests.simulation.mixture import Mixture
 from tests.simulation.poisoned import Poisoned
 from tests.simulation.registers import FOLDING, LAID_OUT, NARROWED, TIGHT, Registers
@@ -98,8 +99,8 @@ ONE_WRITER = Shared(processes=3, writers=1, writes=0.8, within=900.0)
 VANISHING = Shared(rounds=5, work=30.0, freezes=0.05, vanish=2.0)
 
 
-# Everything at once, but that the operator dies who mends what is spoilt.
-SPOILT = replace(STORM, kill=0.0)
+# Everything at once, but that any dies for whom the others wait.
+UNDYING = replace(STORM, kill=0.0)
 
 
 class Scenario(Protocol):
@@ -196,8 +197,10 @@ SCENARIOS: dict[str, Callable[[int], Scenario]] = {
     "readers-jumping-clocks": lambda seed: Sharing(seed, JUMPING),
     "readers-wrong-clocks": lambda seed: Sharing(seed, WRONG),
     "readers-vanishing": lambda seed: Sharing(seed, PAUSING, VANISHING),
+    "meetings-calm": lambda seed: Meeting(seed, CALM),
+    "meetings": lambda seed: Meeting(seed, UNDYING),
     "spoilt-calm": lambda seed: Poisoned(seed, CALM),
-    "spoilt": lambda seed: Poisoned(seed, SPOILT),
+    "spoilt": lambda seed: Poisoned(seed, UNDYING),
     "transactions": Mixture,
     "transactions-stale-reads": lambda seed: Mixture(seed, Disturbed(stale=0.5), readers=15),
     "transactions-crashes": lambda seed: Mixture(seed, Disturbed(crash=0.1)),
