@@ -61,9 +61,10 @@ demo-check: install  ## The same, checked through every tier and stopped again
 demo-scale: install  ## The same under load: the group grows and shrinks, and nothing is lost
 	@$(BIN)/python -m local demo-scale --instances $(INSTANCES) $(CONTAINERS)
 
-# The deployed application has the machine to itself: it is a dozen processes and a browser.
+# Three workers for two processors: many tests wait for leases to end, or for other processes. The
+# deployed application has the machine to itself: it is a dozen processes and a browser.
 test: install  ## All tests, the deployed local stack included
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=25 --reruns $(RERUNS) -m "not e2e"
+	$(BIN)/python -m pytest -n 3 --dist loadgroup --durations=25 --reruns $(RERUNS) -m "not e2e"
 	$(BIN)/python -m pytest --durations=25 --reruns $(RERUNS) tests/e2e
 
 test-fast: install  ## Unit, simulation and template tests only
