@@ -1,11 +1,13 @@
 """The transports over real connections: encryption, forks, resets, loops and cancellation."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
 import threading
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,16 @@ def test_calls_go_over_one_connection(half, plain):
     for _ in range(5):
         assert transport.send() == {}
     assert plain.connections == 1
+
+
+def test_a_transport_that_is_dropped_closes_its_sockets_without_a_warning(plain):
+    transport = BlockingTransport("dynamodb", environ=environment(plain))
+    transport.send(GET, None)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        del transport
+        gc.collect()
+    assert told == []
 
 
 def test_encrypted_calls_trust_the_configured_authority(half, encrypted, authority):

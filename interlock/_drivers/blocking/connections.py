@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -110,6 +111,9 @@ class Pool:
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         self.opened = 0
+        # Else each socket of a client that is dropped would be warned of. At the end of the process
+        # there may still be locks to give back.
+        weakref.finalize(self, _close_all, self._open).atexit = False
 
     def exchange(self, request: bytes, left: limits.Left, *, once: bool) -> Response:
         """Send a request over a connection and return its response, or raise what that raises.
@@ -142,7 +146,8 @@ class Pool:
 
     def forget(self) -> None:
         """Close all connections: they belong to another process."""
-        inherited, self._idle, self._open = self._open, [], set()
+        inherited, self._idle = list(self._open), []
+        self._open.difference_update(inherited)
         self._process = os.getpid()
         for connection in inherited:
             connection.close()
@@ -179,6 +184,11 @@ class Pool:
     def _close(self, connection: Connection) -> None:
         self._open.discard(connection)
         connection.close()
+
+
+def _close_all(connections: set[Connection]) -> None:
+    while connections:
+        connections.pop().close()
 
 
 def _positive(seconds: float) -> float:
