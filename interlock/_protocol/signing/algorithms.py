@@ -137,5 +137,5 @@ def decoded(text: str) -> bytes:
     data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     # Bits that are thrown away in decoding would let one text be written in several ways.
     if base64url(data) != text:
-        raise ValueError("is not base64url in its one form")
+        raise ValueError("it is not in its one form")
     return data
