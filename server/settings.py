@@ -1,8 +1,9 @@
 """Settings from the environment, checked once at start."""
 
+import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from server.claims import Trust
 from server.membership import Membership
@@ -52,11 +53,11 @@ class Settings:
         reader = _Reader(environment)
         settings = cls(
             api_url=reader.url("INTERLOCK_API_URL"),
-            region=reader.text("AWS_REGION"),
-            instance_id=reader.text("INTERLOCK_INSTANCE_ID"),
-            table=environment.get("INTERLOCK_TABLE") or None,
-            api_key=environment.get("INTERLOCK_API_KEY") or None,
-            host=environment.get("INTERLOCK_HOST") or cls.host,
+            region=reader.text("AWS_REGION", _REGION, "one such as eu-central-1"),
+            instance_id=reader.text("INTERLOCK_INSTANCE_ID", _ID, "letters, digits and . _ : -"),
+            table=reader.optional("INTERLOCK_TABLE", _TABLE, "a table's name or ARN") or None,
+            api_key=reader.optional("INTERLOCK_API_KEY", _KEY, "visible ASCII") or None,
+            host=reader.optional("INTERLOCK_HOST") or cls.host,
             port=int(reader.number("INTERLOCK_PORT", cls.port, 0, 65535)),
             tls=reader.choice("INTERLOCK_TLS", "OFF", ("OFF", "ON")) == "ON",
             proxies=int(reader.number("INTERLOCK_PROXIES", cls.proxies, 0, 10)),
@@ -70,17 +71,32 @@ class Settings:
             keep_history=reader.number("INTERLOCK_KEEP_HISTORY", cls.keep_history, 60, 31_536_000),
             lease=reader.number("INTERLOCK_LEASE", cls.lease, 2, 300),
             log_level=reader.choice("INTERLOCK_LOG_LEVEL", cls.log_level, _LEVELS),
-            trust=_trust(reader) if any(map(environment.get, _TRUST)) else None,
+            trust=_trust(reader) if any(map(environment.get, _OF_SIGN_IN)) else None,
             membership=_membership(reader) if any(map(environment.get, _MEMBERSHIP)) else None,
         )
+        reader.refuse_misspelt()
         if reader.problems:
             raise SettingsError(reader.problems)
         return settings
 
 
+# What reaches headers, logs and the names of locks: nothing that one of them would take apart.
+_ID = r"[A-Za-z0-9._:-]{1,128}"
+_KEY = r"[!-~]+"
+_REGION = r"[a-z0-9-]+"
+_TABLE = r"(arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]{12}:table/)?[A-Za-z0-9_.-]{3,255}"
+_URL = r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~%-]+)*"
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 # Either all of them are set, or none: a service that lost one must not be open to all.
 _TRUST = ("INTERLOCK_SIGNER", "INTERLOCK_SIGN_IN_ISSUER", "INTERLOCK_SIGN_IN_CLIENT")
+_OF_SIGN_IN = (
+    *_TRUST,
+    "INTERLOCK_SIGNER_KEYS",
+    "INTERLOCK_GROUPS_CLAIM",
+    "INTERLOCK_GROUPS",
+    "INTERLOCK_ACCESS_TOKEN_KEYS",
+    "INTERLOCK_SIGN_OUT",
+)
 
 
 def _trust(reader: "_Reader") -> Trust:
@@ -107,19 +123,36 @@ def _membership(reader: "_Reader") -> Membership:
     return Membership(namespace=namespace, service=service, key_id=key_id, registry=registry)
 
 
+_ALIKE = 0.9  # of 1: a letter or two differ, or have changed places
+
+
 class _Reader:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
+        self._known = {"INTERLOCK_API_KEY_ID"}  # which server/asking.py reads
         self.problems: list[str] = []
 
-    def text(self, name: str) -> str:
-        value = self._environment.get(name, "").strip()
+    def text(self, name: str, pattern: str = ".*", wanted: str = "") -> str:
+        value = self.optional(name, pattern, wanted)
         if not value:
             self.problems.append(f"{name} is not set")
         return value
 
-    def optional(self, name: str) -> str:
-        return self._environment.get(name, "").strip()
+    def optional(self, name: str, pattern: str = ".*", wanted: str = "") -> str:
+        self._known.add(name)
+        value = self._environment.get(name, "").strip()
+        if value and not re.fullmatch(pattern, value, re.DOTALL):
+            self.problems.append(f"{name} is {value!r}; give {wanted}")
+        return value
+
+    def refuse_misspelt(self) -> None:
+        """Note a variable that is nearly one of those that were read.
+
+        Others are left alone: the command and the function have theirs, which begin alike.
+        """
+        for name in self._environment.keys() - self._known:
+            for meant in difflib.get_close_matches(name, self._known, 1, _ALIKE):
+                self.problems.append(f"{name} is not known; is {meant} meant?")
 
     def groups(self, name: str) -> dict[str, Role]:
         """Read "viewer=GROUP,operator=GROUP,administrator=GROUP"; each is its role's by default."""
@@ -135,16 +168,10 @@ class _Reader:
         return {group: Role[label.upper()] for label, group in names.items() if label in LABELS}
 
     def url(self, name: str) -> str:
-        value = self.text(name).rstrip("/")
-        if not value:
-            return value
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
-            self.problems.append(f"{name} is {value!r}; give the stage's URL, https://host/stage")
-        return value
+        return self.text(name, f"{_URL}/*", "the stage's URL, https://host/stage").rstrip("/")
 
     def number(self, name: str, default: float, least: float, most: float) -> float:
-        value = self._environment.get(name, "").strip()
+        value = self.optional(name)
         if not value:
             return default
         try:
@@ -158,7 +185,7 @@ class _Reader:
         return number
 
     def choice(self, name: str, default: str, known: tuple[str, ...]) -> str:
-        value = (self._environment.get(name) or default).upper()
+        value = (self.optional(name) or default).upper()
         if value not in known:
             self.problems.append(f"{name} is {value!r}; give one of {', '.join(known)}")
         return value

@@ -51,11 +51,36 @@ def test_everything_wrong_is_named_at_once():
         ("INTERLOCK_LOG_LEVEL", "LOUD"),
         ("INTERLOCK_API_URL", "ftp://x/y"),
         ("INTERLOCK_LEASE", "0"),
+        ("INTERLOCK_API_URL", "https://[::1/stage"),
+        ("INTERLOCK_API_URL", "https://user:word@api.test/stage"),
+        ("INTERLOCK_API_URL", "https://api.test/a stage"),
+        ("INTERLOCK_API_URL", "https://api.test/stage#part"),
+        ("AWS_REGION", "eu west"),
+        ("INTERLOCK_INSTANCE_ID", "一号"),
+        ("INTERLOCK_INSTANCE_ID", "i 1"),
+        ("INTERLOCK_INSTANCE_ID", "i" * 129),
+        ("INTERLOCK_API_KEY", "a\nb"),
+        ("INTERLOCK_TABLE", "no table"),
     ],
 )
 def test_a_value_out_of_range_is_named_with_the_way_out(name, value):
     with pytest.raises(SettingsError, match=f"{name} is .*; give"):
         Settings.from_environment({**ENVIRONMENT, name: value})
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [("TSL", "TLS"), ("RATES", "RATE"), ("API_KYE", "API_KEY"), ("PROXIE", "PROXIES")],
+)
+def test_a_misspelt_variable_is_refused_with_the_one_that_is_meant(misspelt, meant):
+    words = f"INTERLOCK_{misspelt} is not known; is INTERLOCK_{meant} meant"
+    with pytest.raises(SettingsError, match=words):
+        Settings.from_environment({**ENVIRONMENT, f"INTERLOCK_{misspelt}": "1"})
+
+
+def test_variables_of_the_command_and_the_function_are_left_alone():
+    others = ("DEBUG", "SIGNING_KEY", "LOCK", "FENCING_TOKEN", "TABLE_LAYOUT", "ISSUER", "SPEAKER")
+    Settings.from_environment({**ENVIRONMENT, **{f"INTERLOCK_{name}": "1" for name in others}})
 
 
 async def test_healthy_without_the_api_and_ready_only_with_it(service):

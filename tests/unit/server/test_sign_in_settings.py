@@ -41,6 +41,12 @@ def test_a_service_that_lost_part_of_it_does_not_start(lost):
         Settings.from_environment(BASE | SIGN_IN | {lost: ""})
 
 
+@pytest.mark.parametrize("left", ["GROUPS", "SIGN_OUT", "SIGNER_KEYS", "ACCESS_TOKEN_KEYS"])
+def test_a_service_of_which_the_rest_alone_is_left_is_not_open_to_all(left):
+    with pytest.raises(SettingsError, match="INTERLOCK_SIGNER is not set"):
+        Settings.from_environment(BASE | {f"INTERLOCK_{left}": "https://id.test/x"})
+
+
 @pytest.mark.parametrize(
     ("groups", "words"),
     [("boss=ops", "holds 'boss=ops'"), ("viewer=", "holds 'viewer='"), ("viewer=operator", "two")],
