@@ -59,8 +59,16 @@ COUNTER_MISTAKES = (
         "a keyed change without a look at the record",
         CALM,
         keyed,
-        "reading.record(self.handle, self.once, self.budget)",
+        "read(self.handle, self.once, self.budget)",
         "reading.shard(self.handle, 99, self.budget)",
+        NO_ORDER,
+    ),
+    Mistake(
+        "a keyed change that looks past a transfer which is being written",
+        TIGHT,
+        keyed,
+        "reading.record if cached else reading.record_settled",
+        "reading.record",
         NO_ORDER,
     ),
     Mistake(

@@ -48,17 +48,29 @@ HOMES = pytest.mark.parametrize("home", range(SHARDS))
 # Eras that others end.
 
 
-LOOK_FIRST, TRUST = [READ_ONE, READ_ONE, WRITE], [READ_ONE, WRITE]
+LOOK_FIRST, TRUST = [READ_ONE, READ_ALL, WRITE], [READ_ONE, WRITE]
+BY_REFUSAL = [*TRUST, READ_ALL, WRITE]
 
 
-def test_an_era_that_another_has_ended_is_looked_at_once(world):
+def test_an_era_that_another_has_ended_is_told_by_the_refusal_and_looked_at_once(world):
     used = known(world)
     world.change(0, era={"S": "1.f"})
     world.add(1, used, "a")
-    assert world.calls == TRUST + LOOK_FIRST
+    assert world.calls == BY_REFUSAL
     world.add(1, used, "b")
+    assert world.calls == LOOK_FIRST
+    world.add(1, used, "c")
     assert world.calls == TRUST
-    assert world.values(1) == [52]
+    assert world.values(1) == [53]
+
+
+def test_where_others_end_each_era_no_write_is_refused_but_the_first(world):
+    used = known(world)
+    for turn in range(4):
+        world.change(0, era={"S": f"1.{turn}"})
+        world.add(1, used, f"k{turn}")
+        assert world.calls == (LOOK_FIRST if turn else BY_REFUSAL)
+    assert world.values(1) == [54]
 
 
 def test_eras_that_others_end_faster_than_this_client_writes_are_looked_at_first(world):

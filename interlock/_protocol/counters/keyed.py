@@ -73,6 +73,7 @@ class KeyedChange:
         self.handle, self.amount, self.once, self.budget = handle, amount, once, budget
         self.expected = expected
         self.in_doubt = False
+        self._refused = False  # just now, by a record that told the era
 
     def run(self) -> Operation[CounterChange]:
         """Write the change, or find what an earlier call has done."""
@@ -81,7 +82,8 @@ class KeyedChange:
             if isinstance(found, CounterChange):
                 return found
             index, era, cached = found
-            done = yield from reading.record(self.handle, self.once, self.budget)
+            read = reading.record if cached else reading.record_settled
+            done = yield from read(self.handle, self.once, self.budget)
             if done is not None:
                 return done.replay(self.amount)
             self.in_doubt = False
@@ -112,10 +114,10 @@ class KeyedChange:
             if handle.shards is None:
                 continue
             index = self.once.home(handle.shards)
-            era = handle.eras.get(index)
-            trusted = not handle.shared and not self.in_doubt
+            era, refused, self._refused = handle.eras.get(index), self._refused, False
+            trusted = (refused or not handle.shared) and not self.in_doubt
             if trusted and era is not None and belongs(era, handle.shards):
-                return index, era, True
+                return index, era, not refused
             item = yield from reading.shard(handle, index, self.budget)
             if item is None:
                 handle.forget()
@@ -178,9 +180,9 @@ class KeyedChange:
         if done := ledger.entry(item, self.once):
             return done.replay(self.amount)
         if era_of(item) != era:
-            handle.eras.pop(index, None)
             handle.remember(index, item)
             handle.shared |= cached
+            self._refused = True
             yield from budget.stale()
         elif self.in_doubt:
             yield from fence(handle, index, era, budget)

@@ -100,6 +100,18 @@ def record(handle: Handle, once: Once, budget: RetryBudget) -> Operation[Entry |
     return None if item is None else recorded(item, once)
 
 
+def record_settled(handle: Handle, once: Once, budget: RetryBudget) -> Operation[Entry | None]:
+    """Read the record of a key, which a transaction that is seen already may still be writing.
+
+    A transfer writes it with the end of an era, and GetItem may see the one before the other; a
+    transactional read meets a conflict until both are there.
+    """
+    get = {"Get": {"TableName": handle.table, "Key": handle.record_key(once.key)}}
+    reply = yield from send(Kind.HARMLESS, budget, "TransactGetItems", {"TransactItems": [get]})
+    item = reply["Responses"][0].get("Item")
+    return None if item is None else recorded(sound(handle.table, item), once)
+
+
 def batch(
     table: str, keys: Sequence[Item], budget: RetryBudget, *, consistent: bool = False
 ) -> Operation[list[Item]]:
