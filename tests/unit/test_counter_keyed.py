@@ -234,7 +234,7 @@ def test_what_fails_after_a_copy_was_ended_is_certain(world):
     world.instead = {1: LOST, **dict.fromkeys(range(6, 50), NotSent("no"))}
     with pytest.raises(ServiceUnavailable):
         world.add(3, used)
-    assert world.calls[:7] == [READ_ONE, WRITE, WRITE, WRITE, READ_ONE, READ_ONE, WRITE]
+    assert world.calls[:7] == [READ_ONE, WRITE, WRITE, WRITE, READ_ONE, READ_ALL, WRITE]
     world.change(0, up=number(49))
     assert world.late(1).condition_failed
 
