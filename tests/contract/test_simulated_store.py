@@ -286,7 +286,8 @@ def real(dynamodb_local):
 
 def renamed(value, table):
     if isinstance(value, dict):
-        return {k: table if k == "TableName" else renamed(v, table) for k, v in value.items()}
+        named = {"TableName": table, "Statement": value.get("Statement", "").replace("$", table)}
+        return {k: named[k] if k in named else renamed(v, table) for k, v in value.items()}
     return [renamed(member, table) for member in value] if isinstance(value, list) else value
 
 
@@ -313,3 +314,44 @@ def test_the_simulated_store_answers_as_dynamodb_does(real, calls):
     stored = [plain(ask("Scan", everything))["Items"] for ask in (perform, store.perform)]
     in_order = [sorted(items, key=lambda item: str((item["pk"], item["sk"]))) for items in stored]
     assert in_order[1] == in_order[0]
+
+
+RELEASE = (
+    'UPDATE "$" SET "expires" = ? REMOVE "version" REMOVE "owner" '
+    'WHERE "version" = ? AND "queue"[0] IS MISSING AND "pk" = ? AND "sk" = ?'
+)
+HELD: dict[str, Any] = {"version": {"S": "v"}, "owner": {"S": "o"}, "fence": {"N": "7"}}
+ROWS: dict[str, dict[str, Any]] = {
+    "held": HELD,
+    "bare": {"version": {"S": "v"}},
+    "free": {"fence": {"N": "7"}},
+    "another's": {**HELD, "version": {"S": "w"}},
+    "wanted": {**HELD, "queue": {"L": [{"S": "ticket"}]}},
+    "wanted no more": {**HELD, "queue": {"L": []}},
+}
+
+
+def test_each_statement_of_a_batch_is_answered_and_carried_out_as_by_dynamodb(real):
+    perform, clear = real
+    clear()
+    store = Store(Table("t", sort_key="sk", sort_type="N"))
+    keys = {name: {"pk": {"S": name}, "sk": {"N": "1"}} for name in (*ROWS, "missing")}
+    statements = [
+        {
+            "Statement": RELEASE,
+            "Parameters": [{"N": "9"}, {"S": "v"}, key["pk"], key["sk"]],
+        }
+        for key in keys.values()
+    ]
+    found = []
+    for ask, table in ((perform, None), (store.perform, "t")):
+        for name, row in ROWS.items():
+            ask("PutItem", {"TableName": "t", "Item": {**row, **keys[name]}})
+        params = {"Statements": statements}
+        reply = ask("BatchExecuteStatement", params if table is None else renamed(params, table))
+        codes = [answer.get("Error", {}).get("Code") for answer in reply["Responses"]]
+        gets = [{"TableName": "t", "Key": key} for key in keys.values()]
+        found.append((codes, [plain(ask("GetItem", get).get("Item")) for get in gets]))
+    assert found[1] == found[0]
+    failed = "ConditionalCheckFailed"
+    assert found[0][0] == [None, None, failed, failed, failed, None, failed]
