@@ -14,6 +14,7 @@ from interlock._protocol.values import to_attribute
 from interlock.errors import InvalidLockName, InvalidValue, LeaseTooShort
 
 PREFIX = "lock#"
+_STEP = 0.001  # of a lease, in seconds
 MAX_NAME_BYTES = 1024  # a partition key has 2,048; the rest is for prefixes
 MAX_DATA_BYTES = 64 * 1024  # every heartbeat writes the whole item, and pays for each KB of it
 LEAST_HEARTBEATS = 3  # that must fit into a lease: two may fail before it is in danger
@@ -115,7 +116,7 @@ class Settings:
             raise InvalidValue("lease", f"{lease} is longer than {timedelta(seconds=MOST_LEASE)}")
         if self.call_timeout > 0 and duration <= self.call_timeout:
             why = "a call that hangs would outlast it"
-            raise LeaseTooShort(lease, timedelta(seconds=self.call_timeout), why)
+            raise LeaseTooShort(lease, timedelta(seconds=self.call_timeout + _STEP), why)
         if duration < LEAST_LEASE:
             why = "it would be over before a call or two were answered"
             raise LeaseTooShort(lease, timedelta(seconds=LEAST_LEASE), why)
@@ -155,7 +156,7 @@ class Settings:
         checked_object("invocation", invocation, methods, "the context of a Lambda function")
         left = int(invocation.get_remaining_time_in_millis()) / 1000
         if left <= self.call_timeout or left < LEAST_LEASE:
-            needed = timedelta(seconds=max(self.call_timeout, LEAST_LEASE))
+            needed = timedelta(seconds=max(self.call_timeout + _STEP, LEAST_LEASE))
             raise LeaseTooShort(timedelta(seconds=left), needed, "the invocation is about to end")
         return replace(
             options,
