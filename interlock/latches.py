@@ -15,7 +15,7 @@ from interlock._protocol.durations import patience, seconds
 from interlock._protocol.kinds import checked_instance
 from interlock._protocol.requests import Operation, new_id
 from interlock.counters import Counter, CounterClient
-from interlock.errors import CounterLimitExceeded, CounterMismatch, InvalidValue
+from interlock.errors import CounterLimitExceeded, CounterMismatch
 
 __all__ = ["Barrier", "CountDownLatch"]
 
@@ -154,6 +154,4 @@ def _checked_client(counters: CounterClient) -> CounterClient:
 
 
 def _checked(parameter: str, number: int) -> int:
-    if checked_integer(number, parameter, least=1) > _MOST:
-        raise InvalidValue(parameter, f"{number} is more than {_MOST}")
-    return number
+    return checked_integer(number, parameter, least=1, most=_MOST)

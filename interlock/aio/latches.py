@@ -14,7 +14,7 @@ from interlock._protocol.durations import patience, seconds
 from interlock._protocol.kinds import checked_instance
 from interlock._protocol.requests import Operation, new_id
 from interlock.aio.counters import Counter, CounterClient
-from interlock.errors import CounterLimitExceeded, CounterMismatch, InvalidValue
+from interlock.errors import CounterLimitExceeded, CounterMismatch
 
 __all__ = ["Barrier", "CountDownLatch"]
 
@@ -153,6 +153,4 @@ def _checked_client(counters: CounterClient) -> CounterClient:
 
 
 def _checked(parameter: str, number: int) -> int:
-    if checked_integer(number, parameter, least=1) > _MOST:
-        raise InvalidValue(parameter, f"{number} is more than {_MOST}")
-    return number
+    return checked_integer(number, parameter, least=1, most=_MOST)

@@ -143,6 +143,8 @@ def test_what_is_no_number_is_refused(make, store, number):
     for kind, option in (("CountDownLatch", "count"), ("Barrier", "parties")):
         with pytest.raises(InvalidValue):
             make(kind, **{option: number})
+        with pytest.raises(InvalidValue, match="outside 1 to 1000000000"):
+            make(kind, **{option: 0})
     assert store.calls == []
 
 

@@ -18,12 +18,13 @@ def checked_name(name: str) -> str:
     return spelled(name, InvalidCounterName, apart="a shard", most=MAX_NAME_BYTES)
 
 
-def checked_integer(value: int, path: str, *, least: int = -LARGEST) -> int:
-    """Return an integer of at most 38 digits, or raise `InvalidValue`."""
+def checked_integer(value: int, path: str, *, least: int = -LARGEST, most: int = LARGEST) -> int:
+    """Return an integer within bounds, by default of at most 38 digits, or raise `InvalidValue`."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise InvalidValue(path, f"{shown(value)} is not an integer")
-    if not least <= value <= LARGEST:
-        raise InvalidValue(path, f"{shown(value)} is outside {least} to 10^38 - 1")
+    if not least <= value <= most:
+        bound = "10^38 - 1" if most == LARGEST else most
+        raise InvalidValue(path, f"{shown(value)} is outside {least} to {bound}")
     return value
 
 

@@ -210,8 +210,7 @@ def checked_page(prefix: str, limit: int, after: str | None, most: int) -> None:
     """Raise `InvalidValue` for what asks for no page."""
     if not isinstance(prefix, str):
         raise InvalidValue("prefix", f"{shown(prefix)} is not a string")
-    if checked_integer(limit, "limit", least=1) > most:
-        raise InvalidValue("limit", f"{limit} is not between 1 and {most}")
+    checked_integer(limit, "limit", least=1, most=most)
     optional_text("after", after)
 
 
@@ -223,6 +222,4 @@ def checked_state(expected: CounterState | None) -> None:
 
 def checked_shards(shards: int) -> int:
     """Return a number of shards, or raise `InvalidValue`."""
-    if checked_integer(shards, "shards", least=1) > MAX_SHARDS:
-        raise InvalidValue("shards", f"{shards} is over {MAX_SHARDS}")
-    return shards
+    return checked_integer(shards, "shards", least=1, most=MAX_SHARDS)

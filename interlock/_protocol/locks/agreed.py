@@ -12,9 +12,16 @@ from interlock._protocol.locks.claim import Claim
 from interlock._protocol.locks.item import Item, key_of, sound_number
 from interlock._protocol.locks.settings import Settings
 from interlock._protocol.requests import Call, Monotonic, Operation, Time, TimeOfDay
-from interlock.errors import CorruptRecord, PermitsMismatch, ReadersMismatch
+from interlock.errors import (
+    CorruptRecord,
+    InterlockError,
+    InvalidLockName,
+    PermitsMismatch,
+    ReadersMismatch,
+)
 
 PERMITS, SLOTS = "permits", "slots"
+_USES = {PERMITS: "lock of readers and writers", SLOTS: "semaphore"}  # of the other parts
 _ASKED_AGAIN = 3600.0  # seconds: so long may a client go on with a number that was changed
 _KEPT = 400 * 24 * 3600  # seconds
 _AGREE = "SET #parts = :number, expires = :expires"
@@ -42,7 +49,8 @@ class Agreement:
 def agree(settings: Settings, agreement: Agreement, claim: Claim) -> Operation[None]:
     """Return when all clients have the same number, which takes one round trip an hour.
 
-    Raises `PermitsMismatch`, `ReadersMismatch` and `CorruptRecord`. `claim` is what it is for.
+    Raises `PermitsMismatch`, `ReadersMismatch`, `InvalidLockName` for a name that has parts of the
+    other kind, and `CorruptRecord`. `claim` is what it is for.
     """
     now: float = yield Monotonic()
     while now >= agreement.at + _ASKED_AGAIN:
@@ -92,10 +100,10 @@ def _says_so(item: Item, agreement: Agreement) -> bool:
     return _is_of(item, agreement) and item.get(agreement.parts) == number
 
 
-def _mismatch(
-    table: str, agreement: Agreement, item: Item
-) -> PermitsMismatch | ReadersMismatch | CorruptRecord:
+def _mismatch(table: str, agreement: Agreement, item: Item) -> InterlockError:
     agreed = sound_number(table, item, agreement.parts)
+    if agreement.parts not in item and not {PERMITS, SLOTS}.isdisjoint(item):
+        return InvalidLockName(agreement.name, "it is that of a " + _USES[agreement.parts])
     if agreed is None:
         found = item.get(agreement.parts)
         return CorruptRecord(table, agreement.key["pk"]["S"], agreement.parts, found)

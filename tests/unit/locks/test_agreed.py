@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from interlock.errors import CorruptRecord, PermitsMismatch, ReadersMismatch, ServiceUnavailable
+from interlock.errors import CorruptRecord, InvalidLockName, PermitsMismatch, ServiceUnavailable
 from tests.unit.locks.conftest import LEASE
 from tests.unit.locks.scripted import TABLE, answer, carry_out, lose_reply, refuse, send_twice
 
@@ -86,10 +86,10 @@ def test_a_number_that_is_none_is_a_corrupt_record(process, value):
 def test_a_name_is_either_a_semaphore_or_a_lock_of_readers_and_writers(process, other):
     process.release(take(process, 3))
     for side in (other.locks.read, other.locks.write):
-        with pytest.raises((CorruptRecord, ReadersMismatch)):
+        with pytest.raises(InvalidLockName, match="a semaphore"):
             other.driver.run(side("jobs", 3).run())
     other.driver.run(other.locks.read("pages", 3).run())
-    with pytest.raises(CorruptRecord, match="no permits"):
+    with pytest.raises(InvalidLockName, match="readers and writers"):
         process.driver.run(process.locks.permit("pages", 3).run())
 
 
