@@ -7,14 +7,14 @@ import json
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from aws_cdk import Annotations, Stack, Token
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 _KEY_ACTIONS = (
     "kms:Decrypt",
@@ -106,12 +106,26 @@ def allow_keys(
     actions: Sequence[str],
     conditions: Mapping[str, Any],
 ) -> iam.Grant:
-    """Allow actions with keys."""
+    """Allow actions with keys. Raises `ValueError` for an alias."""
+    check_keys(keys)
     resources = [
         _Resource(key.key_arn, key.env.account, key if isinstance(key, kms.Key) else None)
         for key in keys
     ]
     return _allow(scope, grantee, _Statement(list(actions), dict(conditions)), resources)
+
+
+def check_keys(keys: Sequence[kms.IKey]) -> None:
+    """Raise `ValueError` for an alias among keys: IAM allows nothing by one's ARN.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/alias-access.html
+    """
+    for key in keys:
+        if hasattr(key, "alias_name"):
+            raise ValueError(
+                f"{key.node.path} is an alias, by which no use of a key can be allowed: give the "
+                "key itself, such as Key.from_key_arn(...), or alias_target_key"
+            )
 
 
 @dataclass(frozen=True)
@@ -154,21 +168,36 @@ def _allow(
 def _allow_there(
     scope: Construct, grantee: iam.IGrantable, statement: _Statement, resource: _Resource
 ) -> iam.Grant | None:
-    """Write a statement to a resource's own policy; return a failed grant where it cannot be."""
+    """Write a statement to a resource's own policy; return a failed grant where half is missing."""
     theirs = iam.PolicyStatement(
         principals=[grantee.grant_principal],
         actions=statement.actions,
         resources=["*"],  # in a resource's own policy: this resource
         conditions=statement.conditions,
     )
-    if resource.owned is not None:
+    if resource.owned is None:
+        whose, lacking = f"{resource.arn} is another account's, whose policy of it", theirs
+    else:
         resource.owned.add_to_resource_policy(theirs)
-        return None
-    text = json.dumps(Stack.of(scope).resolve(theirs.to_json()))
-    missing = f"{resource.arn} is another account's, whose policy of it must have {text}"
+        away = _imported_from_another_account(grantee.grant_principal)
+        if away is None:
+            return None
+        whose = f"{away.node.path} is another account's, whose own policies"
+        lacking = iam.PolicyStatement(
+            actions=statement.actions, resources=[resource.arn], conditions=statement.conditions
+        )
+    missing = f"{whose} must have {json.dumps(Stack.of(scope).resolve(lacking.to_json()))}"
     Annotations.of(scope).add_warning_v2(_OTHER_SIDE, missing)
     # Half of a grant is none: `success` is False, and `assert_success` raises.
     return iam.Grant.drop(grantee, missing)
+
+
+def _imported_from_another_account(principal: iam.IPrincipal) -> IConstruct | None:
+    """Return a role that no stack here can write to, as it is in another account's than its own."""
+    if not Construct.is_construct(principal):
+        return None
+    role = cast("IConstruct", principal)
+    return role if Stack.of(role).account != principal.principal_account else None
 
 
 def _in_another_account(grantee: iam.IGrantable, account: str) -> bool:

@@ -12,7 +12,7 @@ from aws_cdk import aws_signer as signer
 from constructs import Construct
 
 from interlock._protocol.texts import texts
-from interlock.constructs.granting import allow_keys
+from interlock.constructs.granting import allow_keys, check_keys
 from interlock.constructs.metric_options import MetricOptions, metric_of
 from interlock.metrics import NAMESPACE, Metric
 
@@ -113,6 +113,7 @@ class _RotatingKey(Construct):
     ) -> Self:
         if not keys:
             raise ValueError("keys is empty: give the key in use, then those that still verify")
+        check_keys(keys)
         imported = cls.__new__(cls)
         Construct.__init__(imported, scope, construct_id)
         imported._use(key_spec)  # noqa: SLF001 - of this class
@@ -202,7 +203,8 @@ class SigningKey(_RotatingKey):
 
         `key_spec` is that of all of them. Grants are made to the grantee alone: the keys' policies
         must leave that to IAM, as CDK's do. A grant on a key of another account is half of one: a
-        warning spells out what that key's policy must have. Raises `ValueError` without a key.
+        warning spells out what that key's policy must have. Raises `ValueError` without a key, and
+        for an alias.
         """
         return cls._from_keys(scope, construct_id, keys, alias_name, key_spec)
 

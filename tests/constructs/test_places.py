@@ -138,6 +138,35 @@ def test_half_a_grant_is_none_and_says_what_is_missing(app):
         grant.assert_success()
 
 
+def test_a_role_of_another_account_that_is_imported_is_told_what_it_still_lacks(app):
+    """This stack writes the table's side, and cannot write to a role of another account."""
+    stack = cdk.Stack(app, "Stack", env=HERE)
+    table = CoordinationTable(stack, "Table")
+    role = iam.Role.from_role_arn(stack, "Ops", "arn:aws:iam::222222222222:role/ops")
+    grant = table.grant_locks(role, "a")
+    assert not grant.success
+    template = Template.from_stack(stack)
+    (found,) = template.find_resources("AWS::DynamoDB::GlobalTable").values()
+    assert "role/ops" in json.dumps(found["Properties"]["Replicas"][0]["ResourcePolicy"])
+    for part in (
+        "Stack/Ops .* own policies must have .*lock#a",
+        "whose own policies must have .*kms:",
+    ):
+        Annotations.from_stack(stack).has_warning("*", Match.string_like_regexp(part))
+
+
+def test_an_alias_is_no_key_that_a_grant_could_name(app):
+    stack = cdk.Stack(app, "Stack", env=HERE)
+    alias = kms.Alias.from_alias_name(stack, "Alias", "alias/receipts")
+    for kind in (SigningKey, MacKey):
+        with pytest.raises(ValueError, match="Stack/Alias is an alias"):
+            kind.from_keys(stack, kind.__name__, alias, alias_name="receipts")
+    made = kms.Alias(stack, "Made", alias_name="made", target_key=kms.Key(stack, "Key"))
+    table = CoordinationTable.from_table_name(stack, "Table", "ours", encryption_key=made)
+    with pytest.raises(ValueError, match="Stack/Made is an alias"):
+        table.grant_locks(role_in(stack), "a")
+
+
 def test_across_accounts_a_keys_own_policy_lets_the_signer_in(app):
     home = cdk.Stack(app, "Home", env=HERE)
     away = cdk.Stack(app, "Away", env=cdk.Environment(account=THERE.account, region=HERE.region))
