@@ -35,7 +35,7 @@ _RELEASE = (
     'WHERE "version" = ? AND "queue"[0] IS MISSING AND "pk" = ?'
 )
 _PERHAPS = "InternalServerError"
-_NEVER = frozenset({"AccessDenied", "ValidationError"})
+_NEVER = frozenset({"AccessDenied", "ResourceNotFound", "ValidationError"})
 
 
 class Together:

@@ -130,6 +130,7 @@ def test_a_batch_that_passed_by_is_tried_again_with_the_next(process, fault):
         refuse("AccessDeniedException"),
         refuse("UnknownOperationException"),
         error_of(1, "AccessDenied"),
+        error_of(1, "ResourceNotFound"),
         error_of(1, "ValidationError"),
     ],
 )
