@@ -122,9 +122,10 @@ class AwaitableHalf(Half):
         return coroutine
 
     def wrap(self, value: Any) -> Any:
-        module = getattr(type(value), "__module__", "")
+        kind: Any = type(value)
+        module = getattr(kind, "__module__", "")
         is_ours = module.partition(".")[0] == "interlock" or isinstance(value, AsyncIterator)
-        return Synchronous(value, self) if is_ours and _has_coroutines(value) else value
+        return Synchronous(value, self) if is_ours and _has_coroutines(kind) else value
 
     def run(self, awaitable: Any) -> Any:
         """Return what an awaitable returns, or raise what it raises."""
@@ -205,9 +206,10 @@ def _bare(value: Any) -> Any:
     return value
 
 
-def _has_coroutines(value: Any) -> bool:
-    members = (getattr(type(value), name, None) for name in dir(type(value)))
-    return hasattr(value, "__anext__") or any(
+@functools.cache
+def _has_coroutines(kind: Any) -> bool:
+    members = (getattr(kind, name, None) for name in dir(kind))
+    return hasattr(kind, "__anext__") or any(
         inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member)
         for member in members
     )

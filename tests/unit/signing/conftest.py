@@ -10,6 +10,19 @@ from tests.unit.signing.issuer import Issuer
 from tests.unit.signing.kms import LocalKms
 
 
+class Clock:
+    """The machine's, on which a pause before another try passes at once."""
+
+    def __init__(self):
+        self._paused = 0.0
+
+    def now(self):
+        return time.monotonic() + self._paused
+
+    def pause(self, seconds):
+        self._paused += seconds
+
+
 class Library:
     """The names of `interlock.signing` and `interlock.receipts`, of one half.
 
@@ -31,11 +44,13 @@ class Library:
             if "fetch" in options:
                 options["fetch"] = self._half.function(options["fetch"])
             if isinstance(options.get("client"), LocalKms):
+                clock = Clock()
                 environment = Environment(
-                    monotonic=options.pop("monotonic", time.monotonic),
+                    monotonic=options.pop("monotonic", clock.now),
                     wall_clock=options.get("wall_clock", time.time),
                 )
-                options["client"] = self._half.client(options["client"].answer, environment)
+                answer = options["client"].answer
+                options["client"] = self._half.client(answer, environment, clock.pause)
             return self._half.wrap(self._half.call(made, *given, **options))
 
         return make
