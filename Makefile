@@ -13,6 +13,8 @@ SEEDS ?= 20000
 SECONDS := 60
 SEED ?= 7
 RERUNS ?= 0
+# More than a small machine has processors: many tests wait for leases to end, or for processes.
+WORKERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
@@ -61,17 +63,16 @@ demo-check: install  ## The same, checked through every tier and stopped again
 demo-scale: install  ## The same under load: the group grows and shrinks, and nothing is lost
 	@$(BIN)/python -m local demo-scale --instances $(INSTANCES) $(CONTAINERS)
 
-# Three workers for two processors: many tests wait for leases to end, or for other processes. The
-# deployed application has the machine to itself: it is a dozen processes and a browser.
+# The deployed application has the machine to itself: it is a dozen processes and a browser.
 test: install  ## All tests, the deployed local stack included
-	$(BIN)/python -m pytest -n 3 --dist loadgroup --durations=25 --reruns $(RERUNS) -m "not e2e"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --durations=25 --reruns $(RERUNS) -m "not e2e"
 	$(BIN)/python -m pytest --durations=25 --reruns $(RERUNS) tests/e2e
 
 test-fast: install  ## Unit, simulation and template tests only
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not contract and not e2e" $(UNIT)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow and not contract and not e2e" $(UNIT)
 
 coverage: install  ## Unit and simulation tests, and which lines of the library they never reach
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --cov=interlock --cov-report=term-missing:skip-covered \
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --cov=interlock --cov-report=term-missing:skip-covered \
 		-m "not slow and not contract and not e2e" tests/unit tests/simulation tests/constructs
 
 test-versions: install  ## Unit tests with the lowest dependencies, and on newer Pythons
@@ -113,7 +114,7 @@ destroy: install  ## Delete the stacks of ENV
 	$(CDK) destroy --all -c env=$(ENV)
 
 snapshot-update: install  ## Accept the templates' snapshots as they are now
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -q --snapshot-update -m "not slow and not contract and not e2e" $(UNIT)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q --snapshot-update -m "not slow and not contract and not e2e" $(UNIT)
 
 bench: install  ## Benchmarks against the peers; ONLY=counters runs that one, RECORD=1 keeps its figures
 	$(UV) pip install --quiet --python $(BIN)/python --group bench
