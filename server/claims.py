@@ -104,8 +104,13 @@ class Claims:
         else:
             groups = _groups(claims, trust.groups_claim)
         name = next((claims[key] for key in ("name", "email", "username") if key in claims), "")
-        shown = name if isinstance(name, str) and 0 < len(name) <= _LONGEST_TEXT else subject
-        return Person(subject, shown, groups, role_of(groups, trust.groups))
+        if (
+            not isinstance(name, str)
+            or not 0 < len(name) <= _LONGEST_TEXT
+            or not name.isprintable()
+        ):
+            name = subject  # a person's own words, perhaps: no reason to turn the person away
+        return Person(subject, name, groups, role_of(groups, trust.groups))
 
     async def _groups_of_token(
         self, headers: Headers, keys: PublishedKeys, subject: str

@@ -1,6 +1,8 @@
 """The session of a person: who it is, for the page, and its end."""
 
-from tests.unit.server.people import ask, claims_of, data
+import pytest
+
+from tests.unit.server.people import ask, claims_of, data, token
 
 
 async def test_the_page_hears_who_is_signed_in(guarded):
@@ -12,6 +14,15 @@ async def test_the_page_hears_who_is_signed_in(guarded):
         "role": "operator",
         "roles": ["viewer", "operator", "administrator"],
     }
+
+
+@pytest.mark.parametrize(
+    "name", ["\ud800", "Al\nice", "\u202eecilA", "", "A" * 257, ["Alice"], None]
+)
+async def test_a_name_that_cannot_be_shown_is_left_out_for_the_subject(guarded, name):
+    signed_in = token({"sub": "p-1", "name": name, "groups": ["viewer"]})
+    answer = await ask(guarded, "GET", "/service/me", signed_in)
+    assert (answer.status_code, answer.json()["name"]) == (200, "p-1")
 
 
 async def test_where_all_may_enter_the_page_hears_that(service, api):
