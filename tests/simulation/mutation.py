@@ -50,7 +50,7 @@ def _changes(right: dict[str, Any], wrong: dict[str, Any], home: str) -> Iterato
                 yield value, other.__code__
         elif isinstance(value, property):
             yield from _changes({name: value.fget}, {name: other.fget}, home)
-        elif isinstance(value, type) and value.__module__ == home:
+        elif isinstance(other, type) and other.__module__ == home:
             yield from _changes(dict(vars(value)), dict(vars(other)), home)
         elif isinstance(value, str | int | float) and not name.startswith("__") and value != other:
             yield name, other

@@ -9,6 +9,7 @@ from tests.simulation.faults import CALM, DELAYED, STORM, Faults
 from tests.simulation.jobs import Plan as JobPlan
 from tests.simulation.jobs import scheduled
 from tests.simulation.keyed import Duplicates
+from tests.simulation.leading import Leading
 from tests.simulation.locking import SETTINGS, Plan, contend
 from tests.simulation.meeting import Meeting
 from tests.simulation.mixture import Mixture
@@ -197,6 +198,8 @@ SCENARIOS: dict[str, Callable[[int], Scenario]] = {
     "readers-jumping-clocks": lambda seed: Sharing(seed, JUMPING),
     "readers-wrong-clocks": lambda seed: Sharing(seed, WRONG),
     "readers-vanishing": lambda seed: Sharing(seed, PAUSING, VANISHING),
+    "leading-calm": lambda seed: Leading(seed, CALM),
+    "leading": lambda seed: Leading(seed, STORM),
     "meetings-calm": lambda seed: Meeting(seed, CALM),
     "meetings": lambda seed: Meeting(seed, UNDYING),
     "spoilt-calm": lambda seed: Poisoned(seed, CALM),
