@@ -30,8 +30,9 @@ def semaphores() -> None:
 def ls(context: click.Context, prefix: str) -> None:
     """List the semaphores whose names begin with PREFIX (default: all).
 
-    A table has a record of each permit that was ever taken, and not how many there may be. The
-    slots of readers-writer locks are permits, too. Reads the whole table, as `locks ls` does.
+    A permit is seen once it was taken: how many there may be is for the clients to say, who are
+    told of another number. The slots of readers-writer locks are permits, too. Reads the whole
+    table, as `locks ls` does.
 
     \b
     Examples:
