@@ -73,6 +73,14 @@ def test_where_others_end_each_era_no_write_is_refused_but_the_first(world):
     assert world.values(1) == [54]
 
 
+def test_what_a_refusal_told_is_good_for_the_next_attempt_alone(world):
+    used = known(world)
+    world.change(0, era={"S": "1.f"})
+    world.instead = {3: Refused(FAILED.code, item={**world.item(0), "era": {"S": "1.f"}})}
+    assert world.add(1, used, "a").value == 51
+    assert world.calls == BY_REFUSAL + LOOK_FIRST
+
+
 def test_eras_that_others_end_faster_than_this_client_writes_are_looked_at_first(world):
     used = known(world)
     world.change(0, era={"S": "1.f"})

@@ -5,6 +5,8 @@ from datetime import timedelta
 import pytest
 
 from interlock._protocol.faults import Refused
+from interlock._protocol.locks import together
+from interlock._protocol.locks.lease import RELEASING
 from interlock._protocol.locks.together import MOST_STATEMENTS, TRYING
 from tests.unit.locks.scripted import (
     hang,
@@ -64,12 +66,13 @@ def test_many_are_given_back_by_one_call_for_each_25(process):
 
 def test_a_row_is_as_after_a_release_of_its_own(process):
     alone, together = process.acquire("alone"), taken(process, ["x", "y"])
+    process.driver.now = 2000.0
     assert process.release(alone)
+    process.driver.now = 2000.0
     assert give_back(process, together) == [True, True]
     rows = [process.driver.row(name) for name in ("alone", "x")]
-    same = [{key: row[key] for key in row if key in ("fence", "expires")} for row in rows]
     assert rows[0].keys() == rows[1].keys()
-    assert abs(int(same[0]["expires"]["N"]) - int(same[1]["expires"]["N"])) <= 1
+    assert rows[0]["expires"] == rows[1]["expires"]
 
 
 def test_one_that_another_has_taken_over_is_lost_and_stays_its(process, other):
@@ -177,10 +180,29 @@ def test_only_what_a_plain_release_gives_back_goes_into_a_batch(process):
     bound.void_before, ran.run, handed.heir = 1, {"M": {}}, "x"
     process.driver.run(process.locks.break_lock("l", because="stuck"))
     process.renew(lost)
+    lost.unconfirmed = ()
     grants = [plain, unsure, bound, ran, handed, lost]
     assert process.locks.together.batches(grants) == []
     (another,) = taken(process, ["q"])
     assert process.locks.together.batches([*grants, another]) == [[plain, another]]
+
+
+def test_what_batches_have_freed_goes_into_no_other(process):
+    grants = taken(process)
+    give_back(process, grants)
+    assert process.locks.together.batches(grants) == []
+
+
+def test_a_batch_beside_one_that_was_refused_for_good_changes_nothing_of_that(process):
+    first, second = taken(process), taken(process, ["x", "y"])
+    process.driver.script = [refuse("AccessDeniedException"), unreachable]
+    process.driver.run(process.locks.together.free(first))
+    process.driver.run(process.locks.together.free(second))
+    assert process.locks.together.batches(second) == []
+
+
+def test_a_batch_takes_its_time_from_that_of_a_release():
+    assert together.TRYING + together.LEFT == RELEASING
 
 
 def test_a_batch_that_was_interrupted_is_not_sent_again(process):
