@@ -21,6 +21,7 @@ AGAIN = 30.0
 
 _MOST = 32
 _LARGEST = 64 * 1024
+_LEAST_BITS = 2048
 _PATIENCE = 3.0
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
@@ -101,9 +102,16 @@ class PublishedKeys:
         answer = await self._ask(self._url)
         try:
             keys = PyJWKSet.from_dict(json.loads(_content(self._url, answer))).keys
-        except (PyJWTError, ValueError, AttributeError) as error:
+        except (PyJWTError, ValueError, AttributeError, RecursionError) as error:
             raise KeysUnavailable(str(error)) from error
-        return {key.key_id: key.key for key in keys if key.key_id}
+        # Tokens of a set's keys are RS256 (RFC 7518, 3.3). One that is odd takes no other along.
+        return {
+            key.key_id: key.key
+            for key in keys
+            if key.key_type == "RSA"
+            and isinstance(key.key_id, str)
+            and key.key.key_size >= _LEAST_BITS
+        }
 
     async def _ask(self, url: str) -> Answer:
         try:
