@@ -89,6 +89,28 @@ def test_a_foreign_record_in_a_counters_place_is_no_counter(half, call, entry):
     assert store.item("t", "counter#visits") == item
 
 
+@pytest.mark.parametrize("poison", [{"N": "1.5"}, {"N": "1E-100"}, {"S": "x"}, {"NULL": True}])
+@pytest.mark.parametrize(
+    "attribute", ["amount", "source_value", "target_value", "source_shard", "target_shard"]
+)
+def test_a_corrupt_record_of_a_transfer_is_said_to_be_one(half, attribute, poison):
+    store = Store(Table("t"))
+    counters = half.wrap(half.counters.CounterClient("t", client=half.client(store.perform)))
+    for name in ("visits", "other"):
+        counters.counter(name, floor=0, shards=2).increment(5)
+
+    def transfer():
+        return counters.transfer("visits", "other", 1, idempotency_key=KEY)
+
+    done = transfer()
+    record = next(item for item in store.items("t") if "target_value" in item)
+    assert transfer().target.value == done.target.value
+    store.perform("PutItem", {"TableName": "t", "Item": {**record, attribute: poison}})
+    with pytest.raises(CorruptRecord) as error:
+        transfer()
+    assert (error.value.key, error.value.attribute) == (record["pk"]["S"], attribute)
+
+
 LIES = {
     "nothing but the key": {},
     "the entry alone": ENTRY,

@@ -30,6 +30,11 @@ def sound(table: str, item: Item) -> Item:
         ("shards", 1, MAX_SHARDS),
         ("span", 1, MAX_SHARDS),
         ("amount", -LARGEST, LARGEST),
+        ("source_value", -LARGEST, LARGEST),
+        ("target_value", -LARGEST, LARGEST),
+        ("shard", 0, MAX_SHARDS),
+        ("source_shard", 0, MAX_SHARDS),
+        ("target_shard", 0, MAX_SHARDS),
         ("expires", 0, LARGEST),
     ):
         if name in item and not _is_integer(item[name], least, most):
