@@ -145,7 +145,8 @@ async def verify_message(
         except InvalidToken as error:
             failures.append(error)
         except (InvalidSignature, HTTPMessageSignaturesException, ValueError) as error:
-            failures.append(BadSignature(f"the message's signature does not hold: {error}"))
+            reason = str(error) or "it is not of this content by this key"
+            failures.append(BadSignature(f"the message's signature does not hold: {reason}"))
             failures[-1].__cause__ = error
         else:
             return dict(result.parameters)

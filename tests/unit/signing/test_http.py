@@ -72,7 +72,7 @@ def test_a_signed_response_verifies(lib, signer, verifier):
     lib.sign_message(response, signer, body=BODY)
     lib.verify_message(response, verifier, body=BODY)
     response.status_code = 201
-    with pytest.raises(BadSignature):
+    with pytest.raises(BadSignature, match="not of this content"):
         lib.verify_message(response, verifier, body=BODY)
 
 
