@@ -326,12 +326,14 @@ def _settled(grant: Grant, refusal: Refused, *, in_doubt: bool) -> bool:
     """Interpret a refused release; `in_doubt`: an earlier copy of it may be the cause.
 
     Then the lock counts as given back, as long as its record is there: if it has another fence by
-    now, it cannot be known whether the successor came after the release or instead of it.
+    now, it cannot be known whether the successor came after the release or instead of it. Unless it
+    says that this grant was broken, which is done to held ones alone.
     """
-    if in_doubt and refusal.item:
+    loss = loss_of(refusal.item, grant.fence)
+    if in_doubt and refusal.item and loss is not LossReason.BROKEN:
         # A release with the record of a run has left it there, whatever came after.
         return grant.run is None or run_fence(refusal.item) >= grant.fence
-    grant.loss = loss_of(refusal.item, grant.fence)
+    grant.loss = loss
     return False
 
 

@@ -222,6 +222,15 @@ def test_a_record_that_is_gone_in_doubt_is_no_release(process, grant):
     assert grant.loss is LossReason.DELETED
 
 
+@pytest.mark.parametrize("lost", [lose_reply, lose_request])
+def test_a_lock_that_was_broken_was_not_given_back_whatever_is_in_doubt(process, grant, lost):
+    item = shown(grant, 1, FREE) | {"broken": {"M": {"grant": {"N": str(grant.fence)}}}}
+    process.driver.store.perform("PutItem", {"TableName": "coordination", "Item": item})
+    process.driver.script = [lost]
+    assert process.release(grant) is False
+    assert grant.loss is LossReason.BROKEN
+
+
 def test_a_lock_whose_row_was_made_anew_after_its_release_counts_as_given_back(process, grant):
     def release_and_make_anew(driver, operation, params):
         carry_out(driver, operation, params)
