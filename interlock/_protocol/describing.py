@@ -25,7 +25,7 @@ def told(error: InterlockError) -> Operation[InterlockError]:
     try:
         reply = yield Call("DescribeTable", {"TableName": error.table}, deadline)
         found.extend(_found(reply["Table"], of_index=_INDEX in error.problems[0]))
-    except (Fault, KeyError, TypeError, AttributeError):
+    except (Fault, KeyError, TypeError):
         found = []
     return TableUnfit(error.table, [*error.problems, *found, looked_for(DEFAULT)])
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from interlock._protocol.capacity import CAPACITY, answers_transaction, uses
+from interlock._protocol import capacity as asked
+from interlock._protocol.capacity import answers_transaction, uses
 
 ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders"
 
@@ -13,7 +14,7 @@ def of(table):
 
 def test_a_request_asks_for_what_its_answer_shows():
     """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html"""
-    assert CAPACITY["ReturnConsumedCapacity"] == "TOTAL"
+    assert asked.CAPACITY["ReturnConsumedCapacity"] == "TOTAL"
 
 
 @pytest.mark.parametrize(
