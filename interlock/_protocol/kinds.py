@@ -128,6 +128,6 @@ def checked_instance(parameter: str, given: Any, kind: type | tuple[type, ...], 
 def checked_choice(parameter: str, given: str, choices: Iterable[str]) -> str:
     """Return one of several texts, or raise `InvalidValue`."""
     known = list(choices)
-    if not isinstance(given, str) or given not in known:
+    if given not in known:
         raise InvalidValue(parameter, f"{shown(given)} is none of {', '.join(known)}")
     return given

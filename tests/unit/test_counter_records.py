@@ -18,6 +18,9 @@ NUMBERS = {
     "ceiling": (-LARGEST, LARGEST),
     "amount": (-LARGEST, LARGEST),
     "expires": (0, LARGEST),
+    "source_value": (-LARGEST, LARGEST),
+    "target_value": (-LARGEST, LARGEST),
+    **dict.fromkeys(("shard", "source_shard", "target_shard"), (0, 64)),
 }
 
 
