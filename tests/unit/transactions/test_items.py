@@ -99,7 +99,7 @@ def test_targets_are_pairs_of_a_table_and_a_key(kind):
         (["ab"], "is no \\(table, key\\)"),
         ([b"ab"], "is no \\(table, key\\)"),
         ([{"t": 1, "u": 2}], "is no \\(table, key\\)"),
-        ([{"t", "u"}], "is no \\(table, key\\)"),
+        pytest.param([{"t", "u"}], "is no \\(table, key\\)", id="a set"),
         ([("t",)], "is no \\(table, key\\)"),
         ([("t", {"pk": "a"}, 1)], "is no \\(table, key\\)"),
     ],
