@@ -20,8 +20,10 @@ from tests.e2e.conftest import value_of
 ALONE = {
     "INTERLOCK_LOOK_EVERY": "3600",
     "INTERLOCK_SIGNER": "",
+    "INTERLOCK_SIGNER_KEYS": "",
     "INTERLOCK_SIGN_IN_ISSUER": "",
     "INTERLOCK_SIGN_IN_CLIENT": "",
+    "INTERLOCK_SIGN_OUT": "",
 }
 PATIENCE = 60.0
 
