@@ -18,6 +18,7 @@ from tests.simulation.registers import FOLDING, LAID_OUT, NARROWED, TIGHT, Regis
 from tests.simulation.released import Releasing
 from tests.simulation.sharing import Plan as Shared
 from tests.simulation.sharing import Sharing
+from tests.simulation.tenants import HELD_LONG, Tenants
 
 DAY = 86400.0
 # Processes that stand still between what they see and what they write, and others that die there.
@@ -204,6 +205,9 @@ SCENARIOS: dict[str, Callable[[int], Scenario]] = {
     "meetings": lambda seed: Meeting(seed, UNDYING),
     "spoilt-calm": lambda seed: Poisoned(seed, CALM),
     "spoilt": lambda seed: Poisoned(seed, UNDYING),
+    "tenants-calm": lambda seed: Tenants(seed, CALM),
+    "tenants": lambda seed: Tenants(seed, STORM),
+    "tenants-for-weeks": lambda seed: Tenants(seed, Faults(sweeps=DAY / 4), HELD_LONG),
     "transactions": Mixture,
     "transactions-stale-reads": lambda seed: Mixture(seed, Disturbed(stale=0.5), readers=15),
     "transactions-crashes": lambda seed: Mixture(seed, Disturbed(crash=0.1)),
