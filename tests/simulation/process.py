@@ -129,6 +129,11 @@ class Task:
                 world.send(self, request)
                 return
 
+    def wake(self) -> None:
+        """End the pause that the task makes."""
+        world = self.process.world
+        world.at(world.now, self.deliver, self._token, None, None)
+
     def cancel(self) -> None:
         """Stop the task where it is, as the end of its thread would."""
         if not self.ended:

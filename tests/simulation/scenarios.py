@@ -10,6 +10,7 @@ from tests.simulation.jobs import Plan as JobPlan
 from tests.simulation.jobs import scheduled
 from tests.simulation.keyed import Duplicates
 from tests.simulation.leading import Leading
+from tests.simulation.lines import AWAY, InLine
 from tests.simulation.locking import SETTINGS, Plan, contend
 from tests.simulation.meeting import Meeting
 from tests.simulation.mixture import Mixture
@@ -201,6 +202,9 @@ SCENARIOS: dict[str, Callable[[int], Scenario]] = {
     "readers-vanishing": lambda seed: Sharing(seed, PAUSING, VANISHING),
     "leading-calm": lambda seed: Leading(seed, CALM),
     "leading": lambda seed: Leading(seed, STORM),
+    "lines-calm": lambda seed: InLine(seed, CALM),
+    "lines": lambda seed: InLine(seed, STORM),
+    "lines-away": lambda seed: InLine(seed, AWAY),
     "meetings-calm": lambda seed: Meeting(seed, CALM),
     "meetings": lambda seed: Meeting(seed, UNDYING),
     "spoilt-calm": lambda seed: Poisoned(seed, CALM),

@@ -75,8 +75,10 @@ class Place:
 
         while seconds > 0 and not woken():
             step = seconds if cancel is None else min(seconds, LOOK)
-            wait = Changes.wait if self._is_for_its_own() else self._driver.wait
-            await wait(self._changes, woken, step)
+            if self._is_for_its_own():
+                await self._changes.wait(woken, step)
+            else:
+                await self._driver.wait(self._changes, woken, step)
             seconds -= step
         ticket.called = False
         self._check()
