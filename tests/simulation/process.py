@@ -143,6 +143,7 @@ class Task:
 
     def close(self) -> None:
         """Let go of the operation after the run: whatever it still wants to do is not done."""
+        self.expect()  # and what comes for it later is for none
         with suppress(RuntimeError):
             self._operation.close()
 
