@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from itertools import pairwise
 
@@ -58,6 +58,13 @@ def process(work, *args):
 def told(pipe):
     assert pipe.poll(PATIENCE), "the process has not answered"
     return pipe.recv()
+
+
+def told_by_each(*works):
+    """Run processes side by side, each of `(work, *args)`; return what they tell, in this order."""
+    with ExitStack() as stack:
+        pipes = [stack.enter_context(process(*work))[1] for work in works]
+        return [told(pipe) for pipe in pipes]
 
 
 # What the processes do.
@@ -144,13 +151,8 @@ def content(store, table):
 
 
 def test_eight_processes_are_never_in_the_section_together(endpoint, store, table):
-    contexts = [process(enter_and_leave, endpoint, table) for _ in range(PROCESSES)]
-    started = [context.__enter__() for context in contexts]
-    try:
-        assert [told(pipe) for _, pipe in started] == ["done"] * PROCESSES
-    finally:
-        for context in contexts:
-            context.__exit__(None, None, None)
+    works = [(enter_and_leave, endpoint, table)] * PROCESSES
+    assert told_by_each(*works) == ["done"] * PROCESSES
     item = store.get_item(TableName=table, Key=SECTION, ConsistentRead=True)["Item"]
     fences = [int(fence["N"]) for fence in item["fences"]["L"]]
     assert len(fences) == PROCESSES * ROUNDS

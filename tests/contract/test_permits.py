@@ -8,7 +8,16 @@ from datetime import timedelta
 import pytest
 
 from interlock.errors import LockTimeout, PermitsMismatch
-from tests.contract.test_locks import LEASE, LONG, PATIENCE, SOON, lock_client, process, told
+from tests.contract.test_locks import (
+    LEASE,
+    LONG,
+    PATIENCE,
+    SOON,
+    lock_client,
+    process,
+    told,
+    told_by_each,
+)
 
 ROUNDS = 5
 
@@ -36,13 +45,8 @@ def hold_a_permit(pipe, endpoint, table):
 
 def test_processes_that_start_with_different_numbers_go_by_one(endpoint, table):
     numbers = [2, 3, 4]
-    contexts = [process(take_over_and_over, endpoint, table, number) for number in numbers]
-    started = [context.__enter__() for context in contexts]
-    try:
-        outcomes = dict(zip(numbers, [told(pipe) for _, pipe in started], strict=True))
-    finally:
-        for context in contexts:
-            context.__exit__(None, None, None)
+    works = [(take_over_and_over, endpoint, table, number) for number in numbers]
+    outcomes = dict(zip(numbers, told_by_each(*works), strict=True))
     (agreed,) = (number for number, outcome in outcomes.items() if isinstance(outcome, set))
     assert outcomes.pop(agreed) <= {f"render#{number}" for number in range(agreed)}
     assert set(outcomes.values()) == {agreed}

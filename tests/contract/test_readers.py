@@ -18,6 +18,7 @@ from tests.contract.test_locks import (
     lock_client,
     process,
     told,
+    told_by_each,
     write,
     written,
 )
@@ -81,13 +82,8 @@ def hold_a_side(pipe, endpoint, table, which):
 
 def test_readers_never_see_half_of_a_write(endpoint, store, table):
     works = [read_over_and_over] * 3 + [write_over_and_over] * 2
-    contexts = [process(work, endpoint, table) for work in works]
-    started = [context.__enter__() for context in contexts]
-    try:
-        assert [told(pipe) for _, pipe in started] == [[]] * len(works)
-    finally:
-        for context in contexts:
-            context.__exit__(None, None, None)
+    told_each = told_by_each(*((work, endpoint, table) for work in works))
+    assert told_each == [[]] * len(works)
     assert [half(store, table, name) for name in ("left", "right")] == [2 * ROUNDS] * 2
 
 

@@ -7,7 +7,15 @@ from datetime import timedelta
 from interlock import TransactionClient
 from interlock.errors import GuardFailed
 from tests.contract.conftest import PATIENT
-from tests.contract.test_locks import LONG, PATIENCE, connect, lock_client, process, told
+from tests.contract.test_locks import (
+    LONG,
+    PATIENCE,
+    connect,
+    lock_client,
+    process,
+    told,
+    told_by_each,
+)
 
 PROCESSES, ROUNDS = 4, 5
 COUNT = {"pk": {"S": "count"}}
@@ -51,13 +59,8 @@ def hold_and_commit(pipe, endpoint, table):
 
 
 def test_no_write_of_processes_that_give_back_by_their_commits_is_lost(endpoint, store, table):
-    contexts = [process(add_over_and_over, endpoint, table) for _ in range(PROCESSES)]
-    started = [context.__enter__() for context in contexts]
-    try:
-        assert [told(pipe) for _, pipe in started] == ["done"] * PROCESSES
-    finally:
-        for context in contexts:
-            context.__exit__(None, None, None)
+    works = [(add_over_and_over, endpoint, table)] * PROCESSES
+    assert told_by_each(*works) == ["done"] * PROCESSES
     assert count(store, table) == PROCESSES * ROUNDS
 
 

@@ -6,6 +6,7 @@ from moto import mock_aws
 
 from interlock._drivers.clients import CLIENT_CONFIG
 from interlock._drivers.environment import Environment
+from tests.unit.transactions.steps import World
 from tests.unit.transactions.wire import OnEither, Time, Wire
 
 
@@ -24,6 +25,12 @@ def wire(monkeypatch):
                 BillingMode="PAY_PER_REQUEST",
             )
         yield Wire(client)
+
+
+@pytest.fixture
+def world():
+    """What single steps of a transaction run in."""
+    return World()
 
 
 @pytest.fixture

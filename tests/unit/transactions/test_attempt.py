@@ -4,15 +4,14 @@ import pytest
 from boto3.dynamodb.conditions import Attr
 
 from interlock.errors import ConditionFailed, InvalidValue, TransactionClosed
-from tests.unit.transactions.steps import A, B, Bound, C, Held, World
+from tests.unit.transactions.steps import A, B, Bound, C, Held
 
 READ, READ_ALL = "GetItem", "TransactGetItems"
 PUT, ALL = "PutItem", "TransactWriteItems"
 
 
 @pytest.fixture
-def world():
-    world = World()
+def world(world):
     world.write(A, n=1)
     world.write(B, n=1)
     return world

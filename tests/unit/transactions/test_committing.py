@@ -19,11 +19,6 @@ READ, READ_ALL = "GetItem", "TransactGetItems"
 PUT, UPDATE, ALL = "PutItem", "UpdateItem", "TransactWriteItems"
 
 
-@pytest.fixture
-def world():
-    return World()
-
-
 def then(act, *before):
     """Let something happen right before a call meets an act."""
 

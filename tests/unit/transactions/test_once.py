@@ -23,11 +23,6 @@ from tests.unit.transactions.steps import DAY, A, World, once
 READ, ALL = "GetItem", "TransactWriteItems"
 
 
-@pytest.fixture
-def world():
-    return World()
-
-
 def count(t):
     t.add(A, n=1)
     return t.get(A)["n"]

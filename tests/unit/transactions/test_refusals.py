@@ -22,11 +22,6 @@ READ, READ_ALL = "GetItem", "TransactGetItems"
 UPDATE, ALL = "UpdateItem", "TransactWriteItems"
 
 
-@pytest.fixture
-def world():
-    return World()
-
-
 def change(t):
     t.get(A)
     t.add(A, n=1)

@@ -30,8 +30,7 @@ ALL = "TransactWriteItems"
 
 
 @pytest.fixture
-def world():
-    world = World()
+def world(world):
     world.write(A, n=1)
     world.write(B, n=1)
     return world

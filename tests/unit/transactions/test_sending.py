@@ -26,11 +26,6 @@ from tests.unit.transactions.steps import A, B, World
 ALL = "TransactWriteItems"
 
 
-@pytest.fixture
-def world():
-    return World()
-
-
 def two(t):
     t.add(A, n=1)
     t.add(B, n=1)

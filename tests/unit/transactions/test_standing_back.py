@@ -2,12 +2,7 @@
 
 import pytest
 
-from tests.unit.transactions.steps import A, Held, World
-
-
-@pytest.fixture
-def world():
-    return World()
+from tests.unit.transactions.steps import A, Held
 
 
 class Renewed(Held):
