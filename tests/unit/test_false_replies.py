@@ -16,6 +16,7 @@ from tests.unit.test_one_meaning import CALLS, KEY_CALLS, Dynamo, Kms
 
 KEY = {"pk": {"S": "a"}}
 OTHER = {"pk": {"S": "other"}, "version": {"S": "v"}, "fence": {"N": "9"}, "value": {"N": "7"}}
+END = {"pk": {"S": "counter#visits"}, "listing": {"S": "counter"}}
 LIES: dict[str, Any] = {
     "nothing": None,
     "a page": "<html>",
@@ -29,6 +30,7 @@ LIES: dict[str, Any] = {
     "no items at all": {"Items": [{}], "Count": 1},
     "items that are none": {"Items": [None], "Count": 1, "Responses": [{"Item": "x"}]},
     "an end that is none": {"Items": [], "Count": 0, "LastEvaluatedKey": "x"},
+    "an end that never comes": {"Items": [], "Count": 0, "LastEvaluatedKey": END},
     "items that are a text": {"Responses": {"t": "x"}},
     "keys that are none": {"Responses": {"t": []}, "UnprocessedKeys": {"t": []}},
     "another table's capacity": {"ConsumedCapacity": {"TableName": "x", "CapacityUnits": 1.0}},
@@ -60,7 +62,11 @@ def test_no_client_of_dynamodb_believes_it(half, lie):
     assert {name: it for name, it in results.items() if not isinstance(it, InterlockError)} == {}
 
 
-EVENTUAL = {"items of a query": ("counters: page", "counters: states", "counters: names")}
+PAGES = ("locks: page", "counters: page", "counters: states")
+EVENTUAL = {
+    "items of a query": (*PAGES, "locks: deadlocks", "counters: names"),
+    "an end that never comes": PAGES,
+}
 
 
 @pytest.mark.parametrize("lie", LIES)

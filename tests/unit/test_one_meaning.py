@@ -140,6 +140,8 @@ CALLS = {
     "locks: observe": (lambda of: of.locks.election("a").observe(), COORDINATION),
     "locks: break": (lambda of: of.locks.break_lock("a", because="x"), COORDINATION),
     "locks: inspect": (lambda of: of.locks.inspect("a"), COORDINATION),
+    "locks: page": (lambda of: of.locks.page(), COORDINATION),
+    "locks: deadlocks": (lambda of: of.locks.deadlocks(), COORDINATION),
     "locks: adopt": (lambda of: of.locks.adopt(of.exported), COORDINATION),
     "locks: heartbeat": (lambda of: of.heartbeat(), COORDINATION),
     "locks: release": (lambda of: of.lock.release(), COORDINATION),
@@ -308,8 +310,8 @@ def test_a_key_that_cannot_be_used_is_named(half, name, code):
 
 @pytest.mark.parametrize("code", CONFLICTS)
 def test_a_conflict_is_one_error_for_every_write(half, code):
-    reads = ("get", "inspect", "observe", "page", "states", "names", "read", "estimate", "create")
+    reads = re.compile("get|inspect|observe|page|deadlock|states|names|read|estimate|create")
     for name, (call, _) in CALLS.items():
-        if not any(word in name for word in reads):
+        if not reads.search(name):
             error = met(Dynamo, half, call, refusal(code))
             assert type(error) is errors.TransactionConflict, name

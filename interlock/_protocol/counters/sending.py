@@ -102,16 +102,23 @@ def _answers(
             return uses(reply.get("ConsumedCapacity"), tables)
         case "TransactWriteItems":
             return answers_transaction(reply, tables)
+        case "Query" if "ExclusiveStartKey" in params:
+            # A page that ends where it began would be asked for again and again.
+            return bool(reply.get("LastEvaluatedKey") != params["ExclusiveStartKey"])
         case "UpdateItem":
-            attributes = reply.get("Attributes")
-            values = params.get("ExpressionAttributeValues", {})
-            written = values.get(":next", values.get(":call"))
-            if not isinstance(attributes, Mapping):
-                return False
-            if params["ReturnValues"] == "ALL_NEW" and attributes.get("pk") != params["Key"]["pk"]:
-                return False
-            return written is None or written in attributes.values()
+            return _shows_the_write(params, reply.get("Attributes"))
     return True
+
+
+def _shows_the_write(params: Mapping[str, Any], attributes: Any) -> bool:
+    """Whether attributes are those that the write was to leave."""
+    values = params.get("ExpressionAttributeValues", {})
+    written = values.get(":next", values.get(":call"))
+    if not isinstance(attributes, Mapping):
+        return False
+    if params["ReturnValues"] == "ALL_NEW" and attributes.get("pk") != params["Key"]["pk"]:
+        return False
+    return written is None or written in attributes.values()
 
 
 def _by_condition(fault: Refused) -> bool:

@@ -125,6 +125,10 @@ def page(
     while True:
         try:
             reply = yield Call("Scan", params, budget.deadline)
+            last = reply.get("LastEvaluatedKey")
+            end = None if last is None else last["pk"]["S"]
+            if end is not None and end == after:
+                raise NoReply("the page ends where it was to go on")
         except Fault as fault:
             yield from budget.after(fault)
         else:
@@ -139,9 +143,7 @@ def page(
             locks.append(replace(lock, last_run=None))
         except CorruptRecord as error:
             corrupt.append(error)
-    last = reply.get("LastEvaluatedKey")
-    after = None if last is None else last["pk"]["S"]
-    return LockPage(tuple(locks), tuple(corrupt), int(reply.get("ScannedCount", 0)), after)
+    return LockPage(tuple(locks), tuple(corrupt), int(reply.get("ScannedCount", 0)), end)
 
 
 def deadlocks(
