@@ -86,7 +86,8 @@ def item_action(entry: Entry, attempt_id: str, version_attribute: str) -> Action
         case Update() as update:
             text = expression.update(update, name, version)
             kind, target["UpdateExpression"] = "Update", text
-            weight = size(update.apply(snapshot.item if snapshot else None, address) or {})
+            made = update.apply(snapshot.item if snapshot else None, address)
+            weight = size({**made, name: {"S": version}})
         case Delete():
             kind, weight = "Delete", 0
         case None:

@@ -49,14 +49,12 @@ class CommitRequest:
             sent = yield from monotonic()
             fault = yield from self._once()
             if fault is None:
-                self._budget.answered()
                 return None
             if isinstance(fault, Refused) and not may_pass(fault):
+                self._budget.answered()
                 return fault
             took = (yield from monotonic()) - sent
-            yield from self._budget.after(
-                fault, ambiguous=self.in_doubt, target=self._target, took=took
-            )
+            yield from self._budget.after(fault, ambiguous=self.in_doubt, took=took)
             # Either clock may stand still while a machine sleeps; together they do not.
             now = yield from _clocks()
             if self.in_doubt and max(now[0] - begun[0], now[1] - begun[1]) > TOKEN_WINDOW:

@@ -23,7 +23,7 @@ class Put:
 
     item: Item
 
-    def apply(self, _item: Item | None, _address: Address) -> Item | None:
+    def apply(self, _item: Item | None, _address: Address) -> Item:
         """Return the item after this write."""
         return self.item
 
@@ -32,9 +32,8 @@ class Put:
 class Delete:
     """No item any more."""
 
-    def apply(self, _item: Item | None, _address: Address) -> Item | None:
-        """Return the item after this write."""
-        return None
+    def apply(self, _item: Item | None, _address: Address) -> None:
+        """Return nothing: there is no item after this write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class Update:
     add: Item = field(default_factory=dict)
     remove: frozenset[str] = frozenset()
 
-    def apply(self, item: Item | None, address: Address) -> Item | None:
+    def apply(self, item: Item | None, address: Address) -> Item:
         """Return the item after this write."""
         kept = {k: v for k, v in (item or address.key).items() if k not in self.remove}
         added = {name: total(kept.get(name), value, name) for name, value in self.add.items()}
@@ -76,8 +75,7 @@ def merged(earlier: Write | None, later: Write, address: Address) -> Write:
         return later
     if isinstance(earlier, Update):
         return earlier.then(later)
-    item = later.apply(earlier.apply(None, address), address)
-    return Put(item or address.key)
+    return Put(later.apply(earlier.apply(None, address), address))
 
 
 def update_of(

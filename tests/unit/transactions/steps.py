@@ -35,6 +35,9 @@ class Bound:
         options: dict[str, Any] = {"values": {}, "remove": (), "condition": condition}
         self.attempt.update("t", key, add=amounts, **options)
 
+    def update(self, key, values, add, remove):
+        self.attempt.update("t", key, values=values, add=add, remove=remove, condition=None)
+
     def delete(self, key, condition=None):
         self.attempt.delete("t", key, condition)
 

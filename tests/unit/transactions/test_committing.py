@@ -115,6 +115,20 @@ def test_each_write_carries_a_version_that_names_those_before_it(world):
     assert world.item(A)["_version"]["S"].split(" ")[1:] == [first]
 
 
+@pytest.mark.parametrize("read", [False, True])
+def test_an_update_sets_adds_and_removes_and_leaves_the_rest_as_it_is(world, read):
+    world.write(A, n=1, m=2, gone=3, gone_too=4, left=5)
+
+    def body(t):
+        if read:
+            t.get(A)
+        t.update(A, {"new": 6, "m": 7}, add={"n": 8}, remove=["gone", "gone_too"])
+
+    world.run(body)
+    left = {name: value["N"] for name, value in world.item(A).items() if "N" in value}
+    assert left == {"n": "9", "m": "7", "new": "6", "left": "5"}
+
+
 # One conditional write.
 
 

@@ -4,7 +4,6 @@ import pytest
 from boto3.dynamodb.conditions import Attr
 
 from interlock._protocol.faults import CancellationReason, Refused
-from interlock._protocol.locks import record
 from interlock._protocol.transactions.settings import MAX_ITEM_BYTES, MAX_TRANSACTION_BYTES
 from interlock._protocol.transactions.writes import size
 from interlock.errors import (
@@ -16,7 +15,7 @@ from interlock.errors import (
     TransactionTooLarge,
 )
 from tests.unit.locks.scripted import EPOCH, answer, carry_out, lose_request, refuse
-from tests.unit.transactions.steps import A, B, C, World
+from tests.unit.transactions.steps import A, B, C, Held, World
 
 READ, READ_ALL = "GetItem", "TransactGetItems"
 UPDATE, ALL = "UpdateItem", "TransactWriteItems"
@@ -56,10 +55,17 @@ def filler(t, key, room):
     return "x" * (room - size(empty))
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda t, text: t.put(A, text=text),
+        lambda t, text: t.update(A, {"text": text}, add={}, remove=[]),
+    ],
+)
 @pytest.mark.parametrize("more", [0, 1])
-def test_an_item_of_the_most_bytes_is_committed_and_none_of_one_more(world, more):
+def test_an_item_of_the_most_bytes_is_committed_and_none_of_one_more(world, write, more):
     def body(t):
-        t.put(A, text=filler(t, A, MAX_ITEM_BYTES + more))
+        write(t, filler(t, A, MAX_ITEM_BYTES + more))
 
     if more:
         with pytest.raises(ItemTooLarge):
@@ -67,6 +73,14 @@ def test_an_item_of_the_most_bytes_is_committed_and_none_of_one_more(world, more
     else:
         world.run(body)
     assert world.calls == [ALL] * (1 - more)
+
+
+class Absence:
+    """What guards a commit as long as an item is not there, which weighs nothing."""
+
+    def guard(self):
+        condition = {"ConditionExpression": "attribute_not_exists(pk)"}
+        return {"ConditionCheck": {"TableName": "t", "Key": {"pk": {"S": "guard"}}, **condition}}
 
 
 @pytest.mark.parametrize("more", [0, 1])
@@ -77,10 +91,13 @@ def test_a_transaction_of_the_most_bytes_is_committed_and_none_of_one_more(world
             key, room = {"pk": str(left)}, min(left, MAX_ITEM_BYTES)
             t.put(key, text=filler(t, key, room))
             left -= room
+        t.check({"pk": "none"}, Attr("n").not_exists())
+        t.delete({"pk": "gone"})
+        t.guard(Absence())
 
     if more:
         with pytest.raises(TransactionTooLarge):
-            world.run(lambda t: (body(t), t.check({"pk": "more"}, Attr("n").not_exists())))
+            world.run(body)
     else:
         world.run(body)
     assert world.calls == [ALL] * (1 - more)
@@ -202,15 +219,8 @@ def test_of_two_that_changed_one_that_never_comes_back_is_enough(world):
 # What need not be read again.
 
 
-class Held:
-    """A lock that is held."""
-
-    def guard(self):
-        return record.guard("coordination", "a", 7)
-
-
 def test_what_was_shown_beside_a_guard_is_not_read_again(world):
-    world.put_row({"pk": {"S": "lock#a"}, "fence": {"N": "7"}, "version": {"S": "v"}})
+    world.hold(Held())
     world.write(A, n=1)
     world.write(C, n=1)
     seen = []
