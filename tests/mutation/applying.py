@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -13,13 +14,31 @@ _PLAIN = (str, int, float, tuple, frozenset, dict, list, set, re.Pattern)
 def apply(module: ModuleType, text: str) -> int:
     """Give a module's functions, defaults and constants what `text` says; return how many changed.
 
-    A function changes in place; a constant is replaced wherever it was imported by its name.
-    Raises what the module's text raises as it is imported.
+    A function changes in place; a constant is replaced wherever it was imported by its name, and
+    what was made of it there is made again. Raises what the module's text raises as it is imported.
     """
     mutant = ModuleType(module.__name__)
     mutant.__file__, mutant.__package__ = module.__file__, module.__package__
     exec(compile(text, str(module.__file__), "exec"), mutant.__dict__)  # noqa: S102 - our own code
-    return sum(_changed(module.__dict__, mutant.__dict__, module.__name__, None))
+    users = list(_users(module, mutant))
+    changed = sum(_changed(module.__dict__, mutant.__dict__, module.__name__, None))
+    for user in users:
+        apply(user, Path(str(user.__file__)).read_text(encoding="utf-8"))
+    return changed
+
+
+def _users(module: ModuleType, mutant: ModuleType) -> Iterator[ModuleType]:
+    """Yield the modules that have imported a constant which is to change."""
+    constants = {
+        name: value
+        for name, value in vars(module).items()
+        if not name.startswith("__") and _differ(value, vars(mutant).get(name))
+    }
+    for user in _ours():
+        if user is not module and any(
+            vars(user).get(name) is value for name, value in constants.items()
+        ):
+            yield user
 
 
 def _changed(right: Any, wrong: Any, home: str, owner: type | None) -> Iterator[bool]:
@@ -67,9 +86,13 @@ def _constant(name: str, right: Any, wrong: Any, owner: type | None) -> bool:
         with suppress(AttributeError):  # a slot's
             setattr(owner, name, wrong)
         return True
-    for module in list(sys.modules.values()):
-        if getattr(module, "__name__", "").startswith("interlock") and (
-            vars(module).get(name) is right
-        ):
+    for module in _ours():
+        if vars(module).get(name) is right:
             setattr(module, name, wrong)
     return True
+
+
+def _ours() -> list[ModuleType]:
+    """Return the modules of the library that are imported."""
+    every = list(sys.modules.values())
+    return [each for each in every if getattr(each, "__name__", "").startswith("interlock")]

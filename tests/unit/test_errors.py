@@ -56,6 +56,12 @@ def test_what_is_not_there_is_told_in_words(error, told):
     assert "None" not in str(error)
 
 
+@pytest.mark.parametrize("reason", LossReason)
+def test_a_lost_lock_says_how_it_was_lost(reason):
+    assert reason.text in str(LockLost("a", 7, reason))
+    assert [other for other in LossReason if other.text == reason.text] == [reason]
+
+
 def test_a_reused_key_is_told_with_the_way_out():
     assert "give a new call a new key" in str(IdempotencyMismatch("k"))
     assert "operation=" not in str(IdempotencyMismatch("k"))

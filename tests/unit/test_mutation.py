@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 
+from tests.mutation import reach
 from tests.mutation.__main__ import judged, not_judged, report
 from tests.mutation.applying import apply
 from tests.mutation.explained import KINDS, Explained, explanations
@@ -123,16 +124,31 @@ def test_a_mistake_is_put_into_functions_properties_defaults_and_constants(monke
         .replace("5", "6")
         .replace("return 1", "return 2")
     )
-    user = ModuleType("interlock.user")
-    monkeypatch.setitem(sys.modules, "interlock.user", user)
     monkeypatch.setitem(sys.modules, "interlock.made", made := module("interlock.made", right))
-    user.LIMIT = made.LIMIT  # type: ignore[attr-defined]
     function, instance = made.function, made.Class()
     assert apply(made, right) == 0
     assert apply(made, wrong)
     assert (function(3), function.__defaults__) == (True, (2,))
     assert (instance.most, instance.least) == (6, 2)
-    assert user.LIMIT == 4
+
+
+def test_a_constant_is_replaced_where_it_was_imported_and_in_what_was_made_of_it(
+    monkeypatch, tmp_path
+):
+    sources = {
+        "interlock.made": "LIMIT = 300",
+        "interlock.user": "from interlock.made import LIMIT\nLIMITS = [LIMIT]",
+        "interlock.last": "from interlock.user import LIMITS\ndef most(): return max(LIMITS)",
+    }
+    modules = []
+    for name, source in sources.items():
+        modules.append(made := module(name, source))
+        made.__file__ = str(tmp_path / name)
+        (tmp_path / name).write_text(source)
+        monkeypatch.setitem(sys.modules, name, made)
+    assert apply(modules[0], "LIMIT = 400") == 1
+    assert modules[1].LIMIT == 400
+    assert modules[2].most() == 400
 
 
 def test_a_module_has_its_mistakes_judged_and_told(tmp_path):
@@ -273,6 +289,15 @@ def test_of_tests_that_are_named_each_reaches_all_until_that_is_known():
     (stage,) = stages("interlock/_protocol/locks/lease.py", [named])
     found = reached("interlock/_protocol/locks/lease.py", stage, print, look=True)
     assert frozenset({7}) & found[named]["lines"] == {7}
+
+
+def test_of_a_module_that_runs_nothing_each_test_may_find_the_mistakes(monkeypatch, tmp_path):
+    monkeypatch.setattr(reach, "STORE", tmp_path)
+    name = "tests/unit/test_english.py"
+    said = {"of": reach.digest(ROOT / name), "seconds": {f"{name}::test_it": 0.1}, "lines": {}}
+    (tmp_path / f"{name.replace('/', '.')}.json").write_text(json.dumps(said))
+    found = reached("interlock/_protocol/locks/sound.py", [ROOT / name], print)
+    assert found == {f"{name}::test_it": {"seconds": 0.1, "lines": set()}}
 
 
 def test_tests_that_make_mistakes_of_their_own_judge_none():

@@ -11,7 +11,7 @@ from interlock._protocol.locks.state import JobRun
 MOST_RESULT = 16 * 1024  # bytes; heartbeats of later runs write them again, and pay for each KB
 _MOST_ERROR = 1000  # characters, for the same reason
 _MOST_TIME = 253_402_300_799_999  # epoch milliseconds: the end of the year 9999
-_MOST_DIGITS = 18
+_MOST_DIGITS = 19
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -27,7 +27,7 @@ def kept(result: Any) -> Kept:
     try:
         text = json.dumps(result, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
         if _SURROGATE.search(text):  # it has no UTF-8, but a form of ASCII
-            text = json.dumps(result, allow_nan=False, separators=(",", ":"))
+            text = json.dumps(result, separators=(",", ":"))
         size = len(text.encode())
         same = _is_same(json.loads(text), result)
     except (TypeError, ValueError, RecursionError) as error:
@@ -111,7 +111,7 @@ def _is_same(returned: Any, result: Any) -> bool:
             type(key) is str and _is_same(returned[key], value) for key, value in result.items()
         )
     if isinstance(returned, list):
-        return len(returned) == len(result) and all(map(_is_same, returned, result))
+        return all(map(_is_same, returned, result))
     return bool(returned == result)
 
 
@@ -124,7 +124,7 @@ def _number(told: Mapping[str, Any], attribute: str) -> int:
     """Return a whole number, -1 if there is none."""
     text = told.get(attribute, {}).get("N", "")
     whole = isinstance(text, str) and text.isascii() and text.isdecimal()
-    return int(text) if whole and len(text) <= _MOST_DIGITS + 1 else -1
+    return int(text) if whole and len(text) <= _MOST_DIGITS else -1
 
 
 def _in_words(error: BaseException) -> str:

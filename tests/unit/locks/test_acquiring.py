@@ -1,5 +1,7 @@
 """Taking a lock: one round trip, exactly one grant, and no dead holder for ever."""
 
+from datetime import timedelta
+
 import pytest
 
 from interlock._protocol.locks.settings import KEPT
@@ -225,3 +227,40 @@ def test_a_takeover_of_a_holder_that_was_only_slow_is_refused(process, other):
     with pytest.raises(LockTimeout):
         other.acquire(timeout=0.0)
     assert int(process.driver.row("a")["fence"]["N"]) == grant.fence
+
+
+@pytest.mark.parametrize(
+    ("timeout", "waits", "patient"),
+    [(None, True, True), (0.001, True, False), (0.0, False, False)],
+)
+def test_an_acquisition_says_whether_it_waits_and_whether_for_ever(
+    process, timeout, waits, patient
+):
+    acquisition = process.acquisition(timeout=timeout)
+    assert (acquisition.waits, acquisition.patient) == (waits, patient)
+
+
+@pytest.mark.parametrize(("timeout", "seconds"), [(None, float("inf")), (5.0, 5.0)])
+def test_an_acquisition_that_has_begun_says_when_its_time_is_up(process, timeout, seconds):
+    began = process.driver.now
+    assert process.acquisition(timeout=timeout).begin(began) == began + seconds
+
+
+def test_the_time_of_an_acquisition_counts_from_its_begin_and_not_from_its_first_call(
+    process, other
+):
+    process.acquire()
+    acquisition, began = other.acquisition(timeout=5.0), other.driver.now
+    acquisition.begin(began)
+    other.driver.now += 4.0
+    with pytest.raises(LockTimeout) as caught:
+        other.driver.run(acquisition.run())
+    assert began + 5.0 <= other.driver.now < began + 5.1
+    assert caught.value.waited == timedelta(seconds=other.driver.now - began)
+
+
+def test_an_acquisition_that_stood_in_a_queue_of_its_own_client_was_contended(process):
+    acquisition = process.acquisition()
+    acquisition.queued = True
+    process.driver.run(acquisition.run())
+    assert acquisition.contended

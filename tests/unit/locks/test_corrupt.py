@@ -4,10 +4,13 @@ from datetime import timedelta
 
 import pytest
 
+from interlock._protocol.locks.item import MOST_FENCE, MOST_TIME
 from interlock._protocol.locks.jobs import Job
+from interlock._protocol.locks.settings import MOST_LEASE
 from interlock.errors import CorruptRecord, LockLost, LockTimeout
 from tests.unit.locks.scripted import TABLE, lose_request
 
+MOST_LEASE_MS = round(MOST_LEASE * 1000)
 HELD = {
     "pk": {"S": "lock#a"},
     "fence": {"N": "7"},
@@ -119,12 +122,17 @@ UNSOUND = [
     ("fence", {"S": "x"}),
     ("fence", {"N": "9" * 38}),
     ("fence", {"N": "-5"}),
+    ("fence", {"N": str(MOST_FENCE + 1)}),
     ("lease_ms", {"S": "x"}),
     ("lease_ms", {"N": "-1"}),
+    ("lease_ms", {"N": "0"}),
+    ("lease_ms", {"N": str(MOST_LEASE_MS + 1)}),
     ("void_before", {"S": "x"}),
     ("void_before", {"N": "-1"}),
+    ("void_before", {"N": str(MOST_TIME + 1)}),
     ("door", {"S": "x"}),
     ("door", {"N": "-1"}),
+    ("door", {"N": str(MOST_FENCE + 1)}),
     ("format", {"S": "x"}),
     ("format", {"N": "0"}),
     ("format", {"N": "2"}),
@@ -173,6 +181,28 @@ def test_a_free_lock_whose_record_is_corrupt_is_not_even_written(process, claim,
     process.driver.run(acquisition.abandon())
     assert process.driver.row(name) == item
     assert process.driver.row("b") is None
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("fence", "0"),
+        ("lease_ms", "1"),
+        ("lease_ms", str(MOST_LEASE_MS)),
+        ("void_before", "0"),
+        ("door", "0"),
+        ("door", str(MOST_FENCE)),
+        ("format", "1"),
+    ],
+)
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_a_free_lock_whose_record_says_the_least_or_the_most_is_granted(
+    process, claim, attribute, value
+):
+    name, acquisition_of = CLAIMS[claim]
+    put_free(process, name, attribute, {"N": value})
+    process.driver.run(acquisition_of(process.locks).run())
+    assert "version" in process.driver.row(name)
 
 
 @pytest.mark.parametrize(("attribute", "value"), UNSOUND)

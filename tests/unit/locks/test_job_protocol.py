@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from interlock._protocol.locks.jobs import Job, must_stay
-from interlock._protocol.locks.runs import entry, run_fence, run_of
+from interlock._protocol.locks.runs import entry, run_fence
 from tests.unit.locks.scripted import carry_out, lose_reply
 
 LEASE = 20.0
@@ -173,45 +173,3 @@ def test_the_row_of_a_job_is_kept_for_a_month_after_a_run(process):
     grant.run = entry(grant.fence, grant.owner, began=0.0, took=0.0)
     process.release(grant)
     assert int(process.driver.row("a")["expires"]["N"]) - 1_700_000_000 > 37 * 24 * 3600
-
-
-RUN = entry(7, "host", began=5.0, took=0.25, result="[1]")["M"]
-
-
-def test_a_record_says_what_it_was_given():
-    run = run_of("a", {"last_run": {"M": RUN}})
-    assert run is not None
-    assert (run.fencing_token, run.owner, run.result) == (7, "host", [1])
-    assert run.started.timestamp() == 5.0
-    assert run.duration == timedelta(milliseconds=250)
-
-
-@pytest.mark.parametrize(
-    "told",
-    [
-        {},
-        {"last_run": {"S": "yes"}},
-        {"last_run": {"M": {}}},
-        *({"last_run": {"M": {**RUN, name: {"N": "x"}}}} for name in ("grant", "at", "took")),
-        {"last_run": {"M": {**RUN, "owner": {"N": "1"}}}},
-        {"last_run": {"M": {**RUN, "at": {"N": "9" * 19}}}},
-        {"last_run": {"M": {**RUN, "result": {"S": "{"}}}},
-    ],
-)
-def test_a_record_of_a_run_that_is_not_clear_says_nothing(told):
-    assert run_of("a", told) is None
-
-
-@pytest.mark.parametrize("error", [ValueError("é\ud800" * 2000), ValueError()])
-def test_any_error_has_words_of_a_bounded_length(error):
-    words = entry(1, "a", began=0.0, took=0.0, error=error)["M"]["error"]["S"]
-    assert words.startswith("ValueError")
-    assert len(words.encode()) < 4001
-
-
-def test_an_error_without_words_is_told_by_its_kind():
-    class Mute(Exception):
-        def __str__(self):
-            raise RuntimeError
-
-    assert entry(1, "a", began=0.0, took=0.0, error=Mute())["M"]["error"]["S"] == "Mute"

@@ -8,6 +8,7 @@ from interlock._protocol.faults import Refused
 from interlock._protocol.locks import together
 from interlock._protocol.locks.lease import RELEASING
 from interlock._protocol.locks.together import MOST_STATEMENTS, TRYING
+from interlock.errors import ServiceUnavailable
 from tests.unit.locks.scripted import (
     hang,
     lose_reply,
@@ -147,11 +148,13 @@ def test_what_is_refused_for_good_is_not_asked_for_again(process, fault):
     assert process.driver.operations() == [ALONE] * 3
 
 
-def test_a_refusal_of_a_batch_is_no_doubt_of_who_has_the_locks(process, other):
+@pytest.mark.parametrize("fault", [refuse("AccessDeniedException"), unreachable, throttle])
+def test_a_batch_that_was_surely_not_carried_out_is_no_doubt_of_who_has_the_locks(
+    process, other, fault
+):
     grants = taken(process)
-    process.driver.run(process.locks.break_lock("b", because="stuck"))
-    other.acquire("b")
-    process.driver.script = [refuse("AccessDeniedException")]
+    other.acquire("b")  # when its lease is over on the clock of the other
+    process.driver.script = [fault]
     assert give_back(process, grants) == [True, False, True]
 
 
@@ -201,8 +204,14 @@ def test_a_batch_beside_one_that_was_refused_for_good_changes_nothing_of_that(pr
     assert process.locks.together.batches(second) == []
 
 
-def test_a_batch_takes_its_time_from_that_of_a_release():
-    assert together.TRYING + together.LEFT == RELEASING
+def test_a_batch_and_what_it_left_take_the_time_of_a_release_together(process):
+    grants = taken(process)
+    began = process.driver.now
+    process.driver.script = [hang] * 100
+    process.driver.run(process.locks.together.free(grants))
+    with pytest.raises(ServiceUnavailable):
+        process.driver.run(process.locks.release(grants[0], together.LEFT))
+    assert process.driver.now == pytest.approx(began + RELEASING)
 
 
 def test_a_batch_that_was_interrupted_is_not_sent_again(process):
