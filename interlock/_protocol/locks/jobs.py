@@ -203,7 +203,7 @@ class JobAcquisition:
 
 def begin(settings: Settings, grant: Grant, job: Job, now: float) -> bool:
     """Let the time of a run count from now, unless the lock is not certain to last for it."""
-    if grant.over or grant.until - now < job.at_least:
+    if grant.over or grant.until - now <= job.at_least:
         return False
     grant.stays = now + job.at_least
     grant.ends = now + max(job.at_most, job.at_least)

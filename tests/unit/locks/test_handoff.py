@@ -39,6 +39,11 @@ def test_the_fence_goes_with_the_lock(process, other):
     assert other.release(heir) is True
 
 
+def test_a_release_by_who_adopted_it_leaves_no_more_than_any_other(process, other):
+    other.release(other.adopt(export(process.acquire())))
+    assert set(process.driver.row("a")) == {"pk", "fence", "expires"}
+
+
 def test_who_exported_it_renews_and_releases_no_more(process):
     grant = process.acquire()
     export(grant)

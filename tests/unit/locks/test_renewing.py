@@ -47,6 +47,18 @@ def test_a_heartbeat_is_one_call_and_extends_the_lease(process, grant, beat):
     assert process.driver.row("a")["version"]["S"] == grant.version
 
 
+def test_a_heartbeat_leaves_the_data_that_came_with_the_lock(process):
+    process.renew(process.acquire(data="why"))
+    assert process.driver.row("a")["data"] == {"S": "why"}
+
+
+def test_the_first_heartbeat_asks_for_no_more_than_the_next(process, beat):
+    beat()
+    beat()
+    first, second = (params["ConditionExpression"] for _, params in process.driver.calls)
+    assert first == second
+
+
 @pytest.mark.parametrize("loss", [lose_reply, lose_request, send_twice])
 def test_a_lost_reply_is_no_loss(process, grant, beat, loss):
     process.driver.script = [loss]

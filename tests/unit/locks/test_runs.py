@@ -46,7 +46,7 @@ def deep():
         ({}, "{}"),
         ({"a": [1, 2.5], "b": True}, '{"a":[1,2.5],"b":true}'),
         ("é", '"é"'),
-        ("\ud800", r'"\ud800"'),
+        (["\ud800", 1], r'["\ud800",1]'),
     ],
 )
 def test_a_result_is_kept_as_the_shortest_json_from_which_it_comes_back(result, text):
@@ -86,28 +86,30 @@ def test_what_would_not_come_back_as_it_was_is_not_kept_and_told_why(result):
     assert why
 
 
-RUN = entry(7, "host", began=5.0, took=0.25, result="[1]")["M"]
+def run(**options):
+    """Return the record of a run that returned."""
+    return entry(7, "host", began=5.5, took=2.5, **options)
 
 
 def read(**attributes):
     """Return the run that a record shows in which these attributes are others."""
-    return run_of("a", {"last_run": {"M": {**RUN, **attributes}}})
+    return run_of("a", {"last_run": {"M": {**run(result="[1]")["M"], **attributes}}})
 
 
 def test_a_run_that_returned_is_read_as_it_was_written():
-    run = read()
-    assert (run.name, run.fencing_token, run.owner) == ("a", 7, "host")
-    assert (run.outcome, run.result, run.result_kept, run.error) == ("returned", [1], True, None)
-    assert run.started.timestamp() == 5.0
-    assert run.duration == timedelta(milliseconds=250)
+    returned = read()
+    assert (returned.name, returned.fencing_token, returned.owner) == ("a", 7, "host")
+    assert (returned.outcome, returned.error) == ("returned", None)
+    assert (returned.result, returned.result_kept) == ([1], True)
+    assert returned.started.timestamp() == 5.5
+    assert returned.duration == timedelta(milliseconds=2500)
 
 
 def test_a_run_that_raised_is_read_as_it_was_written():
-    told = entry(7, "host", began=5.0, took=0.25, error=ValueError("why"))
-    run = run_of("a", {"last_run": told})
-    assert run is not None
-    assert (run.outcome, run.error) == ("raised", "ValueError: why")
-    assert (run.result, run.result_kept) == (None, False)
+    raised = run_of("a", {"last_run": run(error=ValueError("why"))})
+    assert raised is not None
+    assert (raised.outcome, raised.error) == ("raised", "ValueError: why")
+    assert (raised.result, raised.result_kept) == (None, False)
 
 
 @pytest.mark.parametrize(("took", "written"), [(-5.0, 0), (0.0, 0), (0.0014, 1)])
