@@ -14,10 +14,10 @@ import zlib
 from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from interlock._dataclasses import dataclass
 from interlock._drivers.clients import CONNECT_ERRORS, PASSING, SERVER_ERROR
 from interlock._protocol.faults import NoReply
 

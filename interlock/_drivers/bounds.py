@@ -1,6 +1,5 @@
 """The longest that one call of a client may hang, beside the lease or timeout that it serves."""
 
-import inspect
 import warnings
 from collections.abc import Mapping
 from math import isfinite
@@ -82,7 +81,9 @@ def _said(seconds: float) -> str:
 
 def _level_of_the_application() -> int:
     """Return the `stacklevel`, for the function that calls this, of the first frame not ours."""
-    frame, level = inspect.currentframe(), 0
+    from inspect import currentframe  # only to warn
+
+    frame, level = currentframe(), 0
     while frame is not None and frame.f_globals.get("__name__", "").startswith("interlock."):
         frame, level = frame.f_back, level + 1
     return level

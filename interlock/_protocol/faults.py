@@ -1,8 +1,9 @@
 """Faults, which a driver throws into an operation whose call brought no answer of use."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from interlock._dataclasses import dataclass
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 THROTTLING_CODES = frozenset(

@@ -6,9 +6,9 @@ says each to the store as the table has it.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
 from typing import Any, Final
 
+from interlock._dataclasses import dataclass, names_of
 from interlock._exports import public_in
 from interlock._protocol.kinds import checked_text, shown
 from interlock.errors import InvalidValue, TableUnfit
@@ -116,7 +116,7 @@ class TableLayout:
         from urllib.parse import unquote  # noqa: PLC0415 - only where a text is read
 
         given: dict[str, Any] = {}
-        known = {*(field.name for field in fields(cls)), "sort_value"}
+        known = {*names_of(cls), "sort_value"}
         for part in text.split(","):
             name, equals, value = part.strip().partition("=")
             if not equals or name not in known or name in given:
@@ -153,15 +153,15 @@ class TableLayout:
         return (self.partition_key, *((self.sort_key[0],) if self.sort_key else ()))
 
     def _told(self) -> Iterator[tuple[str, str]]:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.default is not MISSING and value == field.default:
+        for name in names_of(TableLayout):
+            value = getattr(self, name)
+            if value == getattr(DEFAULT, name):
                 continue
-            if field.name == "sort_key":
+            if name == "sort_key":
                 yield "sort_key", value[0]
                 yield "sort_value", value[1]
             else:
-                yield field.name, value
+                yield name, value
 
 
 def checked_layout(given: "TableLayout | None") -> TableLayout:

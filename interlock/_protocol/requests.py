@@ -1,8 +1,9 @@
 """The vocabulary between an operation and its driver."""
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+from interlock._dataclasses import dataclass
 
 T = TypeVar("T")
 

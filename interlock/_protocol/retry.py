@@ -5,8 +5,8 @@ https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 """
 
 import re
-from dataclasses import dataclass, field
 
+from interlock._dataclasses import dataclass, field
 from interlock._protocol.describing import told
 from interlock._protocol.faults import Fault, OutOfTime, Refused
 from interlock._protocol.requests import Operation, draw, monotonic, sleep

@@ -9,10 +9,10 @@ itself, are the library's.
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
+from interlock._dataclasses import replace
 from interlock._protocol.faults import Fault, Refused
 from interlock._protocol.layout import (
     LISTING,

@@ -10,12 +10,12 @@ import json
 import re
 import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import quote, urlencode
 
+from interlock._dataclasses import dataclass
 from interlock._protocol.faults import NoReply, NotSent, Refused
 from interlock._wire.endpoints import Endpoint, parse, resolve
 from interlock._wire.http1 import Response

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from interlock._dataclasses import dataclass
 from interlock._protocol.faults import Refused
 from interlock._wire.settings import Settings
 

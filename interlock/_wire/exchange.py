@@ -5,12 +5,12 @@ import sys
 import time
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
+from interlock._dataclasses import dataclass
 from interlock._protocol.faults import Fault, NoReply, Refused
 from interlock._protocol.requests import Call
 from interlock._protocol.sigv4 import authorization, canonical_path

@@ -7,8 +7,9 @@ https://www.rfc-editor.org/rfc/rfc9112
 """
 
 import re
-from dataclasses import dataclass
 from typing import NoReturn
+
+from interlock._dataclasses import dataclass
 
 MAX_HEAD = 64 * 1024
 MAX_BODY = 32 * 1024 * 1024  # DynamoDB's largest reply (BatchGetItem) is 16 MB of items

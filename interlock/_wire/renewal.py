@@ -1,7 +1,6 @@
 """The renewal of credentials: ahead of their end, and again soon if that fails."""
 
-from dataclasses import dataclass
-
+from interlock._dataclasses import dataclass
 from interlock._wire.credentials import Credentials
 
 _AHEAD = 900.0  # seconds before their end at which new credentials are fetched, while they are good

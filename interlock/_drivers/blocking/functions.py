@@ -1,17 +1,18 @@
 """The functions that a caller may pass, and their results."""
 
-import inspect
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
-
-_LATER = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
 
 
 def checked_function(function: Any) -> None:
     """Return if calling a function runs it to its end, else raise `TypeError`."""
+    import inspect  # most clients are given no function
+
+    later = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
     if not callable(function):
         raise TypeError(f"{function!r} is no function")
     called = [function, getattr(type(function), "__call__", None)]  # noqa: B004 - of its class
-    if any(runs_later(one) for one in called for runs_later in _LATER):
+    if any(runs_later(one) for one in called for runs_later in later):
         raise TypeError(
             f"{function!r} does nothing when it is called: take interlock.aio for a coroutine "
             "function; of a generator return a list"
@@ -23,9 +24,9 @@ def result_of(called: Any) -> Any:
 
     Raises `TypeError` for a coroutine function or a generator, which has not even begun.
     """
-    if inspect.iscoroutine(called):
+    if isinstance(called, CoroutineType):
         called.close()
         raise TypeError("a coroutine function has done nothing yet: use interlock.aio")
-    if inspect.isgenerator(called) or inspect.isasyncgen(called):
+    if isinstance(called, GeneratorType | AsyncGeneratorType):
         raise TypeError("a generator has done nothing yet: return a list")
     return called

@@ -1,7 +1,6 @@
 """Bounds of a counter, and checks of what callers pass."""
 
-from dataclasses import dataclass
-
+from interlock._dataclasses import dataclass
 from interlock._protocol.kinds import shown
 from interlock._protocol.names import spelled
 from interlock.errors import InvalidCounterName, InvalidValue

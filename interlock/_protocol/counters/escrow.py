@@ -1,9 +1,9 @@
 """The writes of a counter's items, each with the condition that makes it safe on its own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from interlock._dataclasses import dataclass, field
 from interlock._protocol.counters import ledger
 from interlock._protocol.counters.layout import (
     FORMAT,

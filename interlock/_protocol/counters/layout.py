@@ -14,10 +14,10 @@ are written (`ledger`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
+from interlock._dataclasses import dataclass, field
 from interlock._protocol.counters.bounds import Bounds
 from interlock._protocol.requests import Operation, new_id
 from interlock._protocol.retry import Target

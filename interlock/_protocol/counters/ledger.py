@@ -29,10 +29,10 @@ made; then records all entries; and then begins new eras (`settling`).
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+from interlock._dataclasses import dataclass
 from interlock._exports import public_in
 from interlock._protocol.counters.layout import Handle, integer, number
 from interlock.errors import IdempotencyMismatch

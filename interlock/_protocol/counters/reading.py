@@ -1,9 +1,9 @@
 """Read a counter as of one instant, or for less."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from interlock._dataclasses import dataclass
 from interlock._exports import public_in
 from interlock._protocol.counters.checking import sound, whole
 from interlock._protocol.counters.layout import Handle, Snapshot, integer, total

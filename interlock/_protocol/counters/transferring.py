@@ -8,9 +8,9 @@ finds it ended by `fence` before a refusal is believed.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from interlock._dataclasses import dataclass
 from interlock._exports import public_in
 from interlock._protocol.counters import ledger
 from interlock._protocol.counters.checking import sound

@@ -4,9 +4,9 @@
 it. All go by one number: a writer closes so many slots, and of permits the largest would apply.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
+from interlock._dataclasses import dataclass
 from interlock._protocol.faults import Fault, NoReply, Refused
 from interlock._protocol.locks.claim import Claim
 from interlock._protocol.locks.item import Item, key_of, sound_number

@@ -10,9 +10,9 @@ was seen.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from interlock._dataclasses import dataclass
 from interlock._protocol.faults import Fault, NoReply, Refused
 from interlock._protocol.kinds import shown, written
 from interlock._protocol.locks import record

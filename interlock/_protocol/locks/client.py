@@ -6,11 +6,11 @@ due, and given back by `release`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
 from weakref import ref
 
+from interlock._dataclasses import replace
 from interlock._protocol.kinds import checked_instance, optional_text, shown
 from interlock._protocol.locks import lease as leases
 from interlock._protocol.locks.acquire import Acquisition

@@ -13,10 +13,10 @@ no marks, and a ticket has room for four.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
+from interlock._dataclasses import dataclass
 from interlock._protocol.locks.cycles import cycles
 from interlock._protocol.locks.state import LockRecord, LockWaiter
 from interlock._protocol.locks.ticket import mark_of, name_of, read

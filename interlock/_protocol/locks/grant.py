@@ -5,10 +5,10 @@ field has one writer at a time, and `sending` and `close` are ordered so that ei
 sees that it is over, or the release knows the version that the renewal has sent.
 """
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, NamedTuple
 
+from interlock._dataclasses import dataclass, field
 from interlock._protocol.locks.settings import DRIFT
 from interlock._protocol.locks.state import LockBreak, LossReason
 from interlock.errors import LockLost

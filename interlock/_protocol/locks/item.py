@@ -1,11 +1,11 @@
 """Read a lock's item, trusting nothing that it says before it was checked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, DecimalException
 from typing import Any, TypeAlias
 
+from interlock._dataclasses import dataclass
 from interlock._protocol.locks.runs import run_fence, run_of
 from interlock._protocol.locks.settings import MOST_LEASE, PREFIX
 from interlock._protocol.locks.state import JobRun, LockBreak, LockRecord, LockWaiter, LossReason

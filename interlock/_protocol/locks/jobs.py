@@ -16,11 +16,10 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import timedelta
-from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
+from interlock._dataclasses import dataclass, replace
 from interlock._protocol.durations import as_duration, patience, seconds
 from interlock._protocol.kinds import written
 from interlock._protocol.locks.claim import Claim
@@ -98,6 +97,8 @@ class Job:
 
     def check_parameters(self, function: Callable[..., Any]) -> None:
         """Raise `InvalidValue` for a function whose result would be another call's with others."""
+        from inspect import signature  # noqa: PLC0415 - only for jobs
+
         try:
             parameters = list(signature(function).parameters) if self.otherwise == "result" else []
         except (TypeError, ValueError):  # some that are built in have none to see

@@ -6,9 +6,9 @@ permit has a lease, a fence and a guard like every lock, and a dead holder loses
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
+from interlock._dataclasses import replace
 from interlock._protocol.faults import Fault, NoReply, Refused
 from interlock._protocol.kinds import written
 from interlock._protocol.locks.agreed import Agreement, agree

@@ -7,9 +7,9 @@ who lists pays for reading the whole table: half a unit for each 4 KB, of its ot
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Any
 
+from interlock._dataclasses import dataclass, replace
 from interlock._protocol.capacity import CAPACITY, uses
 from interlock._protocol.faults import Fault, NoReply
 from interlock._protocol.locks import record

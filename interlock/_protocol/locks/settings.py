@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Protocol
 
+from interlock._dataclasses import dataclass, replace
 from interlock._protocol.durations import as_duration, patience, seconds
 from interlock._protocol.kinds import checked_object, checked_table, shown
 from interlock._protocol.names import spelled

@@ -1,9 +1,10 @@
 """A lock's record, its breaks, and the reasons of a loss. Imports no other module of ours."""
 
 import enum
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
+
+from interlock._dataclasses import dataclass
 
 
 class LossReason(enum.StrEnum):

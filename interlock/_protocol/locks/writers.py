@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 
+from interlock._dataclasses import replace
 from interlock._protocol.faults import Fault, Refused
 from interlock._protocol.locks import lease as leases
 from interlock._protocol.locks.acquire import Acquisition

@@ -3,9 +3,9 @@
 import base64
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from interlock._dataclasses import dataclass
 from interlock._protocol.signing.der import der_to_raw, raw_to_der
 from interlock._protocol.texts import texts
 from interlock.errors import InvalidValue

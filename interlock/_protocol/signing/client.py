@@ -3,9 +3,9 @@
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from interlock._dataclasses import dataclass
 from interlock._protocol.kinds import (
     checked_bytes,
     checked_mapping,

@@ -11,9 +11,9 @@ must then have too).
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from interlock._dataclasses import dataclass
 from interlock._protocol.signing.keys import thumbprint
 from interlock._protocol.signing.tokens import (
     CERTIFICATE_TYPE,

@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
+from interlock._dataclasses import dataclass
 from interlock._protocol.signing.algorithms import base64url
 from interlock._protocol.signing.der import der_to_raw
 from interlock._protocol.signing.keys import thumbprint

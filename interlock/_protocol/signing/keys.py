@@ -3,9 +3,9 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from interlock._dataclasses import dataclass
 from interlock._protocol.kinds import checked_choice
 from interlock._protocol.signing.algorithms import ALL, OF_KIND, Algorithm, base64url
 from interlock._protocol.signing.der import ec_point, octet_key, rsa_numbers

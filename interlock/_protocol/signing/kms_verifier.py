@@ -1,9 +1,9 @@
 """Verification by KMS itself, for those who can call it and have no cryptography installed."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from interlock._dataclasses import dataclass
 from interlock._protocol.requests import Operation, wall_clock
 from interlock._protocol.signing.client import fetch_key
 from interlock._protocol.signing.delegation import EXTENSION

@@ -2,9 +2,9 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
 
+from interlock._dataclasses import dataclass
 from interlock._protocol.kinds import checked_choice, checked_text
 from interlock._protocol.requests import Operation, wall_clock
 from interlock._protocol.signing.algorithms import base64url

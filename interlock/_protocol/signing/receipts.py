@@ -1,10 +1,10 @@
 """The statement of a receipt, and the claims that make it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from interlock._dataclasses import dataclass, names_of
 from interlock._exports import public_in
 from interlock._protocol.kinds import checked_mapping, shown
 from interlock._protocol.signing.tokens import time_of
@@ -52,26 +52,23 @@ def receipt_of(claims: Mapping[str, Any]) -> Receipt:
     """
     checked_mapping("claims", claims, "what Verifier.verify returned")
     values: dict[str, Any] = {}
-    for field in fields(Receipt):
-        if field.name == "time":
+    for name in names_of(Receipt):
+        if name == "time":
             issued = time_of(claims, "iat")
             if issued is None:
                 raise ClaimMissing("iat")
             values["time"] = datetime.fromtimestamp(issued, UTC)
-        elif (claim := _CLAIMS.get(field.name, field.name)) in claims:
-            values[field.name] = _checked(field.name, claim, claims[claim])
-        elif field.name in ("counter", "value"):
-            raise ClaimMissing(field.name)
+        elif (claim := _CLAIMS.get(name, name)) in claims:
+            values[name] = _checked(name, claim, claims[claim])
+        elif name in ("counter", "value"):
+            raise ClaimMissing(name)
     return Receipt(**values)
 
 
 def stated(receipt: Receipt) -> dict[str, Any]:
     """Return the claims of a receipt; raise `InvalidValue` for what no receipt can state."""
-    values = {
-        name: value
-        for name, value in asdict(receipt).items()
-        if name != "time" and not (name in _OPTIONAL and value is None)
-    }
+    told = {name: getattr(receipt, name) for name in names_of(Receipt) if name != "time"}
+    values = {n: value for n, value in told.items() if not (n in _OPTIONAL and value is None)}
     for name, value in values.items():
         if type(value) is not _TYPES[name]:
             raise InvalidValue(name, f"{shown(value)} is not of type {_TYPES[name].__name__}")

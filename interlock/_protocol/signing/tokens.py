@@ -3,9 +3,9 @@
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from interlock._dataclasses import dataclass
 from interlock._protocol.kinds import written
 from interlock._protocol.signing.algorithms import ALL, SUPPORTED, decoded, own_name
 from interlock._protocol.texts import texts

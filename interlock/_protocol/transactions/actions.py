@@ -1,9 +1,9 @@
 """Actions of a commit: one for each item that a transaction writes or checks."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from interlock._dataclasses import dataclass
 from interlock._exports import public_in
 from interlock._protocol.transactions.expressions import Expression
 from interlock._protocol.transactions.items import Address, ItemSnapshot

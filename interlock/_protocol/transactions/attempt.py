@@ -1,9 +1,9 @@
 """One run of the caller's function: what it has read, and what it wants to write."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from interlock._dataclasses import dataclass, field
 from interlock._protocol.kinds import checked_object
 from interlock._protocol.requests import Operation
 from interlock._protocol.retry import RetryBudget

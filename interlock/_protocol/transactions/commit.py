@@ -9,9 +9,9 @@ proof is missing and a reply was lost, the answer is `OutcomeUnknown`, never a g
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from interlock._dataclasses import dataclass
 from interlock._protocol.capacity import CAPACITY, answers_transaction
 from interlock._protocol.faults import CancellationReason
 from interlock._protocol.locks.item import loss_of

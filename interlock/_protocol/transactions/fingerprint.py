@@ -1,6 +1,5 @@
 """The meaning of an idempotency key: the operation's name, and a hash of its arguments."""
 
-import dataclasses
 import datetime as dt
 import enum
 import hashlib
@@ -142,9 +141,10 @@ def _canonical(value: Any, path: str) -> list[Any]:  # noqa: C901, PLR0911 - one
             return [type(value).__name__, value.isoformat()]
         case dt.timedelta():
             return ["duration", str(value // dt.timedelta(microseconds=1))]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = [(f.name, getattr(value, f.name)) for f in dataclasses.fields(value)]
-        return ["map", _pairs(fields, path)]
+    if hasattr(type(value), "__dataclass_fields__"):
+        from dataclasses import fields  # noqa: PLC0415 - only for payloads that have some
+
+        return ["map", _pairs([(f.name, getattr(value, f.name)) for f in fields(value)], path)]
     raise InvalidValue(
         path, f"{type(value).__name__} has no hash that another process would agree on"
     )

@@ -21,9 +21,9 @@ of that version, unless another operation has it; `unscoped=False` ends both.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from interlock._dataclasses import dataclass
 from interlock._protocol.kinds import checked_key
 from interlock._protocol.layout import DEFAULT, TableLayout, unfit
 from interlock._protocol.requests import Operation, Time, time_of_day

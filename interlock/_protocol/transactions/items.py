@@ -7,10 +7,10 @@ ids are there for an attempt that lost the reply to its write and finds a succes
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from interlock._dataclasses import dataclass
 from interlock._protocol.kinds import shown, written
 from interlock._protocol.values import Item, from_item, to_item
 from interlock.errors import InvalidValue

@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from interlock._dataclasses import dataclass
 from interlock._exports import public_in
 from interlock._protocol.kinds import checked_metrics, optional_function
 from interlock.metrics import Metric, Metrics, note, table_label

@@ -1,9 +1,9 @@
 """Validated settings of a transaction client."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 
+from interlock._dataclasses import dataclass
 from interlock._protocol.durations import seconds
 from interlock._protocol.kinds import checked_table, checked_text, shown
 from interlock._protocol.layout import DEFAULT, TableLayout

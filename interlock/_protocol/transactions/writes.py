@@ -5,10 +5,10 @@ are merged as they come.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal, DecimalException
 from typing import Any, TypeAlias
 
+from interlock._dataclasses import dataclass, field
 from interlock._protocol.texts import texts
 from interlock._protocol.transactions.items import Address
 from interlock._protocol.values import NUMBERS, Attribute, Item, number_text, to_item

@@ -3,10 +3,10 @@
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from interlock._dataclasses import dataclass
 from interlock._drivers.awaitable.exclusion import Exclusion
 from interlock._drivers.lifecycle import watch_forks
 from interlock._drivers.unshared import Unshared
