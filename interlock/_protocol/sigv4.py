@@ -129,7 +129,7 @@ def canonical_path(path: str) -> str:
         elif part not in {"", "."}:
             kept.append(part)
     end = "/" if kept and parts[-1] in {"", ".", ".."} else ""
-    return quote("/" + "/".join(kept) + end, safe="/~")
+    return quote("/" + "/".join(kept) + end)
 
 
 def canonical_query(query: str) -> str:
@@ -171,7 +171,7 @@ def _parts(url: str) -> tuple[str, str, str]:
     host = f"[{host}]" if ":" in host else host
     if port not in {None, _DEFAULT_PORTS[parts.scheme]}:
         host = f"{host}:{port}"
-    return host, parts.path or "/", parts.query
+    return host, parts.path, parts.query
 
 
 def _payload_hash(headers: Mapping[str, str], body: bytes) -> str:
@@ -183,4 +183,4 @@ def _payload_hash(headers: Mapping[str, str], body: bytes) -> str:
 
 
 def _one_spelling(text: str) -> str:
-    return quote(unquote_to_bytes(text.replace("+", " ")), safe="-_.~")
+    return quote(unquote_to_bytes(text.replace("+", " ")), safe="")

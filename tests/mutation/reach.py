@@ -74,9 +74,9 @@ def files(module: str) -> list[Path]:
 def stages(module: str, tests: list[str] | None = None) -> list[list[Path]]:
     """Return the files of tests that may reach a module, or those that are named: quick ones first.
 
-    First those that import the module; then those that run its room step by step; then those that
-    run another room so, or over a mock; then all others. What one stage finds is not shown to the
-    next.
+    First those that import the module, or all of signing's own; then those that run its room step
+    by step; then those that run another room so, or over a mock; then all others. What one stage
+    finds is not shown to the next.
     """
     if tests is not None:
         return [[ROOT / test for test in tests]]
@@ -88,8 +88,9 @@ def stages(module: str, tests: list[str] | None = None) -> list[list[Path]]:
         text, place = test.read_text(encoding="utf-8"), test.relative_to(ROOT).as_posix()
         unit = place.startswith("tests/unit")
         mock = unit and _STEP_BY_STEP_OVER_A_MOCK.search(text)
-        steps = (unit and _STEP_BY_STEP.search(text)) or place.startswith(_WITHOUT_WAITING)
-        if unit and imports.search(text) and not mock:
+        own = place.startswith(_WITHOUT_WAITING)
+        steps = (unit and _STEP_BY_STEP.search(text)) or own
+        if (unit and imports.search(text) and not mock) or (own and room == "signing"):
             stage = 0
         elif steps and not mock:
             stage = 1 if room in place else 2

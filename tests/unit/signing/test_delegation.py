@@ -226,16 +226,6 @@ def test_a_forked_child_makes_a_new_key():
     assert header(signer.sign({}))["kid"] == before
 
 
-def test_no_two_keys_and_no_nonce_come_from_a_generator_that_copies_would_share(monkeypatch):
-    """Two copies of a snapshot have one state of OpenSSL's generator, but not one kernel."""
-    monkeypatch.setattr("os.urandom", lambda size: bytes(size - 1) + b"\x07")
-    for algorithm in ("ES256", "Ed25519"):
-        one, other = new_key(algorithm), new_key(algorithm)
-        assert one.jwk == other.jwk
-        assert one.sign(b"a") == other.sign(b"a")
-        assert one.sign(b"a") != one.sign(b"b")
-
-
 class TestScope:
     def test_it_is_what_is_signed(self, setup):
         with pytest.raises(InvalidValue, match="token_type"):

@@ -12,7 +12,13 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock._protocol.signing.der import der_to_raw, ec_point, raw_to_der, rsa_numbers
+from interlock._protocol.signing.der import (
+    der_to_raw,
+    ec_point,
+    octet_key,
+    raw_to_der,
+    rsa_numbers,
+)
 
 ORDERS = {  # FIPS 186-4, D.1.2; SEC 2, 2.4.1
     "P-256": (32, 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551),
@@ -90,6 +96,9 @@ MALFORMED = {
     "r of 33 bytes": "30260221 01" + "00" * 32 + "020101",
     "r as a real infinity": "3006090380fe01 020101",
     "truncated in a length": "3082",
+    "truncated before a length": "30",
+    "length of one byte in a longer form": "30810602010102010100",
+    "length of two bytes for one": "3082008102" + "80" + "01" * 128 + "020101",
 }
 
 
@@ -105,9 +114,33 @@ def test_a_raw_signature_of_another_length_is_refused(length):
         raw_to_der(b"\x01" * length, 32)
 
 
-def test_zeros_are_no_raw_signature():
+@pytest.mark.parametrize("zero", [slice(0, 64), slice(0, 32), slice(32, 64)])
+def test_a_zero_is_no_half_of_a_raw_signature(zero):
+    signature = bytearray(b"\x01" * 64)
+    signature[zero] = bytes(len(signature[zero]))
     with pytest.raises(ValueError, match="at least 1"):
-        raw_to_der(bytes(64), 32)
+        raw_to_der(bytes(signature), 32)
+
+
+NUMBERS = [1, 2, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 2**247, 2**248 - 1, 2**255, 2**256 - 1]
+
+
+@pytest.mark.parametrize("s", NUMBERS)
+@pytest.mark.parametrize("r", NUMBERS)
+def test_numbers_about_which_a_byte_is_added_are_converted(r, s):
+    der = encode_dss_signature(r, s)
+    raw = der_to_raw(der, 32)
+    assert raw == r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    assert raw_to_der(raw, 32) == der
+
+
+@pytest.mark.parametrize("length", range(120, 140))
+def test_lengths_about_which_their_form_changes_are_converted(length):
+    """From 128 bytes on a length has a byte before it that says how many it has."""
+    r = 2 ** (8 * ((length - 4) // 2) - 2)
+    s = 2 ** (8 * (length - 4 - (length - 4) // 2) - 2)
+    der = encode_dss_signature(r, s)
+    assert raw_to_der(der_to_raw(der, 72), 72) == der
 
 
 def spki(key):
@@ -132,6 +165,104 @@ def test_an_rsa_public_key_is_read():
     public = rsa_numbers(spki(key))
     assert public is not None
     n, e = public
-    assert int.from_bytes(n, "big") == key.public_key().public_numbers().n
+    assert n == key.public_key().public_numbers().n.to_bytes(256, "big")
     assert e == b"\x01\x00\x01"
     assert ec_point(spki(key)) is None
+    assert octet_key(spki(key)) is None
+
+
+def tagged(tag, *contents):
+    content = b"".join(contents)
+    length = len(content)
+    if length < 0x80:
+        return bytes((tag, length)) + content
+    octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
+    return bytes((tag, 0x80 + len(octets))) + octets + content
+
+
+def key_info(oid, bits, *, parameters=b"", unused=b"\0", within=b"", after=b""):
+    """Return a SubjectPublicKeyInfo (RFC 5280, 4.1) whose parts are as a test wants them."""
+    algorithm = tagged(0x30, tagged(0x06, bytes.fromhex(oid)), parameters)
+    return tagged(0x30, algorithm, tagged(0x03, unused, bits), within) + after
+
+
+P256 = tagged(0x06, bytes.fromhex("2a8648ce3d030107"))
+CURVE = {"oid": "2a8648ce3d0201", "parameters": P256, "bits": b"\4" + b"\1" * 32 + b"\2" * 32}
+RSA = {
+    "oid": "2a864886f70d010101",
+    "parameters": b"\5\0",
+    "bits": tagged(0x30, tagged(0x02, b"\3"), tagged(0x02, b"\1")),
+}
+EDWARDS = {"oid": "2b6570", "bits": b"\1" * 32}
+LATTICES = {
+    name: {"oid": f"6086480165030403{last}", "bits": b"\1" * size}
+    for name, last, size in [
+        ("ML-DSA-44", "11", 1312),
+        ("ML-DSA-65", "12", 1952),
+        ("ML-DSA-87", "13", 2592),
+    ]
+}
+
+
+def test_each_kind_of_key_is_read_as_that_kind_alone():
+    curve, number, edwards = (key_info(**each) for each in (CURVE, RSA, EDWARDS))
+    assert ec_point(curve) == ("P-256", b"\1" * 32, b"\2" * 32)
+    assert rsa_numbers(number) == (b"\3", b"\1")
+    assert octet_key(edwards) == ("Ed25519", b"\1" * 32)
+    assert ec_point(number) is ec_point(edwards) is None
+    assert rsa_numbers(curve) is rsa_numbers(edwards) is None
+    assert octet_key(curve) is octet_key(number) is None
+
+
+@pytest.mark.parametrize("name", LATTICES)
+def test_a_key_of_a_lattice_is_its_bits(name):
+    assert octet_key(key_info(**LATTICES[name])) == (name, LATTICES[name]["bits"])
+
+
+EACH = {"a curve": (ec_point, CURVE), "RSA": (rsa_numbers, RSA), "an Edwards": (octet_key, EDWARDS)}
+WRAPPED = {
+    "no unused bits told": {"unused": b"", "bits": b""},
+    "a bit unused": {"unused": b"\1"},
+    "trailing data within": {"within": b"\5\0"},
+    "trailing data after": {"after": b"\0"},
+}
+
+
+@pytest.mark.parametrize("change", WRAPPED.values(), ids=WRAPPED)
+@pytest.mark.parametrize(("read", "key"), EACH.values(), ids=EACH)
+def test_a_public_key_is_refused_that_is_wrapped_with(read, key, change):
+    with pytest.raises(ValueError, match=r"DER|unused"):
+        read(key_info(**{**key, **change}))
+
+
+NO_KEYS = {
+    "a point that is compressed": (ec_point, CURVE, {"bits": b"\2" + b"\1" * 32}),
+    "a point of another form": (ec_point, CURVE, {"bits": b"\6" + b"\1" * 64}),
+    "a point with a byte less": (ec_point, CURVE, {"bits": b"\4" + b"\1" * 63}),
+    "a point with a byte more": (ec_point, CURVE, {"bits": b"\4" + b"\1" * 65}),
+    "no point": (ec_point, CURVE, {"bits": b""}),
+    "a curve and more": (ec_point, CURVE, {"parameters": P256 + b"\5\0"}),
+    "an unknown curve": (ec_point, CURVE, {"parameters": tagged(0x06, b"\1")}),
+    "a modulus of zero": (
+        rsa_numbers,
+        RSA,
+        {"bits": tagged(0x30, tagged(0x02, b"\0"), tagged(0x02, b"\1"))},
+    ),
+    "a negative exponent": (
+        rsa_numbers,
+        RSA,
+        {"bits": tagged(0x30, tagged(0x02, b"\3"), tagged(0x02, b"\x81"))},
+    ),
+    "a third number": (rsa_numbers, RSA, {"bits": tagged(0x30, tagged(0x02, b"\3") * 3)}),
+    "one number": (rsa_numbers, RSA, {"bits": tagged(0x30, tagged(0x02, b"\3"))}),
+    "two sequences": (rsa_numbers, RSA, {"bits": RSA["bits"] + RSA["bits"]}),
+    "a key with a byte less": (octet_key, EDWARDS, {"bits": b"\1" * 31}),
+    "a key with a byte more": (octet_key, EDWARDS, {"bits": b"\1" * 33}),
+    "parameters of an Edwards curve": (octet_key, EDWARDS, {"parameters": b"\5\0"}),
+}
+
+
+@pytest.mark.parametrize(("read", "key", "change"), NO_KEYS.values(), ids=NO_KEYS)
+def test_a_public_key_is_refused_that_has(read, key, change):
+    with pytest.raises(ValueError, match=r"DER|unknown|point|positive|bytes are no"):
+        read(key_info(**{**key, **change}))

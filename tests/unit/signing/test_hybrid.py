@@ -5,12 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from interlock._protocol.signing.hybrid import protected, serialized
+from interlock._protocol.signing.hybrid import protected, read_hybrid, serialized
 from interlock.errors import (
     AlgorithmNotAllowed,
     AlgorithmUnavailable,
     BadSignature,
     ClaimRejected,
+    InvalidValue,
     MalformedToken,
     SigningError,
     TokenExpired,
@@ -144,6 +145,64 @@ def test_an_unprotected_header_is_refused(hybrid):
 def test_what_is_no_token_is_malformed(hybrid, token):
     with pytest.raises(MalformedToken):
         hybrid.verifier.verify(token)
+
+
+BOTH = {"crit": ["hybrid"], "hybrid": ["a", "b"]}
+HEADERS = ({"alg": "ES256", "kid": "a", **BOTH}, {"alg": "ML-DSA-65", "kid": "b", **BOTH})
+
+
+def of(*headers, **document):
+    """Return a token of signatures with these headers, which are those of no key."""
+    parts = [{"protected": encode(each), "signature": "AA"} for each in headers]
+    return json.dumps({"payload": encode({}), "signatures": parts, **document})
+
+
+def of_both(first=None, second=None, **document):
+    """Return a token of both signatures, with changes of their headers."""
+    changed = [own | (more or {}) for own, more in zip(HEADERS, (first, second), strict=True)]
+    return of(*({k: v for k, v in each.items() if v} for each in changed), **document)
+
+
+def test_both_signatures_are_read():
+    one, other = read_hybrid(of_both({"typ": "a+jwt"}, {"typ": "a+jwt"}))
+    assert (one.kid, other.kid) == ("a", "b")
+    assert one.payload == other.payload == b"{}"
+
+
+SAME = {"kid": "a", "hybrid": ["a", "a"]}
+OTHERS = {
+    "of one kid": of_both(SAME, SAME),
+    "of which the first does not name both": of_both({"hybrid": ["a", "c"]}),
+    "of which the second does not name both": of_both(None, {"hybrid": ["b", "a"]}),
+    "of two types": of_both({"typ": "a+jwt"}, {"typ": "b+jwt"}),
+    "of which one has no type": of_both(None, {"typ": "b+jwt"}),
+    "of which one names no key": of_both(None, {"crit": None, "hybrid": None}),
+    "that are no list": of_both(signatures=None),
+    "that are lists": of_both(signatures=[["protected", "signature"]] * 2),
+    "of three": of(*({**HEADERS[i], "hybrid": ["a", "b", "a"]} for i in (0, 1, 0))),
+}
+
+
+@pytest.mark.parametrize("token", OTHERS.values(), ids=OTHERS)
+def test_it_has_signatures_of_another_form(token):
+    with pytest.raises(MalformedToken):
+        read_hybrid(token)
+
+
+def test_a_token_may_be_as_long_as_any_and_no_longer():
+    token = of_both()
+    assert read_hybrid(token.rjust(64 * 1024))
+    with pytest.raises(MalformedToken, match="at most"):
+        read_hybrid(token.rjust(64 * 1024 + 1))
+
+
+def test_a_token_has_no_white_space(hybrid):
+    assert not any(each.isspace() for each in hybrid.signer.sign({"n": 1}))
+
+
+def test_a_type_is_a_text(hybrid):
+    with pytest.raises(InvalidValue, match="token_type"):
+        hybrid.signer.sign({}, token_type=7)
 
 
 def test_claims_and_types_are_judged(lib, hybrid):

@@ -87,9 +87,47 @@ def test_what_dynamodb_gives_back_is_the_same_item():
     assert LAYOUT.payload(written) == LAYOUT.payload(read)
 
 
+def test_the_bytes_stay_as_items_are_signed_that_are_out():
+    item = {"pk": "ü", "tags": {b"b", b"a"}, "note": [{"b": None, "a": True}], "amount": 1}
+    assert LAYOUT.payload(item).decode() == (
+        "interlock signed item v1\n"
+        '{"table":"orders","signed":["amount","note","pk","tags"],"item":{"amount":{"N":"1"},'
+        '"note":{"L":[{"M":{"a":{"BOOL":true},"b":{"NULL":true}}}]},"pk":{"S":"ü"},'
+        '"tags":{"BS":["YQ==","Yg=="]}}}'
+    )
+
+
 def test_a_float_is_refused():
     with pytest.raises(InvalidValue, match="amount"):
         LAYOUT.payload({"amount": 1.5})
+
+
+def test_that_an_attribute_is_absent_is_signed_too():
+    """Or an item that never had it would pass for one from which it was taken away."""
+    narrow, wide = (ItemLayout("orders", names, "signature") for names in (["pk"], ["pk", "note"]))
+    assert narrow.payload({"pk": "a"}) != wide.payload({"pk": "a"})
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(b"a", b"b"), ({b"a"}, {b"b"}), ({b"a", b"b"}, {b"a"}), ({b"a"}, [b"a"])]
+)
+def test_binary_values_are_signed(one, other):
+    assert LAYOUT.payload({"note": one}) != LAYOUT.payload({"note": other})
+
+
+@pytest.mark.parametrize(
+    ("attributes", "signature", "name"),
+    [([], "signature", "attributes"), ("pk", "signature", "attributes"), (["pk"], 7, "signature")],
+)
+def test_a_layout_names_what_it_signs_and_where(attributes, signature, name):
+    with pytest.raises(InvalidValue, match=name):
+        ItemLayout("orders", attributes, signature)
+
+
+@pytest.mark.parametrize("item", ["pk", ["pk"], None])
+def test_what_is_no_item_is_not_signed(item):
+    with pytest.raises(InvalidValue, match="item"):
+        LAYOUT.payload(item)
 
 
 def test_the_signature_cannot_sign_itself(lib):

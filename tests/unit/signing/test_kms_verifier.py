@@ -9,9 +9,12 @@ from interlock.errors import (
     BadSignature,
     KeyUnusable,
     MalformedToken,
+    RequestRefused,
     TokenExpired,
     UnknownKey,
 )
+from tests.unit.signing.issuer import encode
+from tests.unit.signing.kms import refusal
 
 
 @pytest.mark.parametrize("spec", ["ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521", "RSA_2048"])
@@ -35,13 +38,34 @@ def test_any_change_is_refused(lib, kms, spec):
             verifier.verify(token)
 
 
-def test_zeros_are_no_signature_and_kms_is_not_asked(lib, kms):
-    key = kms.create()
+@pytest.mark.parametrize(("spec", "signature"), [("ECC_NIST_P256", bytes(64)), ("RSA_2048", b"")])
+def test_what_cannot_be_a_signature_is_refused_without_asking_kms(lib, kms, spec, signature):
+    key = kms.create(spec)
     signing_input = lib.Signer(key, client=kms).sign({"n": 1}).rpartition(".")[0]
-    zeros = base64.urlsafe_b64encode(bytes(64)).rstrip(b"=").decode()
     with pytest.raises(BadSignature):
-        lib.KmsVerifier([key], client=kms).verify(f"{signing_input}.{zeros}")
+        lib.KmsVerifier([key], client=kms).verify(f"{signing_input}.{encode(signature)}")
     assert "Verify" not in [name for name, _ in kms.calls]
+
+
+def test_a_token_longer_than_kms_takes_is_malformed_to_it(lib, kms):
+    """Ed25519 hashes the message itself, so that KMS is sent all of it."""
+    key = kms.create("ECC_NIST_EDWARDS25519")
+    kid = lib.Signer(key, client=kms).key().kid
+    signing_input = f"{encode({'alg': 'Ed25519', 'kid': kid})}.{encode({'n': 'x' * 4000})}"
+    token = f"{signing_input}.{encode(kms.keys[key].sign(signing_input.encode()))}"
+    assert lib.Verifier(lib.jwks([key], client=kms)).verify(token)["n"]
+    with pytest.raises(MalformedToken, match="4096"):
+        lib.KmsVerifier([key], client=kms).verify(token)
+
+
+def test_a_refusal_of_the_call_is_no_bad_signature(lib, kms):
+    key = kms.create()
+    verifier = lib.KmsVerifier([key], client=kms)
+    token = lib.Signer(key, client=kms).sign({})
+    verifier.verify(token)
+    kms.failures = [refusal("ValidationException")]
+    with pytest.raises(RequestRefused, match="ValidationException"):
+        verifier.verify(token)
 
 
 def test_rules_are_those_of_the_local_verifier(lib, kms):

@@ -13,10 +13,14 @@ from interlock.errors import (
     BadSignature,
     InvalidValue,
     KeyUnusable,
+    MalformedToken,
+    RequestRefused,
     ServiceUnavailable,
     TokenExpired,
     UnknownKey,
 )
+from tests.unit.signing.issuer import encode
+from tests.unit.signing.kms import refusal
 from tests.unit.signing.test_signer import SOON, Clock
 
 
@@ -72,6 +76,78 @@ def test_claims_beyond_what_kms_takes_are_refused_before_sending(lib, kms):
     with pytest.raises(InvalidValue, match="4096"):
         lib.Mac(kms.create("HMAC"), client=kms).sign({"n": "x" * 4096})
     assert kms.calls == []
+
+
+def foreign(kms, key, kid, size):
+    """Return a token of another library, whose signing input has so many bytes."""
+    claims = encode({"n": "x" * 2991})  # of 4,000 bytes
+    for length in range(200):
+        signing_input = f"{encode({'alg': 'HS256', 'kid': kid, 'typ': 'x' * length})}.{claims}"
+        if len(signing_input) == size:
+            tag = hmac.digest(kms.keys[key], signing_input.encode(), "sha256")
+            return f"{signing_input}.{encode(tag)}"
+    raise AssertionError(f"no header makes it {size} bytes")
+
+
+def test_a_foreign_token_may_be_as_long_as_kms_takes_and_no_longer(lib, kms):
+    key = kms.create("HMAC")
+    mac = lib.Mac(key, client=kms)
+    kid = jwt.get_unverified_header(mac.sign({}))["kid"]
+    assert mac.verify(foreign(kms, key, kid, 4096))["n"]
+    asked = len(kms.calls)
+    with pytest.raises(MalformedToken, match="4096"):
+        mac.verify(foreign(kms, key, kid, 4097))
+    assert len(kms.calls) == asked
+
+
+def test_claims_are_signed_up_to_what_kms_takes(lib, kms):
+    """Base64url has no text of 4n + 1 characters, so that 4,096 bytes come about by no claims."""
+    mac = lib.Mac(kms.create("HMAC"), client=kms)
+    sizes = set()
+    for length in range(2940, 3020):
+        try:
+            sizes.add(len(mac.sign({"n": "x" * length}).rpartition(".")[0]))
+        except InvalidValue:
+            break
+    assert max(sizes) == 4095
+
+
+def test_a_token_without_a_mac_is_refused_without_asking_kms(lib, kms):
+    mac = lib.Mac(kms.create("HMAC"), client=kms)
+    signing_input = mac.sign({"n": 1}).rpartition(".")[0]
+    asked = len(kms.calls)
+    with pytest.raises(BadSignature):
+        mac.verify(f"{signing_input}.")
+    assert len(kms.calls) == asked
+
+
+def test_a_detached_token_has_no_claims_to_verify(lib, kms):
+    key = kms.create("HMAC")
+    mac = lib.Mac(key, client=kms)
+    header = jwt.get_unverified_header(mac.sign({}))
+    head = encode({**header, "b64": False, "crit": ["b64"]})
+    tag = hmac.digest(kms.keys[key], f"{head}.".encode(), "sha256")
+    with pytest.raises(MalformedToken, match="no claims"):
+        mac.verify(f"{head}..{encode(tag)}")
+
+
+def test_a_refusal_of_the_call_is_no_bad_mac(lib, kms):
+    mac = lib.Mac(kms.create("HMAC"), client=kms)
+    token = mac.sign({})
+    kms.failures = [refusal("ValidationException")]
+    with pytest.raises(RequestRefused, match="ValidationException"):
+        mac.verify(token)
+
+
+def test_another_algorithm_than_kms_has_is_refused(lib, kms):
+    with pytest.raises(InvalidValue, match="algorithm"):
+        lib.Mac(kms.create("HMAC"), client=kms, algorithm="HS1")
+
+
+def test_the_kid_of_a_key_stays_as_tokens_have_it_that_are_out(lib, kms):
+    kms.keys["1234abcd-12ab-34cd-56ef-1234567890ab"] = bytes(32)
+    token = lib.Mac("1234abcd-12ab-34cd-56ef-1234567890ab", client=kms).sign({})
+    assert jwt.get_unverified_header(token)["kid"] == "DuSfb3qifvGSSnNe2VQqhQ"
 
 
 def test_an_alias_is_no_mac_key(lib, kms):

@@ -8,6 +8,7 @@ from interlock.errors import (
     BadSignature,
     ClaimMissing,
     ClaimRejected,
+    InvalidValue,
     ServiceUnavailable,
     TokenNotYetValid,
 )
@@ -128,6 +129,45 @@ def test_a_missing_claim_is_named(signer, verifier, missing):
     del claims[missing]
     with pytest.raises(ClaimMissing, match=missing):
         verifier.verify(signer.sign(claims, token_type=RECEIPT_TYPE))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"counter": None},
+        {"value": None},
+        {"value": "7"},
+        {"amount": True},
+        {"amount": 1.0},
+        {"shard": "0"},
+        {"previous": "6"},
+        {"replayed": None},
+        {"idempotency_key": 7},
+        {"request_id": 7},
+        {"subject": ["alice"]},
+    ],
+    ids=str,
+)
+def test_what_no_receipt_can_state_is_refused_before_kms_is_asked(kms, issuer, change):
+    given = {"counter": "visits", "value": 7, "amount": 1, **change}
+    with pytest.raises(InvalidValue, match=next(iter(change))):
+        issuer.issue(given.pop("counter"), **given)
+    assert kms.calls == []
+
+
+def test_a_change_that_an_earlier_request_made_is_stated_as_replayed(issuer, verifier):
+    assert verifier.verify(issuer.issue("visits", value=7, amount=1, replayed=True)).replayed
+
+
+def test_what_is_not_said_to_be_replayed_is_a_change_of_its_own(signer, verifier):
+    claims = {"iss": ISSUER, "iat": NOW, "counter": "visits", "value": 1}
+    assert not verifier.verify(signer.sign(claims, token_type=RECEIPT_TYPE)).replayed
+
+
+@pytest.mark.parametrize("claims", ["counter", ["counter"], None])
+def test_claims_are_what_a_verifier_returned(claims):
+    with pytest.raises(InvalidValue, match="claims"):
+        receipt_of(claims)
 
 
 def test_a_receipt_by_an_unknown_issuers_key_is_refused(lib, kms, verifier):

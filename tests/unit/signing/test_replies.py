@@ -4,7 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from interlock.errors import ServiceUnavailable
+from interlock._drivers.clients import fault_of
+from interlock.errors import AccessDenied, ServiceUnavailable
+from tests.unit.signing.kms import refusal
 
 OTHER = "arn:aws:kms:eu-west-1:111122223333:key/other"
 
@@ -86,6 +88,26 @@ def test_a_lie_is_asked_again_and_the_answer_is_true(lib, kms, operation, lie):
         assert checked == {"n": 1}
     else:
         assert result == {"n": 1}
+
+
+GRANTS = {
+    "Sign": "SigningKey.grant_sign",
+    "GetPublicKey": "SigningKey.grant_read_public_keys",
+    "Verify": "SigningKey.grant_verify",
+    "GenerateMac": "MacKey.grant_generate",
+    "VerifyMac": "MacKey.grant_verify",
+}
+
+
+@pytest.mark.parametrize(("operation", "grant"), GRANTS.items())
+def test_a_call_that_is_denied_names_the_grant_that_allows_it(lib, kms, operation, grant):
+    def denied(_reply):
+        raise fault_of(refusal("AccessDeniedException"))
+
+    parties = Parties(lib, kms, 5)
+    kms.lies = {operation: [denied]}
+    with pytest.raises(AccessDenied, match=grant):
+        parties.call(operation)
 
 
 @pytest.mark.parametrize("operation", ["Sign", "GetPublicKey", "Verify", "GenerateMac"])

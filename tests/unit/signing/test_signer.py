@@ -13,11 +13,12 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from interlock import signing
-from interlock._protocol.signing.keys import thumbprint
+from interlock._protocol.signing.keys import same_key, thumbprint
 from interlock.aio import signing as awaitable_signing
 from interlock.errors import (
     AccessDenied,
     CredentialsRejected,
+    InvalidValue,
     KeyUnusable,
     RequestRefused,
     ServiceUnavailable,
@@ -131,12 +132,15 @@ def test_a_retired_key_gives_way_to_its_successor_at_once(lib, kms):
 
 
 def test_a_disabled_key_without_successor_is_reported(lib, kms):
+    """It is not asked to sign once more, as no other key has taken its place."""
     key = kms.create()
     signer = lib.Signer(key, client=kms)
-    signer.sign({})
-    kms.disabled.add(key)
+    signer.key()
+    kms.calls.clear()
+    kms.failures = [refusal("DisabledException")]
     with pytest.raises(KeyUnusable, match="DisabledException"):
         signer.sign({})
+    assert [operation for operation, _ in kms.calls] == ["Sign", "GetPublicKey"]
 
 
 def test_a_failing_look_up_leaves_the_known_key_signing(lib, kms, caplog):
@@ -148,6 +152,31 @@ def test_a_failing_look_up_leaves_the_known_key_signing(lib, kms, caplog):
     kid = header(signer.sign({}))["kid"]
     assert kid == lib.Signer(key, client=kms).key().kid
     assert "cannot look up" in caplog.text
+
+
+def looked_up(kms):
+    return [operation for operation, _ in kms.calls].count("GetPublicKey")
+
+
+@pytest.mark.parametrize(("refresh", "pause"), [(300, 30), (10, 10)])
+def test_a_failing_look_up_is_tried_once_and_again_soon(lib, kms, refresh, pause):
+    clock = Clock()
+    options = {"monotonic": clock, "refresh": timedelta(seconds=refresh)}
+    signer = lib.Signer(kms.create(), client=kms, **options)
+    for passed, look_ups, failures in [
+        (0, 1, 0),
+        (refresh - 1, 1, 0),
+        (1, 2, 1),
+        (pause - 1, 2, 0),
+        (1, 3, 2),  # of which the second, were it asked again, would be the signature's
+        (pause, 4, 0),
+        (refresh - 1, 4, 0),
+        (1, 5, 0),
+    ]:
+        clock.now += passed
+        kms.failures = [refusal("KMSInternalException", 500)] * failures
+        signer.sign({})
+        assert looked_up(kms) == look_ups
 
 
 def test_the_key_is_looked_up_once_for_many_signatures(lib, kms):
@@ -202,6 +231,16 @@ def test_each_error_is_counted_under_its_key(lib, kms):
     assert [(m["SigningErrors"], m["KeyId"]) for m in map(json.loads, lines)] == [(1, key)] * 2
 
 
+@pytest.mark.parametrize("prefix", ["", "arn:aws:kms:eu-west-1:111122223333:"])
+def test_until_the_key_is_known_an_error_is_counted_under_its_alias(lib, kms, prefix):
+    """However the alias is written, so that one alarm can name it."""
+    lines: list[str] = []
+    signer = lib.Signer(f"{prefix}alias/a", client=kms, metrics=EmbeddedMetrics(lines.append))
+    with pytest.raises(KeyUnusable):
+        signer.sign({})
+    assert [json.loads(line)["KeyId"] for line in lines] == ["alias/a"]
+
+
 def test_metrics_that_fail_hide_no_error(lib, kms):
     class Broken:
         def record(self, _values, _dimensions):
@@ -221,16 +260,45 @@ def test_a_key_of_another_usage_is_refused(lib, kms):
         lib.Signer(key, client=kms).sign({})
 
 
-def test_a_key_that_no_jws_knows_is_refused(lib, kms):
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({"KeySpec": "ECC_NIST_EDWARDS448"}, "ECC_NIST_EDWARDS448"),
+        ({"CustomerMasterKeySpec": "ECC_NIST_EDWARDS448"}, "ECC_NIST_EDWARDS448"),
+        ({}, "unknown"),
+    ],
+    ids=["as it is called", "as it was called", "not said"],
+)
+def test_a_key_that_no_jws_knows_is_refused(lib, kms, spec, told):
     reply = {
         "KeyId": "arn:aws:kms:eu-west-1:111122223333:key/1",
         "KeyUsage": "SIGN_VERIFY",
-        "KeySpec": "ECC_NIST_EDWARDS448",
         "PublicKey": bytes.fromhex("3043300506032b6571033a00") + bytes(57),
+        **spec,
     }
     kms.get_public_key = lambda **_: reply
-    with pytest.raises(UnsupportedKey, match="ECC_NIST_EDWARDS448"):
+    with pytest.raises(UnsupportedKey, match=f"{told}.*neither"):
         lib.Signer(reply["KeyId"], client=kms).sign({})
+
+
+ARN = "arn:aws:kms:eu-west-1:111122223333:key/1"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (ARN, ARN, True),
+        (ARN, "1", True),
+        ("1", ARN, True),
+        ("1", "1", True),
+        (ARN, ARN.replace("eu-west-1", "us-east-1"), False),
+        (ARN, "2", False),
+        ("2", ARN, False),
+        ("1", "2", False),
+    ],
+)
+def test_a_key_is_the_same_by_its_arn_or_its_bare_id(one, other, same):
+    assert same_key(one, other) is same
 
 
 def test_lifetime_sets_the_times(lib, kms):
@@ -240,11 +308,42 @@ def test_lifetime_sets_the_times(lib, kms):
     assert claims == {"iat": 1_700_000_000, "a": 1, "exp": 1_700_000_060}
 
 
-@pytest.mark.parametrize("claims", [{"a": float("nan")}, {"a": object()}])
+def nested(levels):
+    nest: list[object] = []
+    for _ in range(levels):
+        nest = [nest]
+    return nest
+
+
+NO_CLAIMS = {
+    "no number": {"a": float("nan")},
+    "an object": {"a": object()},
+    "half a surrogate pair": {"a": "\ud800"},
+    "nested too deeply": {"a": nested(100_000)},
+    "a text": "a",
+    "a list": ["a"],
+}
+
+
+@pytest.mark.parametrize("claims", NO_CLAIMS.values(), ids=NO_CLAIMS)
 def test_what_json_cannot_hold_is_not_signed(lib, kms, claims):
-    with pytest.raises((TypeError, ValueError)):
+    with pytest.raises(InvalidValue, match="claims"):
         lib.Signer(kms.create(), client=kms).sign(claims)
     assert "Sign" not in [operation for operation, _ in kms.calls]
+
+
+def test_a_type_is_a_text(lib, kms):
+    signer = lib.Signer(kms.create(), client=kms)
+    for sign in (partial(signer.sign, {}), partial(signer.sign_detached, b"")):
+        with pytest.raises(InvalidValue, match="token_type"):
+            sign(token_type=7)
+        assert header(sign(token_type="a+jwt"))["typ"] == "a+jwt"
+
+
+def test_an_algorithm_that_no_rsa_key_signs_by_is_refused_whatever_the_keys_are(lib, kms):
+    for make in (lib.Signer, lambda key, **options: lib.jwks([key], **options)):
+        with pytest.raises(InvalidValue, match="rsa_algorithm"):
+            make(kms.create(), client=kms, rsa_algorithm="RS1")
 
 
 def test_a_large_detached_payload_is_signed_by_its_digest(lib, kms):

@@ -164,6 +164,23 @@ def test_each_header_of_amazons_is_signed(send):
     assert accepts(method, path, traced, body)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Connection",
+        "Content-Length",
+        "Expect",
+        "Transfer-Encoding",
+        "User-Agent",
+        "X-Amzn-Trace-Id",
+    ],
+)
+def test_a_header_that_is_changed_on_the_way_is_not_signed(name):
+    method, path, lines, body = by_sign(signing(), url=f"{HOST}/a", headers=[(name, "sent")])
+    received = [(each, "got" if each == name else value) for each, value in lines]
+    assert accepts(method, path, received, body)
+
+
 def test_two_lines_of_a_header_are_signed_as_they_are_received():
     headers = [("x-amz-meta", "a"), ("x-amz-meta", "b")]
     assert accepts(*by_httpx(signing(), headers=headers))
@@ -213,6 +230,8 @@ def test_a_request_that_is_sent_again_is_signed_again():
         ("https://Api.Example/", "api.example"),
         ("https://api.example:443/", "api.example"),
         ("http://api.example:443/", "api.example:443"),
+        ("http://api.example:80/", "api.example"),
+        ("https://api.example:80/", "api.example:80"),
         ("http://user:pw@127.0.0.1:4566/", "127.0.0.1:4566"),
         ("http://[::1]:4566/", "[::1]:4566"),
     ],
