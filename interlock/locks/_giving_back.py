@@ -65,7 +65,8 @@ class GivingBack:
 
     def _release_all(self, grants: list[Grant]) -> list[Any]:
         left = self._left_by_batches(grants)
-        seconds = RELEASING if len(left) == len(grants) else LEFT
+        took_time = any(grant.freed or grant.perhaps_freed for grant in grants)
+        seconds = LEFT if took_time else RELEASING
         ended = self.background.finish_all(
             [partial(self._release, grant, seconds) for grant in left]
         )

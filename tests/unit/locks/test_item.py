@@ -7,6 +7,7 @@ import pytest
 
 from interlock._protocol.locks.item import (
     LockItem,
+    broken_of,
     is_of,
     key_of,
     loss_of,
@@ -201,6 +202,11 @@ def test_without_a_record_of_it_there_was_no_break(told):
     item = parsed(fence=number(9), **({} if told is None else {"broken": told}))
     assert item.last_break is None
     assert item.follows_break is False
+
+
+@pytest.mark.parametrize("item", [None, {}, item_of(), item_of(broken={"S": "yes"})])
+def test_of_a_break_that_is_not_recorded_nothing_is_told(item):
+    assert broken_of(item) == {}
 
 
 @pytest.mark.parametrize(("fence", "follows"), [(7, False), (8, False), (9, True), (10, False)])

@@ -9,6 +9,7 @@ from interlock._protocol.locks import together
 from interlock._protocol.locks.lease import RELEASING
 from interlock._protocol.locks.together import MOST_STATEMENTS, TRYING
 from interlock.errors import ServiceUnavailable
+from interlock.locks._giving_back import GivingBack
 from tests.unit.locks.scripted import (
     hang,
     lose_reply,
@@ -212,6 +213,17 @@ def test_a_batch_and_what_it_left_take_the_time_of_a_release_together(process):
     with pytest.raises(ServiceUnavailable):
         process.driver.run(process.locks.release(grants[0], together.LEFT))
     assert process.driver.now == pytest.approx(began + RELEASING)
+
+
+def test_a_client_whose_batch_hung_has_only_the_rest_of_the_time_for_each_release(process):
+    grants = taken(process)
+    began = process.driver.now
+    for grant in grants:
+        grant.close()
+    process.driver.script = [hang]
+    giving_back = GivingBack(process.locks, process.driver, lambda _grant: None)
+    assert giving_back.release_all(grants) == [True] * 3
+    assert min(process.driver.deadlines[-3:]) == pytest.approx(began + RELEASING, abs=0.1)
 
 
 def test_a_batch_that_was_interrupted_is_not_sent_again(process):
