@@ -48,7 +48,7 @@ class Algorithm:
 
     def jws_signature(self, signature: bytes) -> bytes:
         """Return KMS's signature in the form that JWS and RFC 9421 want; raise ValueError."""
-        if not self.size and len(signature) != _LENGTHS.get(self.kind, len(signature)):
+        if len(signature) != _LENGTHS.get(self.kind, len(signature)):
             raise ValueError(f"a signature of {len(signature)} bytes")
         return der_to_raw(signature, self.size) if self.size else signature
 

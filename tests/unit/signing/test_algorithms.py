@@ -1,0 +1,92 @@
+"""An algorithm takes one kind of key, and KMS and JOSE each have its signature in one form."""
+
+import pytest
+
+from interlock._protocol.signing.algorithms import (
+    ALGORITHMS,
+    ALL,
+    algorithm_of,
+    allowed,
+    base64url,
+    decoded,
+    kind_of,
+)
+from interlock.errors import InvalidValue
+
+KINDS = [
+    ({"kty": "EC", "crv": "P-256"}, "P-256", "ES256"),
+    ({"kty": "EC", "crv": "P-384"}, "P-384", "ES384"),
+    ({"kty": "EC", "crv": "P-521"}, "P-521", "ES512"),
+    ({"kty": "EC", "crv": "secp256k1"}, "secp256k1", "ES256K"),
+    ({"kty": "EC", "crv": "P-256", "alg": "ES256"}, "P-256", "ES256"),
+    ({"kty": "EC", "crv": "P-256", "alg": "ES384"}, "P-256", None),
+    ({"kty": "EC", "crv": "P-999"}, None, None),
+    ({"kty": "EC", "crv": ["P-256"]}, None, None),
+    ({"kty": "EC"}, None, None),
+    ({"kty": "OKP", "crv": "Ed25519"}, "Ed25519", "Ed25519"),
+    ({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA"}, "Ed25519", "Ed25519"),
+    ({"kty": "OKP", "crv": "P-256"}, None, None),
+    ({"kty": "EC", "crv": "Ed25519"}, None, None),
+    ({"kty": "AKP", "alg": "ML-DSA-44"}, "ML-DSA-44", "ML-DSA-44"),
+    ({"kty": "AKP", "alg": "ML-DSA-65"}, "ML-DSA-65", "ML-DSA-65"),
+    ({"kty": "AKP", "alg": "ML-DSA-87"}, "ML-DSA-87", "ML-DSA-87"),
+    ({"kty": "RSA"}, "RSA", None),
+    ({"kty": "RSA", "alg": "PS256"}, "RSA", "PS256"),
+    ({"kty": "RSA", "alg": "RS256"}, "RSA", "RS256"),
+    ({"kty": "oct"}, None, None),
+]
+
+
+@pytest.mark.parametrize(("jwk", "kind", "algorithm"), KINDS)
+def test_a_published_key_is_for_one_algorithm(jwk, kind, algorithm):
+    assert kind_of(jwk) == kind
+    assert algorithm_of(jwk) == algorithm
+
+
+LENGTHS = {"Ed25519": 64, "ML-DSA-44": 2420, "ML-DSA-65": 3309, "ML-DSA-87": 4627}
+
+
+@pytest.mark.parametrize(("name", "length"), LENGTHS.items())
+def test_a_signature_of_another_length_is_none(name, length):
+    """RFC 8032, 5.1.6; FIPS 204, table 2."""
+    assert ALL[name].jws_signature(bytes(length)) == bytes(length)
+    for other in (0, length - 1, length + 1):
+        with pytest.raises(ValueError, match="bytes"):
+            ALL[name].jws_signature(bytes(other))
+
+
+def test_kms_is_sent_a_message_of_4096_bytes_and_no_longer_one():
+    message = b"a" * 4096
+    assert ALL["Ed25519"].kms_message(message, {}) == (message, "RAW")
+    with pytest.raises(InvalidValue, match="4096"):
+        ALL["Ed25519"].kms_message(message + b"a", {})
+
+
+def test_a_verifier_accepts_what_it_is_not_told_but_for_two():
+    """RSA with PKCS #1 v1.5 and secp256k1 are for those who ask for them."""
+    assert sorted({*ALL, "EdDSA"} - ALGORITHMS) == ["ES256K", "RS256"]
+    assert sorted(ALGORITHMS - {*ALL}) == ["EdDSA"]
+
+
+def test_a_choice_of_algorithms_has_one_name_for_each():
+    assert allowed(["ES256", "EdDSA", "RS256"]) == {"ES256", "Ed25519", "RS256"}
+
+
+@pytest.mark.parametrize("names", [["HS256"], ["ES256", "none"], "ES256", [7]])
+def test_a_choice_that_verifies_nothing_is_refused(names):
+    with pytest.raises(InvalidValue, match="algorithms"):
+        allowed(names)
+
+
+@pytest.mark.parametrize("length", range(12))
+def test_base64url_has_one_form(length):
+    data = b"\xff" * length
+    text = base64url(data)
+    assert "=" not in text
+    assert decoded(text) == data
+
+
+@pytest.mark.parametrize("text", ["A", "AB", "AA=", "AA==", "AAB", "AAAA=", "A A A A", "+/+/", "é"])
+def test_another_form_of_base64url_is_refused(text):
+    with pytest.raises(ValueError):  # noqa: PT011 - some of binascii, some of ours
+        decoded(text)
