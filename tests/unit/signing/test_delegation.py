@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from interlock._drivers import lifecycle
+from interlock._protocol.signing import checking
 from interlock._protocol.signing.ephemeral import new_key
 from interlock.errors import (
     AlgorithmNotAllowed,
@@ -388,3 +389,12 @@ class TestForgery:
         keys = {"keys": [{**stranger, "kid": kid}]}
         with pytest.raises(BadSignature):
             setup.lib.Verifier(keys, wall_clock=setup.clock).verify(token)
+
+
+def test_what_is_remembered_of_certificates_is_bounded(setup, monkeypatch):
+    """Each restart of a process brings a new one, and verifiers run for months."""
+    monkeypatch.setattr(checking, "_MOST_GENUINE", 2)
+    monkeypatch.setattr(checking, "_genuine", remembered := set())
+    for _ in range(5):
+        assert setup.verifier().verify(setup.vouched(new_key("ES256")))["n"] == 1
+        assert len(remembered) <= 2
