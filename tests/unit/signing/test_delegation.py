@@ -394,7 +394,8 @@ class TestForgery:
 def test_what_is_remembered_of_certificates_is_bounded(setup, monkeypatch):
     """Each restart of a process brings a new one, and verifiers run for months."""
     monkeypatch.setattr(checking, "_MOST_GENUINE", 2)
-    monkeypatch.setattr(checking, "_genuine", remembered := set())
+    remembered: set[object] = set()
+    monkeypatch.setattr(checking, "_genuine", remembered)
     for _ in range(5):
         assert setup.verifier().verify(setup.vouched(new_key("ES256")))["n"] == 1
         assert len(remembered) <= 2
