@@ -16,6 +16,8 @@ Graph: TypeAlias = Mapping[str, Iterable[str]]
 def cycles(graph: Graph, most: int) -> list[tuple[str, ...]]:
     """Return up to `most` elementary cycles of two nodes or more, each from its least node on.
 
+    What only follows others need be no key of the graph: it is in no cycle.
+
     A graph has exponentially many at the worst. Every search for cycles through a node finds at
     least one, so the work is O((nodes + edges) * (most + 1)), whatever the graph.
     """

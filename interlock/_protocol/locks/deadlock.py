@@ -146,9 +146,6 @@ def _by_owners(contended: Mapping[str, LockRecord], most: int) -> list[list[_Wai
             if holder and waiter.owner:
                 wait, longest = _Wait(waiter, held), waits.setdefault(waiter.owner, {})
                 longest[holder] = min(wait, longest.get(holder, wait), key=_since)
-    for following in list(waits.values()):
-        for holder in following:
-            waits.setdefault(holder, {})
     return _circles(waits, most)
 
 

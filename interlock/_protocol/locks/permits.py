@@ -165,7 +165,6 @@ def rows_of(table: str, claims: Sequence[Claim]) -> Operation[dict[str, Mapping[
         keys = left[0] if left else []
         if keys:
             yield from budget.after(_UNPROCESSED)
-    budget.answered()
     return found
 
 

@@ -4,9 +4,26 @@ from datetime import timedelta
 
 import pytest
 
-from interlock.errors import CorruptRecord, InvalidLockName, PermitsMismatch, ServiceUnavailable
+from interlock._protocol.locks.agreed import PERMITS
+from interlock.errors import (
+    CorruptRecord,
+    InvalidLockName,
+    PermitsMismatch,
+    ServiceUnavailable,
+    Throttled,
+)
 from tests.unit.locks.conftest import LEASE
-from tests.unit.locks.scripted import TABLE, answer, carry_out, lose_reply, refuse, send_twice
+from tests.unit.locks.scripted import (
+    TABLE,
+    after,
+    answer,
+    carry_out,
+    lose_reply,
+    refuse,
+    send_twice,
+    throttle,
+    unreachable,
+)
 
 RECORD = "jobs#slots"
 
@@ -62,6 +79,30 @@ def test_the_number_is_changed_by_deleting_its_record(process, other):
     assert caught.value.agreed == 5
 
 
+DAY = 24 * 3600
+
+
+@pytest.mark.parametrize("days", [0, 300])
+def test_its_record_is_kept_for_400_days_after_it_was_asked_for(process, days):
+    take(process, 3)
+    process.driver.now += days * DAY
+    asked = process.driver.time_of_day().wall
+    take(process, 3)
+    kept = int(process.driver.row(RECORD)["expires"]["N"]) - asked
+    assert kept == pytest.approx(400 * DAY, abs=60)
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(3599.9, 0), (3600.0, 1)])
+def test_it_is_asked_for_again_after_an_hour(process, seconds, asked):
+    now = process.driver.now
+    process.release(take(process, 3))
+    process.driver.calls.clear()
+    process.driver.now = now + seconds
+    take(process, 3)
+    keys = [params["Key"]["pk"]["S"] for _, params in process.driver.calls]
+    assert keys.count(f"lock#{RECORD}") == asked
+
+
 def test_it_is_asked_for_once_an_hour(process):
     process.release(take(process, 3))
     calls = len(process.driver.calls)
@@ -73,13 +114,16 @@ def test_it_is_asked_for_once_an_hour(process):
     assert len(process.driver.calls) == calls + 5
 
 
-@pytest.mark.parametrize("value", [{"S": "x"}, {"N": "-1"}, {"N": "2.5"}, {"N": "1" + "0" * 37}])
-def test_a_number_that_is_none_is_a_corrupt_record(process, value):
-    item = {"pk": {"S": f"lock#{RECORD}"}, "permits": value}
+@pytest.mark.parametrize(
+    "number",
+    [{}] + [{PERMITS: it} for it in ({"S": "x"}, {"N": "-1"}, {"N": "2.5"}, {"N": "1" + "0" * 37})],
+)
+def test_a_number_that_is_none_is_a_corrupt_record(process, number):
+    item = {"pk": {"S": f"lock#{RECORD}"}, **number}
     process.driver.store.perform("PutItem", {"TableName": TABLE, "Item": item})
     with pytest.raises(CorruptRecord) as caught:
         take(process, 3)
-    assert (caught.value.key, caught.value.attribute) == (f"lock#{RECORD}", "permits")
+    assert (caught.value.key, caught.value.attribute) == (f"lock#{RECORD}", PERMITS)
     assert held(process) == []
 
 
@@ -93,12 +137,43 @@ def test_a_name_is_either_a_semaphore_or_a_lock_of_readers_and_writers(process, 
         process.driver.run(process.locks.permit("pages", 3).run())
 
 
-@pytest.mark.parametrize("act", [lose_reply, send_twice, answer({}), answer({"Attributes": {}})])
+def shown(key, number):
+    return {"pk": {"S": key}, PERMITS: {"N": number}}
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lose_reply,
+        send_twice,
+        answer({}),
+        answer({"Attributes": {}}),
+        answer({"Attributes": shown(f"lock#{RECORD}", "5")}),
+        answer({"Attributes": shown("lock#x#slots", "3")}),
+        refuse("ConditionalCheckFailedException"),
+        refuse("ProvisionedThroughputExceededException", shown(f"lock#{RECORD}", "5")),
+    ],
+)
 def test_an_answer_that_does_not_show_the_number_is_none(process, other, act):
     process.driver.script = [act]
     assert take(process, 3)
     with pytest.raises(PermitsMismatch):
         take(other, 2)
+
+
+@pytest.mark.parametrize(
+    ("act", "error"), [(unreachable, ServiceUnavailable), (throttle, Throttled)]
+)
+def test_a_store_that_does_not_answer_is_told(process, act, error):
+    process.driver.script = [act] * 1000
+    with pytest.raises(error):
+        take(process, 3)
+
+
+def test_a_store_that_has_agreed_is_not_silent(process):
+    late = after(10.0, unreachable)
+    process.driver.script = [*[late] * 6, carry_out, *[late] * 6]
+    assert take(process, 3)
 
 
 def test_a_refusal_that_is_about_something_else_is_no_other_number(process):

@@ -52,3 +52,8 @@ def test_chains_to_and_from_a_cycle_are_no_part_of_it():
     chain = {f"n{node:03}": [f"n{node + 1:03}"] for node in range(60)}
     chain |= {"n060": ["x"], "x": ["y"], "y": ["x", "z"], "z": []}
     assert cycles(chain, EVERY) == [("x", "y")]
+
+
+def test_components_come_by_their_least_node_and_their_cycles_by_all_nodes():
+    graph = {"a": ["x", "end"], "x": ["z", "y"], "y": ["z", "x"], "z": ["x"], "b": ["c"], "c": "b"}
+    assert cycles(graph, EVERY) == [("b", "c"), ("x", "y"), ("x", "y", "z"), ("x", "z")]

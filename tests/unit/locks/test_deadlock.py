@@ -167,6 +167,79 @@ def test_no_more_are_named_than_are_asked_for():
     assert len(deadlocks_of(locks)) == 100
 
 
+def held(name, owner, *waiters):
+    """Return a lock that is held, with waiters: each an owner, its marks, and when it came."""
+    line = tuple(
+        LockWaiter(rank, who, START + timedelta(seconds=since), marks)
+        for rank, (who, marks, since) in enumerate(waiters)
+    )
+    return LockRecord(name, held=True, fencing_token=1, owner=owner, waiters=line)
+
+
+def pair(first, holder, second, other):
+    """Return two locks whose holders wait for each other, as their tickets say."""
+    return [
+        held(first, holder, (other, (mark_of(second, 1),), 0)),
+        held(second, other, (holder, (mark_of(first, 1),), 0)),
+    ]
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_no_fewer_are_named_than_there_are_and_are_asked_for(most):
+    possible = [held("c", "x", ("z", None, 0)), held("d", "z", ("x", None, 0))]
+    found = deadlocks_of([*pair("a", "x", "b", "y"), *possible], most)
+    assert [one.certain for one in found] == [True, False][:most]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_several_waits_of_an_owner_for_another_the_longest_is_named(turned):
+    locks = [
+        held("a", "x", ("y", None, 5)),
+        held("b", "y", ("x", None, 9)),
+        held("c", "x", ("y", None, 2)),
+    ]
+    (found,) = deadlocks_of(reversed(locks) if turned else locks)
+    assert [(link.waits_for, link.since) for link in found.links] == [
+        ("c", START + timedelta(seconds=2)),
+        ("b", START + timedelta(seconds=9)),
+    ]
+
+
+@pytest.mark.parametrize("change", [{"held": False}, {"version": Ticket("t", 1, 0, "y").text}])
+def test_a_lock_that_is_free_or_an_heir_s_is_in_none(change):
+    one, other = pair("a", "x", "b", "y")
+    assert deadlocks_of([one, replace(other, **change)]) == ()
+
+
+@pytest.mark.parametrize(
+    ("holder", "waiter", "told"),
+    [
+        ("o" * 100, "o" * 64, "o" * 100),  # a ticket has room for so much
+        ("exporter", "adopter", "adopter"),
+        (None, "adopter", "adopter"),
+    ],
+)
+def test_an_owner_is_called_as_it_is_known_best(holder, waiter, told):
+    one, other = pair("a", waiter, "b", "y")
+    (found,) = deadlocks_of([replace(one, owner=holder), other])
+    assert [link.owner for link in found.links] == [told, "y"]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_that_came_at_once_the_one_whose_ticket_says_more_is_meant(turned):
+    one, other = pair("a", "x", "b", "y")
+    (found,) = deadlocks_of([one, other])
+    twins = [*other.waiters, replace(other.waiters[0], holds=None)]
+    again = replace(other, waiters=tuple(reversed(twins) if turned else twins))
+    assert confirmed(found, {"a": one, "b": again}) == found
+
+
+def test_deadlocks_are_of_the_public_module():
+    (found,) = deadlocks_of(pair("a", "x", "b", "y"))
+    for told in (found, found.links[0]):
+        assert type(told).__module__ == "interlock.locks"
+
+
 # Tickets say what their thread or task held.
 
 

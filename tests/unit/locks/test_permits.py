@@ -4,7 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from interlock.errors import CorruptRecord, LockTimeout
+from interlock._protocol.locks.grant import lease_end
+from interlock._protocol.locks.permits import MOST_PERMITS
+from interlock.errors import CorruptRecord, InvalidValue, LockTimeout, PermitsMismatch, Throttled
 from tests.unit.locks.conftest import Process, agreed
 from tests.unit.locks.scripted import (
     TABLE,
@@ -49,6 +51,30 @@ def full(other):
 def held_by(process):
     rows = [process.driver.row(f"jobs#{number}") for number in range(PERMITS)]
     return [row["version"]["S"] if row and "version" in row else None for row in rows]
+
+
+@pytest.mark.parametrize("number", [0, -1, MOST_PERMITS + 1, True, "3", 2.5, None])
+def test_a_number_of_permits_that_cannot_be_is_refused(process, number):
+    with pytest.raises(InvalidValue, match="permits"):
+        process.locks.permit("jobs", number)
+
+
+@pytest.mark.parametrize("number", [1, MOST_PERMITS])
+def test_there_are_from_one_to_a_hundred_permits(process, number):
+    assert MOST_PERMITS == 100
+    assert process.driver.run(process.locks.permit("few", number).run())
+
+
+def test_no_permit_is_taken_of_another_number_of_them(process, other):
+    other.driver.run(other.locks.permit("few", 2).run())
+    with pytest.raises(PermitsMismatch):
+        process.driver.run(process.locks.permit("few", 3).run())
+
+
+def test_the_one_permit_of_a_semaphore_is_waited_for(process, other):
+    grant = other.driver.run(other.locks.permit("one", 1).run())
+    process.driver.during_sleep = [lambda: other.release(grant)]
+    assert process.driver.run(process.locks.permit("one", 1).run()).fence > grant.fence
 
 
 def test_what_was_granted_is_known_and_how_long_it_took(process, other, full):
@@ -108,6 +134,26 @@ def test_a_permit_whose_lease_was_over_before_the_others_were_tidied_is_not_retu
     assert grant.version in held_by(process)
 
 
+def test_a_permit_whose_lease_is_over_at_the_instant_of_its_return_is_not_returned(process):
+    sent = []
+
+    def loses(driver, operation, params):
+        driver.draw = 0.0
+        return lose_reply(driver, operation, params)
+
+    def look(driver, operation, params):
+        sent.append(driver.now)  # nothing takes time before the write that follows
+        return carry_out(driver, operation, params)
+
+    def tidy(driver, operation, params):
+        driver.now = lease_end(sent[0], LEASE)
+        return carry_out(driver, operation, params)
+
+    process.driver.script = [loses, look, None, None, tidy]
+    grant = process.driver.run(asking(process).run())
+    assert process.driver.now < grant.until
+
+
 @pytest.mark.usefixtures("full")
 def test_what_the_store_has_not_read_is_not_taken_for_free(process):
     def part(driver, operation, params):
@@ -153,6 +199,32 @@ def test_an_answer_to_another_question_shows_no_permit_free(process, lie):
     with pytest.raises(LockTimeout):
         process.driver.run(asking(process, timeout=2.0).run())
     assert process.driver.operations().count("UpdateItem") == 1
+
+
+@pytest.mark.usefixtures("full")
+def test_permits_that_the_store_never_reads_are_told(process):
+    def none(driver, operation, params):
+        driver.script.append(none)
+        left = params.get("RequestItems")
+        unread = {"Responses": {}, "UnprocessedKeys": left}
+        return unread if left else carry_out(driver, operation, params)
+
+    process.driver.script = [none]
+    with pytest.raises(Throttled):
+        process.driver.run(asking(process, timeout=3.0).run())
+
+
+@pytest.mark.usefixtures("full")
+def test_permits_that_are_free_only_to_those_who_read_are_not_tried_for_ever(process):
+    def free(driver, operation, params):
+        driver.script.append(free)
+        read = operation == "BatchGetItem"
+        return {"Responses": {}} if read else carry_out(driver, operation, params)
+
+    process.driver.script = [free]
+    with pytest.raises(LockTimeout):
+        process.driver.run(asking(process, timeout=3.0).run())
+    assert process.driver.operations().count("UpdateItem") < 100
 
 
 def test_a_semaphore_of_which_no_permit_is_usable_says_so(process):

@@ -81,6 +81,12 @@ def test_what_is_no_ticket_is_none_and_keeps_nobody_waiting(text):
     assert owner_of(text or "") == "a waiter"
 
 
+@pytest.mark.parametrize(("since", "sleeps"), [(0, 0), (YEAR_9999, DAY_MS)])
+def test_a_ticket_is_read_to_the_edges_of_time(since, sleeps):
+    written = Ticket("t", since, sleeps, "w")
+    assert read(written.text) == written
+
+
 def test_a_lock_lies_for_a_waiter_for_as_long_as_it_may_sleep_and_a_moment():
     assert acceptance(ticket(1, sleeps=1500)) == ACCEPTANCE + 1.5
     assert ACCEPTANCE > queue.NEAR_LOOKS + queue.FIRST_LOOKS

@@ -1,5 +1,6 @@
 """Readers are in together, a writer alone: what they ask of the store, and who is kept out."""
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -7,20 +8,27 @@ import pytest
 from interlock._protocol.faults import CancellationReason, Refused
 from interlock._protocol.locks import record
 from interlock._protocol.locks.door import close_call
+from interlock._protocol.locks.readers import DOWNGRADING, ReadAcquisition
+from interlock._protocol.locks.writers import WriteAcquisition
 from interlock._protocol.requests import Time
 from interlock.errors import (
+    AccessDenied,
     CorruptRecord,
     LockLost,
     LockTimeout,
     LossReason,
     ReadersMismatch,
     ServiceUnavailable,
+    Throttled,
 )
+from tests.unit.locks.conftest import Process
 from tests.unit.locks.scripted import (
     TABLE,
+    after,
     carry_out,
     lose_reply,
     lose_request,
+    refuse,
     send_twice,
     throttle,
     unreachable,
@@ -32,7 +40,9 @@ SLOTS = 3
 
 def side(process, which, timeout=None, readers=SLOTS):
     wait = None if timeout is None else timedelta(seconds=timeout)
-    return getattr(process.locks, which)("a", readers, timeout=wait)
+    acquisition = getattr(process.locks, which)("a", readers, timeout=wait)
+    assert isinstance(acquisition, ReadAcquisition if which == "read" else WriteAcquisition)
+    return acquisition
 
 
 def read(process, timeout=None, readers=SLOTS):
@@ -161,6 +171,67 @@ def test_a_waiting_writer_keeps_new_readers_out_and_comes_in_when_the_last_one_l
     assert refused[0].holder.fencing_token == writer.fence
 
 
+def stay(process, grant):
+    """Let a holder renew its lock during each of the pauses to come."""
+
+    def renew():
+        process.renew(grant)
+
+    return [renew] * 10_000
+
+
+@pytest.mark.parametrize(("which", "rival"), [("read", write), ("write", write), ("write", read)])
+def test_who_waits_for_another_was_contended_and_knows_for_how_long(process, other, which, rival):
+    grant = rival(other)
+    acquisition = side(process, which)
+    process.driver.during_sleep = [lambda: None, lambda: other.release(grant)]
+    began = process.driver.now
+    assert (acquisition.contended, acquisition.waited) == (False, 0.0)
+    process.driver.run(acquisition.run())
+    assert acquisition.contended
+    assert acquisition.waited == process.driver.now - began
+
+
+@pytest.mark.parametrize("which", ["read", "write"])
+def test_who_is_alone_was_not_contended(process, which):
+    process.release(write(process))
+    acquisition = side(process, which)
+    process.driver.run(acquisition.run())
+    assert not acquisition.contended
+
+
+@pytest.mark.parametrize("rival", [read, write])
+def test_a_writer_that_waited_in_vain_is_told_for_how_long(process, other, rival):
+    grant = rival(process)
+    other.driver.during_sleep = stay(process, grant)
+    late = give_up(other, "write", 30.0)
+    assert late.waited.total_seconds() == pytest.approx(30.0, abs=0.1)
+
+
+@pytest.mark.parametrize("draw", [0.0, 0.5])
+def test_a_writer_looks_at_readers_about_once_in_its_poll(process, draw):
+    waiter = Process(process.driver.store, poll=1.5)
+    waiter.driver.draw = draw
+    waiter.driver.during_sleep = stay(process, read(process))
+    give_up(waiter, "write", 12.0)
+    looks = waiter.driver.operations().count("BatchGetItem")
+    pause = 1.5 * (0.5 + draw)
+    assert abs(looks - 12.0 / pause) <= 3  # it renews its own lock meanwhile
+
+
+def test_a_writer_looks_again_when_the_first_lease_of_a_reader_is_over(process):
+    short, long = (
+        process.driver.run(process.locks.read("a", SLOTS, lease=timedelta(seconds=lease)).run())
+        for lease in (5, 20)
+    )
+    waiter = Process(process.driver.store, poll=60.0)
+    waiter.driver.during_sleep = [lambda: process.release(long)]
+    began = waiter.driver.now
+    write(waiter)
+    assert 5.0 <= waiter.driver.now - began < 5.3
+    assert row(process, short.name)["fence"]["N"] > str(short.fence)
+
+
 def test_a_writer_that_gives_up_opens_the_door_again(process, other):
     reader = read(process)
     give_up(other, "write", 2.0)
@@ -248,6 +319,60 @@ def test_a_reader_that_never_waits_comes_in_after_a_dead_writer_too(process, oth
     assert read(other, 0.0)
 
 
+def test_a_writer_that_never_waits_comes_in_after_a_dead_reader_too(process, other):
+    read(process)
+    give_up(other, "write", 0.0)
+    other.driver.now += LEASE
+    assert write(other, 0.0)
+
+
+@pytest.mark.parametrize("step", [2, 3])
+def test_a_writer_whose_lease_ran_out_on_the_way_begins_again_at_once(process, step):
+    process.driver.script = [*[None] * step, after(LEASE + 1)]
+    began = process.driver.now
+    grant = write(process)
+    assert process.driver.now < grant.until
+    assert process.driver.now - began < LEASE + 3
+    guarded_write(process, grant)
+
+
+@pytest.mark.parametrize("readers", [1, SLOTS])
+@pytest.mark.parametrize("trouble", [None, lose_request])
+def test_a_writer_that_another_has_followed_comes_in_after_that_one(
+    process, other, readers, trouble
+):
+    fences = []
+
+    def followed(driver, operation, params):
+        rival = write(other, readers=readers)
+        fences.append(rival.fence)
+        other.release(rival)
+        driver.script = [None, trouble]  # a look, and the heartbeat
+        return carry_out(driver, operation, params)
+
+    process.driver.script = [None, None, followed]
+    grant = write(process, readers=readers)
+    assert grant.fence > fences[0]
+    assert held(process) == ["a"]
+
+
+def drop(process, name):
+    """Let a record be gone, as if it had been deleted."""
+    process.driver.store.perform(
+        "DeleteItem", {"TableName": TABLE, "Key": {"pk": {"S": f"lock#{name}"}}}
+    )
+
+
+def test_a_slot_whose_row_is_gone_before_it_was_seen_closed_is_closed_again(process):
+    def gone(driver, operation, params):
+        drop(process, "a#1")
+        return carry_out(driver, operation, params)
+
+    process.driver.script = [None, None, None, gone]
+    grant = write(process)
+    assert row(process, "a#1")["door"] == {"N": str(grant.fence)}
+
+
 # What is lost or late.
 
 
@@ -294,16 +419,61 @@ def test_a_late_copy_of_a_closed_door_costs_a_look(process, other):
     assert closings[0][0] == "TransactWriteItems"
 
 
-def test_a_door_that_readers_keep_busy_is_closed_slot_by_slot(process):
-    def conflict(_driver, _operation, _params):
-        reasons = (CancellationReason("TransactionConflict"), *[CancellationReason("None")] * 2)
-        raise Refused("TransactionCanceledException", "why", reasons=reasons)
+def conflict(_driver, _operation, _params):
+    reasons = (CancellationReason("TransactionConflict"), *[CancellationReason("None")] * 2)
+    raise Refused("TransactionCanceledException", "why", reasons=reasons)
 
+
+@pytest.mark.parametrize("slots", [2, SLOTS])
+def test_a_door_that_readers_keep_busy_is_closed_slot_by_slot(process, slots):
     process.driver.script = [None, None, conflict]
-    grant, sent = calls_of(process, lambda: write(process))
-    assert sent[2:] == ["TransactWriteItems", *["UpdateItem"] * SLOTS, "BatchGetItem"]
-    doors = [row(process, f"a#{number}")["door"]["N"] for number in range(SLOTS)]
-    assert doors == [str(grant.fence)] * SLOTS
+    grant, sent = calls_of(process, lambda: write(process, readers=slots))
+    assert sent[2:] == ["TransactWriteItems", *["UpdateItem"] * slots, "BatchGetItem"]
+    doors = [row(process, f"a#{number}")["door"]["N"] for number in range(slots)]
+    assert doors == [str(grant.fence)] * slots
+
+
+def test_a_door_whose_closing_is_throttled_is_closed_by_one_call_all_the_same(process):
+    process.driver.script = [None, None, throttle]
+    sent = calls_of(process, lambda: write(process))[1]
+    assert sent[2:] == ["TransactWriteItems"] * 2 + ["BatchGetItem"]
+
+
+@pytest.mark.parametrize("slots", [1, SLOTS])
+@pytest.mark.parametrize(
+    ("trouble", "error"),
+    [
+        (unreachable, ServiceUnavailable),
+        (throttle, Throttled),
+        (refuse("AccessDeniedException"), AccessDenied),
+    ],
+)
+def test_a_door_that_cannot_be_closed_is_told(process, slots, trouble, error):
+    process.driver.script = [None, None, *[trouble] * 1000]
+    with pytest.raises(error):
+        write(process, readers=slots)
+
+
+def test_a_door_that_is_closed_slot_by_slot_is_no_silent_store(process):
+    closings: Counter[str] = Counter()
+
+    def busy(driver, operation, params):
+        driver.script.append(busy)
+        key = str(params.get("Key"))
+        closings[key] += ":door" in params.get("ExpressionAttributeValues", {})
+        act = after(2.0, conflict) if 0 < closings[key] <= 3 else carry_out
+        return (conflict if "TransactItems" in params else act)(driver, operation, params)
+
+    process.driver.script = [busy]
+    grant = write(process)
+    assert held(process) == [grant.name]
+
+
+@pytest.mark.parametrize("which", ["read", "write"])
+def test_no_call_hangs_for_longer_than_its_caller_waits(process, which):
+    began = process.driver.now
+    process.driver.run(side(process, which, 3.0).run())
+    assert all(deadline <= began + 3.0 + 1.0 for deadline in process.driver.deadlines)
 
 
 def test_a_reader_whose_grant_was_lost_holds_no_writer_up(process, other):
@@ -423,6 +593,54 @@ def test_no_writer_comes_between_the_two_calls(process, other):
     assert held(process) == [reader.name]
 
 
+@pytest.mark.parametrize("step", range(2))
+@pytest.mark.parametrize("trouble", [lose_reply, lose_request, send_twice, throttle, unreachable])
+def test_a_downgrade_bears_what_is_lost(process, step, trouble):
+    writer = write(process)
+    process.driver.script = [*[None] * step, trouble]
+    reader = downgrade(process, writer)
+    assert held(process) == [reader.name]
+    assert writer.loss is None
+
+
+def test_a_downgrade_makes_a_slot_whose_row_is_gone(process):
+    writer = write(process)
+    for number in range(SLOTS):
+        drop(process, f"a#{number}")
+    reader = downgrade(process, writer)
+    assert held(process) == [reader.name]
+    assert writer.loss is None
+    guarded_write(process, reader)
+
+
+def test_a_downgrade_leaves_a_slot_alone_that_is_corrupt(process):
+    writer = write(process)
+    item = {"pk": {"S": "lock#a#1"}, "fence": {"N": "7"}, "door": {"S": "open"}}
+    process.driver.store.perform("PutItem", {"TableName": TABLE, "Item": item})
+    sent = calls_of(process, lambda: downgrade(process, writer))[1]
+    assert "TransactWriteItems" not in sent
+    assert held(process) in (["a#0"], ["a#2"])
+
+
+def test_a_write_side_that_was_broken_is_not_said_to_be_taken_over(process, other):
+    writer = write(process)
+    process.driver.run(process.locks.break_lock("a", because="it hangs"))
+    process.renew(writer)
+    write(other)
+    with pytest.raises(LockLost) as lost:
+        downgrade(process, writer)
+    assert lost.value.reason is LossReason.BROKEN
+
+
+def test_a_write_side_that_was_given_back_meanwhile_is_not_downgraded(process):
+    writer = write(process)
+    process.release(writer)
+    acquisition = process.locks.downgrade(writer, SLOTS)
+    with pytest.raises(LockLost) as lost:
+        process.driver.run(acquisition.run())
+    assert lost.value.reason is LossReason.RELEASED
+
+
 @pytest.mark.parametrize("late", [0.0, 3 * LEASE])
 @pytest.mark.parametrize("rival", ["reader", "writer"])
 def test_a_write_side_that_was_lost_is_not_downgraded(process, other, rival, late):
@@ -453,8 +671,10 @@ def test_a_write_side_that_cannot_be_given_back_is_a_reader_all_the_same(process
 def test_a_downgrade_that_finds_no_store_leaves_the_write_side_held(process):
     writer = write(process)
     process.driver.script = [unreachable] * 1000
+    began = process.driver.now
     with pytest.raises(ServiceUnavailable):
         downgrade(process, writer)
+    assert process.driver.now - began < DOWNGRADING + 2
     process.driver.script = []
     assert not writer.over
     guarded_write(process, writer)
