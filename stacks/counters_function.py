@@ -88,6 +88,7 @@ class CountersFunction(Construct):
             "Runtime",
             distributions=POWERTOOLS,
             compiled_for=[_RUNTIME],
+            aio=False,
             description="interlock and Powertools",
         )
         table.attach_to(self.function, counters=["*"], layer=layer)

@@ -80,6 +80,13 @@ def event(method: str, resource: str, body: object = None) -> dict[str, object]:
     }
 
 
+LAYERS = {
+    "sources, documented": {"documented": True},
+    "sources": {},
+    "sources of the blocking half": {"aio": False},
+    "sources and bytecode for one Python": {"compiled": True},
+    "the same of the blocking half": {"compiled": True, "aio": False},
+}
 READ = event("GET", "/counters/{name}")
 CHANGE = event("POST", "/counters/{name}/increment", {"amount": 1})
 
@@ -193,9 +200,9 @@ def compare(endpoint: str, rounds: int, folder: Path) -> None:
 def sizes(folder: Path) -> None:
     """Print what the layer of the library alone is on the way to Lambda: a zip."""
     print("\nthe layer of the library alone")
-    for name, compiled in (("sources", False), ("sources and bytecode for one Python", True)):
-        layer = library_layer(folder / f"layer-{compiled}", compiled=compiled)
-        archive = Path(shutil.make_archive(str(folder / f"zip-{compiled}"), "zip", layer))
+    for number, (name, made) in enumerate(LAYERS.items()):
+        layer = library_layer(folder / f"layer-{number}", **made)
+        archive = Path(shutil.make_archive(str(folder / f"zip-{number}"), "zip", layer))
         size = archive.stat().st_size / 1e3
         print(f"  {name:42} {size:7.0f} KB, zipped")
         note("start", "the layer of the library alone", name, zipped_kilobytes=size)

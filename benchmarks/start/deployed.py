@@ -18,10 +18,18 @@ _OF_LAMBDA = ("boto3", "botocore", "s3transfer", "urllib3", "dateutil", "jmespat
 _HERE = (lambda_.Runtime(f"python3.{sys.version_info.minor}"),)
 
 
-def library_layer(folder: Path, *, compiled: bool) -> Path:
+def library_layer(
+    folder: Path, *, compiled: bool = False, documented: bool = False, aio: bool = True
+) -> Path:
     """Write a layer of the library alone; return its folder."""
     app = cdk.App(outdir=str(folder))
-    RuntimeLayer(cdk.Stack(app, "Layer"), "Layer", compiled_for=_HERE if compiled else ())
+    RuntimeLayer(
+        cdk.Stack(app, "Layer"),
+        "Layer",
+        compiled_for=_HERE if compiled else (),
+        documented=documented,
+        aio=aio,
+    )
     (runtime,) = folder.glob("asset.*/python")
     return runtime.parent
 
@@ -31,7 +39,9 @@ def deployed(folder: Path, *, compiled: bool) -> tuple[Path, Path]:
     runtimes = _HERE if compiled else ()
     app = cdk.App(outdir=str(folder))
     stack = cdk.Stack(app, "Function")
-    layer = RuntimeLayer(stack, "Layer", distributions=POWERTOOLS, compiled_for=runtimes)
+    layer = RuntimeLayer(
+        stack, "Layer", distributions=POWERTOOLS, compiled_for=runtimes, aio=False
+    )
     lambda_.Function(
         stack,
         "Counters",

@@ -21,12 +21,16 @@ from aws_cdk import Annotations, BundlingOptions, DockerImage, ILocalBundling, S
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from interlock.constructs.prose import without_prose
+
 _NO_IMAGE = "interlock-is-bundled-without-docker"
 _RUNTIME = re.compile(r"python3\.(\d+)")
 _TAG = "import sys; print(sys.implementation.cache_tag)"
 _PATIENCE = 20.0  # seconds that an interpreter has to say which it is
-_COMPILE = ("-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash")
-_FORM = "1"  # of what is hashed: another one makes new assets of the same sources
+# Without the columns of each instruction, a quarter of it: tracebacks have lines, and no carets.
+_COMPILE = ("-X", "no_debug_ranges", "-s", "-m", "compileall", "-q")
+_UNCHECKED = ("--invalidation-mode", "unchecked-hash")
+_FORM = "2"  # of what is hashed: another one makes new assets of the same sources
 
 
 def bundled_code(
@@ -35,12 +39,15 @@ def bundled_code(
     *,
     place: str,
     runtimes: Sequence[lambda_.Runtime] = (),
+    code_alone: str | None = None,
 ) -> lambda_.Code:
     """Return the code of these files, by their paths in the asset, and of bytecode for `runtimes`.
 
-    The asset is unpacked at `place` ("/var/task", "/opt"). Its hash is that of the files and of the
-    versions that there is bytecode for, whichever machine made it: two that differ in an
-    interpreter's last digit make the same asset.
+    The asset is unpacked at `place` ("/var/task", "/opt"). Of the sources in the folder
+    `code_alone` it has the code, on the same lines, and no docstrings and comments. Its hash is
+    that of the files, of what is taken out of them, and of the versions that there is bytecode
+    for, whichever machine made it: two that differ in an interpreter's last digit make the same
+    asset.
     """
     compiled: dict[str, str] = {}
     if Stack.of(scope).bundling_required:
@@ -54,10 +61,10 @@ def bundled_code(
             )
     return lambda_.Code.from_asset(
         str(next(iter(files.values())).parent),  # is not read; the files may be of many folders
-        asset_hash=_hash(files, compiled),
+        asset_hash=_hash(files, compiled, code_alone),
         bundling=BundlingOptions(
             image=DockerImage.from_registry(_NO_IMAGE),
-            local=cast("ILocalBundling", _Bundling(files, place, compiled)),
+            local=cast("ILocalBundling", _Bundling(files, place, compiled, code_alone)),
         ),
     )
 
@@ -78,7 +85,7 @@ def compile_for(folder: Path, command: str, place: str) -> None:
     A source that is not for this Python stays as it is.
     """
     subprocess.run(  # noqa: S603 - an interpreter that was asked which it is
-        [command, "-s", *_COMPILE, "-s", str(folder), "-p", place, str(folder)],
+        [command, *_COMPILE, *_UNCHECKED, "-s", str(folder), "-p", place, str(folder)],
         check=False,
         env={"PYTHONHASHSEED": "0"},  # the order of constants that are sets
         stdout=sys.stderr,
@@ -111,8 +118,8 @@ def _minor(runtime: lambda_.Runtime) -> str:
     return match[1]
 
 
-def _hash(files: Mapping[str, Path], compiled: Mapping[str, str]) -> str:
-    told = hashlib.sha256(f"{_FORM} {sorted(compiled)}".encode())
+def _hash(files: Mapping[str, Path], compiled: Mapping[str, str], code_alone: str | None) -> str:
+    told = hashlib.sha256(f"{_FORM} {sorted(compiled)} {code_alone}".encode())
     for name, source in sorted(files.items()):
         told.update(f"\n{name} {hashlib.sha256(source.read_bytes()).hexdigest()}".encode())
     return told.hexdigest()
@@ -122,16 +129,30 @@ def _hash(files: Mapping[str, Path], compiled: Mapping[str, str]) -> str:
 class _Bundling:
     """Copies the files and compiles them; never falls back to Docker."""
 
-    def __init__(self, files: Mapping[str, Path], place: str, compiled: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        files: Mapping[str, Path],
+        place: str,
+        compiled: Mapping[str, str],
+        code_alone: str | None,
+    ) -> None:
         self._files = files
         self._place = place
         self._compiled = compiled
+        self._code_alone = code_alone
 
     def try_bundle(self, output_dir: str, *_: Any, **__: Any) -> bool:
         for name, source in self._files.items():
             copy = Path(output_dir, name)
             copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, copy)
+            if self._has_code_alone(copy.relative_to(output_dir)):
+                copy.write_text(without_prose(source.read_text("utf-8")), "utf-8", newline="\n")
+            else:
+                shutil.copyfile(source, copy)
         for command in self._compiled.values():
             compile_for(Path(output_dir), command, self._place)
         return True
+
+    def _has_code_alone(self, path: Path) -> bool:
+        folder = self._code_alone
+        return folder is not None and path.suffix == ".py" and path.is_relative_to(folder)

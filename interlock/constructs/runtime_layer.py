@@ -20,6 +20,8 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 _FILES = ("*.py", "py.typed")
 # For the machine that deploys, for people at a terminal, for tests: no function runs them.
 _NOT_RUN = ("cli", "constructs", "testing")
+_AWAITABLE = ("aio", "awaitable")
+_IN_LAYER = str(Path("python", "interlock"))
 _RUNTIME = re.compile(r"PYTHON_3_(\d+)")
 _LEAST_MINOR = 11  # requires-python
 
@@ -34,7 +36,10 @@ def runtimes() -> list[lambda_.Runtime]:
 class RuntimeLayer(lambda_.LayerVersion):
     """The installed `interlock` package as a layer, for any Python runtime and architecture.
 
-    The command and `interlock.testing` are not in it: no function runs them.
+    The command and `interlock.testing` are not in it: no function runs them. Nor are docstrings and
+    comments of the package, unless `documented`: it has the same code on the same lines, so that
+    tracebacks are as ever, and `help` has nothing to say. Without `aio`, it has no `interlock.aio`
+    either, for functions whose handlers are not coroutines: a fifth less to zip.
 
     boto3 is in Lambda's Python runtimes already. `distributions` are names of installed
     distributions to add, without what they depend on and without compiled parts: they must work in
@@ -43,8 +48,8 @@ class RuntimeLayer(lambda_.LayerVersion):
     compile for themselves. It is made by that version of Python, which has to be on the machine
     that synthesizes: else it is left out, and the synthesis says so.
 
-    The layer's hash depends on the files' contents and on what it has bytecode for, so a checkout
-    and a wheel of the same version give the same one.
+    The layer's hash depends on the files' contents, on these choices and on what it has bytecode
+    for, so a checkout and a wheel of the same version give the same one.
 
     Raises `importlib.metadata.PackageNotFoundError` for a distribution that is not installed, and
     ValueError for a runtime that is not of Python 3.
@@ -57,14 +62,24 @@ class RuntimeLayer(lambda_.LayerVersion):
         *,
         distributions: Sequence[str] = (),
         compiled_for: Sequence[lambda_.Runtime] = (),
+        documented: bool = False,
+        aio: bool = True,
         description: str = "interlock: locks, transactions, counters and signatures",
     ) -> None:
-        files = dict(_files(texts("distributions", distributions)))
+        files = dict(
+            _files(texts("distributions", distributions), _NOT_RUN + _AWAITABLE * (not aio))
+        )
         super().__init__(
             scope,
             construct_id,
             description=description,
-            code=bundled_code(scope, files, place="/opt", runtimes=compiled_for),
+            code=bundled_code(
+                scope,
+                files,
+                place="/opt",
+                runtimes=compiled_for,
+                code_alone=None if documented else _IN_LAYER,
+            ),
             compatible_runtimes=runtimes(),
             compatible_architectures=[lambda_.Architecture.ARM_64, lambda_.Architecture.X86_64],
         )
@@ -79,15 +94,15 @@ class RuntimeLayer(lambda_.LayerVersion):
         return cast("Self", existing) if existing else cls(stack, name, compiled_for=known)
 
 
-def _files(distributions: Sequence[str]) -> Iterator[tuple[str, Path]]:
+def _files(distributions: Sequence[str], left_out: Sequence[str]) -> Iterator[tuple[str, Path]]:
     """Yield the layer's files: by their paths in it, where they are installed here."""
-    ignored = all_but(*_FILES, without=_NOT_RUN)
+    ignored = all_but(*_FILES, without=left_out)
     for folder, folders, names in os.walk(_PACKAGE):
-        left_out = set(ignored(folder, [*folders, *names]))
-        folders[:] = sorted(set(folders) - left_out)
-        for name in sorted(set(names) - left_out):
+        others = set(ignored(folder, [*folders, *names]))
+        folders[:] = sorted(set(folders) - others)
+        for name in sorted(set(names) - others):
             path = Path(folder, name)
-            yield str(Path("python", "interlock", path.relative_to(_PACKAGE))), path
+            yield str(Path(_IN_LAYER, path.relative_to(_PACKAGE))), path
     for name in distributions:
         yield from _installed(metadata.distribution(name))
 

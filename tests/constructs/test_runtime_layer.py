@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import aws_cdk as cdk
@@ -14,6 +15,8 @@ from aws_cdk.assertions import Annotations, Match
 
 from interlock.constructs import RuntimeLayer, bytecode
 from interlock.constructs.copying import all_but
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def bundle(outdir: Path, **props) -> Path:
@@ -117,6 +120,105 @@ def test_a_source_for_another_python_does_no_harm(tmp_path):
     (tmp_path / "new.py").write_text("yes = 1\n")
     bytecode.compile_for(tmp_path, sys.executable, "/opt")
     assert [path.name.partition(".")[0] for path in tmp_path.rglob("*.pyc")] == ["new"]
+
+
+@pytest.fixture(scope="module")
+def layers(tmp_path_factory):
+    """Return the folder of a layer, made once for each choice."""
+
+    @cache
+    def made(**props) -> Path:
+        return bundle(tmp_path_factory.mktemp("layer"), **props) / "python"
+
+    return made
+
+
+def run_in(python, program):
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=python,
+    )
+    return done.stdout
+
+
+EVERY_MODULE = """
+import sys
+sys.dont_write_bytecode = True
+import importlib, pkgutil, interlock
+for found in pkgutil.walk_packages(interlock.__path__, "interlock."):
+    importlib.import_module(found.name)
+print(interlock.__path__[0], interlock.LockClient.acquire.__doc__)
+"""
+
+
+@pytest.mark.parametrize(
+    "props",
+    [{}, {"aio": False}, {"compiled_for": (HERE,)}],
+    ids=["sources", "blocking", "bytecode"],
+)
+def test_every_module_of_a_layer_is_imported_from_it_and_has_no_docstring(layers, props):
+    python = layers(**props)
+    assert run_in(python, EVERY_MODULE) == f"{python / 'interlock'} None\n"
+
+
+TRACEBACK = """
+import sys, traceback
+sys.dont_write_bytecode = True
+import interlock
+places = []
+for call in (
+    lambda: interlock.LockClient(""),
+    lambda: interlock.LockClient("t", lease=0),
+    lambda: interlock.TableLayout.parse("a"),
+    lambda: interlock.CounterClient("t").counter("a" * 5000),
+    lambda: interlock.TransactionClient("t").run(None),
+):
+    try:
+        call()
+    except Exception:
+        for frame in traceback.extract_tb(sys.exc_info()[2])[1:]:
+            code = frame.line.partition("  #")[0]
+            places.append((frame.filename.rpartition("interlock/")[2], frame.lineno, code))
+assert len(places) > 5
+print(*places, sep="\\n")
+"""
+
+
+@pytest.mark.parametrize("props", [{}, {"compiled_for": (HERE,)}], ids=["sources", "bytecode"])
+def test_a_traceback_in_a_layer_has_the_lines_of_the_package(layers, props):
+    assert run_in(layers(**props), TRACEBACK) == run_in(ROOT, TRACEBACK)
+
+
+def test_a_layer_that_is_documented_has_the_sources_as_they_are(tmp_path):
+    python = bundle(tmp_path, documented=True) / "python"
+    for copy in python.rglob("*.py"):
+        assert copy.read_bytes() == (ROOT / copy.relative_to(python)).read_bytes(), copy
+
+
+def test_a_layer_without_aio_has_the_blocking_half_alone(layers):
+    assert not [path for path in layers(aio=False).rglob("*") if path.name in {"aio", "awaitable"}]
+
+
+def test_sources_of_others_are_as_they_are_installed(tmp_path):
+    """With the notices of their licences."""
+    copy = bundle(tmp_path, distributions=["jmespath"]) / "python" / "jmespath" / "__init__.py"
+    installed = importlib.util.find_spec("jmespath").origin
+    assert copy.read_bytes() == Path(installed).read_bytes()
+
+
+def test_each_choice_makes_another_layer(tmp_path):
+    choices = [{}, {"documented": True}, {"aio": False}, {"documented": True, "aio": False}]
+    names = {bundle(tmp_path / str(number), **props).name for number, props in enumerate(choices)}
+    assert len(names) == len(choices)
+
+
+def test_a_layer_is_small_to_fetch(layers, tmp_path):
+    """As Lambda fetches it into each new environment: a zip."""
+    archive = shutil.make_archive(str(tmp_path / "layer"), "zip", layers(aio=False).parent)
+    assert Path(archive).stat().st_size < 250_000
 
 
 def test_layer_has_nothing_compiled_for_the_machine_that_deploys(tmp_path):
