@@ -39,9 +39,7 @@ def deployed(folder: Path, *, compiled: bool) -> tuple[Path, Path]:
     runtimes = _HERE if compiled else ()
     app = cdk.App(outdir=str(folder))
     stack = cdk.Stack(app, "Function")
-    layer = RuntimeLayer(
-        stack, "Layer", distributions=POWERTOOLS, compiled_for=runtimes, aio=False
-    )
+    layer = RuntimeLayer(stack, "Layer", distributions=POWERTOOLS, compiled_for=runtimes, aio=False)
     lambda_.Function(
         stack,
         "Counters",

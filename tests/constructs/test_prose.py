@@ -4,6 +4,7 @@ import ast
 import io
 import tokenize
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,14 +39,15 @@ def test_code_stays_where_it_was(source, left):
     assert without_prose(source) == left
 
 
-def said(node):
+def said(node: Any) -> bool:
     return isinstance(node, ast.Expr) and isinstance(getattr(node.value, "value", None), str)
 
 
 def code_of(source):
     """Return each statement and expression with its place and its own words."""
     tree = ast.parse(source)
-    prose = {id(part) for node in ast.walk(tree) if said(node) for part in (node, node.value)}
+    found: Any = ast.walk(tree)
+    prose = {id(part) for node in found if said(node) for part in (node, node.value)}
     return [
         (type(node), node.lineno, node.col_offset, *(getattr(node, word, None) for word in WORDS))
         for node in ast.walk(tree)

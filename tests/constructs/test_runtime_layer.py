@@ -1,5 +1,6 @@
 """The layer holds the runtime and nothing that only a deployment needs; imports stay apart."""
 
+import importlib
 import importlib.util
 import os
 import shutil
@@ -205,7 +206,7 @@ def test_a_layer_without_aio_has_the_blocking_half_alone(layers):
 def test_sources_of_others_are_as_they_are_installed(tmp_path):
     """With the notices of their licences."""
     copy = bundle(tmp_path, distributions=["jmespath"]) / "python" / "jmespath" / "__init__.py"
-    installed = importlib.util.find_spec("jmespath").origin
+    installed = importlib.import_module("jmespath").__file__ or ""
     assert copy.read_bytes() == Path(installed).read_bytes()
 
 
