@@ -1,6 +1,9 @@
 """A table of another layout, which tests of the protocols use as if it were one of the default."""
 
+from hypothesis import strategies as st
+
 from interlock._protocol.faults import Refused
+from interlock._protocol.layout import OWN_PREFIXES, RESERVED
 from interlock._protocol.requests import Call
 from interlock._protocol.translation import Translation
 from interlock.tables import TableLayout
@@ -37,3 +40,29 @@ class LaidOutStore:
 
     def __getattr__(self, name):
         return getattr(self.store, name)
+
+
+NAMES = st.text(min_size=1, max_size=40).filter(
+    lambda name: (
+        name not in RESERVED | {"pk", "expires", "listing"}
+        and not name.startswith(("done#", "call#"))
+    )
+)
+PREFIXES = st.text(max_size=40).filter(lambda text: not any(own in text for own in OWN_PREFIXES))
+
+
+@st.composite
+def layouts(draw):
+    """Return any layout that a table can have."""
+    names = draw(st.lists(NAMES, min_size=4, max_size=4, unique=True))
+    value = draw(PREFIXES.filter(bool))
+    sort_key = draw(st.sampled_from([None, (names[1], value)]))
+    index = draw(st.from_regex(r"[a-zA-Z0-9_.-]{3,20}", fullmatch=True))
+    return TableLayout(
+        partition_key=names[0],
+        sort_key=sort_key,
+        prefix=draw(PREFIXES),
+        ttl=names[2],
+        listing_index=index,
+        listing_key=names[3],
+    )

@@ -21,7 +21,7 @@ def apply(module: ModuleType, text: str) -> int:
     mutant.__file__, mutant.__package__ = module.__file__, module.__package__
     exec(compile(text, str(module.__file__), "exec"), mutant.__dict__)  # noqa: S102 - our own code
     users = list(_users(module, mutant))
-    changed = sum(_changed(module.__dict__, mutant.__dict__, module.__name__, None))
+    changed = sum(_changed(module.__dict__, mutant.__dict__, None))
     for user in users:
         apply(user, Path(str(user.__file__)).read_text(encoding="utf-8"))
     return changed
@@ -41,16 +41,17 @@ def _users(module: ModuleType, mutant: ModuleType) -> Iterator[ModuleType]:
             yield user
 
 
-def _changed(right: Any, wrong: Any, home: str, owner: type | None) -> Iterator[bool]:
+def _changed(right: Any, wrong: Any, owner: type | None) -> Iterator[bool]:
+    """Change what is not the same object in both: what is imported is."""
     for name, value in list(right.items()):
         other = wrong.get(name)
         if name.startswith("__") and not callable(value):
             continue
         for function, twin in zip(_functions(value), _functions(other), strict=False):
-            if function.__module__ == home or owner is not None:
-                yield _function(function, twin)
-        if isinstance(value, type) and value.__module__ == home and isinstance(other, type):
-            yield from _changed(vars(value), vars(other), home, value)
+            yield _function(function, twin)
+        if isinstance(value, type) and isinstance(other, type):
+            if value is not other:
+                yield from _changed(vars(value), vars(other), value)
         elif _differ(value, other):
             yield _constant(name, value, other, owner)
 

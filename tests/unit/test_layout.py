@@ -4,13 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from interlock import TableLayout
-from interlock._protocol.layout import OWN_PREFIXES, RESERVED, key_in_words
-from interlock._protocol.requests import Call
-from interlock._protocol.translation import Translation
+from interlock._protocol.layout import RESERVED, key_in_words
 from interlock.errors import (
     CorruptRecord,
     GuardFailed,
@@ -355,130 +351,6 @@ def test_no_attribute_of_the_library_can_be_a_key(half):
     locks.close()
     own = {name for name in seen if not name.startswith(("done#", "call#"))}
     assert own - RESERVED == {"pk", "expires", "listing"}
-
-
-NAMES = st.text(min_size=1, max_size=40).filter(
-    lambda name: (
-        name not in RESERVED | {"pk", "expires", "listing"}
-        and not name.startswith(("done#", "call#"))
-    )
-)
-PREFIXES = st.text(max_size=40).filter(lambda text: not any(own in text for own in OWN_PREFIXES))
-
-
-@st.composite
-def layouts(draw):
-    names = draw(st.lists(NAMES, min_size=4, max_size=4, unique=True))
-    value = draw(PREFIXES.filter(bool))
-    sort_key = draw(st.sampled_from([None, (names[1], value)]))
-    index = draw(st.from_regex(r"[a-zA-Z0-9_.-]{3,20}", fullmatch=True))
-    return TableLayout(
-        partition_key=names[0],
-        sort_key=sort_key,
-        prefix=draw(PREFIXES),
-        ttl=names[2],
-        listing_index=index,
-        listing_key=names[3],
-    )
-
-
-@given(layouts())
-def test_a_layout_survives_as_text(layout):
-    text = str(layout)
-    assert TableLayout.parse(text) == layout
-    assert text.isascii()
-    assert not set(text) & set("'\"\n #$`")
-
-
-@given(
-    layouts(),
-    st.sampled_from(OWN_PREFIXES),
-    st.text(max_size=30),
-    st.dictionaries(st.sampled_from(sorted(RESERVED | {"expires"})), st.integers().map(str)),
-)
-def test_an_item_comes_back_as_it_went_out(layout, prefix, name, attributes):
-    translation = Translation(layout)
-    key = {"pk": {"S": prefix + name}}
-    item = key | {attribute: {"N": value} for attribute, value in attributes.items()}
-    item["listing"] = {"S": "counter"}
-    sent = translation.call(Call("PutItem", {"TableName": "t", "Item": item})).params["Item"]
-    assert {n: sent[n]["S"] for n in layout.key_names} == layout.key(prefix + name)
-    for member in ("Item", "Attributes"):
-        assert translation.reply({member: sent})[member] == item
-    request = {"t": {"Keys": [key], "ConsistentRead": True}}
-    batch = translation.call(Call("BatchGetItem", {"RequestItems": request})).params["RequestItems"]
-    assert translation.reply({"UnprocessedKeys": batch})["UnprocessedKeys"] == request
-    (started,) = (
-        translation.call(Call("Query", {"ExclusiveStartKey": end})).params["ExclusiveStartKey"]
-        for end in [translation.reply({"LastEvaluatedKey": sent})["LastEvaluatedKey"]]
-    )
-    assert started == sent
-
-
-@given(layouts(), st.text(min_size=1, max_size=30), st.text(min_size=1, max_size=30))
-def test_a_page_goes_on_after_an_item_of_another(layout, partition, sort):
-    translation = Translation(layout)
-    names = layout.key_names
-    last = {name: {"S": text} for name, text in zip(names, (partition, sort), strict=False)}
-    end = translation.reply({"LastEvaluatedKey": last})["LastEvaluatedKey"]
-    again = translation.call(Call("Scan", SCAN | {"ExclusiveStartKey": end})).params
-    assert again["ExclusiveStartKey"] == last
-
-
-SCAN = {
-    "TableName": "t",
-    "FilterExpression": "begins_with(#pk, :prefix)",
-    "ExpressionAttributeNames": {"#pk": "pk"},
-    "ExpressionAttributeValues": {":prefix": {"S": "lock#"}},
-}
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"partition_key": ""}, "partition_key: is empty"),
-        ({"partition_key": 3}, "partition_key: 3 .int. is not an attribute's name"),
-        ({"partition_key": "fence"}, "'fence' is another attribute"),
-        ({"partition_key": "done#a"}, "another attribute"),
-        ({"partition_key": "expires"}, "another attribute"),
-        ({"ttl": "pk"}, "another attribute"),
-        ({"ttl": "data"}, "another attribute"),
-        ({"ttl": "x" * 256}, "longer than 255 bytes"),
-        ({"partition_key": "é" * 128}, "longer than 255 bytes"),
-        ({"partition_key": "a", "ttl": "a"}, "names 'a' twice"),
-        ({"partition_key": "a", "sort_key": ("a", "b")}, "names 'a' twice"),
-        ({"sort_key": ("owner", "b")}, "another attribute"),
-        ({"sort_key": "SK"}, 'write ."SK", "interlock".'),
-        ({"sort_key": ("SK", "")}, "is empty"),
-        ({"sort_key": ("SK", "lock#")}, "'lock#' in it"),
-        ({"sort_key": ("SK", "x" * 1025)}, "longer than 1024 bytes"),
-        ({"prefix": "once#"}, "'once#' in it"),
-        ({"prefix": "x" * 257}, "longer than 256 bytes, which leave names"),
-        ({"prefix": None}, "prefix"),
-        ({"prefix": "\ud800"}, "lone surrogate"),
-        ({"listing_index": "a b"}, "is no index's name"),
-    ],
-)
-def test_what_no_table_can_have_is_refused(given, said):
-    with pytest.raises(InvalidValue, match=said):
-        TableLayout(**given)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "partition_key",
-        "pk=PK",
-        "ttl=a,ttl=b",
-        "sort_key=SK",
-        "sort_value=x",
-        "ttl=",
-        "prefix=lock#",
-    ],
-)
-def test_a_text_that_says_no_layout_is_refused(text):
-    with pytest.raises(InvalidValue):
-        TableLayout.parse(text)
 
 
 def test_what_is_no_layout_is_refused_by_every_client(half):

@@ -151,6 +151,27 @@ def test_a_constant_is_replaced_where_it_was_imported_and_in_what_was_made_of_it
     assert modules[2].most() == 400
 
 
+def test_a_mistake_is_put_into_what_users_find_elsewhere():
+    right = dedent(
+        """
+        from interlock._exports import public_in
+
+        @public_in("interlock.elsewhere")
+        def function():
+            return 1
+
+        @public_in("interlock.elsewhere")
+        class Class:
+            def method(self):
+                return 1
+        """
+    )
+    made = module("interlock.made", right)
+    function, instance = made.function, made.Class()
+    assert apply(made, right.replace("return 1", "return 2"))
+    assert (function(), instance.method()) == (2, 2)
+
+
 def test_a_module_has_its_mistakes_judged_and_told(tmp_path):
     (tmp_path / "sample.py").write_text(
         dedent(
