@@ -40,7 +40,8 @@ _EXPRESSIONS = (
 _BARE = re.compile(rf"(?<![#:\w.])({PARTITION_KEY}|{TTL}|{LISTING})(?!\w)")
 # Values of expressions that are keys, or begin one.
 _KEY_VALUES = (":prefix", ":listing")
-_QUOTED = re.compile(rf'"({PARTITION_KEY}|{TTL}|{LISTING})"')  # a name in a PartiQL statement
+# A name in a PartiQL statement, and not that of the table, which may be called so too.
+_QUOTED = re.compile(rf'(?<!^UPDATE )"({PARTITION_KEY}|{TTL}|{LISTING})"')
 _SORT, _SORT_VALUE = "#in_sort", ":in_sort"
 
 
@@ -78,7 +79,7 @@ class Translation:
 
     def _result(self, result: Any) -> Any:
         """Return a result, with the corrupt records in it by their names in the table."""
-        if isinstance(result, LockPage) and result.corrupt:
+        if isinstance(result, LockPage):
             return replace(result, corrupt=tuple(map(self.corrupt, result.corrupt)))
         return result
 
@@ -187,7 +188,7 @@ class Translation:
 
     def _stripped(self, attribute: Any) -> Any:
         text = attribute.get("S") if isinstance(attribute, Mapping) else None
-        if not isinstance(text, str) or not text.startswith(self.layout.prefix):
+        if not isinstance(text, str):
             return attribute
         return {"S": text.removeprefix(self.layout.prefix)}
 
@@ -237,7 +238,7 @@ class Translation:
         """
         if not isinstance(key, Mapping) or self._is_own(key):
             return self._item(key)
-        return {PARTITION_KEY: {"S": json.dumps(key, sort_keys=True)}}
+        return {PARTITION_KEY: {"S": json.dumps(key)}}
 
     def _page_start(self, key: Mapping[str, Any]) -> dict[str, Any]:
         try:

@@ -189,15 +189,3 @@ def test_a_store_that_does_not_answer_is_given_up_in_time(half, fault, error):
     with pytest.raises(error):
         created(half, client, "t", timeout=timedelta(seconds=20))
     assert time.now < 30
-
-
-def test_a_table_that_stays_in_the_making_is_given_up_in_time(half):
-    def answer(operation, _params):
-        if operation == "CreateTable":
-            return {}
-        return {"Table": half.tables.schema("t") | {"TableStatus": "CREATING"}}
-
-    time = Time()
-    client = half.client(answer, Environment(monotonic=time.read))
-    with pytest.raises(ServiceUnavailable, match="CREATING"):
-        created(half, client, "t", timeout=timedelta(seconds=3))
