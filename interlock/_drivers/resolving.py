@@ -40,5 +40,7 @@ def look_up(
 
 
 def _found(host: str, port: int, flags: int = 0) -> list[Address]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    # In bytes as it is: a name in a string is encoded by a module that takes long to import.
+    name = host.encode() if host.isascii() else host
+    found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=flags)
     return [(int(family), str(address[0]), port) for family, _, _, _, address in found]

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Protocol
-from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from interlock.errors import InvalidValue
 
@@ -27,9 +26,10 @@ _CHANGING = frozenset(
     {"connection", "content-length", "expect", "transfer-encoding", "user-agent", "x-amzn-trace-id"}
 )
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_SENDABLE_URL = re.compile(r"[!-~]*")
-_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_SENDABLE_HEADER = re.compile(r"[\t -~]*")
+# Compiled when they are used: the library's own calls are signed without.
+_SENDABLE_URL = r"[!-~]*"
+_BROKEN_ESCAPE = r"%(?![0-9A-Fa-f]{2})"
+_SENDABLE_HEADER = r"[\t -~]*"
 
 
 class Credentials(Protocol):
@@ -128,7 +128,11 @@ def canonical_path(path: str) -> str:
             del kept[-1:]
         elif part not in {"", "."}:
             kept.append(part)
-    end = "/" if kept and parts[-1] in {"", ".", ".."} else ""
+    if not kept:
+        return "/"
+    from urllib.parse import quote  # noqa: PLC0415 - most calls have no path
+
+    end = "/" if parts[-1] in {"", ".", ".."} else ""
     return quote("/" + "/".join(kept) + end)
 
 
@@ -149,7 +153,7 @@ def canonical_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return headers by lower-case name: trimmed, inner spaces single, several lines as one."""
     lines: dict[str, list[str]] = {}
     for name, value in headers:
-        if not _SENDABLE_HEADER.fullmatch(value):
+        if not re.fullmatch(_SENDABLE_HEADER, value):
             raise InvalidValue(f"headers[{name!r}]", "is not printable ASCII, as SigV4 needs it")
         lines.setdefault(name.lower(), []).append(" ".join(value.split()))
     return {name: ",".join(values) for name, values in lines.items()}
@@ -157,10 +161,12 @@ def canonical_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def _parts(url: str) -> tuple[str, str, str]:
     """Return host (as the Host header has it), path and query of a URL."""
-    if not _SENDABLE_URL.fullmatch(url):
+    if not re.fullmatch(_SENDABLE_URL, url):
         raise InvalidValue("url", "holds what is not printable ASCII; percent-encode it")
-    if _BROKEN_ESCAPE.search(url):
+    if re.search(_BROKEN_ESCAPE, url):
         raise InvalidValue("url", "holds a % that begins no escape; write it as %25")
+    from urllib.parse import urlsplit  # noqa: PLC0415 - the library's own calls need none
+
     try:
         parts = urlsplit(url)
         port, host = parts.port, parts.hostname
@@ -183,4 +189,6 @@ def _payload_hash(headers: Mapping[str, str], body: bytes) -> str:
 
 
 def _one_spelling(text: str) -> str:
+    from urllib.parse import quote, unquote_to_bytes  # noqa: PLC0415 - most calls have no query
+
     return quote(unquote_to_bytes(text.replace("+", " ")), safe="")

@@ -11,9 +11,7 @@ import re
 import time
 from collections.abc import Callable, Generator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TypeAlias
-from urllib.parse import quote, urlencode
 
 from interlock._dataclasses import dataclass
 from interlock._protocol.faults import NoReply, NotSent, Refused
@@ -167,6 +165,8 @@ def instance(environ: Mapping[str, str]) -> Source:
     lines = _checked(response, url + _PATH).decode("utf-8", "replace").split()
     if not lines:
         raise Refused("NoCredentialsError", "this instance has no role")
+    from urllib.parse import quote  # noqa: PLC0415 - functions are given their keys
+
     role = _PATH + quote(lines[0])
     response = yield Fetch(endpoint, "GET", role, headers, timeout=timeout)
     return _document(_checked(response, url + role), url + role)
@@ -187,6 +187,8 @@ def web_identity(settings: Settings) -> Source:
     }
     endpoint = resolve("sts", settings)
     headers = (("content-type", "application/x-www-form-urlencoded"),)
+    from urllib.parse import urlencode  # noqa: PLC0415 - functions are given their keys
+
     response = yield Fetch(endpoint, "POST", "/", headers, urlencode(form).encode(), timeout=2.0)
     text = response.body.decode("utf-8", "replace")
     if response.status != _OK:
@@ -227,7 +229,8 @@ def _checked(response: Response, url: str) -> bytes:
 
 def _read_token(file: str, variable: str) -> str:
     try:
-        return Path(file).read_text(encoding="utf-8").strip()
+        with open(file, encoding="utf-8") as opened:
+            return opened.read().strip()
     except (OSError, UnicodeDecodeError) as error:  # a projected volume may be being renewed
         raise NoReply(f"the token of {variable} cannot be read: {error}") from error
 

@@ -5,8 +5,8 @@ As the SDKs read it (https://docs.aws.amazon.com/sdkref/latest/guide/settings-re
 environment, and never for secrets.
 """
 
+import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from interlock._protocol.faults import Refused
 
@@ -93,10 +93,11 @@ class Settings:
         return self._profile
 
     def _read(self, variable: str, name: str) -> dict[str, dict[str, str]]:
-        path = Path(self.environ.get(variable) or f"~/.aws/{name}")
+        path = self.environ.get(variable) or f"~/.aws/{name}"
         try:
-            text = path.expanduser().read_text(encoding="utf-8")
-        except (OSError, RuntimeError, UnicodeDecodeError):  # none, or no home directory
+            with open(os.path.expanduser(path), encoding="utf-8") as file:
+                text = file.read()
+        except (OSError, UnicodeDecodeError):  # none, or no home directory
             return {}
         from configparser import Error, RawConfigParser  # noqa: PLC0415 - only where there is one
 

@@ -195,6 +195,16 @@ def test_a_lock_client_is_imported_without(unneeded):
     subprocess.run([sys.executable, "-S", "-c", program], check=True, env={"PYTHONPATH": "."})
 
 
+@pytest.mark.parametrize("unneeded", ["pathlib", "urllib.parse", "ipaddress", "encodings.idna"])
+def test_a_first_call_is_carried_without(unneeded):
+    program = (
+        "import sys; import interlock._drivers.blocking.wire\n"
+        "from interlock._drivers.resolving import literal\n"
+        f"assert literal('127.0.0.1', 80); assert {unneeded!r} not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-S", "-c", program], check=True, env={"PYTHONPATH": "."})
+
+
 @pytest.mark.parametrize(
     "client", ["LockClient", "CounterClient", "TransactionClient", "Signer", "EmbeddedMetrics"]
 )
