@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from interlock._protocol.counters import expecting
-from interlock._protocol.counters.checking import sound, whole
+from interlock._protocol.counters.checking import whole
 from interlock._protocol.counters.committing import transact
 from interlock._protocol.counters.configuring import create
 from interlock._protocol.counters.escrow import addition, borrowing, headroom, updates
@@ -94,8 +94,7 @@ def _write(
     revision = (yield from new_revision()) if handle.shards is None else 0
     params = addition(handle, index, amount, revision).params()
     reply = yield from send(Kind.ONCE, budget, "UpdateItem", {**params, "ReturnValues": "ALL_NEW"})
-    item = sound(handle.table, {**reply["Attributes"], **handle.key(index)})
-    whole(handle.table, item)
+    item = whole(handle.table, {**reply["Attributes"], **handle.key(index)})
     handle.remember(index, item)
     alone = index == 0 and integer(item, "span") == 1
     return CounterChange(integer(item, "value"), amount, None if alone else index)

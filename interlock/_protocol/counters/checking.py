@@ -11,6 +11,25 @@ from interlock.errors import CorruptRecord
 
 _ENTRY_PARTS = 4
 _MOST_ESCROW = LARGEST + 1  # engines that do not keep all 38 digits round up to this
+_NUMBERS = (
+    ("value", -LARGEST, LARGEST),
+    ("up", 0, _MOST_ESCROW),
+    ("down", 0, _MOST_ESCROW),
+    ("kept", 0, LARGEST),
+    ("format", 1, LARGEST),
+    ("revision", 0, LARGEST),
+    ("floor", -LARGEST, LARGEST),
+    ("ceiling", -LARGEST, LARGEST),
+    ("shards", 1, MAX_SHARDS),
+    ("span", 1, MAX_SHARDS),
+    ("amount", -LARGEST, LARGEST),
+    ("source_value", -LARGEST, LARGEST),
+    ("target_value", -LARGEST, LARGEST),
+    ("shard", 0, MAX_SHARDS),
+    ("source_shard", 0, MAX_SHARDS),
+    ("target_shard", 0, MAX_SHARDS),
+    ("expires", 0, LARGEST),
+)
 
 
 def sound(table: str, item: Item) -> Item:
@@ -18,25 +37,7 @@ def sound(table: str, item: Item) -> Item:
 
     Of an item under another program's hands, or a person's, the rest is not used either.
     """
-    for name, least, most in (
-        ("value", -LARGEST, LARGEST),
-        ("up", 0, _MOST_ESCROW),
-        ("down", 0, _MOST_ESCROW),
-        ("kept", 0, LARGEST),
-        ("format", 1, LARGEST),
-        ("revision", 0, LARGEST),
-        ("floor", -LARGEST, LARGEST),
-        ("ceiling", -LARGEST, LARGEST),
-        ("shards", 1, MAX_SHARDS),
-        ("span", 1, MAX_SHARDS),
-        ("amount", -LARGEST, LARGEST),
-        ("source_value", -LARGEST, LARGEST),
-        ("target_value", -LARGEST, LARGEST),
-        ("shard", 0, MAX_SHARDS),
-        ("source_shard", 0, MAX_SHARDS),
-        ("target_shard", 0, MAX_SHARDS),
-        ("expires", 0, LARGEST),
-    ):
+    for name, least, most in _NUMBERS:
         if name in item and not _is_integer(item[name], least, most):
             raise _corrupt(table, item, name)
     if int(item.get("format", {}).get("N", FORMAT)) > FORMAT:

@@ -93,7 +93,7 @@ class CounterOperations:
         once = self.once(key)
         checked_state(expected)
 
-        def operation() -> Operation[CounterChange]:
+        def operation() -> "Operation[CounterChange]":  # else subscripted anew at each call
             budget = yield from self.budget(within)
             if once is not None:
                 return (yield from keyed.add_once(handle, amount, once, budget, expected))
@@ -141,7 +141,7 @@ class CounterOperations:
             checked_shards(shards)
         checked_state(expected)
 
-        def operation() -> Operation[bool]:
+        def operation() -> "Operation[bool]":
             budget = yield from self.budget()
             kept = None
             if KEEP in (floor, ceiling, shards):
