@@ -7,7 +7,7 @@ import pytest
 from interlock._protocol.locks.item import MOST_FENCE, MOST_TIME
 from interlock._protocol.locks.jobs import Job
 from interlock._protocol.locks.settings import MOST_LEASE
-from interlock.errors import CorruptRecord, LockLost, LockTimeout
+from interlock.errors import CorruptRecord, LockLost, LockTimeout, LossReason
 from tests.unit.locks.scripted import TABLE, lose_request
 
 MOST_LEASE_MS = round(MOST_LEASE * 1000)
@@ -244,6 +244,15 @@ def test_a_lock_whose_fence_is_another_is_not_adopted(process, other):
     with pytest.raises(LockLost):
         other.adopt(text)
     assert process.driver.row("a") == item
+
+
+def test_a_lock_that_another_has_is_lost_though_its_record_is_corrupt(process, other):
+    text = process.locks.export(process.acquire())
+    spoil(process, "version", {"S": "of another"})
+    spoil(process, "fence", {"S": "x"})
+    with pytest.raises(LockLost) as lost:
+        other.adopt(text)
+    assert lost.value.reason is LossReason.TAKEN_OVER
 
 
 def test_a_release_to_an_heir_by_a_fence_that_is_none_says_so(process):

@@ -276,3 +276,22 @@ def test_a_fault_that_comes_after_the_lease_says_at_once_how_it_was_lost(
     process.driver.script = [late]
     process.renew(grant)
     assert grant.loss is reason
+
+
+def test_a_lock_that_was_held_as_long_as_it_may_says_so_though_heartbeats_were_refused(process):
+    grant = process.acquire(max_hold=timedelta(seconds=LEASE))
+    for trouble in (carry_out, *[denied] * 1000):
+        if grant.over:
+            break
+        process.driver.script = [trouble]
+        process.driver.now = max(process.driver.now, grant.due)
+        process.renew(grant)
+    assert grant.loss is LossReason.HELD_TOO_LONG
+
+
+def test_a_lock_that_was_given_back_is_not_lost_though_heartbeats_were_refused(process, grant):
+    process.driver.script = [denied]
+    process.renew(grant)
+    process.release(grant)
+    process.renew(grant)
+    assert grant.loss is None

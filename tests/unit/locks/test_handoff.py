@@ -61,6 +61,14 @@ def test_only_the_first_to_adopt_holds_it(process, other):
     assert process.driver.row("a")["version"]["S"] == heir.version
 
 
+def test_a_lock_whose_record_was_deleted_is_not_adopted(process, other):
+    text = export(process.acquire())
+    process.driver.store.contents.items.clear()
+    with pytest.raises(LockLost) as lost:
+        other.adopt(text)
+    assert lost.value.reason is LossReason.DELETED
+
+
 def test_a_heartbeat_under_way_does_not_keep_it_from_being_adopted(process, other):
     grant = process.acquire()
     texts = []

@@ -9,12 +9,13 @@ import pytest
 from interlock._protocol.locks.jobs import Job, must_stay
 from interlock._protocol.locks.runs import entry, run_fence
 from interlock._protocol.locks.settings import DRIFT, MOST_LEASE
-from interlock.errors import InvalidValue, LockLost
+from interlock.errors import InvalidValue, LockLost, LockTimeout
 from tests.unit.locks.conftest import Process
-from tests.unit.locks.scripted import carry_out, lose_reply, refuse, unreachable
+from tests.unit.locks.scripted import carry_out, lose_reply, refuse, throttle, unreachable
 
 LEASE = 20.0
 AT_LEAST = 60.0
+LONGEST = (MOST_LEASE - LEASE) / (1 + DRIFT)
 denied = refuse("AccessDeniedException")
 
 
@@ -55,7 +56,7 @@ def seconds(number):
         ({"at_least": 5}, r"timedelta\(seconds=5\)"),
         ({"at_least": None}, "at_least"),
         ({"at_least": 120.0, "at_most": seconds(60)}, "longer than at_most"),
-        ({"at_least": MOST_LEASE - 19}, "at_least: .*longer than about 29 days, 23:59:40"),
+        ({"at_least": LONGEST + 2}, "at_least: .*longer than about 29 days, 23:59:40"),
         ({"at_least": MOST_LEASE + 21}, "at_least: .*longer than about"),
         ({"at_most": seconds(0)}, "not positive"),
         ({"at_most": 2.5}, r"timedelta\(seconds=2.5\)"),
@@ -76,6 +77,7 @@ def test_what_no_job_can_be_is_refused(process, options, why):
     [
         {"at_least": 0.0},
         {"at_least": 0.5},
+        {"at_least": LONGEST - 2},
         {"at_least": 60.0, "at_most": seconds(60)},
         {"at_least": 0.0, "at_most": seconds(MOST_LEASE)},
         *({"otherwise": otherwise} for otherwise in ("skip", "wait", "result")),
@@ -216,6 +218,64 @@ def test_a_caller_whose_clock_is_wrong_sees_the_holder_live_and_skips(process, o
     came = other.driver.now
     assert call(other) is None
     assert other.driver.now - came < LEASE
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "recorded", "found"),
+    [
+        ("skip", False, None),
+        ("skip", True, None),
+        ("result", True, "done"),
+        ("result", False, "its own run"),
+        ("result", "stopped", "its own run"),
+        ("result", "of another grant", "its own run"),
+    ],
+)
+def test_a_lock_that_is_given_back_while_it_is_watched_was_of_a_holder_that_lived(
+    process, other, otherwise, recorded, found
+):
+    grant = begin(process, at_least=0.0)
+    if recorded:
+        fence = grant.fence - (recorded == "of another grant")
+        error = KeyboardInterrupt() if recorded == "stopped" else None
+        grant.run = entry(fence, "o", began=0.0, took=0.0, result='"done"', error=error)
+    at(process, other, 24 * 3600.0)
+    other.driver.during_sleep = [lambda: process.release(grant)]
+    got = call(other, otherwise, at_least=0.0)
+    if found == "its own run":
+        assert got.fence == grant.fence + 1
+    else:
+        assert getattr(got, "result", None) == found
+
+
+def test_a_lock_whose_record_is_deleted_while_it_is_watched_is_taken(process, other):
+    begin(process)
+    at(process, other, 0.0)
+    other.driver.during_sleep = [process.driver.store.contents.items.clear]
+    assert call(other, "result").name == "a"
+
+
+def test_a_caller_waits_for_a_result_as_long_as_it_may(process, other):
+    begin(process)
+    at(process, other, 0.0)
+    came = other.driver.now
+    with pytest.raises(LockTimeout) as late:
+        call(other, "result", timeout=seconds(3))
+    assert came + 3.0 <= other.driver.now < came + 3.1
+    assert late.value.waited == timedelta(seconds=other.driver.now - came)
+
+
+def test_a_caller_that_does_not_wait_for_a_result_tries_a_call_that_failed_again(process):
+    process.driver.script = [throttle]
+    assert call(process, "result", timeout=seconds(0)).name == "a"
+
+
+def test_a_caller_looks_at_a_run_with_pauses(process, other):
+    begin(process)
+    at(process, other, 0.0)
+    with pytest.raises(LockTimeout):
+        call(other, "result", timeout=seconds(10))
+    assert len(other.driver.calls) < 50
 
 
 def test_a_caller_whose_clock_is_behind_takes_over_what_its_client_has_watched(process, other):

@@ -199,6 +199,13 @@ def test_a_refusal_from_after_the_release_says_that_it_was_carried_out(
     assert len(process.driver.calls) == 2
 
 
+def test_a_release_in_doubt_of_a_lock_that_a_copy_of_its_process_renews_is_settled(process, grant):
+    copy = refuse("ConditionalCheckFailedException", shown(grant, 0, "of a copy"))
+    process.driver.script = [lose_request, copy]
+    assert process.release(grant) is True
+    assert len(process.driver.calls) == 2
+
+
 def test_a_refusal_by_a_record_that_is_not_sound_ends_a_release_in_doubt(process, grant):
     grant.heir = TICKET
     odd = {**shown(grant, 0, "of another"), "fence": {"S": "x"}}
