@@ -10,7 +10,6 @@ from interlock.errors import (
     LossReason,
     OutcomeUnknown,
     TransactionConflict,
-    TransactionTooLarge,
 )
 from tests.unit.locks.scripted import carry_out, lose_reply, lose_request, throttle
 from tests.unit.transactions.steps import A, B, C, Held, World, once
@@ -92,20 +91,6 @@ def test_one_write_is_one_conditional_write_only_where_its_version_tells_it_from
     world.outsider(B, n=1)
     world.run(body)
     assert world.calls == calls
-
-
-def test_a_hundred_items_are_committed_and_one_more_is_not_sent(world):
-    def body(t):
-        for number in range(count):
-            t.put({"pk": str(number)})
-
-    count = 100
-    world.run(body)
-    assert world.calls == [ALL]
-    count = 101
-    with pytest.raises(TransactionTooLarge):
-        world.run(body)
-    assert world.calls == []
 
 
 def test_each_write_carries_a_version_that_names_those_before_it(world):

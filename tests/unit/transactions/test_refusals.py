@@ -46,7 +46,7 @@ def cancel(*codes):
     return act
 
 
-# Limits, to the byte.
+# Limits, to the byte and to the item.
 
 
 def filler(t, key, room):
@@ -73,6 +73,20 @@ def test_an_item_of_the_most_bytes_is_committed_and_none_of_one_more(world, writ
     else:
         world.run(body)
     assert world.calls == [ALL] * (1 - more)
+
+
+def test_a_hundred_items_are_committed_and_one_more_is_not_sent(world):
+    def body(t):
+        for number in range(count):
+            t.put({"pk": str(number)})
+
+    count = 100
+    world.run(body)
+    assert world.calls == [ALL]
+    count = 101
+    with pytest.raises(TransactionTooLarge):
+        world.run(body)
+    assert world.calls == []
 
 
 class Absence:
