@@ -65,7 +65,8 @@ class CounterOperations:
     ) -> Handle:
         """Return what is known of a counter under this declaration."""
         bounds = Bounds(floor, ceiling)
-        key = (checked_name(name), bounds, checked_shards(shards) if shards is not None else None)
+        name = checked_name(name)  # in its one spelling
+        key = (name, bounds, checked_shards(shards) if shards is not None else None)
         if len(self._handles) > MAX_HANDLES:
             self._handles.clear()
         return self._handles.setdefault(key, Handle(self.table, name, bounds, shards))

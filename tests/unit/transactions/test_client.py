@@ -41,6 +41,12 @@ def test_a_key_is_the_functions_own_for_as_long_as_it_is_to_be_remembered():
     assert made.operation == f"{HERE}.ship"
 
 
+def test_a_client_has_the_observers_that_it_was_given():
+    observers = Observers("coordination", None, print)
+    made = TransactionOperations(Settings("coordination"), observers, unscoped_keys=False)
+    assert made.observers is observers
+
+
 def test_a_day_is_the_time_for_which_a_key_is_remembered():
     assert timedelta(days=1) == DAY
 
