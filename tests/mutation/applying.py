@@ -1,9 +1,11 @@
 """Put a mistake into a module that is imported already, for all that have imported it."""
 
+import ast
 import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -36,9 +38,21 @@ def _users(module: ModuleType, mutant: ModuleType) -> Iterator[ModuleType]:
     }
     for user in _ours():
         if user is not module and any(
-            vars(user).get(name) is value for name, value in constants.items()
+            _imports(user, name, value) for name, value in constants.items()
         ):
             yield user
+
+
+def _imports(user: ModuleType, name: str, value: Any) -> bool:
+    """Whether a module has imported a name; it may have a constant of its own that is like it."""
+    return vars(user).get(name) is value and name in _imported(user.__file__)
+
+
+@cache
+def _imported(file: str | None) -> frozenset[str]:
+    tree = ast.parse(Path(file).read_text(encoding="utf-8")) if file else ast.parse("")
+    imports = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+    return frozenset(alias.asname or alias.name for node in imports for alias in node.names)
 
 
 def _changed(right: Any, wrong: Any, owner: type | None) -> Iterator[bool]:
@@ -51,9 +65,10 @@ def _changed(right: Any, wrong: Any, owner: type | None) -> Iterator[bool]:
             yield _function(function, twin)
         if isinstance(value, type) and isinstance(other, type):
             if value is not other:
+                _ = value.__init__, other.__init__  # made when they are first asked for
                 yield from _changed(vars(value), vars(other), value)
         elif _differ(value, other):
-            yield _constant(name, value, other, owner)
+            yield _constant(name, value, other, str(right.get("__name__")), owner)
 
 
 def _functions(value: Any) -> list[FunctionType]:
@@ -82,13 +97,13 @@ def _differ(right: Any, wrong: Any) -> bool:
     return plain and type(right) is type(wrong) and right != wrong
 
 
-def _constant(name: str, right: Any, wrong: Any, owner: type | None) -> bool:
+def _constant(name: str, right: Any, wrong: Any, home: str, owner: type | None) -> bool:
     if owner is not None:
         with suppress(AttributeError):  # a slot's
             setattr(owner, name, wrong)
         return True
     for module in _ours():
-        if vars(module).get(name) is right:
+        if module.__name__ == home or _imports(module, name, right):
             setattr(module, name, wrong)
     return True
 

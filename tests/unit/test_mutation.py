@@ -105,7 +105,15 @@ def module(name, source):
 def test_a_mistake_is_put_into_functions_properties_defaults_and_constants(monkeypatch):
     right = dedent(
         """
+        from interlock._dataclasses import dataclass
+        from interlock._exports import public_in
+
         LIMIT = 3
+
+        @public_in("interlock")
+        @dataclass(slots=True)
+        class Record:
+            size: int = 7
 
         def function(a, b=1):
             return a < LIMIT
@@ -122,6 +130,7 @@ def test_a_mistake_is_put_into_functions_properties_defaults_and_constants(monke
         right.replace("3", "4")
         .replace("b=1", "b=2")
         .replace("5", "6")
+        .replace("7", "8")
         .replace("return 1", "return 2")
     )
     monkeypatch.setitem(sys.modules, "interlock.made", made := module("interlock.made", right))
@@ -130,6 +139,7 @@ def test_a_mistake_is_put_into_functions_properties_defaults_and_constants(monke
     assert apply(made, wrong)
     assert (function(3), function.__defaults__) == (True, (2,))
     assert (instance.most, instance.least) == (6, 2)
+    assert made.Record().size == 8
 
 
 def test_a_constant_is_replaced_where_it_was_imported_and_in_what_was_made_of_it(
@@ -139,6 +149,7 @@ def test_a_constant_is_replaced_where_it_was_imported_and_in_what_was_made_of_it
         "interlock.made": "LIMIT = 300",
         "interlock.user": "from interlock.made import LIMIT\nLIMITS = [LIMIT]",
         "interlock.last": "from interlock.user import LIMITS\ndef most(): return max(LIMITS)",
+        "interlock.other": "LIMIT = 300",
     }
     modules = []
     for name, source in sources.items():
@@ -146,9 +157,11 @@ def test_a_constant_is_replaced_where_it_was_imported_and_in_what_was_made_of_it
         made.__file__ = str(tmp_path / name)
         (tmp_path / name).write_text(source)
         monkeypatch.setitem(sys.modules, name, made)
+    same = modules[3].LIMIT = modules[0].LIMIT  # as small numbers are one object
     assert apply(modules[0], "LIMIT = 400") == 1
     assert modules[1].LIMIT == 400
     assert modules[2].most() == 400
+    assert modules[3].LIMIT is same
 
 
 def test_a_mistake_is_put_into_what_users_find_elsewhere():
