@@ -65,7 +65,7 @@ def _changed(right: Any, wrong: Any, owner: type | None) -> Iterator[bool]:
             yield _function(function, twin)
         if isinstance(value, type) and isinstance(other, type):
             if value is not other:
-                _ = value.__init__, other.__init__  # made when they are first asked for
+                _ = value.__init__, other.__init__  # type: ignore[misc]  # made on first use
                 yield from _changed(vars(value), vars(other), value)
         elif _differ(value, other):
             yield _constant(name, value, other, str(right.get("__name__")), owner)

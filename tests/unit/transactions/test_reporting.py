@@ -6,9 +6,11 @@ from interlock._protocol.transactions.reporting import Observers, TransactionRep
 from interlock.errors import InvalidValue
 from interlock.metrics import Metric
 
-REPORT = TransactionReport(
-    attempts=2, conflicts=3, throttles=4, seconds=0.5, committed=True, replayed=False
-)
+
+def report():
+    return TransactionReport(
+        attempts=2, conflicts=3, throttles=4, seconds=0.5, committed=True, replayed=False
+    )
 
 
 class Recorder:
@@ -22,13 +24,13 @@ class Recorder:
 
 
 def test_a_condition_is_not_refused_unless_a_report_says_so():
-    assert REPORT.condition_refused is False
+    assert report().condition_refused is False
 
 
 def test_metrics_say_what_the_report_does_in_milliseconds_by_the_name_of_the_table():
     metrics = Recorder()
     table = "arn:aws:dynamodb:eu-central-1:123456789012:table/coordination"
-    Observers(table, metrics, None).notify(REPORT)
+    Observers(table, metrics, None).notify(report())
     values = {
         Metric.TRANSACTION_ATTEMPTS: 2,
         Metric.TRANSACTION_CONFLICTS: 3,
@@ -41,15 +43,15 @@ def test_metrics_say_what_the_report_does_in_milliseconds_by_the_name_of_the_tab
 
 @pytest.mark.parametrize("error", [None, RuntimeError("no room")])
 def test_each_observer_is_told_whatever_the_other_raises(error):
-    def listen(report):
-        told.append(report)
+    def listen(reported):
+        told.append(reported)
         if error is not None:
             raise error
 
     told: list[TransactionReport] = []
     metrics = Recorder(error)
-    Observers("t", metrics, listen).notify(REPORT)
-    assert (told, len(metrics.records)) == ([REPORT], 1)
+    Observers("t", metrics, listen).notify(report())
+    assert (told, len(metrics.records)) == ([report()], 1)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_a_transaction_is_observed_by_either_of_them(metrics, on_finish, enabled
 
 
 def test_no_observer_is_told_nothing():
-    Observers("t", None, None).notify(REPORT)
+    Observers("t", None, None).notify(report())
 
 
 @pytest.mark.parametrize(
