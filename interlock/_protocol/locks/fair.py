@@ -224,7 +224,7 @@ class FairClaim(Claim):
         return self._near.get(ticket, float("inf")) + sleeps
 
     def _changed(self, call: Call, ticket: str | None = None) -> Operation[bool]:
-        """Make a change of the queue; return whether an answer shows it, with a ticket in it."""
+        """Make a change of the queue; return whether an answer shows a ticket in it."""
         try:
             item: Item | None = (yield call).get("Attributes")
             if not is_of(item, self.name):
@@ -245,7 +245,7 @@ class FairClaim(Claim):
             yield from self.look()
             return False
         yield from self.met(item)
-        return ticket is None or (self.row is not None and ticket in self.row.waiters)
+        return self.row is not None and ticket in self.row.waiters
 
 
 class FairAcquisition(Acquisition):

@@ -160,3 +160,14 @@ def after(seconds, act=carry_out):
         return act(driver, operation, params)
 
     return late
+
+
+def whenever(is_meant, trouble):
+    """Return the script by which all calls of a kind meet trouble."""
+
+    def act(driver, operation, params):
+        driver.script.append(act)
+        meant = is_meant(operation, params)
+        return (trouble if meant else carry_out)(driver, operation, params)
+
+    return [act]

@@ -24,6 +24,7 @@ from tests.unit.locks.scripted import (
     refuse,
     throttle,
     unreachable,
+    whenever,
 )
 from tests.unit.locks.test_readers import SLOTS, drop, held, read, side, write
 
@@ -118,17 +119,6 @@ def test_both_sides_come_in_whatever_was_there_and_no_call_hangs(process, other,
     for (_, params), deadline in zip(process.driver.calls, process.driver.deadlines, strict=True):
         if ":lease" not in str(params):  # a heartbeat has a time of its own
             assert deadline <= began + timeout + 1.0
-
-
-def whenever(is_meant, trouble):
-    """Return the script by which all calls of a kind meet trouble."""
-
-    def act(driver, operation, params):
-        driver.script.append(act)
-        meant = is_meant(operation, params)
-        return (trouble if meant else carry_out)(driver, operation, params)
-
-    return [act]
 
 
 LOOK = (nothing, lambda operation, params: operation == "GetItem" and is_door(params))

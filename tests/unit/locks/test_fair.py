@@ -1,15 +1,18 @@
 """Turns: in the order of arrival, named by the release, and none for who has gone."""
 
+import itertools
 import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from interlock import LockClient
 from interlock._protocol.faults import Refused
 from interlock._protocol.locks import queue, record
+from interlock._protocol.locks.fair import FairAcquisition
 from interlock._protocol.locks.item import key_of
-from interlock._protocol.locks.ticket import ACCEPTANCE, Ticket
+from interlock._protocol.locks.ticket import ACCEPTANCE, Ticket, read
 from interlock._protocol.requests import Time
 from interlock.errors import (
     CorruptRecord,
@@ -25,11 +28,16 @@ from tests.unit.locks.realtime import SOON, wait_until
 from tests.unit.locks.scripted import (
     EPOCH,
     TABLE,
+    after,
+    answer,
     carry_out,
     lose_reply,
     lose_request,
+    refuse,
     send_twice,
     throttle,
+    unreachable,
+    whenever,
 )
 
 LEASE = 20.0
@@ -102,7 +110,18 @@ def test_the_guard_of_who_named_an_heir_fails(process):
     assert check["ConditionExpression"].startswith("fence = :fence")
 
 
-@pytest.mark.parametrize("trouble", [lose_reply, lose_request, send_twice, throttle])
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        lose_reply,
+        lose_request,
+        send_twice,
+        throttle,
+        unreachable,
+        answer({}),
+        answer({"Attributes": {"pk": {"S": "lock#b"}, "fence": {"N": "9"}}}),
+    ],
+)
 @pytest.mark.parametrize("call", range(4))
 def test_one_call_that_fails_costs_no_turn(process, other, trouble, call):
     first = process.acquire(fair=True)
@@ -113,6 +132,269 @@ def test_one_call_that_fails_costs_no_turn(process, other, trouble, call):
     assert line(process) == []
     assert other.release(second)
     assert "version" not in process.driver.row("a")
+
+
+@pytest.mark.parametrize("item", [None, {"pk": {"S": "lock#b"}, "fence": {"N": "9"}}])
+def test_an_entry_whose_refusal_does_not_say_why_is_made_again(process, other, item):
+    first = process.acquire(fair=True)
+    other.driver.script = [None, refuse("ConditionalCheckFailedException", item)]
+    other.driver.during_sleep = when(other.driver, 0.2, lambda: process.release(first))
+    assert other.acquire(fair=True).fence == first.fence + 2
+    assert line(process) == []
+
+
+def when(driver, seconds, act):
+    """Return what is to happen during the pauses: this, once, when so many seconds have passed."""
+    due, done = driver.now + seconds, list[Any]()
+
+    def perhaps():
+        if driver.now >= due and not done:
+            done.append(act())
+
+    return [perhaps] * 10_000
+
+
+def give_back_in_a_commit(process, grant):
+    action = record.release_action(TABLE, "a", grant.fence, time=Time(EPOCH, EPOCH))
+    process.driver.store.perform("TransactWriteItems", {"TransactItems": [action]})
+
+
+def waiting(process, **options):
+    """Return an acquisition that stands in the queue, and was interrupted in its first pause."""
+    acquisition = process.acquisition(fair=True, **options)
+
+    def stop():
+        raise KeyboardInterrupt
+
+    process.driver.during_sleep = [stop]
+    with pytest.raises(KeyboardInterrupt):
+        process.driver.run(acquisition.run())
+    return acquisition
+
+
+def test_an_acquisition_knows_its_place_and_waits_behind_no_other_of_its_client(process, other):
+    first = process.acquire(fair=True)
+    tickets = [enter(process), enter(process)]
+    acquisition = other.acquisition(fair=True)
+    assert isinstance(acquisition, FairAcquisition)
+    assert acquisition.place == float("inf")
+    places = []
+
+    def leave(rank):
+        call = queue.leaving_call(TABLE, "a", ticket=tickets[rank], place=0)
+        process.driver.store.perform(call.operation, call.params)
+
+    def note(act):
+        def noted():
+            places.append(acquisition.place)
+            act()
+
+        return noted
+
+    other.driver.during_sleep = [
+        note(lambda: leave(0)),
+        note(lambda: leave(1)),
+        note(lambda: process.release(first)),
+    ]
+    other.driver.run(acquisition.run())
+    assert places == [2.0, 1.0, 0.0]
+    assert acquisition.place < 0
+    assert not acquisition.waits
+
+
+def test_a_caller_who_does_not_wait_bears_one_call_that_is_throttled(process):
+    process.driver.script = [throttle]
+    assert process.acquire(fair=True, timeout=0.0)
+
+
+def test_a_ticket_says_who_waits_since_when_and_for_how_long_it_may_sleep(process, other):
+    process.acquire(fair=True)
+    for _ in range(5):
+        enter(process)
+    waiting(other)
+    ticket = read(line(process)[-1])
+    assert ticket is not None
+    assert ticket.owner == "somebody"
+    assert ticket.since == pytest.approx(other.driver.time_of_day().wall * 1000, abs=1000)
+    assert ticket.sleeps == round(1000 * queue.longest_pause(queue.last_place(5)))
+
+
+def test_an_entry_is_void_when_those_are_that_were_asked_for_at_its_time(process, other):
+    process.acquire(fair=True)
+    waiting(other)
+    (entry,) = [params for _, params in other.driver.calls if ":entry" in str(params)]
+    asked = int(entry["ExpressionAttributeValues"][":asked"]["N"])
+    assert asked == pytest.approx(other.driver.time_of_day().wall * 1000, abs=1000)
+
+
+def test_who_is_behind_the_bound_of_others_enters_all_the_same(process, other):
+    first = process.acquire(fair=True)
+    bound = int(other.driver.time_of_day().wall * 1000) + 3_600_000
+    item = {**process.driver.row("a"), "void_before": {"N": str(bound)}}
+    process.driver.store.perform("PutItem", {"TableName": TABLE, "Item": item})
+    other.driver.during_sleep = when(other.driver, 0.0, lambda: process.release(first))
+    assert other.acquire(fair=True, timeout=5.0).fence == first.fence + 2
+
+
+@pytest.mark.parametrize("draw", [0.0, 0.999])
+def test_the_first_looks_often_and_never_in_step_with_others(process, other, draw):
+    grant, slept = process.acquire(fair=True), []
+    other.driver.draw = draw
+
+    def note():
+        process.renew(grant)
+        slept.append(other.driver.now)
+
+    other.driver.during_sleep = [note] * 10_000
+    with pytest.raises(LockTimeout):
+        other.acquire(**fail(10.0))
+    pauses = [later - one - 0.01 for one, later in itertools.pairwise(slept)][-20:-1]
+    assert pauses == pytest.approx([queue.FIRST_LOOKS * (0.8 + 0.2 * draw)] * 19)
+
+
+def test_who_is_far_back_is_told_in_time(process, other):
+    process.acquire(fair=True)
+    for _ in range(20):
+        enter(process)
+    began = other.driver.now
+    with pytest.raises(LockTimeout):
+        other.acquire(**fail(1.0))
+    assert 1.0 <= other.driver.now - began < 1.1
+
+
+def test_no_call_of_a_turn_hangs_for_longer_than_its_caller_waits(process, other):
+    first = process.acquire(fair=True)
+    enter(process)
+    give_back_in_a_commit(process, first)
+    began = other.driver.now
+    acquisition = other.acquisition(**fail(5.0))
+    other.driver.run(acquisition.run())
+    assert len(other.driver.deadlines) > 4
+    assert all(deadline <= began + 5.0 + 1.0 for deadline in other.driver.deadlines)
+
+
+@pytest.mark.parametrize("giving_back", [Process.release, give_back_in_a_commit])
+def test_who_has_long_been_near_and_awake_has_a_moment_to_take_what_lies_for_it(
+    process, other, giving_back
+):
+    first = process.acquire(fair=True)
+    enter(process, sleeps=1000)
+    given = []
+
+    def give_back():
+        giving_back(process, first)
+        given.append(other.driver.now)
+
+    other.driver.during_sleep = when(other.driver, 2.0, give_back)
+    assert other.acquire(fair=True)
+    assert ACCEPTANCE <= other.driver.now - given[0] < ACCEPTANCE + 0.3
+
+
+@pytest.mark.parametrize("giving_back", [Process.release, give_back_in_a_commit])
+def test_a_newcomer_lets_another_sleep_for_as_long_as_its_ticket_says(process, other, giving_back):
+    first = process.acquire(fair=True)
+    enter(process, sleeps=100_000)
+    giving_back(process, first)
+    began = other.driver.now
+    assert other.acquire(fair=True)
+    assert 100.0 + ACCEPTANCE <= other.driver.now - began < 102.0
+
+
+def test_what_is_no_ticket_sleeps_no_time(process, other):
+    first = process.acquire(fair=True)
+    item = {**process.driver.row("a"), "queue": {"L": [{"S": "x~y"}]}}
+    process.driver.store.perform("PutItem", {"TableName": TABLE, "Item": item})
+    give_back_in_a_commit(process, first)
+    began = other.driver.now
+    assert other.acquire(fair=True)
+    assert ACCEPTANCE <= other.driver.now - began < ACCEPTANCE + 0.5
+
+
+def test_a_second_ticket_that_arrived_late_leaves_with_the_grant(process, other):
+    first, kept = process.acquire(fair=True), []
+
+    def keep(driver, operation, params):
+        kept.append((operation, params))
+        return lose_request(driver, operation, params)
+
+    def arrive():
+        carry_out(other.driver, *kept[0])
+        assert len(line(process)) == 2
+
+    other.driver.script = [None, keep]
+    other.driver.during_sleep = [lambda: None, arrive, lambda: process.release(first)]
+    assert other.acquire(fair=True).fence == first.fence + 2
+    assert line(process) == []
+
+
+def test_a_lease_that_ran_out_while_a_second_ticket_left_is_not_returned(process, other):
+    first, kept = process.acquire(fair=True), []
+
+    def keep(driver, operation, params):
+        kept.append((operation, params))
+        return lose_request(driver, operation, params)
+
+    def arrive():
+        carry_out(other.driver, *kept[0])
+        other.driver.script = whenever(leaves_the_queue, after(LEASE + 1))
+
+    other.driver.script = [None, keep]
+    other.driver.during_sleep = [lambda: None, arrive, lambda: process.release(first)]
+    grant = other.acquire(fair=True)
+    assert other.driver.now < grant.until
+
+
+def leaves_the_queue(_operation, params):
+    return params.get("UpdateExpression", "").startswith("REMOVE #queue[")
+
+
+# What is left behind.
+
+
+@pytest.mark.parametrize("trouble", [unreachable, throttle, refuse("AccessDeniedException")])
+def test_a_ticket_that_cannot_be_taken_out_is_known_to_be_left(process, other, trouble):
+    process.acquire(fair=True)
+    acquisition = waiting(other)
+    other.driver.script = whenever(leaves_the_queue, trouble)
+    began = other.driver.now
+    assert other.driver.run(acquisition.abandon()) is False
+    assert other.driver.now - began < 13.0
+    assert len(line(process)) == 1
+
+
+def test_a_ticket_in_a_record_that_is_corrupt_is_known_to_be_left(process, other):
+    process.acquire(fair=True)
+    acquisition = waiting(other)
+    item = {**process.driver.row("a"), "fence": {"S": "x"}}
+    process.driver.store.perform("PutItem", {"TableName": TABLE, "Item": item})
+    assert other.driver.run(acquisition.abandon()) is False
+
+
+def test_an_entry_that_cannot_be_voided_is_known_to_be_left(process, other):
+    process.acquire(fair=True)
+    other.driver.script = [None, lose_request, *[unreachable] * 1000]
+    acquisition = other.acquisition(**fail(3.0))
+    with pytest.raises(Exception, match="reached"):
+        other.driver.run(acquisition.run())
+    assert acquisition.leftovers
+    assert other.driver.run(acquisition.abandon()) is False
+
+
+def test_a_leaving_that_is_answered_with_another_record_is_tried_again(process, other):
+    process.acquire(fair=True)
+    acquisition = waiting(other)
+    other.driver.script = [answer({"Attributes": {"pk": {"S": "lock#b"}, "fence": {"N": "9"}}})]
+    assert other.driver.run(acquisition.abandon())
+    assert line(process) == []
+
+
+def test_no_call_of_who_leaves_hangs(process, other):
+    process.acquire(fair=True)
+    acquisition = waiting(other)
+    other.driver.deadlines.clear()
+    began = other.driver.now
+    other.driver.run(acquisition.abandon())
+    assert all(deadline <= began + 10.0 for deadline in other.driver.deadlines)
 
 
 @pytest.mark.parametrize("trouble", [lose_reply, lose_request, send_twice, throttle])
@@ -326,6 +608,7 @@ def test_a_full_queue_of_the_dead_is_passed_over(process, other):
     process.driver.store.perform("TransactWriteItems", {"TransactItems": [action]})
     assert other.acquire(fair=True).fence == first.fence + 1
     assert line(process) == []
+    assert other.driver.operations().count("GetItem") < 150
 
 
 def test_inspecting_tells_who_waits(process):

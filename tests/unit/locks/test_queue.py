@@ -122,6 +122,24 @@ def test_the_first_looks_often_and_seldomer_while_nothing_changes():
     assert pauses[-1] == queue.FIRST_LOOKS
 
 
+@pytest.mark.parametrize(
+    ("age", "seconds"), [(0.0, 0.01), (0.2, 0.02), (0.5, 0.035), (1.0, 0.05), (9.0, 0.09)]
+)
+def test_the_first_looks_by_the_time_since_the_lock_changed_hands(age, seconds):
+    assert pause(queue.Pace(100.0), 0, 100.0 + age) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(("age", "seconds"), [(0.0, 0.1), (1.0, 2.5), (9.0, 9.0)])
+def test_the_others_look_by_that_time_and_by_their_rank(age, seconds):
+    assert pause(queue.Pace(100.0), 10, 100.0 + age) == pytest.approx(seconds)
+
+
+def test_only_those_near_the_front_look_as_often_as_they_do():
+    assert queue.longest_pause(0) == queue.FIRST_LOOKS
+    assert queue.longest_pause(1) == queue.NEAR_LOOKS
+    assert queue.longest_pause(queue.NEAR) == queue.BY_RANK * queue.NEAR
+
+
 def test_a_lock_that_changed_hands_is_looked_at_soon_again():
     pace = queue.Pace(100.0)
     pace.saw(7, 100.0)
@@ -149,13 +167,21 @@ def test_no_one_far_back_sleeps_for_longer_than_one_that_is_farther():
     assert queue.longest_pause(15, 20) == queue.longest_pause(19, 20) < queue.longest_pause(15)
 
 
-def test_who_is_far_back_looks_by_the_time_that_turns_took():
-    quick, slow = queue.Pace(0.0), queue.Pace(0.0)
-    for pace, turn in ((quick, 0.02), (slow, 0.08)):
-        pace.saw(10, 1.0)
-        pace.saw(20, 1.0 + 5 * turn)  # five turns
-    assert pause(quick, 10, 1.1) == pytest.approx(10 * 0.02 * 0.8)
-    assert pause(slow, 10, 1.4) == pytest.approx(10 * 0.08 * 0.8)
+@pytest.mark.parametrize("turns", [1, 5])
+@pytest.mark.parametrize("seconds", [0.02, 0.08])
+def test_who_is_far_back_looks_by_the_time_that_turns_took(turns, seconds):
+    pace, now = queue.Pace(0.0), 1.0 + turns * seconds
+    pace.saw(10, 1.0)
+    pace.saw(10 + 2 * turns, now)
+    assert pause(pace, 10, now) == pytest.approx(10 * seconds * 0.8)
+
+
+@pytest.mark.parametrize("fences", [[10], [10, 11]])
+def test_what_was_seen_first_and_a_grant_that_is_half_a_turn_are_no_turn(fences):
+    pace = queue.Pace(0.0)
+    for fence in fences:
+        pace.saw(fence, fence - 9.0)
+    assert pause(pace, 10, fences[-1] - 9.0) == pytest.approx(10 * 0.01)
 
 
 def test_a_long_hold_is_not_taken_for_the_time_of_a_turn():
@@ -197,7 +223,7 @@ def test_a_queue_has_so_many_places_and_no_more(store):
     lay(store, *map(ticket, range(queue.MOST_WAITERS - 1)))
     send(store, entry(ticket(500)))
     refused(store, entry(ticket(501)))
-    assert len(line(store)) == queue.MOST_WAITERS
+    assert len(line(store)) == queue.MOST_WAITERS == 100
 
 
 def test_nobody_enters_beyond_the_last_place_that_its_promise_is_good_for(store):

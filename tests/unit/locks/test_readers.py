@@ -123,6 +123,12 @@ def test_a_reader_after_a_writer_asks_twice_more(process, other):
     assert calls_of(process, lambda: read(process))[1] == ["UpdateItem", "GetItem", "UpdateItem"]
 
 
+def test_a_reader_that_waits_for_a_slot_asks_nothing_of_the_door(process, other):
+    grants = [read(process) for _ in range(SLOTS)]
+    other.driver.during_sleep = [lambda: process.release(grants[0])]
+    assert calls_of(other, lambda: read(other))[1].count("GetItem") == 1
+
+
 # Who is in with whom.
 
 
@@ -200,11 +206,11 @@ def test_who_is_alone_was_not_contended(process, which):
     assert not acquisition.contended
 
 
-@pytest.mark.parametrize("rival", [read, write])
-def test_a_writer_that_waited_in_vain_is_told_for_how_long(process, other, rival):
+@pytest.mark.parametrize(("which", "rival"), [("read", write), ("write", write), ("write", read)])
+def test_who_waited_in_vain_is_told_for_how_long(process, other, which, rival):
     grant = rival(process)
     other.driver.during_sleep = stay(process, grant)
-    late = give_up(other, "write", 30.0)
+    late = give_up(other, which, 30.0)
     assert late.waited.total_seconds() == pytest.approx(30.0, abs=0.1)
 
 
@@ -487,10 +493,11 @@ def test_a_reader_whose_grant_was_lost_holds_no_writer_up(process, other):
         other.driver.perform(close_call(TABLE, names, fence, time=Time(1.7e9, 1.7e9), token="t"))
 
     process.driver.script = [lose_reply]
-    process.driver.during_sleep = [writer_comes]
+    waits = [lambda: closed.append(held(process))] * 3
+    process.driver.during_sleep = [writer_comes, *waits]
     give_up(process, "read", 5.0)
     assert len(closed[0]) == 1
-    assert held(process) == ["a"]
+    assert closed[-1] == ["a"]  # while it still waits
 
 
 # Rows that are gone, wrong, or of another number.
