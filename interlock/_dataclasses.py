@@ -94,7 +94,7 @@ class _Init:
 def _init(owner: type, description: _Description) -> Callable[..., None]:
     """Compile the `__init__` of a class."""
     parameters, lines = [], []
-    known: dict[str, Any] = {"_set": object.__setattr__, "_nothing": _NOTHING}
+    known: dict[str, Any] = {"_nothing": _NOTHING}
     for name, field in description.fields.items():
         value = name
         if field.factory is not None:
@@ -107,8 +107,11 @@ def _init(owner: type, description: _Description) -> Callable[..., None]:
             parameters.append(f"{name}=_default_{name}")
         else:
             parameters.append(name)
-        frozen = description.options["frozen"]
-        lines.append(f"_set(self, {name!r}, {value})" if frozen else f"self.{name} = {value}")
+        if description.options["frozen"]:  # by the slot itself, which `__setattr__` does not guard
+            known[f"_set_{name}"] = getattr(owner, name).__set__
+            lines.append(f"_set_{name}(self, {value})")
+        else:
+            lines.append(f"self.{name} = {value}")
     if hasattr(owner, "__post_init__"):
         lines.append("self.__post_init__()")
     star = ["*"] if description.options["kw_only"] and parameters else []

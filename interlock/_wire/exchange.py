@@ -75,7 +75,7 @@ class Exchange:
             body = codec.encode(call.params)
         except (TypeError, ValueError) as error:
             raise Refused("ParamValidationError", str(error)) from error
-        timestamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+        timestamp = _timestamp(int(now))
         target = f"{self.service.target}.{call.operation}"
         headers = {  # in the order of their names
             "content-type": self._content_type,
@@ -134,6 +134,11 @@ def answered(response: Response) -> Response:
     if response.status == _REQUEST_TIMEOUT:
         raise NoReply("the service was closing the connection as the request was sent")
     return response
+
+
+@lru_cache(maxsize=2)  # as of the second, in which many calls may be signed
+def _timestamp(now: int) -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
 
 
 def date_of(response: Response) -> float | None:
