@@ -11,6 +11,7 @@ from interlock._protocol.signing.algorithms import (
     decoded,
     kind_of,
 )
+from interlock._protocol.signing.keys import thumbprint
 from interlock.errors import InvalidValue
 
 KINDS = [
@@ -41,6 +42,24 @@ KINDS = [
 def test_a_published_key_is_for_one_algorithm(jwk, kind, algorithm):
     assert kind_of(jwk) == kind
     assert algorithm_of(jwk) == algorithm
+
+
+REQUIRED = {
+    "EC": ("crv", "kty", "x", "y"),
+    "RSA": ("e", "kty", "n"),
+    "OKP": ("crv", "kty", "x"),
+    "AKP": ("alg", "kty", "pub"),
+}
+
+
+@pytest.mark.parametrize(
+    "spec", ["ECC_NIST_P256", "RSA_2048", "ECC_NIST_EDWARDS25519", "ML_DSA_44"]
+)
+def test_a_key_is_known_by_the_members_that_are_required_of_its_kind(lib, kms, spec):
+    """RFC 7638, 3.2; RFC 8037, 2; and of ML-DSA the algorithm."""
+    (published,) = lib.jwks([kms.create(spec)], client=kms)["keys"]
+    members = {name: published[name] for name in REQUIRED[published["kty"]]}
+    assert published["kid"] == thumbprint(members)
 
 
 LENGTHS = {"Ed25519": 64, "ML-DSA-44": 2420, "ML-DSA-65": 3309, "ML-DSA-87": 4627}

@@ -98,7 +98,6 @@ MALFORMED = {
     "truncated in a length": "3082",
     "truncated before a length": "30",
     "length of one byte in a longer form": "30810602010102010100",
-    "length of two bytes for one": "3082008102" + "80" + "01" * 128 + "020101",
 }
 
 
@@ -141,6 +140,17 @@ def test_lengths_about_which_their_form_changes_are_converted(length):
     s = 2 ** (8 * (length - 4 - (length - 4) // 2) - 2)
     der = encode_dss_signature(r, s)
     assert raw_to_der(der_to_raw(der, 72), 72) == der
+
+
+@pytest.mark.parametrize(
+    "length", ["80", "820080"], ids=["indefinite", "of more bytes than needed"]
+)
+def test_a_length_of_128_has_one_form(length):
+    der = encode_dss_signature(2**500, 2**484)
+    assert der[:3].hex() == "308180"
+    assert raw_to_der(der_to_raw(der, 66), 66) == der
+    with pytest.raises(ValueError, match="DER"):
+        der_to_raw(b"\x30" + bytes.fromhex(length) + der[3:], 66)
 
 
 def spki(key):
@@ -233,6 +243,12 @@ WRAPPED = {
 def test_a_public_key_is_refused_that_is_wrapped_with(read, key, change):
     with pytest.raises(ValueError, match=r"DER|unused"):
         read(key_info(**{**key, **change}))
+
+
+def test_an_object_id_is_no_longer_than_what_it_is_in():
+    algorithm = tagged(0x30, b"\x06\x0a" + bytes.fromhex(RSA["oid"]))
+    with pytest.raises(ValueError, match="DER"):
+        rsa_numbers(tagged(0x30, algorithm, tagged(0x03, b"\0", RSA["bits"])))
 
 
 NO_KEYS = {

@@ -31,6 +31,7 @@ OF_PUBLIC_KEY = {
     "no usage": lambda reply: {**reply, "KeyUsage": None, "PublicKey": 5},
 }
 OF_VERIFY = {
+    "another algorithm's": lambda reply: {**reply, "SigningAlgorithm": "RSASSA_PSS_SHA_256"},
     "that it is not valid": lambda reply: {**reply, "SignatureValid": False},
     "1 for true": lambda reply: {**reply, "SignatureValid": 1},
 }
