@@ -108,16 +108,16 @@ def peer(tls: ssl.SSLContext | None = None) -> Iterator[Peer]:
 class Authority:
     """A certification authority of a test's own, in a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = "Test authority") -> None:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self.bundle = folder / "authority.pem"
         made = self._certificate(self._name, self._key.public_key(), authority=True)
         self.bundle.write_bytes(made.public_bytes(serialization.Encoding.PEM))
 
     def server(self, address: str = "127.0.0.1") -> ssl.SSLContext:
-        """Return a server's context with a certificate for an address."""
+        """Return a server's context with a certificate for an address, or for a host."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
         made = self._certificate(name, key.public_key(), authority=False, address=address)
@@ -149,7 +149,10 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         )
         if address is not None:
-            names = [x509.IPAddress(ipaddress.ip_address(address))]
+            is_host = address[-1].isalpha()
+            names: list[x509.GeneralName] = [
+                x509.DNSName(address) if is_host else x509.IPAddress(ipaddress.ip_address(address))
+            ]
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return builder.sign(self._key, hashes.SHA256())
 

@@ -5,14 +5,14 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from interlock._drivers.awaitable.connections import Pool, Stream, connect
 from interlock._drivers.awaitable.credentials import CredentialsCache
 from interlock._drivers.lifecycle import watch_forks
 from interlock._drivers.load import AT_ONCE
 from interlock._drivers.service_clock import ServiceClock
-from interlock._protocol.faults import Refused
+from interlock._protocol.faults import NotSent, Refused
 from interlock._protocol.requests import Call, CallOnce
 from interlock._wire import limits
 from interlock._wire.credentials import REJECTED
@@ -20,6 +20,9 @@ from interlock._wire.endpoints import Endpoint, resolve
 from interlock._wire.exchange import SERVICES, Exchange
 from interlock._wire.settings import Settings
 from interlock._wire.skew import Skew
+
+if TYPE_CHECKING:
+    from interlock._drivers.tls import Trust
 
 
 class WireTransport:
@@ -48,7 +51,7 @@ class WireTransport:
         self._wall_clock = wall_clock
         self._skew = Skew()
         self.clock = ServiceClock()
-        self._tls: Any = None
+        self._trust: Trust | None = None
         self._credentials = CredentialsCache(self._settings, self._connect, wall_clock=wall_clock)
         self._exchange: Exchange | None = None
         self._pools: dict[asyncio.AbstractEventLoop, Pool] = {}
@@ -124,8 +127,17 @@ class WireTransport:
         return pool
 
     async def _open(self, endpoint: Endpoint, timeout: float) -> Stream:
-        if endpoint.tls and self._tls is None:
-            from interlock._drivers.tls import context  # 15 ms, only for TLS
+        if not endpoint.tls:
+            return await connect(endpoint, timeout)
+        if self._trust is None:
+            from interlock._drivers.tls import Trust  # only for TLS
 
-            self._tls = context(self._settings.get("AWS_CA_BUNDLE", "ca_bundle"))
-        return await connect(endpoint, timeout, self._tls if endpoint.tls else None)
+            self._trust = Trust(self._settings.get("AWS_CA_BUNDLE", "ca_bundle"), endpoint.host)
+        trust, began = self._trust, self._monotonic()
+        try:
+            return await connect(endpoint, timeout, trust.context)
+        except NotSent as failure:
+            if not trust.explains(failure):
+                raise
+        trust.widen()
+        return await connect(endpoint, timeout - (self._monotonic() - began), trust.context)

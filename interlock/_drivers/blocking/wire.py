@@ -4,14 +4,14 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from interlock._drivers.blocking.connections import Pool, Socket, connect
 from interlock._drivers.blocking.credentials import CredentialsCache
 from interlock._drivers.lifecycle import watch_forks
 from interlock._drivers.load import AT_ONCE
 from interlock._drivers.service_clock import ServiceClock
-from interlock._protocol.faults import Refused
+from interlock._protocol.faults import NotSent, Refused
 from interlock._protocol.requests import Call, CallOnce
 from interlock._wire import limits
 from interlock._wire.credentials import REJECTED
@@ -19,6 +19,9 @@ from interlock._wire.endpoints import Endpoint, resolve
 from interlock._wire.exchange import SERVICES, Exchange
 from interlock._wire.settings import Settings
 from interlock._wire.skew import Skew
+
+if TYPE_CHECKING:
+    from interlock._drivers.tls import Trust
 
 
 class WireTransport:
@@ -47,7 +50,7 @@ class WireTransport:
         self._wall_clock = wall_clock
         self._skew = Skew()
         self.clock = ServiceClock()
-        self._tls: Any = None
+        self._trust: Trust | None = None
         self._credentials = CredentialsCache(self._settings, self._connect, wall_clock=wall_clock)
         self._opened: tuple[Exchange, Pool] | None = None
         watch_forks(self)
@@ -105,8 +108,17 @@ class WireTransport:
         return self._opened
 
     def _open(self, endpoint: Endpoint, timeout: float) -> Socket:
-        if endpoint.tls and self._tls is None:
-            from interlock._drivers.tls import context  # 15 ms, only for TLS
+        if not endpoint.tls:
+            return connect(endpoint, timeout)
+        if self._trust is None:
+            from interlock._drivers.tls import Trust  # only for TLS
 
-            self._tls = context(self._settings.get("AWS_CA_BUNDLE", "ca_bundle"))
-        return connect(endpoint, timeout, self._tls if endpoint.tls else None)
+            self._trust = Trust(self._settings.get("AWS_CA_BUNDLE", "ca_bundle"), endpoint.host)
+        trust, began = self._trust, self._monotonic()
+        try:
+            return connect(endpoint, timeout, trust.context)
+        except NotSent as failure:
+            if not trust.explains(failure):
+                raise
+        trust.widen()
+        return connect(endpoint, timeout - (self._monotonic() - began), trust.context)
