@@ -199,6 +199,7 @@ def test_of_several_waits_of_an_owner_for_another_the_longest_is_named(turned):
         held("c", "x", ("y", None, 2)),
     ]
     (found,) = deadlocks_of(reversed(locks) if turned else locks)
+    assert found.since == START + timedelta(seconds=9)
     assert [(link.waits_for, link.since) for link in found.links] == [
         ("c", START + timedelta(seconds=2)),
         ("b", START + timedelta(seconds=9)),

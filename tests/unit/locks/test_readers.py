@@ -549,8 +549,12 @@ def test_a_number_of_readers_that_is_none_is_a_corrupt_record(process, which, va
     assert (caught.value.key, caught.value.attribute) == ("lock#a#slots", "slots")
 
 
-def test_a_slot_with_a_door_that_is_none_is_left_alone_by_readers_and_told_to_writers(process):
+@pytest.mark.parametrize("draw", [0.0, 0.5])
+def test_a_slot_with_a_door_that_is_none_is_left_alone_by_readers_and_told_to_writers(
+    process, draw
+):
     process.release(read(process))
+    process.driver.draw = draw
     item = {"pk": {"S": "lock#a#0"}, "fence": {"N": "7"}, "door": {"S": "open"}}
     process.driver.store.perform("PutItem", {"TableName": TABLE, "Item": item})
     assert {read(process).name for _ in range(2)} == {"a#1", "a#2"}
@@ -620,6 +624,16 @@ def test_a_downgrade_makes_a_slot_whose_row_is_gone(process):
     guarded_write(process, reader)
 
 
+def test_a_downgrade_heeds_the_bound_of_others_on_a_slot(process):
+    writer = write(process)
+    bound = int(process.driver.time_of_day().wall * 1000) + 3_600_000
+    for number in range(SLOTS):
+        item = {**row(process, f"a#{number}"), "void_before": {"N": str(bound)}}
+        process.driver.store.perform("PutItem", {"TableName": TABLE, "Item": item})
+    reader = downgrade(process, writer)
+    assert held(process) == [reader.name]
+
+
 def test_a_downgrade_leaves_a_slot_alone_that_is_corrupt(process):
     writer = write(process)
     item = {"pk": {"S": "lock#a#1"}, "fence": {"N": "7"}, "door": {"S": "open"}}
@@ -639,9 +653,11 @@ def test_a_write_side_that_was_broken_is_not_said_to_be_taken_over(process, othe
     assert lost.value.reason is LossReason.BROKEN
 
 
-def test_a_write_side_that_was_given_back_meanwhile_is_not_downgraded(process):
+@pytest.mark.parametrize("trouble", [None, lose_request])
+def test_a_write_side_that_was_given_back_meanwhile_is_not_downgraded(process, trouble):
     writer = write(process)
     process.release(writer)
+    process.driver.script = [trouble]
     acquisition = process.locks.downgrade(writer, SLOTS)
     with pytest.raises(LockLost) as lost:
         process.driver.run(acquisition.run())
@@ -662,10 +678,21 @@ def test_a_write_side_that_was_lost_is_not_downgraded(process, other, rival, lat
     assert len(held(other)) == 1
 
 
-def test_a_write_side_that_cannot_be_given_back_is_a_reader_all_the_same(process, other):
+def test_a_write_side_whose_lease_ran_out_on_the_way_is_not_downgraded(process):
+    writer = write(process)
+    process.driver.now = writer.until - 1
+    process.driver.script = [after(2.0)]
+    acquisition = process.locks.downgrade(writer, SLOTS, lease=timedelta(seconds=60))
+    with pytest.raises(LockLost) as lost:
+        process.driver.run(acquisition.run())
+    assert lost.value.reason is LossReason.LEASE_RAN_OUT
+
+
+def test_a_write_side_that_cannot_be_given_back_is_a_reader_all_the_same(process, other, caplog):
     writer = write(process)
     process.driver.script = [None, *[unreachable] * 1000]
     reader = downgrade(process, writer)
+    assert "ends with its lease" in caplog.text
     process.driver.script = []
     assert held(process) == ["a", reader.name]
     give_up(other, "read", 1.0)
