@@ -342,6 +342,23 @@ def test_a_writer_whose_lease_ran_out_on_the_way_begins_again_at_once(process, s
     guarded_write(process, grant)
 
 
+def test_a_writer_whose_renewed_lease_ran_out_begins_again_at_once(process, other):
+    reader, woke, jumps = read(other), list[float](), process.driver.now + 8.0
+
+    def pause():
+        if not woke and process.driver.now >= jumps:
+            other.release(reader)
+            process.driver.now += LEASE + 1
+            woke.append(process.driver.now)
+        elif not woke:
+            other.renew(reader)
+
+    process.driver.during_sleep = [pause] * 10_000
+    grant = write(process)
+    assert process.driver.now - woke[0] < 1.0
+    guarded_write(process, grant)
+
+
 @pytest.mark.parametrize("readers", [1, SLOTS])
 @pytest.mark.parametrize("trouble", [None, lose_request])
 def test_a_writer_that_another_has_followed_comes_in_after_that_one(
