@@ -9,7 +9,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from interlock._protocol.kinds import optional_text
 from interlock._protocol.signing.algorithms import POST_QUANTUM, base64url, own_name
 from interlock._protocol.signing.client import Signature, json_bytes
 from interlock._protocol.signing.keys import PublicKey
@@ -29,7 +28,6 @@ def check_pair(keys: Sequence[PublicKey]) -> None:
 
 def protected(key: PublicKey, keys: Sequence[PublicKey], token_type: str | None) -> str:
     """Return the header of one of the signatures."""
-    optional_text("token_type", token_type)
     header: dict[str, Any] = {"alg": key.algorithm.name, "kid": key.kid}
     if token_type is not None:
         header["typ"] = token_type
