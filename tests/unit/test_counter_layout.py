@@ -187,10 +187,14 @@ def test_a_counter_is_settled_with_an_era_in_each_shard_and_none_closed(change, 
 
 
 @pytest.mark.parametrize(
-    "change", [add(handle(), 1, budget()), add_once(handle(), 1, Once("k", 60.0), budget())]
+    "change",
+    [
+        lambda: add(handle(), 1, budget()),
+        lambda: add_once(handle(), 1, Once("k", 60.0), budget()),
+    ],
 )
 def test_a_table_without_the_key_of_a_counters_items_is_told_as_unfit(change):
     world = World()
     world.store = Store(Table("t", partition_key="id"))
     with pytest.raises(TableUnfit):
-        world.run(change)
+        world.run(change())
