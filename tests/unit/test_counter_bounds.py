@@ -67,6 +67,14 @@ def test_an_integer_has_38_digits_at_most_and_no_less_than_is_asked_for():
         checked_integer(0, "amount", least=1)
 
 
+@pytest.mark.parametrize(
+    ("most", "value", "told"), [(LARGEST, LARGEST + 1, r"10\^38 - 1"), (7, 8, r"\b7\b")]
+)
+def test_an_integer_that_is_too_large_is_told_the_limit_as_it_is_read(most, value, told):
+    with pytest.raises(InvalidValue, match=told):
+        checked_integer(value, "amount", most=most)
+
+
 @pytest.mark.parametrize("name", ["x", "x" * 512, "é" * 256])
 def test_a_name_has_up_to_512_bytes(name):
     assert checked_name(name) == name

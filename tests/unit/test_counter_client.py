@@ -191,6 +191,14 @@ def test_a_counter_is_made_as_declared_and_tells_what_it_is(world, client):
     assert world.run(client.inspect(known)) == state(3, 3, 9, 2)
 
 
+def test_a_counter_has_as_many_shards_as_one_transaction_reads_and_no_more(world, client):
+    most = client.handle("c", None, None, 64)
+    assert world.run(client.create(most)) is True
+    assert world.run(client.get(most, consistent=True)) == 0
+    with pytest.raises(InvalidValue):
+        client.configure(most, None, None, 65)
+
+
 # Changing.
 
 

@@ -134,6 +134,10 @@ USED, ELSEWHERE = {"TableName": "t"}, {"TableName": "u"}
         ("UpdateItem", CALL, {"Attributes": {"call#": {"S": "e"}}}, True),
         ("UpdateItem", CALL, {"Attributes": {"call#": {"S": "f"}}}, False),
         ("PutItem", {"Item": KEY}, {}, True),
+        ("Query", {}, {"LastEvaluatedKey": KEY}, True),
+        ("Query", {"ExclusiveStartKey": KEY}, {}, True),
+        ("Query", {"ExclusiveStartKey": KEY}, {"LastEvaluatedKey": {"pk": {"S": "l"}}}, True),
+        ("Query", {"ExclusiveStartKey": KEY}, {"LastEvaluatedKey": KEY}, False),
     ],
 )
 def test_a_reply_is_believed_if_it_can_only_be_that_to_the_call(operation, params, reply, believed):
@@ -149,7 +153,17 @@ def test_a_reply_is_believed_if_it_can_only_be_that_to_the_call(operation, param
 
 
 @pytest.mark.parametrize("kind", REPEATED)
-@pytest.mark.parametrize("fault", [LOST, UNSENT, refusal("ThrottlingException"), {}], ids=repr)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        LOST,
+        UNSENT,
+        refusal("ThrottlingException"),
+        refusal("TransactionCanceledException", reasons=(CancellationReason("ThrottlingError"),)),
+        {},
+    ],
+    ids=repr,
+)
 def test_what_was_not_answered_is_asked_again(kind, fault):
     process = Process(fault, fault, DONE)
     assert process.send(kind) == DONE

@@ -175,12 +175,15 @@ def test_a_counter_of_the_first_version_gets_eras_in_one_write(world, shards):
     assert used.eras == dict.fromkeys(range(shards), era_of(world.item()))
 
 
-def test_eras_of_another_layout_are_taken_away_and_their_entries_recorded_before_new_ones(world):
+@pytest.mark.parametrize("lacking", [1, 2])
+def test_eras_of_another_layout_are_taken_away_and_their_entries_recorded_before_new_ones(
+    world, lacking
+):
     used = known(world, 3)
     for index in range(3):
         world.change(index, era={"S": "2.old"})
         world.enter(index, f"k{index}")
-    world.without(1, "era")
+    world.without(lacking, "era")
 
     def looked_at():
         assert all(era_of(world.item(index)) is None for index in range(3))

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from interlock._protocol.capacity import CAPACITY, answers_transaction, uses
-from interlock._protocol.describing import told
 from interlock._protocol.faults import Fault, NoReply, NotSent, Refused
 from interlock._protocol.requests import Call, CallOnce, Operation, monotonic
-from interlock._protocol.retry import RetryBudget, may_pass, meaning
+from interlock._protocol.retry import RetryBudget, meaning
 from interlock.errors import OutcomeUnknown
 
 TOKEN_SECONDS = 540.0  # DynamoDB remembers a ClientRequestToken for ten minutes
@@ -56,9 +55,6 @@ def send(
             fault.resent = doubt
             if _by_condition(fault):
                 raise
-            if not may_pass(fault):
-                error = meaning(fault, budget.target, ambiguous=doubt)
-                raise (yield from told(error)) from fault
             problem = fault
         else:
             budget.answered()
