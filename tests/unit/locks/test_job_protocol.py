@@ -200,6 +200,14 @@ def test_a_caller_that_skips_a_lock_that_is_held_asks_once(process, other):
     assert other.driver.operations() == ["UpdateItem"]
 
 
+def test_a_lock_that_does_not_say_until_when_it_is_held_is_held(process):
+    item = {"pk": {"S": "lock#a"}, "fence": {"N": "7"}, "version": {"S": "v"}}
+    item["lease_ms"] = {"N": "20000"}
+    process.driver.store.perform("PutItem", {"TableName": "coordination", "Item": item})
+    assert call(process) is None
+    assert process.driver.operations() == ["UpdateItem"]
+
+
 def test_a_caller_whose_clock_says_that_the_holder_is_gone_watches_it_for_a_lease_and_runs(
     process, other
 ):
@@ -316,6 +324,7 @@ def test_a_run_does_not_begin_under_a_lease_that_may_end_before_its_time(process
     lease = a_job(process).first_lease(process.settings)
     process.driver.run(process.locks.extend(grant, timedelta(seconds=lease)))
     assert process.locks.begin(grant, a_job(process), process.driver.now)
+    assert grant.heartbeat_interval == LEASE / 4
 
 
 def test_a_grant_whose_answer_came_late_is_asked_for_again(process):
