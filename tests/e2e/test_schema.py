@@ -12,6 +12,8 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance, unsuppor
 from interlock.signing import sigv4
 from local.emulator import REGION
 
+pytest_plugins = ["schemathesis.pytest.plugin"]  # which other tests are spared
+
 DOCUMENT = Path(__file__).parents[2] / "lambda" / "counters" / "openapi.json"
 
 LEFT_OUT = [
