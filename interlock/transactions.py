@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
 from interlock._drivers.blocking.driver import Driver
-from interlock._drivers.blocking.functions import result_of
+from interlock._drivers.blocking.functions import refuse_what_runs_later, result_of
 from interlock._drivers.blocking.opening import open_driver
 from interlock._drivers.bounds import timeout_bound
 from interlock._drivers.unshared import Unshared
@@ -240,6 +240,7 @@ class TransactionClient(Unshared):
 
         The caller leaves that argument out. The function may run more than once. Called inside
         another transaction, it runs as one of its own. For a method call `run`: `InvalidValue`.
+        A generator function, and one of the other half, raise `TypeError`.
 
         `idempotency_key` names the parameter that carries the key, `operation` and `retention` are
         those of `run`; the payload is all the other arguments, those left out by their defaults:
@@ -250,6 +251,7 @@ class TransactionClient(Unshared):
 
         def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
             keyed = KeyedFunction(function, idempotency_key, operation, retention)
+            refuse_what_runs_later(function)
 
             @functools.wraps(function)
             def transaction(*args: Any, **kwargs: Any) -> Any:

@@ -1,9 +1,11 @@
 """botocore's clients: how one is configured, which ones fit, and what their errors mean."""
 
+import contextlib
 import functools
 import inspect
 import os
 import re
+from collections.abc import Coroutine
 from typing import Any
 
 from botocore import exceptions
@@ -82,7 +84,8 @@ def checked_client(client: Any, service: str, *, awaitable: bool) -> Any:
     """Return a client that fits, or raise `InvalidValue` with the way to one that does."""
     meta = getattr(client, "meta", None)
     if hasattr(meta, "client"):
-        raise InvalidValue("client", f"{client!r} is a resource; pass {_made(service)}")
+        how = _made(service, awaitable=awaitable)
+        raise InvalidValue("client", f"{client!r} is a resource; pass {how}")
     kinds = {(kind.__module__.partition(".")[0], kind.__name__) for kind in type(client).__mro__}
     names = {name for package, name in kinds if package in _SDKS}
     if names & {"Session", "AioSession"}:
@@ -96,37 +99,58 @@ def checked_client(client: Any, service: str, *, awaitable: bool) -> Any:
     found = getattr(getattr(meta, "service_model", None), "service_name", service)
     if found != service:
         raise InvalidValue("client", f"{client!r} is a client of {found}, not of {service}")
-    if "BaseClient" in names and not awaitable and _belongs_to_resource(client):
+    if "BaseClient" in names and _belongs_to_resource(client):
         what = "a resource's own, which takes and gives values without their types"
-        raise InvalidValue("client", f"{client!r} is {what}; pass {_made(service)}")
+        how = _made(service, awaitable=awaitable)
+        raise InvalidValue("client", f"{client!r} is {what}; pass {how}")
     calls = [call for name in _CALLS[service] if callable(call := getattr(client, name, None))]
     if not calls:
-        how = "a client of aiobotocore" if awaitable else _made(service)
+        how = "a client of aiobotocore" if awaitable else _made(service, awaitable=False)
         raise InvalidValue("client", f"{written(client)} has no {_CALLS[service][0]}(); pass {how}")
     if not awaitable and any(map(inspect.iscoroutinefunction, calls)):
         raise InvalidValue("client", f"{client!r} is to be awaited; use it with interlock.aio")
     return client
 
 
-def _made(service: str) -> str:
-    return f"boto3.client({service!r})"
+def _made(service: str, *, awaitable: bool) -> str:
+    return f"session.create_client({service!r})" if awaitable else f"boto3.client({service!r})"
 
 
 def _belongs_to_resource(client: Any) -> bool:
     """Return whether a client is the `meta.client` of one of DynamoDB's resources.
 
-    Such a one copies the parameters of each call, to write types into them.
+    Such a one copies the parameters of each call, to write types into them. A function that an
+    application registered for the same moment may fail for want of parameters.
     """
     model = client.meta.service_model.operation_model(client.meta.service_model.operation_names[0])
-    copies = client.meta.events.emit(
-        f"provide-client-params.{model.service_model.service_id.hyphenize()}",
-        params={},
-        model=model,
-        context={},
-    )
+    with contextlib.suppress(Exception):
+        copies = client.meta.events.emit(
+            f"provide-client-params.{model.service_model.service_id.hyphenize()}",
+            params={},
+            model=model,
+            context={},
+        )
+        return _copied_by_resource(_at_once(copies) if inspect.iscoroutine(copies) else copies)
+    return False
+
+
+def _copied_by_resource(copies: Any) -> bool:
     return any(
         getattr(handler, "__module__", "") == "boto3.dynamodb.transform" for handler, _ in copies
     )
+
+
+def _at_once(emitting: Coroutine[Any, Any, Any]) -> Any:
+    """Return what a coroutine returns without waiting; nothing for one that waits.
+
+    A resource's own functions do not wait.
+    """
+    try:
+        emitting.send(None)
+    except StopIteration as done:
+        return done.value
+    emitting.close()
+    return ()
 
 
 @functools.cache

@@ -4,12 +4,15 @@ import asyncio
 import os
 import threading
 import time
+import types
 from datetime import timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import boto3
 import pytest
+from aiobotocore.session import get_session  # type: ignore[import-untyped]
+from boto3.dynamodb.transform import DynamoDBHighLevelResource
 from botocore.config import Config
 from botocore.exceptions import ClientError, CredentialRetrievalError
 
@@ -261,6 +264,58 @@ def test_a_client_of_the_wrong_kind_is_refused_with_the_right_way(wrong, way_out
     with pytest.raises(InvalidValue, match="client") as refusal:
         open_driver(wrong())
     assert way_out in str(refusal.value)
+
+
+class Resource:
+    def __init__(self, client):
+        self.meta = types.SimpleNamespace(client=client)
+
+
+class TypedResource(DynamoDBHighLevelResource, Resource):
+    """A resource as aioboto3 makes one, which mixes the same class of boto3's into its own."""
+
+
+@pytest.fixture
+async def awaitable_client():
+    async with get_session().create_client("dynamodb", region_name="us-east-1") as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (lambda resource: resource, "is a resource"),
+        (lambda resource: resource.meta.client, "without their types"),
+    ],
+    ids=["resource", "a resource's client"],
+)
+async def test_what_is_of_an_awaitable_resource_is_refused_with_the_way_to_a_client(
+    awaitable_client, given, told
+):
+    with pytest.raises(InvalidValue, match=rf"{told}.*; pass session\.create_client\('dynamodb'\)"):
+        checked_client(given(TypedResource(awaitable_client)), "dynamodb", awaitable=True)
+
+
+def demanding(params, **_):
+    assert params["TableName"]
+
+
+async def waiting(**_):
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("function", [demanding, waiting])
+async def test_functions_that_an_application_registered_do_not_keep_a_client_out(
+    awaitable_client, function
+):
+    awaitable_client.meta.events.register("provide-client-params.dynamodb", function)
+    assert checked_client(awaitable_client, "dynamodb", awaitable=True) is awaitable_client
+
+
+def test_a_function_that_fails_without_parameters_does_not_keep_a_blocking_client_out():
+    client = boto3.client("dynamodb", region_name="us-east-1")
+    client.meta.events.register("provide-client-params.dynamodb", demanding)
+    assert checked_client(client, "dynamodb", awaitable=False) is client
 
 
 @pytest.mark.parametrize("awaitable", [False, True], ids=["blocking", "awaitable"])

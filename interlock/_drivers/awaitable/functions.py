@@ -14,6 +14,16 @@ def checked_function(function: Any) -> None:
         )
 
 
+def refuse_what_runs_later(function: Any) -> None:
+    """Raise `TypeError` for a generator function, which has not even begun when it returns.
+
+    Others may return what is awaited, also those that are not written with `async def`.
+    """
+    called = [function, getattr(type(function), "__call__", None)]  # noqa: B004 - of its class
+    if any(inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one) for one in called):
+        raise TypeError(f"{function!r} does nothing when it is called: of a generator return a list")
+
+
 async def result_of(called: Any) -> Any:
     """Return what a function returns in the end, given what calling it has returned.
 

@@ -9,14 +9,15 @@ def checked_function(function: Any) -> None:
     import inspect  # most clients are given no function
 
     later = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
-    if not callable(function):
-        raise TypeError(f"{function!r} is no function")
     called = [function, getattr(type(function), "__call__", None)]  # noqa: B004 - of its class
     if any(runs_later(one) for one in called for runs_later in later):
         raise TypeError(
             f"{function!r} does nothing when it is called: take interlock.aio for a coroutine "
             "function; of a generator return a list"
         )
+
+
+refuse_what_runs_later = checked_function
 
 
 def result_of(called: Any) -> Any:

@@ -37,7 +37,7 @@ from interlock._protocol.locks.settings import (
     checked_name,
 )
 from interlock._protocol.requests import Monotonic, Operation, wall_clock
-from interlock.errors import InterlockError, InvalidValue
+from interlock.errors import InterlockError, InvalidLockName, InvalidValue
 
 if TYPE_CHECKING:
     from interlock._protocol.locks.state import JobRun
@@ -73,6 +73,8 @@ class Job:
         timeout: timedelta | None,
     ) -> "Job":
         """Check what a job was given. Raises `InvalidLockName` and `InvalidValue`."""
+        if callable(name):
+            raise InvalidLockName(name, "it is a function; name the job: exclusive('report')")
         least = _whatever_the_clock(seconds("at_least", at_least, least=0.0))
         most = float("inf") if at_most is None else seconds("at_most", at_most, positive=True)
         if at_most is not None and at_least > at_most:

@@ -107,8 +107,9 @@ class KeyedFunction:
         self.operation = None if operation is None else checked_operation(operation)
         if operation is None and parameter is not None:
             self.operation = operation_of(function)
-        self._signature = inspect.signature(function)
+        seconds("retention", retention)
         self._parameter = parameter
+        self._signature = _signature(function)
         first, *names = [*self._signature.parameters] or [""]
         if first in {"self", "cls"}:
             raise InvalidValue(
@@ -131,3 +132,18 @@ class KeyedFunction:
         bound.apply_defaults()
         arguments = {name: bound.arguments[name] for name in list(bound.arguments)[1:]}
         return arguments.pop(self._parameter), arguments
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    """Return what a function takes, or raise `InvalidValue` for one that takes no transaction."""
+    try:
+        taken = inspect.signature(function)
+    except (TypeError, ValueError) as error:  # some that are built in have none to see
+        why = "does not say what it takes; pass " + _FUNCTION
+        raise InvalidValue("function", f"{shown(function)} {why}") from error
+    try:
+        taken.bind_partial(None)
+    except TypeError as error:
+        why = "takes no argument by its place; pass " + _FUNCTION
+        raise InvalidValue("function", f"{shown(function)} {why}") from error
+    return taken

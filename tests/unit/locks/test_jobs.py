@@ -418,6 +418,8 @@ def test_what_no_job_can_be_is_refused_when_it_is_decorated(locks, network):
         locks.exclusive("nightly", timeout=LONG)
     with pytest.raises(InvalidLockName):
         locks.exclusive("ni#ghtly")
+    with pytest.raises(InvalidLockName, match=r"a function; name the job: exclusive\('report'\)"):
+        locks.exclusive(lambda: None)
     assert network.calls == []
 
 
