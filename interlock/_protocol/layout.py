@@ -33,8 +33,8 @@ RESERVED = frozenset(
     {
         # of locks
         *("fence", "version", "owner", "lease_ms", "held_since", "held_until", "data"),
-        *("void_before", "broken", "last_run", "door", "format", "slots", "queue"),
-        "election",
+        *("void_before", "broken", "last_run", "door", "format", "queue"),
+        *("election", "slots", "permits"),
         # of counters, and of what they keep of keys
         *("value", "up", "down", "floor", "ceiling", "shards", "span", "revision", "era", "kept"),
         *("closed", "amount", "shard", "target", "source_value", "target_value"),

@@ -10,9 +10,12 @@ if TYPE_CHECKING:
 
 
 def every_lock(
-    client: "LockClient", prefix: str, *, held: bool
+    client: "LockClient", prefix: str, *, held: bool, permits: dict[str, int] | None = None
 ) -> "tuple[list[LockRecord], list[CorruptRecord]]":
-    """Return all locks with a prefix in order of their names, and the corrupt ones."""
+    """Return all locks with a prefix in order of their names, and the corrupt ones.
+
+    `permits` receives the numbers of permits that were agreed upon, by name.
+    """
     found: list[LockRecord] = []
     corrupt: list[CorruptRecord] = []
     scanned, after, progress = 0, None, Progress()
@@ -20,6 +23,8 @@ def every_lock(
         page = client.page(prefix=prefix, held=held, after=after)
         found += page.locks
         corrupt += page.corrupt
+        if permits is not None:
+            permits |= page.permits
         scanned, after = scanned + page.scanned, page.after
         if after is None:
             progress.clear()

@@ -15,7 +15,7 @@ from interlock.cli._table import table_of
 if TYPE_CHECKING:
     from interlock.locks import LockRecord
 
-_HEADER = ("NAME", "HELD", "PERMITS SEEN", "HOLDERS")
+_HEADER = ("NAME", "HELD", "PERMITS", "SEEN", "HOLDERS")
 _PERMITS = ("PERMIT", "STATE", "HOLDER", "SINCE", "LEASE", "FENCE")
 
 
@@ -30,8 +30,8 @@ def semaphores() -> None:
 def ls(context: click.Context, prefix: str) -> None:
     """List the semaphores whose names begin with PREFIX (default: all).
 
-    A permit is seen once it was taken: how many there may be is for the clients to say, who are
-    told of another number. The slots of readers-writer locks are permits, too. Reads the whole
+    PERMITS is how many there may be, as its clients have agreed ("-": not recorded yet); a permit
+    is seen once it was taken. The slots of readers-writer locks are permits, too. Reads the whole
     table, as `locks ls` does.
 
     \b
@@ -39,15 +39,17 @@ def ls(context: click.Context, prefix: str) -> None:
       interlock --table coordination semaphores ls
       interlock --table coordination semaphores ls --json | jq -r 'select(.held != {}) | .name'
     """
-    records, _ = every_lock(table_of(context).locks(), prefix, held=False)
+    agreed: dict[str, int] = {}
+    records, _ = every_lock(table_of(context).locks(), prefix, held=False, permits=agreed)
     permits = [record for record in records if "#" in record.name]
     entries, rows = [], []
     for name, group in groupby(permits, _semaphore):
         taken = list(group)
         holders = {record.name: record.owner for record in taken if record.held}
-        entries.append({"name": name, "held": holders, "permits_seen": len(taken)})
+        number, seen = agreed.get(name), len(taken)
+        entries.append({"name": name, "held": holders, "permits": number, "permits_seen": seen})
         told = ", ".join(f"#{key.rpartition('#')[2]} {owner}" for key, owner in holders.items())
-        rows.append((name, str(len(holders)), str(len(taken)), told or "-"))
+        rows.append((name, str(len(holders)), _number(number), str(seen), told or "-"))
     lines(entries, _HEADER, rows)
 
 
@@ -57,7 +59,8 @@ def ls(context: click.Context, prefix: str) -> None:
 def show_semaphore(context: click.Context, name: str) -> None:
     """Show who holds each permit of the semaphore NAME, since when and for how long.
 
-    Reads the whole table, as `locks ls` does. `locks show NAME#NUMBER` shows the data of one
+    Below them stands how many there may be, as its clients have agreed; in JSON, each permit has it
+    as `permits`, null where it is not recorded yet. Reads the whole table, as `locks ls` does. `locks show NAME#NUMBER` shows the data of one
     permit, and `locks break NAME#NUMBER` breaks it.
 
     \b
@@ -65,13 +68,22 @@ def show_semaphore(context: click.Context, name: str) -> None:
       interlock --table coordination semaphores show render
       interlock --table coordination semaphores show render --json | jq -r .owner
     """
-    records, _ = every_lock(table_of(context).locks(), f"{name}#", held=False)
+    agreed: dict[str, int] = {}
+    client = table_of(context).locks()
+    records, _ = every_lock(client, f"{name}#", held=False, permits=agreed)
     now = datetime.now(UTC)
     permits = sorted(records, key=lambda record: int(record.name.rpartition("#")[2]))
     rows = [row_of(record, now)[: len(_PERMITS)] for record in permits]  # permits have no queue
-    lines(map(as_entry, permits), _PERMITS, rows)
-    if not permits and not as_json():
-        click.echo(f"{name}: no permit was ever taken")
+    number = agreed.get(name)
+    lines([{**as_entry(each), "permits": number} for each in permits], _PERMITS, rows)
+    if not as_json():
+        held = sum(record.held for record in permits)
+        taken = f"{held} of {_number(number)} permits held" if permits else "no permit was ever taken"
+        click.echo(f"{name}: {taken}")
+
+
+def _number(agreed: int | None) -> str:
+    return "-" if agreed is None else str(agreed)
 
 
 def _semaphore(record: "LockRecord") -> str:

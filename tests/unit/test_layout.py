@@ -333,6 +333,7 @@ def test_no_attribute_of_the_library_can_be_a_key(half):
         pass
     with both.write():
         pass
+    locks.semaphore("permits", permits=2).acquire().release()
     job = half.call(locks.exclusive("job", at_least=timedelta(seconds=1)), half.function(lambda: 1))
     half.call(job)
     seats = counters.counter("c", floor=0, ceiling=100, shards=2)

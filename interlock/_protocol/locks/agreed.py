@@ -10,7 +10,7 @@ from interlock._dataclasses import dataclass
 from interlock._protocol.faults import Fault, NoReply, Refused
 from interlock._protocol.locks.claim import Claim
 from interlock._protocol.locks.item import Item, key_of, sound_number
-from interlock._protocol.locks.settings import Settings
+from interlock._protocol.locks.settings import PREFIX, Settings
 from interlock._protocol.requests import Call, Monotonic, Operation, Time, TimeOfDay
 from interlock.errors import (
     CorruptRecord,
@@ -72,6 +72,13 @@ def agree(settings: Settings, agreement: Agreement, claim: Claim) -> Operation[N
             claim.budget.answered()
             agreement.at = now
         now = yield Monotonic()
+
+
+def agreement_of(table: str, item: Item) -> dict[str, int]:
+    """Return by the name what was agreed, if a record says it; nothing of any other record."""
+    name, _, part = item["pk"]["S"].removeprefix(PREFIX).rpartition("#")
+    numbers = [sound_number(table, item, parts) for parts in (PERMITS, SLOTS) if part == "slots"]
+    return {name: number for number in numbers if number is not None}
 
 
 def _agree_call(table: str, agreement: Agreement, time: Time, deadline: float | None) -> Call:

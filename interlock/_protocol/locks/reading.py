@@ -5,14 +5,15 @@ one partition of it, which takes 1,000 a second. So locks pay nothing for being 
 who lists pays for reading the whole table: half a unit for each 4 KB, of its other records too.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from interlock._dataclasses import dataclass, replace
+from interlock._dataclasses import dataclass, field, replace
 from interlock._protocol.capacity import CAPACITY, uses
 from interlock._protocol.faults import Fault, NoReply
 from interlock._protocol.locks import record
+from interlock._protocol.locks.agreed import PERMITS, SLOTS, agreement_of
 from interlock._protocol.locks.deadlock import Deadlock, confirmed, deadlocks_of, order
 from interlock._protocol.locks.item import Item, is_of, parse
 from interlock._protocol.locks.settings import PREFIX, Settings
@@ -39,6 +40,8 @@ ATTRIBUTES = (
     "election",
     "queue",
     "last_run",
+    PERMITS,
+    SLOTS,
 )
 _NAMES = {f"#{name}": name for name in ATTRIBUTES}
 _READ = ", ".join(_NAMES)
@@ -51,13 +54,16 @@ class LockPage:
     """Locks of a part of the table, in no order; without their `data` and `last_run`.
 
     `corrupt` are records that cannot be relied upon; `scanned` how many records of all kinds were
-    read for it; `after` what the next page goes on after, None at the end.
+    read for it; `after` what the next page goes on after, None at the end. `permits` is how many
+    there may be by the name of a semaphore or a readers-writer lock, as its clients have agreed; it
+    may be on another page than the permits, and on none of those that were asked for with `held`.
     """
 
     locks: tuple[LockRecord, ...]
     corrupt: tuple[CorruptRecord, ...]
     scanned: int
     after: str | None
+    permits: Mapping[str, int] = field(default_factory=dict)
 
 
 LockPage.__module__ = "interlock.locks"
@@ -134,7 +140,9 @@ def page(
         else:
             break
     wall, locks, corrupt = (yield from wall_clock()), [], []
+    agreed: dict[str, int] = {}
     for item in reply.get("Items", ()):
+        agreed |= agreement_of(settings.table, item)
         if not _is_lock(item["pk"]["S"]):
             continue
         try:
@@ -143,7 +151,8 @@ def page(
             locks.append(replace(lock, last_run=None))
         except CorruptRecord as error:
             corrupt.append(error)
-    return LockPage(tuple(locks), tuple(corrupt), int(reply.get("ScannedCount", 0)), end)
+    scanned = int(reply.get("ScannedCount", 0))
+    return LockPage(tuple(locks), tuple(corrupt), scanned, end, agreed)
 
 
 def deadlocks(

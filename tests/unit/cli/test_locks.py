@@ -150,21 +150,33 @@ def test_permits_are_grouped_by_their_semaphore(run, holder):
     permits = [holder.semaphore("render", permits=3).acquire() for _ in range(2)]
     header, row = run("semaphores", "ls").output.splitlines()
     assert header.split()[:2] == ["NAME", "HELD"]
-    assert row.split()[:3] == ["render", "2", "2"]
+    assert header.split()[2:4] == ["PERMITS", "SEEN"]
+    assert row.split()[:4] == ["render", "2", "3", "2"]
     assert row.count("web-1") == 2
     (entry,) = map(json.loads, run("semaphores", "ls", "--json").output.splitlines())
     assert sorted(entry["held"]) == sorted(permit.name for permit in permits)
+    assert (entry["permits"], entry["permits_seen"]) == (3, 2)
     shown = run("semaphores", "show", "render")
-    header, *rows = shown.output.splitlines()
+    header, *rows, last = shown.output.splitlines()
+    assert last == "render: 2 of 3 permits held"
     assert header.split() == ["PERMIT", "STATE", "HOLDER", "SINCE", "LEASE", "FENCE"]
     assert sorted(row.split()[0] for row in rows) == sorted(permit.name for permit in permits)
     assert all(row.split()[1:3] == ["held", "web-1"] for row in rows)
     entries = map(json.loads, run("semaphores", "show", "render", "--json").output.splitlines())
-    assert {each["fencing_token"] for each in entries} == {each.fencing_token for each in permits}
+    told = {(each["fencing_token"], each["permits"]) for each in entries}
+    assert told == {(each.fencing_token, 3) for each in permits}
     assert run("semaphores", "show", "ren").output == "ren: no permit was ever taken\n"
     assert run("semaphores", "show", "ren", "--json").output == ""
     for permit in permits:
         permit.release()
+
+
+def test_permits_of_clients_that_recorded_no_number_are_shown_without_one(run, store):
+    store.put("coordination", {"pk": "lock#render#0", "fence": 1})
+    assert run("semaphores", "ls").output.splitlines()[1].split() == ["render", "0", "-", "1", "-"]
+    assert run("semaphores", "show", "render").output.splitlines()[-1] == "render: 0 of - permits held"
+    (entry,) = map(json.loads, run("semaphores", "show", "render", "--json").output.splitlines())
+    assert entry["permits"] is None
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,30 @@ def test_locks_and_permits_are_listed_and_nothing_else(process):
     assert (lock.held, lock.owner, lock.data) == (True, "somebody", None)
 
 
+def agreed(process, name, item):
+    item = {"pk": {"S": f"lock#{name}#slots"}, **item}
+    process.driver.store.perform("PutItem", {"TableName": TABLE, "Item": item})
+
+
+def test_a_page_says_how_many_permits_and_readers_were_agreed_upon(process):
+    process.driver.run(process.locks.permit("a/render", 3).run())
+    agreed(process, "a/map", {"slots": {"N": "10"}})
+    agreed(process, "a/odd", {"permits": {"S": "x"}})
+    agreed(process, "b", {"permits": {"N": "2"}})
+    found = page(process, "a/")
+    assert found.permits == {"a/render": 3, "a/map": 10}
+    assert [name.partition("#")[0] for name in names(found)] == ["a/render"]
+    assert page(process).permits == {"a/render": 3, "a/map": 10, "b": 2}
+
+
+def test_a_lock_with_such_an_attribute_of_its_own_is_no_agreement(process):
+    process.acquire("a")
+    row = process.driver.store.perform("GetItem", {"TableName": TABLE, "Key": {"pk": {"S": "lock#a"}}})
+    row["Item"]["permits"] = {"N": "5"}
+    process.driver.store.perform("PutItem", {"TableName": TABLE, "Item": row["Item"]})
+    assert page(process).permits == {}
+
+
 def test_a_corrupt_record_is_told_beside_the_others(process):
     poison(process, fence={"S": "x"})
     process.acquire("b")
