@@ -60,8 +60,8 @@ def show_semaphore(context: click.Context, name: str) -> None:
     """Show who holds each permit of the semaphore NAME, since when and for how long.
 
     Below them stands how many there may be, as its clients have agreed; in JSON, each permit has it
-    as `permits`, null where it is not recorded yet. Reads the whole table, as `locks ls` does. `locks show NAME#NUMBER` shows the data of one
-    permit, and `locks break NAME#NUMBER` breaks it.
+    as `permits`, null where it is not recorded yet. Reads the whole table, as `locks ls` does.
+    `locks show NAME#NUMBER` shows the data of one permit, and `locks break NAME#NUMBER` breaks it.
 
     \b
     Examples:
@@ -78,7 +78,9 @@ def show_semaphore(context: click.Context, name: str) -> None:
     lines([{**as_entry(each), "permits": number} for each in permits], _PERMITS, rows)
     if not as_json():
         held = sum(record.held for record in permits)
-        taken = f"{held} of {_number(number)} permits held" if permits else "no permit was ever taken"
+        taken = (
+            f"{held} of {_number(number)} permits held" if permits else "no permit was ever taken"
+        )
         click.echo(f"{name}: {taken}")
 
 

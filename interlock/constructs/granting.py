@@ -16,6 +16,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct, IConstruct
 
+from interlock.constructs.policy_sizes import check_size
+
 _KEY_ACTIONS = (
     "kms:Decrypt",
     "kms:DescribeKey",
@@ -158,6 +160,7 @@ def _allow(
         resource_arns=[resource.arn for resource in resources],
         conditions=statement.conditions,
     )
+    check_size(grantee)
     for resource in resources:
         if _in_another_account(grantee, resource.account):
             half = _allow_there(scope, grantee, statement, resource)
@@ -179,10 +182,10 @@ def _allow_there(
         whose, lacking = f"{resource.arn} is another account's, whose policy of it", theirs
     else:
         resource.owned.add_to_resource_policy(theirs)
-        away = _imported_from_another_account(grantee.grant_principal)
+        away = _written_by_another_account(grantee.grant_principal)
         if away is None:
             return None
-        whose = f"{away.node.path} is another account's, whose own policies"
+        whose = f"{away} is another account's, whose own policies"
         lacking = iam.PolicyStatement(
             actions=statement.actions, resources=[resource.arn], conditions=statement.conditions
         )
@@ -192,12 +195,15 @@ def _allow_there(
     return iam.Grant.drop(grantee, missing)
 
 
-def _imported_from_another_account(principal: iam.IPrincipal) -> IConstruct | None:
-    """Return a role that no stack here can write to, as it is in another account's than its own."""
-    if not Construct.is_construct(principal):
-        return None
+def _written_by_another_account(principal: iam.IPrincipal) -> str | None:
+    """Return which principal no stack here can write to, None if one does.
+
+    An account as a whole, or a role in another account than its stack.
+    """
+    if not hasattr(principal, "node"):
+        return f"account {principal.principal_account}"
     role = cast("IConstruct", principal)
-    return role if Stack.of(role).account != principal.principal_account else None
+    return role.node.path if Stack.of(role).account != principal.principal_account else None
 
 
 def _in_another_account(grantee: iam.IGrantable, account: str) -> bool:

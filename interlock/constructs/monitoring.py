@@ -1,7 +1,7 @@
 """Dashboards and alarms of a coordination table, of signing keys, and of what uses them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import cdk_monitoring_constructs as monitoring
 from aws_cdk import Duration, Names
@@ -11,10 +11,12 @@ from constructs import Construct
 
 from interlock.constructs.icoordination_table import ICoordinationTable
 from interlock.constructs.signing import SigningKey
+from interlock.constructs.thresholds import check_count, check_time, is_number
 from interlock.metrics import Metric
 
 _OF_MINUTES = 3  # an alarm looks at this many minutes,
 _BAD_MINUTES = 2  # and goes off when so many of them were over the threshold
+_TIMES = frozenset({"wait_time", "hold_time"})
 _MAX_PREFIX_LENGTH = 160  # an alarm's name has at most 255 characters
 
 
@@ -24,7 +26,8 @@ class Thresholds:
 
     Counts, but for `wait_time`, the 99th percentile of the time that a lock was waited for, and
     `hold_time`, the longest for which one was held that has ended: an alarm only if it is given.
-    None leaves an alarm out; its metric stays on the dashboard.
+    None leaves an alarm out; its metric stays on the dashboard. Raises `ValueError` for a threshold
+    that any minute reaches, or none.
     """
 
     throttles: int | None = 1
@@ -35,18 +38,34 @@ class Thresholds:
     hold_time: Duration | None = None
     signing_errors: int | None = 1
 
+    def __post_init__(self) -> None:
+        """Refuse what is no threshold."""
+        for each in fields(self):
+            check = check_time if each.name in _TIMES else check_count
+            check(each.name, getattr(self, each.name))
+
 
 @dataclass(frozen=True)
 class Watched:
     """A metric, the threshold of its alarm, and what to do then ("what is wrong: what helps").
 
     The threshold is per period; None leaves the alarm out, the metric stays on the dashboard.
+    Raises `ValueError` without a name, and for a threshold that is no number.
     """
 
     name: str
     metric: cloudwatch.Metric
     threshold: float | None = None
     advice: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what CloudWatch would."""
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(f"name is {self.name!r}: give what the alarm is to be called")
+        if self.threshold is not None and not is_number(self.threshold):
+            raise ValueError(
+                f"threshold is {self.threshold!r}: give a number, or None for no alarm"
+            )
 
 
 class CoordinationMonitoring(Construct):

@@ -1,6 +1,8 @@
 """Alarms go off on what the runtime and DynamoDB report, tell a topic, and say what to do."""
 
 import json
+from datetime import timedelta
+from typing import Any
 
 import aws_cdk as cdk
 import cdk_monitoring_constructs as monitoring
@@ -71,6 +73,48 @@ def test_alarms_are_where_the_runtime_reports(stack):
     assert of_key == {"Name": "KeyId", "Value": stack.resolve(key.key.key_arn)}
     assert made["LockWaitTime"]["ExtendedStatistic"] == "p99"
     assert made["LockWaitTime"]["Threshold"] == 5000
+
+
+COUNTS = ("throttles", "conflicts", "refused_conditions", "locks_lost", "signing_errors")
+
+
+@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize("given", [0, -1, 0.5, True, "5", float("nan")])
+def test_a_count_that_every_minute_reaches_or_none_is_refused(name, given):
+    with pytest.raises(ValueError, match=rf"{name} is .*: give a number of 1 or more, or None"):
+        Thresholds(**{name: given})
+
+
+@pytest.mark.parametrize("name", ["wait_time", "hold_time"])
+@pytest.mark.parametrize("given", [None, 5, timedelta(seconds=5), "5 s"])
+def test_a_time_that_every_wait_reaches_or_that_is_no_duration_is_refused(name, given):
+    thresholds: dict[str, Any] = {name: cdk.Duration.seconds(0) if given is None else given}
+    with pytest.raises(ValueError, match=rf"{name} is .*: give a .*Duration.* or None"):
+        Thresholds(**thresholds)
+
+
+def test_a_threshold_that_is_known_when_it_is_deployed_is_taken(stack):
+    number: Any = cdk.CfnParameter(stack, "Number", type="Number").value_as_number
+    watching = Thresholds(throttles=number, wait_time=cdk.Duration.millis(number))
+    CoordinationMonitoring(
+        stack, "Watching", table=CoordinationTable(stack, "Table"), thresholds=watching
+    )
+    made = alarms_in(stack)
+    assert {made[name]["Threshold"]["Ref"] for name in ("ReadThrottleEvents", "LockWaitTime")} == {
+        "Number"
+    }
+
+
+@pytest.mark.parametrize("given", [float("nan"), float("inf"), "5", True])
+def test_a_threshold_of_a_metric_of_ones_own_is_a_number(given):
+    with pytest.raises(ValueError, match=r"threshold is .*: give a number, or None"):
+        Watched("Depth", cloudwatch.Metric(namespace="a", metric_name="b"), given)
+
+
+@pytest.mark.parametrize("name", ["", 5, None])
+def test_a_metric_of_ones_own_has_a_name(name):
+    with pytest.raises(ValueError, match=r"name is .*: give what the alarm"):
+        Watched(name, cloudwatch.Metric(namespace="a", metric_name="b"))
 
 
 def test_thresholds_are_the_users_and_none_leaves_an_alarm_out(stack):

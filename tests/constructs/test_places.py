@@ -155,6 +155,16 @@ def test_a_role_of_another_account_that_is_imported_is_told_what_it_still_lacks(
         Annotations.from_stack(stack).has_warning("*", Match.string_like_regexp(part))
 
 
+def test_an_account_as_a_whole_is_told_what_its_own_policies_still_lack(app):
+    stack = cdk.Stack(app, "Stack", env=HERE)
+    grant = CoordinationTable(stack, "Table").grant_locks(iam.AccountPrincipal("222222222222"), "a")
+    assert not grant.success
+    (found,) = Template.from_stack(stack).find_resources("AWS::DynamoDB::GlobalTable").values()
+    assert "222222222222:root" in json.dumps(found["Properties"]["Replicas"][0]["ResourcePolicy"])
+    lacking = Match.string_like_regexp("account 222222222222 .* own policies must have .*lock#a")
+    Annotations.from_stack(stack).has_warning("*", lacking)
+
+
 def test_an_alias_is_no_key_that_a_grant_could_name(app):
     stack = cdk.Stack(app, "Stack", env=HERE)
     alias = kms.Alias.from_alias_name(stack, "Alias", "alias/receipts")

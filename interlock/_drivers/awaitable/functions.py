@@ -21,7 +21,9 @@ def refuse_what_runs_later(function: Any) -> None:
     """
     called = [function, getattr(type(function), "__call__", None)]  # noqa: B004 - of its class
     if any(inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one) for one in called):
-        raise TypeError(f"{function!r} does nothing when it is called: of a generator return a list")
+        raise TypeError(
+            f"{function!r} does nothing when it is called: of a generator return a list"
+        )
 
 
 async def result_of(called: Any) -> Any:

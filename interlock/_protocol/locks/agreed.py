@@ -77,8 +77,11 @@ def agree(settings: Settings, agreement: Agreement, claim: Claim) -> Operation[N
 def agreement_of(table: str, item: Item) -> dict[str, int]:
     """Return by the name what was agreed, if a record says it; nothing of any other record."""
     name, _, part = item["pk"]["S"].removeprefix(PREFIX).rpartition("#")
-    numbers = [sound_number(table, item, parts) for parts in (PERMITS, SLOTS) if part == "slots"]
-    return {name: number for number in numbers if number is not None}
+    for parts in (PERMITS, SLOTS):
+        number = sound_number(table, item, parts)
+        if part == "slots" and number is not None:
+            return {name: number}
+    return {}
 
 
 def _agree_call(table: str, agreement: Agreement, time: Time, deadline: float | None) -> Call:

@@ -50,9 +50,9 @@ def test_a_page_says_how_many_permits_and_readers_were_agreed_upon(process):
 
 def test_a_lock_with_such_an_attribute_of_its_own_is_no_agreement(process):
     process.acquire("a")
-    row = process.driver.store.perform("GetItem", {"TableName": TABLE, "Key": {"pk": {"S": "lock#a"}}})
-    row["Item"]["permits"] = {"N": "5"}
-    process.driver.store.perform("PutItem", {"TableName": TABLE, "Item": row["Item"]})
+    perform, key = process.driver.store.perform, {"pk": {"S": "lock#a"}}
+    item = perform("GetItem", {"TableName": TABLE, "Key": key})["Item"]
+    perform("PutItem", {"TableName": TABLE, "Item": {**item, "permits": {"N": "5"}}})
     assert page(process).permits == {}
 
 

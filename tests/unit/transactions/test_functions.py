@@ -60,9 +60,7 @@ def test_a_coroutine_function_is_refused_where_it_is_decorated_for_the_blocking_
         (dict, "does not say what it takes"),
     ],
 )
-def test_a_function_that_takes_no_transaction_is_refused_where_it_is_decorated(
-    tx, function, told
-):
+def test_a_function_that_takes_no_transaction_is_refused_where_it_is_decorated(tx, function, told):
     with pytest.raises(InvalidValue, match=rf"function: .* {told}; pass .*def ship\(tx\)"):
         tx.client.transactional(function)
 
