@@ -20,7 +20,7 @@ from server.hints import Hints
 from server.identity import Identity, Session
 from server.limits import RateLimit
 from server.locks import Locks
-from server.methods import KNOWN, route
+from server.methods import KNOWN, route, without_query
 from server.problems import problem
 from server.readiness import Readiness
 from server.reading import Reading
@@ -82,9 +82,9 @@ def create_application(
         routes=[
             route("/healthz", healthy),
             route("/readyz", Readiness(upstream).answer),
-            route("/service/me", session.answer_me),
-            route("/service/sign-out", session.answer_sign_out, ("POST",)),
-            route("/service/cluster", group.answer_cluster),
+            route("/service/me", without_query(session.answer_me)),
+            route("/service/sign-out", without_query(session.answer_sign_out), ("POST",)),
+            route("/service/cluster", without_query(group.answer_cluster)),
             route("/service/history/{name}", group.answer_history),
             route("/service/locks", locks.answer_list),
             route("/service/locks/{name:path}", locks.answer_one),

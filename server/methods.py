@@ -1,4 +1,4 @@
-"""The methods that an address takes, said by the address itself."""
+"""What an address takes, said by the address itself: methods, and no query where it knows none."""
 
 from collections.abc import Awaitable, Callable
 
@@ -6,6 +6,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+
+from server.problems import problem
 
 KNOWN = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 READS = ("GET", "HEAD")
@@ -25,6 +27,17 @@ def route(path: str, answer: Answer, methods: tuple[str, ...] = READS) -> Route:
         return among(methods, request) or await answer(request)
 
     return Route(path, limited, methods=list(KNOWN))
+
+
+def without_query(answer: Answer) -> Answer:
+    """Return what refuses a query before it answers: a parameter would go unnoticed."""
+
+    async def plain(request: Request) -> Response:
+        for parameter in request.query_params:
+            return problem(400, f"{parameter[:20]} is not known here", field=parameter[:20])
+        return await answer(request)
+
+    return plain
 
 
 def among(methods: tuple[str, ...], request: Request) -> Response | None:

@@ -1,6 +1,7 @@
 """Methods: what each address takes, what it answers to all others, and OPTIONS."""
 
 import asyncio
+import json
 
 import httpx
 import pytest
@@ -26,6 +27,17 @@ async def test_a_method_that_an_address_does_not_take_is_405_with_those_it_does(
     status, headers, _ = await (await wire(Api())).say(f"DELETE {path} HTTP/1.1", HOST, CLOSE)
     assert status == 405
     assert headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/service/me"), ("GET", "/service/cluster"), ("POST", "/service/sign-out")],
+)
+async def test_a_query_of_which_an_address_knows_nothing_is_refused(wire, method, path):
+    line = f"{method} {path}?verbose=1 HTTP/1.1"
+    status, headers, rest = await (await wire(Api())).say(line, HOST, CLOSE)
+    assert (status, headers["content-type"]) == (400, "application/problem+json")
+    assert json.loads(rest)["field"] == "verbose"
 
 
 OWN = ["/", "/app.js", "/healthz", "/readyz", "/events", "/service/me", "/service/cluster"]
