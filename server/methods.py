@@ -1,4 +1,4 @@
-"""What an address takes, said by the address itself: methods, and no query where it knows none."""
+"""Routes that say themselves what an address takes: methods, and no query where it knows none."""
 
 from collections.abc import Awaitable, Callable
 

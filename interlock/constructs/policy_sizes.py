@@ -1,4 +1,4 @@
-"""What a policy of IAM holds, which else only a deployment would tell.
+"""The room that a policy of IAM has for grants, which else only a deployment would tell.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-entity-length
 White space does not count, and what a token stands for is not known here, so it does not, either.

@@ -1,4 +1,4 @@
-"""What no alarm can have as its threshold: what every minute reaches, or none."""
+"""Refuse as the threshold of an alarm what every minute reaches, or none."""
 
 from math import isfinite
 
