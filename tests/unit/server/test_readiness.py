@@ -4,8 +4,11 @@ import asyncio
 import json
 
 import pytest
+from starlette.requests import Request
 
 from server.readiness import HOLDS, Readiness
+
+REQUEST = Request({"type": "http"})
 
 
 class Api:
@@ -34,10 +37,10 @@ async def api():
 
 
 async def test_an_api_that_does_not_answer_is_not_ready_at_the_deadline(api):
-    answer = await Readiness(api, within=0.001).answer(None)
+    answer = await Readiness(api, within=0.001).answer(REQUEST)
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "application/problem+json"
-    told = json.loads(answer.body)["detail"]
+    told = json.loads(bytes(answer.body))["detail"]
     assert told == "not ready: the API gave no answer within 0.001 s"
 
 
@@ -47,7 +50,7 @@ async def test_those_who_ask_beside_each_other_wait_for_one_deadline(api):
     readiness = Readiness(api, within=0.001, clock=clock)
 
     async def ask():
-        answer = await readiness.answer(None)
+        answer = await readiness.answer(REQUEST)
         clock.now += HOLDS
         return answer.status_code
 
@@ -60,5 +63,5 @@ async def test_one_who_asks_later_has_the_api_asked_again(api):
     readiness = Readiness(api, within=0.001, clock=clock)
     for _ in range(2):
         clock.now += HOLDS
-        await readiness.answer(None)
+        await readiness.answer(REQUEST)
     assert api.asked == 2
