@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from interlock._protocol.counters import client as arguments
 from interlock._protocol.counters.bounds import LARGEST, Bounds
 from interlock._protocol.counters.client import (
     KEEP,
@@ -89,7 +90,8 @@ def test_what_is_known_of_many_counters_is_dropped_at_last(client):
 
 def test_a_client_has_a_time_for_each_operation_and_for_keys(client):
     assert (client.table, client.timeout, client.remembered) == ("t", 5.0, 3600.0)
-    assert (timedelta(seconds=5), timedelta(days=1)) == (TIMEOUT, REMEMBERED)
+    assert timedelta(seconds=5) == arguments.TIMEOUT
+    assert timedelta(days=1) == arguments.REMEMBERED
 
 
 def test_a_key_is_remembered_for_the_clients_time(client):

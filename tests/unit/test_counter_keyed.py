@@ -212,6 +212,15 @@ def test_what_is_known_of_an_earlier_copy_is_not_forgotten_by_a_later_fault(worl
         world.add(3, used)
 
 
+@pytest.mark.parametrize("fault", [NotSent("no"), Refused("AccessDeniedException", "no")])
+def test_a_copy_whose_era_cannot_be_ended_leaves_the_outcome_open(world, fault):
+    used = known(world, up=[2])
+    world.instead = {1: LOST, **dict.fromkeys(range(3, 50), fault)}
+    with pytest.raises(OutcomeUnknown):
+        world.add(3, used)
+    assert world.calls[:4] == [READ_ONE, WRITE, WRITE, WRITE]
+
+
 def test_a_mismatch_is_told_though_a_copy_is_under_way(world):
     used = known(world)
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from interlock._protocol.layout import TableLayout
+from interlock._protocol.transactions import client as arguments
 from interlock._protocol.transactions.client import DAY, KeyedFunction, TransactionOperations
 from interlock._protocol.transactions.idempotency import Committed
 from interlock._protocol.transactions.reporting import Observers
@@ -48,7 +49,8 @@ def test_a_client_has_the_observers_that_it_was_given():
 
 
 def test_a_day_is_the_time_for_which_a_key_is_remembered():
-    assert timedelta(days=1) == DAY
+    assert timedelta(days=1) == arguments.DAY
+    assert once().retention == arguments.DAY.total_seconds()
 
 
 def test_an_operation_is_called_what_the_caller_calls_it():

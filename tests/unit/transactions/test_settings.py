@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from interlock._protocol.layout import TableLayout
+from interlock._protocol.transactions import settings as limits
 from interlock._protocol.transactions.settings import (
     LONGEST_TIMEOUT,
-    TOKEN_WINDOW,
     Settings,
     target,
 )
@@ -36,8 +36,8 @@ def test_a_time_of_up_to_five_minutes_is_taken(timeout):
 
 
 def test_the_longest_time_is_five_minutes_and_the_store_knows_a_token_for_longer():
-    assert timedelta(minutes=5) == LONGEST_TIMEOUT
-    assert LONGEST_TIMEOUT.total_seconds() < TOKEN_WINDOW < 10 * 60
+    assert timedelta(minutes=5) == limits.LONGEST_TIMEOUT
+    assert limits.LONGEST_TIMEOUT.total_seconds() < limits.TOKEN_WINDOW < 10 * 60
 
 
 @pytest.mark.parametrize(
