@@ -5,12 +5,13 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
-_PLAIN = (str, int, float, tuple, frozenset, dict, list, set, re.Pattern)
+_PLAIN = (str, int, float, tuple, frozenset, dict, list, set, timedelta, re.Pattern)
 
 
 def apply(module: ModuleType, text: str) -> int:

@@ -110,7 +110,7 @@ class KeyedFunction:
         seconds("retention", retention)
         self._parameter = parameter
         self._signature = _signature(function)
-        first, *names = [*self._signature.parameters] or [""]
+        first, *names = self._signature.parameters
         if first in {"self", "cls"}:
             raise InvalidValue(
                 "function",

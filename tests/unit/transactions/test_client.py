@@ -158,10 +158,6 @@ def test_a_function_without_a_key_stands_for_nothing():
     assert keyed(parameter=None).key_and_payload((5,), {"request": "r"}) == (None, None)
 
 
-def test_a_function_that_takes_nothing_is_taken_without_a_key():
-    assert keyed(lambda: None, None).operation is None
-
-
 def of_self(self, t, request):
     return self, t, request
 
@@ -178,7 +174,11 @@ def of_cls(cls, t, request):
         ({"function": of_self}, "function"),
         ({"function": of_cls}, "function"),
         ({"function": of_self, "parameter": None}, "function"),
-        ({"function": lambda: None}, "idempotency_key"),
+        ({"function": lambda: None}, "function"),
+        ({"function": lambda: None, "parameter": None}, "function"),
+        ({"function": lambda *, t, request: (t, request)}, "function"),
+        ({"function": min, "parameter": None}, "function"),
+        ({"retention": 5}, "retention"),
         ({"parameter": "_t"}, "idempotency_key"),
         ({"parameter": "another"}, "idempotency_key"),
         ({"operation": "a#b"}, "operation"),
