@@ -6,16 +6,17 @@ import pytest
 
 from interlock._protocol.faults import Refused
 from interlock._protocol.locks.lease import export
-from interlock._protocol.locks.record import guard
+from interlock._protocol.locks.record import expiry, guard
 from interlock.errors import (
     CorruptRecord,
+    InterlockError,
     InvalidLockName,
     InvalidValue,
     LockLost,
     LossReason,
     ServiceUnavailable,
 )
-from tests.unit.locks.scripted import TABLE, lose_reply, lose_request, unreachable
+from tests.unit.locks.scripted import TABLE, lose_reply, lose_request, refuse, unreachable
 from tests.unit.locks.test_corrupt import DECIDING, HELD, UNSOUND, poison
 
 
@@ -184,11 +185,12 @@ def test_a_sound_bound_on_late_requests_outlives_the_mending(process):
     assert process.driver.row("a")["void_before"] == {"N": "1700000000123"}
 
 
-def test_a_corrupt_record_that_changes_meanwhile_is_looked_at_again(process):
+@pytest.mark.parametrize("fence", ["0", "1", "9"])
+def test_a_corrupt_record_that_changes_meanwhile_is_looked_at_again(process, fence):
     poison(process, lease_ms=None)
 
     def mended(driver, operation, params):
-        poison(process, fence={"N": "9"})
+        poison(process, fence={"N": fence})
         return driver.store.perform(operation, params)
 
     process.driver.script = [None, mended]
@@ -203,11 +205,78 @@ def test_the_record_of_a_newer_version_is_left_alone(process):
     assert caught.value.newer
 
 
-@pytest.mark.parametrize("because", ["", "  ", "x" * 501, None])
+@pytest.mark.parametrize("because", ["", "  ", "x" * 501, None, 7])
 def test_a_reason_is_needed_and_short(process, because):
     with pytest.raises(InvalidValue, match="because"):
         break_lock(process, because=because)
     assert process.driver.calls == []
+
+
+def test_a_reason_may_have_500_characters(process):
+    process.acquire()
+    assert break_lock(process, because="x" * 500).broken.because == "x" * 500
+
+
+@pytest.mark.parametrize("fence", ["7", 7.0, True])
+def test_the_grant_to_end_is_named_by_a_number(process, fence):
+    with pytest.raises(InvalidValue, match="fencing_token"):
+        break_lock(process, fence=fence)
+
+
+def test_a_break_says_when_it_was_and_keeps_the_row_for_a_week(process, other):
+    process.acquire()
+    time = other.driver.time_of_day()
+    break_lock(other)
+    row = process.driver.row("a")
+    assert 0 <= int(row["broken"]["M"]["at"]["N"]) / 1000 - time.service < 1.0
+    assert 0 <= int(row["expires"]["N"]) - expiry(time, 0.0) <= 1
+
+
+def test_a_fence_that_was_lost_is_set_by_the_time(process):
+    poison(process, fence=None)
+    now = process.driver.time_of_day().service
+    broken = break_lock(process).broken
+    assert broken.fencing_token == 0
+    assert 0 <= int(process.driver.row("a")["fence"]["N"]) / 1000 - now < 1.0
+
+
+def test_a_free_record_without_a_fence_is_left_alone(process):
+    poison(process, fence=None, version=None)
+    before = process.driver.row("a")
+    assert break_lock(process) is None
+    assert process.driver.row("a") == before
+
+
+@pytest.mark.parametrize("owner", [None, {"S": ""}])
+def test_a_break_names_no_owner_where_the_record_has_none(process, owner):
+    poison(process, owner=owner)
+    assert break_lock(process).held is False
+    assert "owner" not in process.driver.row("a")["broken"]["M"]
+
+
+def test_a_lock_that_changes_each_time_is_given_up_in_time(process, other):
+    process.acquire()
+    changed = refuse("ConditionalCheckFailedException")
+    other.driver.script = [None, changed] * 2000
+    began = other.driver.now
+    with pytest.raises(ServiceUnavailable, match="changes too often"):
+        break_lock(other)
+    assert 2.0 < other.driver.now - began < 10.0
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ValidationException"])
+def test_a_break_that_is_refused_for_good_says_so(process, other, code):
+    process.acquire()
+    other.driver.script = [None, refuse(code)]
+    with pytest.raises(InterlockError, match="why"):
+        break_lock(other)
+
+
+def test_no_call_is_waited_for_beyond_the_time_of_a_break(process, other):
+    process.acquire()
+    began = other.driver.now
+    break_lock(other)
+    assert all(began < deadline < began + 10.0 for deadline in other.driver.deadlines)
 
 
 @pytest.mark.parametrize("broken", [{"S": "x"}, {"M": {}}, {"M": {"because": {"N": "1"}}}])

@@ -41,8 +41,9 @@ def throttle(_driver, _operation, _params):
 
 
 def test_free_locks_take_one_transaction_and_one_read(process):
-    sent = process.driver.now
-    grants = acquire_all(process, "ab")
+    sent, acquisition = process.driver.now, joint(process, "ab")
+    grants = process.driver.run(acquisition.run())
+    assert acquisition.granted == grants
     assert process.driver.operations() == ["TransactWriteItems", "TransactGetItems"]
     assert [grant.name for grant in grants] == ["a", "b"]
     for grant in grants:
@@ -111,3 +112,45 @@ def test_two_who_want_the_same_in_other_orders_do_not_lock_each_other_out(proces
     first = acquire_all(process, "ab")
     other.driver.during_sleep = [lambda: [process.release(grant) for grant in first]]
     assert len(acquire_all(other, "ba")) == 2
+
+
+def test_it_tells_whether_any_of_the_locks_was_held_by_another(process, other):
+    free, blocked = joint(other, "cd"), joint(other, "ab")
+    grant = process.acquire("b")
+    other.driver.run(free.run())
+    other.driver.during_sleep = [lambda: process.release(grant)]
+    other.driver.run(blocked.run())
+    assert (free.contended, blocked.contended) == (False, True)
+
+
+@pytest.mark.parametrize("names", ["a", "ab"])
+def test_it_tells_how_long_it_waited(process, other, names):
+    grant = process.acquire("a")
+    acquisition = joint(other, names)
+    other.driver.during_sleep = [lambda: process.release(grant)]
+    began = other.driver.now
+    other.driver.run(acquisition.run())
+    assert 0.0 < acquisition.waited <= other.driver.now - began
+
+
+@pytest.mark.parametrize("fault", [throttle, unreachable])
+def test_who_would_not_wait_for_a_holder_waits_for_the_store(process, fault):
+    process.driver.script = [fault]
+    assert len(acquire_all(process, "ab", timeout=0.0)) == 2
+
+
+def lose_races(driver, operation, params):
+    """Have the second lock taken and given back again before each transaction."""
+    if operation != "TransactWriteItems":
+        return driver.store.perform(operation, params)
+    reasons = (CancellationReason("None"), CancellationReason("ConditionalCheckFailed"))
+    raise Refused("TransactionCanceledException", reasons=reasons)
+
+
+def test_who_loses_race_after_race_is_told_in_time(process, other):
+    process.acquire("a")  # by a holder that dies
+    other.driver.script = [None, *[lose_races] * 5000]
+    with pytest.raises(LockTimeout) as caught:
+        acquire_all(other, "ab", timeout=30.0)
+    assert caught.value.name == "b"
+    assert other.driver.operations().count("TransactWriteItems") < 1000
