@@ -20,6 +20,7 @@ from interlock._protocol.locks.acquire import Acquisition
 from interlock._protocol.locks.client import LockOperations
 from interlock._protocol.locks.grant import Grant
 from interlock._protocol.locks.jobs import must_stay
+from interlock._protocol.locks.lease import PERHAPS_OURS
 from interlock._protocol.locks.settings import Cancel
 from interlock._protocol.requests import Operation
 from interlock.errors import (
@@ -209,16 +210,18 @@ class HeldLocks:
     def release(self, grant: Grant) -> bool:
         """Give a lock back; return whether it was still held, as far as can be known."""
         if grant.closed:
-            return False
+            return grant.loss in PERHAPS_OURS
         grant.close()  # before all else: whatever follows, it is never renewed again
         return self._giving_back.release(grant)
 
     def release_all(self, grants: Sequence[Grant]) -> list[Any]:
         """Give several locks back; return what `release` returns or raises for each."""
         own = [grant for grant in grants if not grant.closed]
+        results: dict[Grant, Any] = {grant: grant.loss in PERHAPS_OURS for grant in grants}
         for grant in own:
             grant.close()
-        return self._giving_back.release_all(own)
+        ended = self._giving_back.release_all(own)
+        return [*(results | dict(zip(own, ended, strict=True))).values()]
 
     def released(self, grant: Grant) -> None:
         """Note that a lock was given back by a transaction."""

@@ -164,7 +164,9 @@ class Lock(Unshared):
     def release(self) -> bool:
         """Give the lock back; return False if it is certain that it had been lost before.
 
-        One round trip. It never touches the lock of a successor. A second call does nothing. Raises
+        One round trip. It never touches the lock of a successor. A second call does nothing, nor
+        does one of a lock that its client has given back by `close()`, or that was exported: it
+        returns True, unless it is certain that the lock had been lost before. Raises
         `Throttled`, `ServiceUnavailable` (after 5 s), `AccessDenied`, `RequestRefused`, and
         `CorruptRecord` if something else has spoilt the record; then no heartbeat follows either,
         and the lock ends with its lease. A caller that is cancelled or interrupted leaves the

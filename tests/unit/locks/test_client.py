@@ -63,8 +63,35 @@ def test_a_second_release_does_nothing(locks, network):
     lock = locks.acquire("a")
     assert lock.release() is True
     calls = len(network.calls)
-    assert lock.release() is False
+    assert lock.release() is True
     assert len(network.calls) == calls
+
+
+@pytest.mark.parametrize("given_back", ["by its client", "by a set", "by export"])
+def test_a_release_of_what_is_no_longer_held_tells_no_loss_that_was_none(
+    locks, network, given_back
+):
+    taken = locks.acquire_all(["a", "b"])
+    lock, other = taken
+    ways = {"by its client": locks.close, "by a set": taken.release, "by export": lock.export}
+    ways[given_back]()
+    other.release()
+    calls = len(network.calls)
+    assert (lock.release(), taken.release(), lock.lost.is_set()) == (True, True, False)
+    assert (len(network.calls), lock.remaining) == (calls, timedelta())
+
+
+def test_a_second_release_of_a_lock_that_was_lost_says_so_again(locks, network):
+    lock = locks.acquire("a")
+    network.take_away("a")
+    assert [lock.release() for _ in range(2)] == [False, False]
+    assert lock.lost.is_set()
+
+
+def test_a_set_says_a_second_time_that_one_of_its_locks_was_lost(locks, network):
+    taken = locks.acquire_all(["a", "b"])
+    network.take_away("a")
+    assert [taken.release() for _ in range(2)] == [False, False]
 
 
 def test_a_lock_that_was_taken_over_is_reported_once_and_raised_at_the_end_of_the_body(
