@@ -15,7 +15,7 @@ from interlock.errors import (
     ServiceUnavailable,
 )
 from tests.unit.test_counter_adding import BORROW, READ_ONE, budget
-from tests.unit.test_counter_keyed import LOST
+from tests.unit.test_counter_keyed import LOST, once
 from tests.unit.test_counter_keyed import World as Given
 
 BOUNDS = Bounds(0, 99)
@@ -209,6 +209,17 @@ def test_a_change_that_came_first_is_looked_at_again(world):
     assert world.sound(1)
 
 
+@pytest.mark.parametrize("bounds", [BOUNDS, Bounds(0, 60)])
+def test_a_counter_that_is_not_settled_is_settled_before_it_is_changed(world, bounds):
+    world.lay_out(2)
+    for index in range(2):
+        world.change(index, era={"S": "3.old"})
+    assert world.does(configure, bounds, 2) is False
+    assert all(belongs(era_of(world.item(index)), 2) for index in range(2))
+    assert integer(world.item(), "ceiling") == bounds.ceiling
+    assert world.pauses == 0
+
+
 def test_a_change_in_doubt_whose_revision_stands_cannot_be_made_later(world):
     world.lay_out()
     reasons = (CancellationReason("None"), CancellationReason("ConditionalCheckFailed"))
@@ -272,9 +283,11 @@ def test_a_reset_beyond_a_bound_is_refused(world, to, there):
     assert (world.item() is not None) is there
 
 
-def test_a_reset_makes_the_counter_where_there_is_none(world):
-    assert world.does(reset, 7, used=handle(declared_shards=2)) == 7
-    assert world.values(2) == [7, 0]
+@pytest.mark.parametrize(("declared", "values"), [(None, [7]), (2, [7, 0])])
+def test_a_reset_makes_the_counter_where_there_is_none(world, declared, values):
+    assert world.does(reset, 7, used=handle(declared_shards=declared)) == 7
+    assert integer(world.item(), "shards") == len(values)
+    assert world.values(len(values)) == values
 
 
 def test_a_reset_takes_what_was_added_before_it_and_nothing_after(world):
@@ -282,6 +295,7 @@ def test_a_reset_takes_what_was_added_before_it_and_nothing_after(world):
     world.before = {1: lambda: world.change(0, revision=number(8), value=number(60))}
     assert world.does(reset, 7) == 7
     assert world.values(1) == [7]
+    assert world.pauses == 1
 
 
 def test_a_reset_leaves_nothing_in_a_shard_that_is_being_folded_away(world):
@@ -314,6 +328,26 @@ def test_a_counter_that_was_written_anew_meanwhile_is_deleted_with_its_keys(worl
     world.before = {2: lambda: world.change(0, era={"S": "1.new"}, revision=number(9))}
     assert world.does(delete) is True
     assert world.item() is None
+
+
+@pytest.mark.parametrize("lacking", [None, 1])
+def test_a_key_that_is_entered_as_the_counter_goes_is_remembered(world, lacking):
+    """Also where a shard has no era, as a change of the layout leaves it."""
+
+    def by_another():
+        twin = World()
+        twin.store, twin.identifiers = world.store, 100
+        twin.add(3, handle(shards=2), key)
+
+    world.lay_out(2)
+    if lacking is not None:
+        item = {name: value for name, value in world.item(lacking).items() if name != "era"}
+        world.store.perform("PutItem", {"TableName": "t", "Item": item})
+    key = next(key for key in "abcdef" if once(key).home(2) == 0)
+    world.before = {1: by_another}
+    assert world.does(delete) is True
+    assert world.item() is None
+    assert world.record(key) is not None
 
 
 # While the counter is as expected.

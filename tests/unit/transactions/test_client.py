@@ -158,6 +158,15 @@ def test_a_function_without_a_key_stands_for_nothing():
     assert keyed(parameter=None).key_and_payload((5,), {"request": "r"}) == (None, None)
 
 
+class Odd:
+    """What can be called, and has no signature of a kind that is known."""
+
+    __signature__ = "(t)"
+
+    def __call__(self, t):
+        return t
+
+
 def of_self(self, t, request):
     return self, t, request
 
@@ -178,6 +187,7 @@ def of_cls(cls, t, request):
         ({"function": lambda: None, "parameter": None}, "function"),
         ({"function": lambda *, t, request: (t, request)}, "function"),
         ({"function": min, "parameter": None}, "function"),
+        ({"function": Odd(), "parameter": None}, "function"),
         ({"retention": 5}, "retention"),
         ({"parameter": "_t"}, "idempotency_key"),
         ({"parameter": "another"}, "idempotency_key"),
