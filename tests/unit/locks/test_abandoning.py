@@ -10,6 +10,7 @@ from interlock._protocol.retry import RetryBudget
 from interlock.errors import InterlockError
 from tests.unit.locks.conftest import agreed
 from tests.unit.locks.scripted import (
+    after,
     answer,
     carry_out,
     lose_reply,
@@ -123,10 +124,10 @@ def test_a_call_that_fails_is_repeated(process, failed, trouble):
     assert not held(process)
 
 
-@pytest.mark.parametrize("answered", [0, 1])
+@pytest.mark.parametrize("answered", [False, True])
 @pytest.mark.parametrize("trouble", [throttle, unreachable])
 def test_what_cannot_be_given_back_in_five_seconds_is_not_certain(
-    process, failed, trouble, answered
+    process, failed, caplog, trouble, answered
 ):
     acquisition = failed(lose_reply)
     began = process.driver.now
@@ -135,6 +136,7 @@ def test_what_cannot_be_given_back_in_five_seconds_is_not_certain(
     assert 2.0 < process.driver.now - began < 7.0
     assert len(process.driver.calls) < 50
     assert set(process.driver.deadlines) <= {began + 5.0, began + 5.01}
+    assert ("may still be on their way" in caplog.text) is not answered
 
 
 @pytest.mark.parametrize("lie", [{}, {"Attributes": {"pk": {"S": "lock#b"}}}])
@@ -197,3 +199,21 @@ def test_a_store_that_does_not_say_what_refused_makes_nothing_certain(process, f
     assert held(process)
     assert abandon(process, acquisition) is True
     assert not held(process)
+
+
+def test_it_is_certain_if_it_is_of_each_of_several(process):
+    acquisition = process.locks.acquire_all(["a", "b"], timeout=timedelta(seconds=1))
+    process.driver.script = [lose_reply, *[throttle] * 1000]
+    with pytest.raises(InterlockError):
+        process.driver.run(acquisition.run())
+    process.driver.script = []
+    assert acquisition.leftovers
+    assert abandon(process, acquisition) is True
+    assert not held(process)
+
+
+def test_a_grant_that_came_too_late_and_is_another_s_by_now_leaves_nothing(process, other, failed):
+    acquisition = failed(after(21.0))
+    grant = other.acquire()
+    assert abandon(process, acquisition) is True
+    assert process.driver.row("a")["version"] == {"S": grant.version}

@@ -18,6 +18,7 @@ from interlock.errors import (
 from tests.unit.locks.scripted import (
     EPOCH,
     after,
+    carry_out,
     conflict,
     lose_reply,
     lose_request,
@@ -51,6 +52,14 @@ def test_the_ttl_attribute_is_in_seconds_and_far_behind_the_lease(process):
     process.acquire()
     expires = int(process.driver.row("a")["expires"]["N"])
     assert expires == pytest.approx(EPOCH + process.driver.now + LEASE + KEPT, abs=1)
+
+
+@pytest.mark.parametrize("election", [True, False])
+def test_the_record_says_whether_a_lock_elects_a_leader(process, election):
+    leading = {"timeout": timedelta(), "data": None, "taker": None}
+    acquisition = process.locks.campaign("a", **leading) if election else process.acquisition()
+    process.driver.run(acquisition.run())
+    assert ("election" in process.driver.row("a")) is election
 
 
 @pytest.mark.parametrize("loss", [lose_reply, send_twice])
@@ -158,7 +167,30 @@ def test_a_waiter_that_trusts_clocks_takes_over_once_the_lease_is_over_by_them(p
     with pytest.raises(LockTimeout):
         fresh.acquire(timeout=0.0)
     fresh.driver.now += 0.2
+    fresh.driver.calls.clear()
     assert fresh.acquire(timeout=0.0)
+    assert fresh.driver.operations() == ["UpdateItem"] * 2
+
+
+def test_a_waiter_that_trusts_clocks_needs_to_know_until_when_a_lock_is_held(process):
+    item = {"pk": {"S": "lock#a"}, "fence": {"N": "7"}, "version": {"S": "v"}}
+    item["lease_ms"] = {"N": "20000"}
+    process.driver.store.perform("PutItem", {"TableName": "coordination", "Item": item})
+    with pytest.raises(LockTimeout):
+        type(process)(process.driver.store, skew=2.0).acquire(timeout=0.0)
+
+
+def test_a_store_that_refuses_without_a_word_shows_the_lock_as_free(process):
+    silent = refuse("ConditionalCheckFailedException")
+    process.driver.script = [silent, carry_out] * 10
+    with pytest.raises(LockTimeout) as late:
+        process.acquire(timeout=0.0)
+    assert not late.value.holder.held
+
+
+def test_a_grant_that_came_too_late_was_an_answer(process):
+    process.driver.script = [*[throttle] * 7, after(LEASE + 1), *[throttle] * 7]
+    assert process.acquire().until > process.driver.now
 
 
 def test_who_never_waits_takes_over_a_dead_lock_too(process, other):

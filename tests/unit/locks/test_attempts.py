@@ -243,6 +243,7 @@ def test_a_look_that_answers_another_question_shows_no_lock_free(process, other)
     with pytest.raises(LockTimeout) as late:
         process.acquire(timeout=15.0)
     assert late.value.holder.held
+    assert process.driver.operations().count("UpdateItem") == 11
 
 
 def test_looks_that_fail_are_repeated_with_pauses_and_told_in_the_end(process, other):

@@ -98,6 +98,11 @@ def test_the_times_of_a_run_count_from_its_begin(process, at_most, bound):
     assert grant.heartbeat_interval == LEASE / 4
 
 
+def test_the_lock_of_a_job_is_renewed_as_often_as_any_other_of_its_client(process):
+    any_other = process.acquire("b")
+    assert call(process).heartbeat_interval == any_other.heartbeat_interval == LEASE / 4
+
+
 @pytest.mark.parametrize(
     ("at_least", "left", "begins"),
     [(0.0, 0.0, False), (0.0, 0.1, True), (60.0, 60.0, False), (60.0, 60.1, True)],
