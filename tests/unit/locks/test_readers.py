@@ -228,14 +228,22 @@ def test_a_writer_looks_at_readers_about_once_in_its_poll(process, draw):
 def test_a_writer_looks_again_when_the_first_lease_of_a_reader_is_over(process):
     short, long = (
         process.driver.run(process.locks.read("a", SLOTS, lease=timedelta(seconds=lease)).run())
-        for lease in (5, 20)
+        for lease in (3, 20)
     )
     waiter = Process(process.driver.store, poll=60.0)
     waiter.driver.during_sleep = [lambda: process.release(long)]
     began = waiter.driver.now
     write(waiter)
-    assert 5.0 <= waiter.driver.now - began < 5.3
+    assert 3.0 <= waiter.driver.now - began < 3.3
     assert row(process, short.name)["fence"]["N"] > str(short.fence)
+
+
+def test_a_writer_waits_for_each_of_several_readers(process, other):
+    readers = [read(process) for _ in range(2)]
+    other.driver.during_sleep = [lambda: process.release(readers.pop()) for _ in range(2)]
+    write(other)
+    assert readers == []
+    assert held(process) == ["a"]
 
 
 def test_a_writer_that_gives_up_opens_the_door_again(process, other):
@@ -377,6 +385,8 @@ def test_a_writer_that_another_has_followed_comes_in_after_that_one(
     grant = write(process, readers=readers)
     assert grant.fence > fences[0]
     assert held(process) == ["a"]
+    closings = [params for _, params in process.driver.calls if ":door" in str(params)]
+    assert len(closings) == 2  # the late one, and its own
 
 
 def drop(process, name):
@@ -473,8 +483,10 @@ def test_a_door_whose_closing_is_throttled_is_closed_by_one_call_all_the_same(pr
 )
 def test_a_door_that_cannot_be_closed_is_told(process, slots, trouble, error):
     process.driver.script = [None, None, *[trouble] * 1000]
+    began = process.driver.now
     with pytest.raises(error):
-        write(process, readers=slots)
+        write(process, 3.0, readers=slots)
+    assert process.driver.now - began < 5.0
 
 
 def test_a_door_that_is_closed_slot_by_slot_is_no_silent_store(process):
