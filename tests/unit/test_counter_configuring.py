@@ -98,6 +98,7 @@ def test_a_ticket_whose_reply_was_lost_is_not_used(world):
     world.lost_replies = {0}
     assert world.does(create) is True
     assert world.calls == [TICKET, TICKET, MAKING]
+    assert world.pauses == 1
     (left,) = world.tickets()
     assert integer(left, "expires") >= 24 * 3600
 
@@ -144,6 +145,13 @@ def test_bounds_move_and_the_escrow_with_them(world, bounds, shards):
     assert min(world.rooms(shards, "up") + world.rooms(shards, "down")) >= 0
     assert sum(world.values(shards)) == 50
     assert integer(header, "revision") != revision
+
+
+@pytest.mark.parametrize(("value", "bounds"), [(99, Bounds(0, 120)), (0, Bounds(-20, 99))])
+def test_a_bound_moves_away_from_a_counter_that_is_full(world, value, bounds):
+    world.lay_out(value=value)
+    assert world.does(configure, bounds, 1) is False
+    assert (world.sound(1), world.pauses) == (True, 0)
 
 
 def test_a_bound_that_goes_is_no_attribute_any_more(world):
@@ -255,6 +263,7 @@ def test_a_counter_that_was_moved_and_not_settled_is_no_failure(world):
     world.lay_out(2)
     world.instead = dict.fromkeys(range(2, 50), NotSent("no"))
     assert world.does(configure, BOUNDS, 1, used=handle(shards=2)) is False
+    assert world.item(1)["closed"] == {"BOOL": True}
     world.instead = {}
     assert world.add(3).value == 53
     assert world.values(1) == [53]
@@ -320,7 +329,16 @@ def test_a_deleted_counter_leaves_the_records_of_its_keys_and_nothing_else(world
     left = world.store.perform("Scan", {"TableName": "t"})["Items"]
     assert [item["pk"] for item in left] == [handle().record_key("k")["pk"]]
     assert used.shards is None
+    assert world.pauses == 0
     assert world.does(delete) is False
+
+
+def test_a_deletion_that_another_was_faster_than_is_made_after_a_pause(world):
+    world.lay_out()
+    world.before = {3: lambda: world.change(0, revision=number(9))}
+    assert world.does(delete) is True
+    assert world.item() is None
+    assert world.pauses == 1
 
 
 def test_a_counter_that_was_written_anew_meanwhile_is_deleted_with_its_keys(world):
@@ -378,12 +396,10 @@ def test_an_addition_in_between_is_found_by_the_store(world, call):
     assert world.values(2) == [50, 1]
 
 
-def test_a_delete_does_not_take_an_addition_that_was_not_expected(world):
+@pytest.mark.parametrize("position", [1, 2, 3])
+def test_a_delete_does_not_take_an_addition_that_was_not_expected(world, position):
     world.lay_out()
-    world.before = {
-        position: lambda: world.change(0, value=number(51)) if world.item() else None
-        for position in (1, 2, 3)
-    }
+    world.before = {position: lambda: world.change(0, value=number(51))}
     with pytest.raises(CounterChanged):
         world.does(delete, expected=state())
     assert world.values(1) == [51]

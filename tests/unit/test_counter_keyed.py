@@ -128,6 +128,13 @@ def test_a_change_is_written_to_the_home_of_its_key_and_says_so(world):
     assert (again.shard, again.value, again.replayed) == (home, change.value, True)
 
 
+def test_a_counter_that_is_another_than_declared_is_refused_as_it_is_read(world):
+    world.lay_out()
+    with pytest.raises(CounterMismatch):
+        world.add(3, handle(Bounds(0, 10)))
+    assert world.calls == [READ_ONE]
+
+
 def test_a_record_outlives_its_counter(world):
     used = known(world)
     for number_ in range(ledger.SWEPT_AT):
@@ -269,6 +276,7 @@ def test_a_counter_that_another_makes_meanwhile_is_the_one(world):
     world.before = {3: world.lay_out}
     assert world.add(3).value == 53
     assert world.values(1) == [53]
+    assert world.pauses == 1
 
 
 # Eras.
@@ -336,6 +344,7 @@ def test_a_home_that_is_gone_is_looked_for_and_the_counter_made_anew(world):
     used.eras = {0: "2.e", 1: "2.e"}
     assert world.add(3, used).value == 3
     assert sum(world.values(2)) == 3
+    assert world.pauses == 1
 
 
 def test_a_counter_of_another_layout_is_settled_first(world):

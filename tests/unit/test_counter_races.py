@@ -13,6 +13,7 @@ from interlock.errors import (
     CounterLimitExceeded,
     CounterMismatch,
     RequestRefused,
+    TransactionConflict,
 )
 from tests.unit.test_counter_adding import BORROW, FAILED, READ_ALL, READ_ONE, WRITE, budget, handle
 from tests.unit.test_counter_keyed import World, known, once
@@ -71,6 +72,18 @@ def test_where_others_end_each_era_no_write_is_refused_but_the_first(world):
         world.add(1, used, f"k{turn}")
         assert world.calls == (LOOK_FIRST if turn else BY_REFUSAL)
     assert world.values(1) == [54]
+
+
+def test_a_writer_whose_era_others_end_each_time_gives_up_in_the_end(world):
+    used = known(world)
+    eras = iter(range(1000))
+    world.before = {
+        position: lambda: world.change(0, era={"S": f"1.{next(eras)}"})
+        for position in range(1, 200)
+    }
+    with pytest.raises(TransactionConflict):
+        world.add(1, used, "a")
+    assert world.values(1) == [50]
 
 
 def test_what_a_refusal_told_is_good_for_the_next_attempt_alone(world):
