@@ -188,7 +188,7 @@ def test_a_long_hold_is_not_taken_for_the_time_of_a_turn():
     pace = queue.Pace(0.0)
     pace.saw(10, 1.0)
     pace.saw(12, 100.0)
-    assert pause(pace, 10, 100.0) <= 10 * queue.LONGEST
+    assert pause(pace, 10, 100.0) == pytest.approx(10 * 0.1 * 0.8)
 
 
 def test_who_woke_up_stays_awake_while_the_lock_lies_for_one_that_sleeps():
