@@ -1,7 +1,9 @@
 """An algorithm takes one kind of key, and KMS and JOSE each have its signature in one form."""
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from interlock._protocol.signing import algorithms
 from interlock._protocol.signing.algorithms import (
     ALL,
     algorithm_of,
@@ -59,6 +61,22 @@ def test_a_key_is_known_by_the_members_that_are_required_of_its_kind(lib, kms, s
     (published,) = lib.jwks([kms.create(spec)], client=kms)["keys"]
     members = {name: published[name] for name in REQUIRED[published["kty"]]}
     assert published["kid"] == thumbprint(members)
+
+
+RAW = {"ES256": 64, "ES384": 96, "ES512": 132, "ES256K": 64}
+
+
+@pytest.mark.parametrize(("name", "length"), RAW.items())
+def test_the_halves_of_a_signature_by_a_curve_are_as_long_as_the_curves_numbers(name, length):
+    """RFC 7518, 3.4; RFC 8812, 3.2."""
+    signature = algorithms.ALL[name].jws_signature(encode_dss_signature(1, 2))
+    assert len(signature) == length
+
+
+@pytest.mark.parametrize("name", ["PS256", "RS256"])
+def test_a_signature_by_rsa_is_what_kms_makes(name):
+    algorithm = algorithms.ALL[name]
+    assert algorithm.jws_signature(b"a" * 256) == algorithm.kms_signature(b"a" * 256) == b"a" * 256
 
 
 LENGTHS = {"Ed25519": 64, "ML-DSA-44": 2420, "ML-DSA-65": 3309, "ML-DSA-87": 4627}
