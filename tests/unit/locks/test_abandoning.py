@@ -84,8 +84,8 @@ def test_the_lock_of_another_is_left_to_it(process, other, failed):
     assert process.driver.operations() == ["UpdateItem"]
 
 
-def test_a_later_bound_of_another_client_will_do(process, failed):
-    acquisition = failed(lose_reply)
+def bound(process):
+    """Let another client void all that is asked for until long after now."""
     process.driver.store.perform(
         "UpdateItem",
         {
@@ -95,6 +95,18 @@ def test_a_later_bound_of_another_client_will_do(process, failed):
             "ExpressionAttributeValues": {":void": {"N": str(9 * 10**12)}},
         },
     )
+
+
+def test_a_later_bound_that_shows_no_grant_of_ours_ends_it(process, failed):
+    acquisition = failed(lose_request)
+    bound(process)
+    assert abandon(process, acquisition) is True
+    assert process.driver.operations() == ["UpdateItem"]
+
+
+def test_a_later_bound_of_another_client_will_do(process, failed):
+    acquisition = failed(lose_reply)
+    bound(process)
     assert abandon(process, acquisition) is True
     assert not held(process)
     assert process.driver.row("a")["void_before"] == {"N": str(9 * 10**12)}

@@ -8,7 +8,7 @@ from interlock._protocol.locks.item import MOST_FENCE, MOST_TIME
 from interlock._protocol.locks.jobs import Job
 from interlock._protocol.locks.settings import MOST_LEASE
 from interlock.errors import CorruptRecord, LockLost, LockTimeout, LossReason
-from tests.unit.locks.scripted import TABLE, lose_request
+from tests.unit.locks.scripted import TABLE, lose_request, refuse
 
 MOST_LEASE_MS = round(MOST_LEASE * 1000)
 HELD = {
@@ -203,6 +203,13 @@ def test_a_free_lock_whose_record_says_the_least_or_the_most_is_granted(
     put_free(process, name, attribute, {"N": value})
     process.driver.run(acquisition_of(process.locks).run())
     assert "version" in process.driver.row(name)
+
+
+def test_a_request_that_the_store_cannot_carry_out_says_what_is_wrong_with_the_record(process):
+    put_free(process, "a", "fence", {"S": "x"})
+    process.driver.script = [refuse("ValidationException")]
+    with pytest.raises(CorruptRecord, match="fence"):
+        process.acquire()
 
 
 @pytest.mark.parametrize(("attribute", "value"), UNSOUND)

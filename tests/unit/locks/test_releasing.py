@@ -60,6 +60,16 @@ def test_a_release_is_tried_for_five_seconds_with_pauses(process, grant, trouble
     assert set(process.driver.deadlines) == {began + 5.0}
 
 
+def test_a_lock_that_was_taken_before_a_queue_goes_to_its_first_by_one_call(process, grant):
+    process.release(grant)
+    queue_up(process, TICKET)
+    taken = process.acquire()
+    process.driver.calls.clear()
+    assert process.release(taken) is True
+    assert process.driver.operations() == ["UpdateItem"]
+    assert process.driver.row("a")["version"] == {"S": TICKET}
+
+
 def test_a_release_that_is_denied_says_so_at_once(process, grant):
     process.driver.script = [denied] * 1000
     with pytest.raises(AccessDenied):
