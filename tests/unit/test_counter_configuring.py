@@ -269,6 +269,15 @@ def test_a_counter_that_was_moved_and_not_settled_is_no_failure(world):
     assert world.values(1) == [53]
 
 
+@pytest.mark.parametrize("shards", [1, 3])
+def test_a_change_of_shards_takes_the_eras_from_all_of_them(world, shards):
+    world.lay_out(2)
+    world.instead = dict.fromkeys(range(2, 50), NotSent("no"))
+    world.does(configure, BOUNDS, shards, used=handle(shards=2))
+    assert integer(world.item(), "shards") == shards
+    assert [era_of(world.item(index)) for index in range(2)] == [None, None]
+
+
 # Resetting.
 
 
@@ -279,6 +288,14 @@ def test_a_reset_sets_the_value_and_what_the_bounds_leave(world, shards, to, val
     assert world.does(reset, to) == value
     assert world.values(shards) == [value] + [0] * (shards - 1)
     assert world.sound(shards)
+
+
+@pytest.mark.parametrize("to", [-20, 0, 7])
+def test_a_reset_leaves_room_down_to_a_floor_below_0(world, to):
+    world.lay_out(2)
+    world.does(configure, Bounds(-20, 99), 2)
+    assert world.does(reset, to) == to
+    assert world.sound(2)
 
 
 @pytest.mark.parametrize(("to", "there"), [(100, True), (-1, True), (100, False)])
@@ -363,9 +380,20 @@ def test_a_key_that_is_entered_as_the_counter_goes_is_remembered(world, lacking)
         world.store.perform("PutItem", {"TableName": "t", "Item": item})
     key = next(key for key in "abcdef" if once(key).home(2) == 0)
     world.before = {1: by_another}
-    assert world.does(delete) is True
+    assert world.does(delete, used=handle(shards=2)) is True
     assert world.item() is None
     assert world.record(key) is not None
+
+
+def test_a_deletion_in_doubt_cannot_be_made_later(world):
+    world.lay_out()
+    world.instead = {3: LOST}
+    world.before = {4: lambda: world.change(0, value=number(51))}
+    with pytest.raises(CounterChanged):
+        world.does(delete, expected=state())
+    world.change(0, value=number(50))  # as the copy demands
+    assert world.late(3).reasons
+    assert world.values(1) == [50]
 
 
 # While the counter is as expected.
