@@ -1,12 +1,13 @@
 """Several locks at once: all of them or none, however the transaction fares."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from interlock._protocol.faults import CancellationReason, Refused
-from interlock.errors import InvalidValue, LockTimeout, ServiceUnavailable, Throttled
-from tests.unit.locks.scripted import lose_reply, lose_request, unreachable
+from interlock.errors import AccessDenied, InvalidValue, LockTimeout, ServiceUnavailable, Throttled
+from tests.unit.locks.scripted import answer, lose_reply, lose_request, refuse, unreachable
 
 LEASE = 20.0
 
@@ -88,6 +89,99 @@ def test_a_reply_that_was_lost_is_not_waited_out(process, loss):
     assert [process.driver.row(g.name)["version"]["S"] for g in grants] == [
         g.version for g in grants
     ]
+
+
+def test_a_copy_of_the_transaction_is_answered_as_the_first_was(process):
+    answers: list[Any] = []
+
+    def twice(driver, operation, params):
+        answers.extend(driver.store.perform(operation, params) for _ in range(2))
+        return answers[0]
+
+    process.driver.script = [twice]
+    assert len(acquire_all(process, "ab")) == 2
+    assert len(answers) == 2
+
+
+def test_a_copy_that_is_refused_by_one_lock_alone_is_known_by_it(process, other):
+    def copied(driver, operation, params):
+        driver.store.perform(operation, params)
+        other.driver.run(other.locks.break_lock("b", because="a test"))
+        forgotten = {key: value for key, value in params.items() if key != "ClientRequestToken"}
+        return driver.store.perform(operation, forgotten)
+
+    process.driver.script = [copied]
+    began = process.driver.now
+    assert len(acquire_all(process, "ab")) == 2
+    assert process.driver.now - began < LEASE / 2
+
+
+@pytest.mark.parametrize(
+    "act", [answer({}), answer({"Responses": [{}]}), lose_reply, throttle, unreachable]
+)
+def test_fences_are_read_again_until_they_are_told(process, act):
+    process.driver.script = [None, act]
+    grants = acquire_all(process, "ab")
+    assert [grant.fence for grant in grants] == [
+        int(process.driver.row(name)["fence"]["N"]) for name in "ab"
+    ]
+    assert process.driver.operations().count("TransactWriteItems") == 1
+
+
+@pytest.mark.parametrize("silence", [0, 7])
+def test_what_was_taken_and_lost_before_its_fence_was_read_is_taken_again(process, other, silence):
+    def broken(driver, operation, params):
+        other.driver.run(other.locks.break_lock("b", because="a test"))
+        return driver.store.perform(operation, params)
+
+    process.driver.script = [None, *[lose_request] * silence, broken, lose_request]
+    grants = acquire_all(process, "ab")
+    assert all(process.driver.row(one.name)["version"]["S"] == one.version for one in grants)
+
+
+def test_a_holder_that_lives_is_looked_at_and_not_written_to(process, other):
+    grant = process.acquire("b")
+    other.driver.during_sleep = [lambda: process.renew(grant)] * 200
+    with pytest.raises(LockTimeout):
+        acquire_all(other, "ab", timeout=2.5 * LEASE)
+    assert other.driver.operations().count("TransactWriteItems") == 1
+
+
+@pytest.mark.parametrize(
+    ("act", "error"), [(refuse("AccessDeniedException"), AccessDenied), (throttle, Throttled)]
+)
+def test_a_refusal_that_no_lock_is_the_reason_of_is_told_as_it_is(process, act, error):
+    process.driver.script = [act] * 10_000
+    with pytest.raises(error):
+        acquire_all(process, "ab", timeout=3.0)
+
+
+def test_a_store_that_has_answered_is_silent_from_then_on_alone(process):
+    process.driver.script = [*[lose_request] * 7, None, lose_request]
+    assert len(acquire_all(process, "ab")) == 2
+    assert process.driver.now > 1016.0
+
+
+def refused_again(driver, operation, params):
+    """Have a client below send it twice, and show the second refusal."""
+    try:
+        return driver.store.perform(operation, params)
+    except Refused as refusal:
+        refusal.resent = True
+        raise
+
+
+@pytest.mark.parametrize(
+    ("act", "left"),
+    [(None, False), (unreachable, False), (refused_again, True), (lose_request, True)],
+)
+def test_only_what_may_have_been_carried_out_is_left_over(process, other, act, left):
+    process.acquire("b")
+    acquisition = joint(other, "ab", timeout=2.5)
+    other.driver.script = [act]
+    with pytest.raises(LockTimeout):
+        other.driver.run(acquisition.run())
+    assert acquisition.leftovers is left
 
 
 def test_what_failed_is_given_back(process):
