@@ -46,7 +46,8 @@ def _changes(right: dict[str, Any], wrong: dict[str, Any], home: str) -> Iterato
     for name, value in right.items():
         other: Any = wrong.get(name)
         if isinstance(value, FunctionType) and value.__module__ == home:
-            if value.__code__ != other.__code__:
+            # An `__init__` that is made of a class's fields is no function until it is needed.
+            if isinstance(other, FunctionType) and value.__code__ != other.__code__:
                 yield value, other.__code__
         elif isinstance(value, property):
             yield from _changes({name: value.fget}, {name: other.fget}, home)
