@@ -1,5 +1,9 @@
 """The world replays exactly, interleaves, and loses what it is told to lose."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from interlock._protocol.faults import NoReply, Refused
@@ -41,6 +45,32 @@ def run_storm(seed):
 
 def test_a_seed_replays_exactly():
     assert [run_storm(seed) for seed in range(50)] == [run_storm(seed) for seed in range(50)]
+
+
+RUN_EACH = """
+from tests.simulation.scenarios import SCENARIOS
+for name, scenario in SCENARIOS.items():
+    run = scenario(3)
+    run.run()
+    world = getattr(run, "world", run)
+    print(name, world.now, world.steps)
+"""
+
+
+def test_a_seed_replays_in_another_process():
+    """Whose hashes of texts, and so the order of its sets, are others."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", RUN_EACH],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for seed in ("1", "2")
+    ]
+    one, other = [process.communicate()[0].splitlines() for process in processes]
+    assert one
+    assert [ran for ran, again in zip(one, other, strict=True) if ran != again] == []
 
 
 def test_seeds_interleave_unprotected_processes():
