@@ -199,6 +199,7 @@ def test_a_full_counter_of_one_shard_is_told_by_its_refusal_alone(world):
     with pytest.raises(CounterLimitExceeded) as full:
         world.run(add(handle(shards=1), 3, budget()))
     assert (full.value.value, full.value.floor, full.value.ceiling) == (50, 0, 99)
+    assert full.value.name == "c"
     assert world.calls == [WRITE]
 
 
@@ -207,6 +208,7 @@ def test_a_full_counter_of_several_shards_is_read_at_one_instant(world):
     with pytest.raises(CounterLimitExceeded) as full:
         world.run(add(handle(shards=2), 3, budget()))
     assert (full.value.value, full.value.floor, full.value.ceiling) == (50, 0, 99)
+    assert full.value.name == "c"
     assert world.calls == [WRITE, READ_ALL]
 
 

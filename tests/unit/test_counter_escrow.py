@@ -102,6 +102,16 @@ def test_what_a_newer_version_has_written_is_added_to_by_that_alone(store, form,
         refused(store, write)
 
 
+def test_a_write_may_take_attributes_out_beside_others(store):
+    made(store, [9])
+    change(store, 0, **{"done#k": number(1), "call#k": {"S": "text"}})
+    write = covered(handle(), 0, 2)
+    write.removed = ["done#k", "call#k"]
+    update(store, write)
+    assert numbers(store) == [(52, 7, 7)]
+    assert not {"done#k", "call#k"} & store.item("t", NAME).keys()
+
+
 def test_a_shard_that_is_being_folded_away_takes_nothing(store):
     made(store, [3, 3])
     change(store, 1, closed={"BOOL": True})
