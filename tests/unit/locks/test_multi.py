@@ -7,6 +7,7 @@ import pytest
 
 from interlock._protocol.faults import CancellationReason, Refused
 from interlock.errors import AccessDenied, InvalidValue, LockTimeout, ServiceUnavailable, Throttled
+from tests.unit.locks.conftest import Process
 from tests.unit.locks.scripted import answer, lose_reply, lose_request, refuse, unreachable
 
 LEASE = 20.0
@@ -126,6 +127,37 @@ def test_fences_are_read_again_until_they_are_told(process, act):
         int(process.driver.row(name)["fence"]["N"]) for name in "ab"
     ]
     assert process.driver.operations().count("TransactWriteItems") == 1
+
+
+def test_fences_that_are_told_of_other_locks_are_not_believed(process):
+    def swapped(driver, operation, params):
+        return {"Responses": driver.store.perform(operation, params)["Responses"][::-1]}
+
+    process.release(process.acquire("b"))
+    process.driver.script = [None, swapped]
+    grants = acquire_all(process, "ab")
+    assert [one.fence for one in grants] == [
+        int(process.driver.row(name)["fence"]["N"]) for name in "ab"
+    ]
+
+
+def test_fences_that_cannot_be_read_are_given_up_in_time(process):
+    process.driver.script = [None, *[unreachable] * 10_000]
+    with pytest.raises(ServiceUnavailable):
+        acquire_all(process, "ab")
+
+
+def test_who_is_told_of_is_the_holder_that_was_seen_last(process, other):
+    grant, successor = process.acquire("b"), Process(process.driver.store, owner="successor")
+
+    def succeed():
+        process.release(grant)
+        successor.acquire("b")
+
+    other.driver.during_sleep = [succeed]
+    with pytest.raises(LockTimeout) as caught:
+        acquire_all(other, "ab", timeout=5.0)
+    assert caught.value.holder.owner == "successor"
 
 
 @pytest.mark.parametrize("silence", [0, 7])
