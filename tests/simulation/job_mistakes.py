@@ -26,7 +26,7 @@ MISTAKES = (
         "run that begins whatever is left of its lease",
         "jobs-pauses",
         jobs,
-        "if grant.over or grant.until - now < job.at_least:",
+        "if grant.over or grant.until - now <= job.at_least:",
         "if grant.over:",
         AGAIN,
         found=46,

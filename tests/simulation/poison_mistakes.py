@@ -65,8 +65,8 @@ MISTAKES = (
         "room of a counter that is negative",
         "spoilt-calm",
         checking,
-        '        ("up", 0, _MOST_ESCROW),\n',
-        "",
+        "if name in item and not _is_integer(",
+        'if name in item and name != "up" and not _is_integer(',
         "raised CounterLimitExceeded",
     ),
 )
