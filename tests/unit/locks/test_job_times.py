@@ -2,13 +2,14 @@
 
 from functools import cmp_to_key
 from time import time
+from typing import Any
 
 import pytest
 
-from interlock._protocol.locks.jobs import must_stay
+from interlock._protocol.locks.jobs import Job, must_stay
 from interlock._protocol.locks.runs import run_fence
 from interlock._protocol.locks.settings import DRIFT, MOST_LEASE
-from interlock.errors import InvalidValue, LockLost
+from interlock.errors import InvalidLockName, InvalidValue, LockLost
 from tests.unit.locks.conftest import Process
 from tests.unit.locks.nightly import LEASE, a_job, begin, call, end, seconds
 from tests.unit.locks.scripted import refuse, unreachable
@@ -55,6 +56,13 @@ def test_what_no_job_can_be_is_refused(process, options, why):
 )
 def test_what_a_job_can_be_is_taken(process, options):
     assert a_job(process, **options).otherwise == options.get("otherwise", "skip")
+
+
+def test_a_function_in_the_place_of_a_job_s_name_is_told_how_to_name_it(process):
+    function: Any = seconds
+    options: Any = {"at_least": seconds(0), "at_most": None, "otherwise": "skip", "timeout": None}
+    with pytest.raises(InvalidLockName, match="name the job"):
+        Job.of(process.settings, function, **options)
 
 
 def test_a_client_of_the_longest_lease_has_jobs_that_last_no_longer():
