@@ -54,18 +54,19 @@ def files(module: str) -> list[Path]:
     """Return the files of tests that may reach a module (path from the root).
 
     Those that speak of its room ("counters"); of itself where it is in none ("retry"), and those
-    that are in no room either.
+    that are in no room either. Of signing's tests, for another room, those that import the module.
     """
     unit, room, stem = ROOT / "tests/unit", Path(module).parent.name, Path(module).stem
     word = re.compile(
         rf"\b{stem if room == '_protocol' else room.removesuffix('s')}", re.IGNORECASE
     )
+    imported = _imports(module)
     return [
         path
         for place in (unit, ROOT / "tests/simulation")
         for path in sorted(place.rglob("test_*.py"))
         if path.relative_to(place).parts[0] not in _ELSEWHERE
-        if room == "signing" or "signing" not in path.parts
+        if room == "signing" or "signing" not in path.parts or imported.search(path.read_text())
         if word.search(path.read_text(encoding="utf-8"))
         or (room == "_protocol" and path.parent == unit)
     ]
@@ -80,9 +81,7 @@ def stages(module: str, tests: list[str] | None = None) -> list[list[Path]]:
     """
     if tests is not None:
         return [[ROOT / test for test in tests]]
-    path = Path(module)
-    room, dotted = path.parent.name.removesuffix("s"), ".".join(path.parent.parts)
-    imports = re.compile(rf"\b{dotted}\.{path.stem} import|\b{dotted} import [^\n]*\b{path.stem}\b")
+    room, imports = Path(module).parent.name.removesuffix("s"), _imports(module)
     found: tuple[list[Path], ...] = ([], [], [], [])
     for test in files(module):
         text, place = test.read_text(encoding="utf-8"), test.relative_to(ROOT).as_posix()
@@ -98,6 +97,13 @@ def stages(module: str, tests: list[str] | None = None) -> list[list[Path]]:
             stage = 2 if mock else 3
         found[stage].append(test)
     return [stage for stage in found if stage]
+
+
+def _imports(module: str) -> re.Pattern[str]:
+    """Return what a file that imports the module holds."""
+    path = Path(module)
+    dotted = ".".join(path.parent.parts)
+    return re.compile(rf"\b{dotted}\.{path.stem} import|\b{dotted} import [^\n]*\b{path.stem}\b")
 
 
 def reached(

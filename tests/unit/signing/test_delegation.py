@@ -27,7 +27,7 @@ from interlock.errors import (
     UnknownKey,
 )
 from interlock.receipts import RECEIPT_TYPE
-from tests.unit.signing.issuer import NOW, Clock, encode
+from tests.unit.signing.issuer import NOW, Clock, encode, header
 from tests.unit.signing.kms import LocalKms, refusal
 
 ISSUER = "https://api.example"
@@ -81,11 +81,6 @@ class Setup:
 @pytest.fixture
 def setup(lib, kms):
     return Setup(lib, kms)
-
-
-def header(token):
-    part = token.split(".")[0]
-    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
 
 
 def kms_signatures(kms):

@@ -19,9 +19,8 @@ from interlock.errors import (
     TokenExpired,
     UnknownKey,
 )
-from tests.unit.signing.issuer import encode
+from tests.unit.signing.issuer import SOON, Clock, encode
 from tests.unit.signing.kms import refusal
-from tests.unit.signing.test_signer import SOON, Clock
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])

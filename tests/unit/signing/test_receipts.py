@@ -13,8 +13,8 @@ from interlock.errors import (
     TokenNotYetValid,
 )
 from interlock.receipts import RECEIPT_TYPE, Receipt, receipt_of
+from tests.unit.signing.issuer import SOON, Clock
 from tests.unit.signing.kms import LocalKms, refusal
-from tests.unit.signing.test_signer import SOON, Clock
 
 ISSUER = "https://api.example"
 NOW = 1_800_000_000
