@@ -57,3 +57,8 @@ def test_chains_to_and_from_a_cycle_are_no_part_of_it():
 def test_components_come_by_their_least_node_and_their_cycles_by_all_nodes():
     graph = {"a": ["x", "end"], "x": ["z", "y"], "y": ["z", "x"], "z": ["x"], "b": ["c"], "c": "b"}
     assert cycles(graph, EVERY) == [("b", "c"), ("x", "y"), ("x", "y", "z"), ("x", "z")]
+
+
+def test_a_node_that_was_in_the_way_of_one_cycle_is_in_others():
+    graph = {"a": "cd", "c": "ad", "d": "c"}
+    assert cycles(graph, EVERY) == [("a", "c"), ("a", "d", "c"), ("c", "d")]

@@ -21,6 +21,7 @@ from interlock.errors import (
     LockTimeout,
     LockWaitCancelled,
     QueueFull,
+    ServiceUnavailable,
 )
 from interlock.testing import MemoryStore
 from tests.unit.locks.conftest import Process
@@ -344,6 +345,64 @@ def test_a_lease_that_ran_out_while_a_second_ticket_left_is_not_returned(process
     assert other.driver.now < grant.until
 
 
+def test_a_lease_that_ran_out_before_a_second_ticket_left_is_not_returned(process, other):
+    first, kept = process.acquire(fair=True), []
+
+    def keep(driver, operation, params):
+        kept.append((operation, params))
+        return lose_request(driver, operation, params)
+
+    def give_back():
+        carry_out(other.driver, *kept[0])
+        process.release(first)
+        other.driver.script = [None, after(LEASE + 1)]
+
+    other.driver.script = [None, keep]
+    other.driver.during_sleep = [lambda: None, give_back]
+    grant = other.acquire(fair=True)
+    assert other.driver.now < grant.until
+    assert line(process) == []
+
+
+def test_an_entry_whose_reply_was_lost_is_looked_for_before_another_is_made(process, other):
+    process.acquire(fair=True)
+    other.driver.script = [None, lose_reply]
+    waiting(other)
+    assert len(line(process)) == 1
+
+
+@pytest.mark.parametrize("resent", [False, True])
+def test_an_entry_that_was_throttled_makes_no_ghost(process, other, resent):
+    first, kept = process.acquire(fair=True), []
+
+    def keep(_driver, operation, params):
+        kept.append((operation, params))
+        raise Refused("ThrottlingException", "why", resent=resent)
+
+    other.driver.script = [None, keep]
+    other.driver.during_sleep = [lambda: None, lambda: process.release(first)]
+    assert other.release(other.acquire(fair=True))
+    if resent:  # the first copy may be on its way
+        with pytest.raises(Refused):
+            carry_out(other.driver, *kept[0])
+    assert line(process) == []
+
+
+def test_a_row_that_is_deleted_is_no_row_to_wait_at(process, other):
+    process.acquire(fair=True)
+    key = {"TableName": TABLE, "Key": key_of("a")}
+    other.driver.during_sleep = [lambda: process.driver.store.perform("DeleteItem", key)]
+    assert other.acquire(fair=True, timeout=1.0)
+
+
+def test_no_waiter_is_passed_over_while_the_lock_is_held(process, other):
+    process.acquire(fair=True)
+    ticket = enter(process)
+    with pytest.raises(LockTimeout):
+        other.acquire(**fail(10.0))
+    assert line(process)[0] == ticket
+
+
 def leaves_the_queue(_operation, params):
     return params.get("UpdateExpression", "").startswith("REMOVE #queue[")
 
@@ -378,6 +437,18 @@ def test_an_entry_that_cannot_be_voided_is_known_to_be_left(process, other):
         other.driver.run(acquisition.run())
     assert acquisition.leftovers
     assert other.driver.run(acquisition.abandon()) is False
+
+
+def test_a_ticket_that_was_not_seen_leaves_with_its_waiter(process, other):
+    process.acquire(fair=True)
+    other.driver.script = [None, lose_reply, *[unreachable] * 1000]
+    acquisition = other.acquisition(**fail(3.0))
+    with pytest.raises(ServiceUnavailable):
+        other.driver.run(acquisition.run())
+    assert len(line(process)) == 1
+    other.driver.script = []
+    assert other.driver.run(acquisition.abandon())
+    assert line(process) == []
 
 
 def test_a_leaving_that_is_answered_with_another_record_is_tried_again(process, other):
