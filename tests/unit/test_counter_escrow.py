@@ -198,6 +198,14 @@ def test_the_first_addition_compares_what_is_there_with_what_was_declared(
         refused(store, write)
 
 
+@pytest.mark.parametrize("missing", ["value", "up", "down", "shards", "span"])
+@pytest.mark.parametrize("amount", [1, -1])
+def test_what_another_program_has_put_there_is_not_made_a_counter(store, missing, amount):
+    (item,) = new_items(handle(), Bounds(), 1, 50, revision=7, era="1.e")
+    put(store, {name: value for name, value in item.items() if name != missing})
+    refused(store, addition(handle(), 0, amount, 8))
+
+
 # Borrowing.
 
 

@@ -10,6 +10,7 @@ from interlock._protocol.counters.keyed import add_once
 from interlock._protocol.counters.layout import era_of, integer, number
 from interlock._protocol.counters.ledger import Once
 from interlock._protocol.counters.reading import CounterState
+from interlock._protocol.counters.settling import sweep
 from interlock._protocol.faults import NoReply, NotSent, Refused
 from interlock.errors import (
     CorruptRecord,
@@ -20,6 +21,7 @@ from interlock.errors import (
     OutcomeUnknown,
     RequestRefused,
     ServiceUnavailable,
+    TransactionConflict,
 )
 from tests.unit.test_counter_adding import (
     BORROW,
@@ -255,6 +257,35 @@ def test_what_fails_after_a_copy_was_ended_is_certain(world):
     assert world.late(1).condition_failed
 
 
+def test_an_era_that_another_call_learned_says_nothing_of_a_copy_that_is_in_doubt(world):
+    used = known(world, up=[2])
+
+    def lands_late():
+        world.change(0, up=number(49))
+        world.store.perform(*world.requests[1])
+        twin = World()
+        twin.store = world.store
+        twin.add(1, used, "l")
+
+    # The write, its repetition, which finds no room, and the end of the era; then a look.
+    world.before = {3: lands_late}
+    world.instead = {1: LOST, **dict.fromkeys(range(5, 50), NotSent("no"))}
+    change = world.add(3, used)
+    assert (change.value, change.replayed) == (53, True)
+
+
+def test_what_is_refused_once_the_counter_is_deleted_is_certain(world):
+    world.lay_out()
+    used = handle(Bounds(0, 2), shards=1)
+    used.eras = {0: "1.e"}
+    world.instead, world.before = {1: LOST}, {2: lambda: world.delete(1)}
+    with pytest.raises(CounterLimitExceeded):
+        world.add(3, used)
+    world.lay_out(up=[49])
+    world.change(0, era={"S": "1.f"})
+    assert world.late(1).condition_failed
+
+
 def test_a_write_that_a_corrupt_item_refuses_is_told_by_that(world):
     used = known(world)
     world.change(0, up={"S": "x"})
@@ -328,6 +359,14 @@ def test_a_full_ledger_is_swept_before_the_next_entry(world):
     world.change(0, kept=number(ledger.MOST_KEPT))
     assert world.add(1, used).value == 50 + ledger.SWEPT_AT
     assert world.record("k0") is not None
+
+
+def test_a_ledger_that_others_fill_each_time_is_told_when_no_attempt_is_left(world):
+    used = known(world)
+    world.before = dict.fromkeys(range(200), lambda: world.change(0, kept=number(ledger.MOST_KEPT)))
+    with pytest.raises(TransactionConflict):
+        world.add(1, used)
+    assert world.values(1) == [50]
 
 
 def test_a_sweep_that_fails_undoes_no_change(world):
@@ -422,6 +461,20 @@ def test_a_borrower_whose_key_was_entered_by_another_meanwhile_replays(world):
     assert sum(world.values(3)) == 55
 
 
+def test_a_key_that_was_entered_and_swept_before_the_counter_was_full_replays(world):
+    used, home = lacking(world)
+
+    def by_another():
+        twin = World()
+        twin.store, other = world.store, handle()
+        twin.add(5, other)
+        twin.run(sweep(other, home, world.item(home), budget()))
+
+    world.before = {2: by_another}
+    assert world.add(5, used).replayed
+    assert sum(world.values(3)) == 55
+
+
 # While the counter is as expected.
 
 
@@ -444,13 +497,25 @@ def test_what_was_done_under_the_key_counts_before_what_is_expected(world):
     assert world.values(1) == [53]
 
 
-def test_a_write_in_between_is_found_by_the_store(world):
-    used = known(world, 2)
-    other = 1 - once().home(2)
-    world.before = {2: lambda: world.change(other, value=number(1))}
+@pytest.mark.parametrize(("shards", "index"), [(1, 0), (2, 0), (2, 1)])
+def test_a_write_in_between_is_found_by_the_store(world, shards, index):
+    used = known(world, shards)
+    world.before = {2: lambda: world.change(index, value=number(7))}
     with pytest.raises(CounterChanged):
-        world.add(3, used, expected=expected(shards=2))
-    assert integer(world.item(1 - other), "value") in {0, 50}
+        world.add(3, used, expected=expected(shards=shards))
+    assert world.values(shards) == [7 if i == index else 50 * (i == 0) for i in range(shards)]
+
+
+def test_eras_that_others_end_each_time_are_told_when_no_attempt_is_left(world):
+    used = known(world)
+
+    def by_another():
+        world.change(0, era={"S": f"1.{len(world.calls)}"})
+
+    world.before = dict.fromkeys(range(200), by_another)
+    with pytest.raises(TransactionConflict):
+        world.add(3, used, expected=expected())
+    assert world.values(1) == [50]
 
 
 def test_a_counter_that_is_not_there_is_not_as_expected(world):

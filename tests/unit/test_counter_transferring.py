@@ -206,6 +206,19 @@ def test_another_amount_or_target_under_the_same_key_is_a_mismatch(world):
     assert world.both() == (45, 25)
 
 
+def test_a_mismatch_is_told_though_a_copy_is_under_way(world):
+    def another():
+        twin = World()
+        twin.store = world.store
+        twin.move(6, "k")
+
+    world.instead, world.before = {2: LOST}, {3: another}
+    with pytest.raises(IdempotencyMismatch):
+        world.move(5, "k")
+    assert world.both() == (44, 26)
+    assert world.late(2).reasons
+
+
 def test_a_key_of_an_increment_is_none_of_a_transfer(world):
     world.run(add_once(Handle("t", "s", BOUNDS), 5, once(), budget()))
     with pytest.raises(IdempotencyMismatch):
