@@ -1,10 +1,13 @@
 """Of a key set those keys count that are there to verify, and the rest does no harm."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 
-from interlock._protocol.signing.cache import keys_by_kid
+from interlock._protocol.faults import NoReply
+from interlock._protocol.requests import Call
+from interlock._protocol.signing.cache import KeyCache, keys_by_kid
 from interlock.errors import BadSignature, KeysUnavailable
 from tests.unit.signing.issuer import Clock, Issuer
 
@@ -141,3 +144,25 @@ def test_a_set_without_a_key_to_verify_by_replaces_none(verify, clock, source, i
     source.found = {"keys": [{**issuer.jwk, "kty": "oct"}, {**issuer.jwk, "use": "enc"}]}
     clock.now += 100
     assert verify() == {"n": 1}
+
+
+def fetches(cache, asked, now):
+    """Look for a key, at an instant, for a caller that came at another; count the fetches."""
+    found, operation = 0, cache.find("k1", asked)
+    with suppress(KeysUnavailable):
+        request = next(operation)
+        while True:
+            if isinstance(request, Call):
+                found += 1
+                request = operation.throw(NoReply("gone"))
+            else:
+                request = operation.send(now)
+    return found
+
+
+def test_what_was_tried_since_a_caller_came_is_not_tried_again():
+    """Even where no pause is asked for: many that waited for a fetch do not each repeat it."""
+    cache = KeyCache(lifetime=100.0, cooldown=0.0)
+    assert fetches(cache, asked=0.0, now=5.0) == 1
+    assert fetches(cache, asked=4.0, now=6.0) == 0
+    assert fetches(cache, asked=6.0, now=7.0) == 1

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from interlock._drivers.clients import fault_of
+from interlock._protocol.signing.kms import octets
 from interlock.errors import AccessDenied, ServiceUnavailable
 from tests.unit.signing.kms import refusal
 
@@ -89,6 +90,12 @@ def test_a_lie_is_asked_again_and_the_answer_is_true(lib, kms, operation, lie):
         assert checked == {"n": 1}
     else:
         assert result == {"n": 1}
+
+
+@pytest.mark.parametrize("value", [b"", "MEUCIQ", bytearray(b"a"), None], ids=repr)
+def test_what_is_no_bytes_or_none_is_no_signature(value):
+    with pytest.raises(TypeError, match="Signature"):
+        octets({"Signature": value}, "Signature")
 
 
 GRANTS = {

@@ -120,6 +120,11 @@ def test_lifetime_sets_the_times(lib, kms):
     assert claims == {"iat": 1_700_000_000, "a": 1, "exp": 1_700_000_060}
 
 
+def test_claims_are_written_as_compact_utf_8(lib, kms):
+    payload = lib.Signer(kms.create(), client=kms).sign({"note": "é", "n": 1}).split(".")[1]
+    assert base64.urlsafe_b64decode(payload + "==") == '{"note":"é","n":1}'.encode()
+
+
 def nested(levels):
     nest: list[object] = []
     for _ in range(levels):

@@ -132,7 +132,7 @@ def test_whatever_is_sent_is_found_signed_however_it_is_spelt(send, path):
     assert accepts(*sent)
 
 
-@pytest.mark.parametrize("path", ["/v1/a/../b", "/v1/./b/.", "/a/b/.."])
+@pytest.mark.parametrize("path", ["/v1/a/../b", "/a/b/c/../d", "/v1/./b/.", "/a/b/.."])
 def test_a_path_with_dots_is_signed_as_the_service_resolves_it(path):
     assert accepts(*by_sign(signing(), url=HOST + path))
 
@@ -222,6 +222,12 @@ def test_a_request_that_is_sent_again_is_signed_again():
     signing()(request)
     assert "x-amz-security-token" not in request.headers
     assert accepts("GET", "/", request.headers.multi_items())
+
+
+def test_an_earlier_signature_among_the_headers_is_not_signed():
+    earlier = ["Authorization", "X-Amz-Date", "X-Amz-Security-Token"]
+    added = signing().sign("GET", HOST, headers=[(name, "old") for name in earlier])
+    assert accepts("GET", "/", [("Host", HOST[8:]), *added.items()])
 
 
 @pytest.mark.parametrize(
