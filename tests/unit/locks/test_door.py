@@ -2,7 +2,8 @@
 
 import pytest
 
-from interlock._protocol.locks.door import MOST_READERS, checked_readers, close_call
+from interlock._protocol.locks.door import MOST_READERS, Door, checked_readers, close_call
+from interlock._protocol.locks.item import key_of, parse
 from interlock._protocol.requests import Time
 from interlock.errors import (
     AccessDenied,
@@ -41,6 +42,25 @@ def test_a_number_of_readers_that_cannot_be_is_refused(number):
 def test_there_are_from_one_to_a_hundred_readers(process, number):
     assert MOST_READERS == 100
     assert read(process, readers=checked_readers(number))
+
+
+# What is known of writers.
+
+
+def test_a_client_that_has_seen_no_writer_believes_none_to_be_over():
+    assert Door("a", SLOTS).keeps_out(1)
+
+
+@pytest.mark.parametrize(
+    ("version", "closed_by", "kept_out"),
+    [(None, 7, False), (None, 8, True), ("v", 6, False), ("v", 7, True)],
+)
+def test_a_writer_is_over_when_its_lock_was_free_or_had_a_later_one(version, closed_by, kept_out):
+    door, free = Door("a", SLOTS), key_of("a")
+    holder = {} if version is None else {"version": {"S": version}, "lease_ms": {"N": "20000"}}
+    door.saw(parse(TABLE, {**free, "fence": {"N": "7"}, **holder}))
+    door.saw(parse(TABLE, {**free, "fence": {"N": "5"}}))  # an answer of earlier
+    assert door.keeps_out(closed_by) == kept_out
 
 
 # Closing.
@@ -155,7 +175,10 @@ def is_door(params):
     return params["Key"] == {"pk": {"S": "lock#a"}}
 
 
-@pytest.mark.parametrize("lie", [{}, {"Item": {"pk": {"S": "lock#b"}, "fence": {"N": "1000000"}}}])
+LATER = str(10**17)  # than the fence of any writer, as these begin with the time
+
+
+@pytest.mark.parametrize("lie", [{}, {"Item": {"pk": {"S": "lock#b"}, "fence": {"N": LATER}}}])
 @pytest.mark.parametrize("step", [1, 3])
 def test_a_look_that_is_answered_with_another_record_opens_no_door(process, other, lie, step):
     writer = write(other)
@@ -176,6 +199,22 @@ def test_a_slot_that_another_reader_has_opened_meanwhile_is_open(process, other)
     assert process.driver.operations().count("TransactWriteItems") == 1
 
 
+def test_a_slot_that_a_writer_has_closed_meanwhile_stays_closed_for_what_came_before(
+    process, other
+):
+    fences = []
+
+    def closed(driver, operation, params):
+        writer = write(other)
+        fences.append(writer.fence)
+        other.release(writer)
+        return carry_out(driver, operation, params)
+
+    process.driver.script = [None] * 4 + [closed]
+    grant = read(process, 1.0)
+    assert process.driver.row(grant.name)["door"] == {"N": str(fences[0])}
+
+
 def test_a_dead_writer_that_another_reader_has_ended_meanwhile_is_over(process, other):
     write(process)
     reader = Process(process.driver.store)
@@ -192,6 +231,20 @@ def test_a_dead_writer_that_another_reader_has_ended_meanwhile_is_over(process, 
     assert read(other)
 
 
+def test_a_slot_that_was_granted_too_late_is_tried_again(process):
+    process.release(read(process))
+
+    def answer_late(driver, operation, params):
+        reply = carry_out(driver, operation, params)
+        driver.now += LEASE
+        return reply
+
+    process.driver.script = [answer_late]
+    grant = read(process)
+    assert grant.until > process.driver.now
+    assert held(process) == [grant.name]
+
+
 def test_a_store_that_opens_a_slot_is_not_silent(process):
     late = after(10.0, unreachable)
     process.driver.script = [*[None] * 4, *[late] * 6, None, *[late] * 6]
@@ -204,10 +257,18 @@ def test_a_writer_that_has_closed_nothing_yet_keeps_no_reader_out(process, other
     assert read(process, 0.0)
 
 
+def test_a_writer_that_has_closed_nothing_yet_keeps_readers_out_of_new_slots(process, other):
+    writer = other.acquire("a")
+    with pytest.raises(LockTimeout) as late:
+        read(process, 1.0)
+    assert late.value.holder.fencing_token == writer.fence
+    assert held(process) == ["a"]
+
+
 def test_a_door_that_no_writer_has_closed_is_waited_for_no_longer_than_asked(process):
     process.release(read(process))
     for number in range(SLOTS):
-        item = {"pk": {"S": f"lock#a#{number}"}, "fence": {"N": "7"}, "door": {"N": str(10**17)}}
+        item = {"pk": {"S": f"lock#a#{number}"}, "fence": {"N": "7"}, "door": {"N": LATER}}
         process.driver.store.perform("PutItem", {"TableName": TABLE, "Item": item})
     began = process.driver.now
     with pytest.raises(LockTimeout):
