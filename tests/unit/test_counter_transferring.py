@@ -9,6 +9,7 @@ from interlock._protocol.counters.layout import Handle, era_of, integer, new_ite
 from interlock._protocol.counters.transferring import transfer
 from interlock._protocol.faults import CancellationReason, NoReply, NotSent, Refused
 from interlock.errors import (
+    CorruptRecord,
     CounterLimitExceeded,
     CounterNotFound,
     IdempotencyMismatch,
@@ -196,6 +197,27 @@ def test_a_replay_needs_no_room_and_no_counters(world):
     assert world.move(5, "k").replayed
 
 
+def test_a_look_for_the_record_sees_what_was_written_last(world):
+    world.set("t", up=number(0))
+    with pytest.raises(CounterLimitExceeded):
+        world.move(5, "k")
+    looks = [params for name, params in world.requests if name == READ_ONE]
+    assert [params["Key"] for params in looks][2:] == [world.source.record_key("k")]
+    assert all(params["ConsistentRead"] for params in looks)
+
+
+@pytest.mark.parametrize("room", [0, 79])
+@pytest.mark.parametrize("name", ["amount", "source_value", "target_value"])
+def test_a_record_that_another_program_has_changed_is_corrupt(world, room, name):
+    world.move(5, "k")
+    record = {**world.record_of_it(), name: {"S": "x"}}
+    world.store.perform("PutItem", {"TableName": "t", "Item": record})
+    world.set("t", up=number(room))
+    with pytest.raises(CorruptRecord) as corrupt:
+        world.move(5, "k")
+    assert corrupt.value.attribute == name
+
+
 def test_another_amount_or_target_under_the_same_key_is_a_mismatch(world):
     world.made("u")
     world.move(5, "k")
@@ -219,10 +241,11 @@ def test_a_mismatch_is_told_though_a_copy_is_under_way(world):
     assert world.late(2).reasons
 
 
-def test_a_key_of_an_increment_is_none_of_a_transfer(world):
+@pytest.mark.parametrize("amount", [5, 56])
+def test_a_key_of_an_increment_is_none_of_a_transfer(world, amount):
     world.run(add_once(Handle("t", "s", BOUNDS), 5, once(), budget()))
     with pytest.raises(IdempotencyMismatch):
-        world.move(5, "k")
+        world.move(amount, "k")
     assert world.both() == (55, 20)
 
 
@@ -296,6 +319,18 @@ def test_what_is_not_answered_is_unknown_and_what_was_not_sent_is_not(world, key
         world.move(5, key)
 
 
+def test_a_copy_that_lands_before_its_era_is_ended_is_what_was_done(world):
+    def lands_late():
+        world.set("t", up=number(79))
+        world.store.perform(*world.requests[2])
+
+    # The transfer, its repetition, which finds no room, the end of the era; then a look.
+    world.before = {3: lambda: world.set("t", up=number(0)), 4: lands_late}
+    world.instead = {2: LOST, **dict.fromkeys(range(6, 50), NotSent("no"))}
+    assert world.move(5, "k").replayed
+    assert world.both() == (45, 25)
+
+
 def test_a_fence_that_fails_leaves_a_copy_in_doubt(world):
     world.before = {3: lambda: world.set("t", up=number(0))}
     world.instead = {2: LOST, **dict.fromkeys(range(4, 50), NotSent("no"))}
@@ -309,3 +344,4 @@ def test_a_source_whose_eras_have_not_begun_is_settled_first(world):
     assert world.move(5, "k").source.value == 45
     assert ledger.entries(world.part("s")) == []
     assert era_of(world.part("s")) is not None
+    assert world.pauses == 0
