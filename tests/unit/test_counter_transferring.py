@@ -261,6 +261,7 @@ def test_an_increment_that_is_first_by_a_moment_is_found_by_the_store(world):
     with pytest.raises(IdempotencyMismatch):
         world.move(5, "k")
     assert world.both() == (50, 20)
+    assert world.calls == [READ_ONE, READ_ONE, BORROW]
 
 
 def test_a_key_of_a_transfer_is_none_of_an_increment(world):
