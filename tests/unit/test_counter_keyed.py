@@ -497,6 +497,26 @@ def test_what_was_done_under_the_key_counts_before_what_is_expected(world):
     assert world.values(1) == [53]
 
 
+def swept_by_another(world):
+    twin = World()
+    twin.store, other = world.store, handle()
+    twin.add(3, other, expected=expected())
+    twin.run(sweep(other, 0, world.item(), budget()))
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_what_was_done_under_the_key_counts_though_its_entry_has_moved_meanwhile(world, deleted):
+    used = known(world)
+
+    def by_another():
+        swept_by_another(world)
+        if deleted:
+            world.delete(1)
+
+    world.before = {1: by_another}
+    assert world.add(3, used, expected=expected()).replayed
+
+
 @pytest.mark.parametrize(("shards", "index"), [(1, 0), (2, 0), (2, 1)])
 def test_a_write_in_between_is_found_by_the_store(world, shards, index):
     used = known(world, shards)

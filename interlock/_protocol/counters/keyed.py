@@ -205,10 +205,11 @@ class KeyedChange:
         seen = yield from reading.snapshot(handle, self.budget)
         if seen and (done := ledger.entry(seen.items[min(index, len(seen.items) - 1)], once)):
             return done.replay(self.amount)
-        expecting.check(handle, self.expected, seen)
         if seen is None or index >= seen.shards or era_of(seen.items[index]) != era:
             yield from self.budget.stale()
             return None
+        # The era has not ended, so the key was not entered before: what is seen is not its work.
+        expecting.check(handle, self.expected, seen)
         handle.check(seen.header)
         writes = escrow.borrowing(handle, seen, index, self.amount)
         if writes is None:

@@ -101,7 +101,13 @@ def record(handle: Handle, once: Once, budget: RetryBudget) -> Operation[Entry |
 
 
 def record_settled(handle: Handle, once: Once, budget: RetryBudget) -> Operation[Entry | None]:
-    """Read the record of a key, which a transaction that is seen already may still be writing.
+    """Read the record of a key, which a transaction that is seen already may still be writing."""
+    item = yield from record_item_settled(handle, once, budget)
+    return None if item is None else recorded(item, once)
+
+
+def record_item_settled(handle: Handle, once: Once, budget: RetryBudget) -> Operation[Item | None]:
+    """Read the item of a key's record by a transaction of its own.
 
     A transfer writes it with the end of an era, and GetItem may see the one before the other; a
     transactional read meets a conflict until both are there.
@@ -109,7 +115,7 @@ def record_settled(handle: Handle, once: Once, budget: RetryBudget) -> Operation
     get = {"Get": {"TableName": handle.table, "Key": handle.record_key(once.key)}}
     reply = yield from send(Kind.HARMLESS, budget, "TransactGetItems", {"TransactItems": [get]})
     item = reply["Responses"][0].get("Item")
-    return None if item is None else recorded(sound(handle.table, item), once)
+    return None if item is None else sound(handle.table, item)
 
 
 def batch(
