@@ -17,7 +17,7 @@ from interlock.errors import (
 )
 from tests.unit.test_counter_adding import BORROW, FAILED, READ_ALL, READ_ONE, WRITE, budget, handle
 from tests.unit.test_counter_keyed import World, known, once
-from tests.unit.test_counter_keyed import expected as as_expected
+from tests.unit.test_counter_keyed_expecting import expected as as_expected
 
 SHARDS = 3
 

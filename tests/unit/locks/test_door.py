@@ -27,7 +27,7 @@ from tests.unit.locks.scripted import (
     unreachable,
     whenever,
 )
-from tests.unit.locks.test_readers import SLOTS, drop, held, read, side, write
+from tests.unit.locks.sides import SLOTS, drop, held, read, side, write
 
 LEASE = 20.0
 
