@@ -39,7 +39,7 @@ class World:
         self.drawn = self.pauses = self.identifiers = 0
         # By the number of a call: what is thrown for it, and what happens before it.
         self.instead: dict[int, Fault] = {}
-        self.before: dict[int, Callable[[], None]] = {}
+        self.before: dict[int, Callable[[], object]] = {}
 
     def lay_out(self, shards=1, value=50, **attributes):
         """Lay the counter out; `up=(1, 2)` gives its shards so much room above."""
