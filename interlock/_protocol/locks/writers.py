@@ -174,4 +174,4 @@ class WriteAcquisition(Acquisition):
         if now >= grant.due and not grant.over:
             yield from leases.renew(self._settings, grant)
             now = yield Monotonic()
-        return not grant.expired(now)
+        return not (grant.over or grant.expired(now))

@@ -172,3 +172,15 @@ def test_the_fences_of_both_sides_rise(process):
         assert fences == sorted(set(fences))
         process.driver.store.contents.items.clear()
         process.driver.now += 3600
+
+
+def test_a_writer_whose_lock_was_given_back_meanwhile_begins_again(process, other):
+    reader = read(process)
+    acquisition = side(other, "write")
+    other.driver.during_sleep = [
+        lambda: other.release(acquisition.granted[-1]),
+        lambda: process.release(reader),
+    ]
+    grant = other.driver.run(acquisition.run())
+    assert not grant.over
+    assert held(other) == ["a"]
