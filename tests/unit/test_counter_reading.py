@@ -78,13 +78,14 @@ def test_another_layout_than_expected_is_read_as_it_is(world, known, calls):
     assert world.calls == calls
 
 
-def test_a_layout_that_is_another_each_time_is_given_up_in_the_end(world):
+@pytest.mark.parametrize("read", [reading.snapshot, reading.estimate])
+def test_a_layout_that_is_another_each_time_is_given_up_in_the_end(world, read):
     def grow(shards):
         return lambda: world.lay_out(shards)
 
     world.before = {position: grow(position + 2) for position in range(20)}
     with pytest.raises(TransactionConflict):
-        world.read(reading.snapshot, handle())
+        world.read(read, handle())
     assert len(world.calls) == 8
 
 
@@ -170,16 +171,6 @@ def test_an_estimate_of_fewer_shards_than_were_known_is_good(world):
     world.lay_out(2)
     assert world.read(reading.estimate, handle(shards=3)) == 50
     assert world.calls == [BATCH]
-
-
-def test_an_estimate_of_a_layout_that_is_another_each_time_is_given_up_in_the_end(world):
-    def grow(shards):
-        return lambda: world.lay_out(shards)
-
-    world.before = {position: grow(position + 2) for position in range(20)}
-    with pytest.raises(TransactionConflict):
-        world.read(reading.estimate, handle())
-    assert len(world.calls) == 8
 
 
 def test_an_estimate_of_what_is_not_there_is_where_it_would_start(world):

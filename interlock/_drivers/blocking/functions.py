@@ -17,7 +17,7 @@ def checked_function(function: Any) -> None:
         )
 
 
-refuse_what_runs_later = checked_function
+refuse_what_runs_later = checked_function  # the awaitable half takes functions of both kinds
 
 
 def result_of(called: Any) -> Any:

@@ -5,6 +5,7 @@ driver.script = [lose_reply, None, throttle]    # what the next calls meet; None
 
 import itertools
 from contextlib import suppress
+from typing import Any
 
 from interlock._drivers.blocking.driver import Driver as BlockingDriver
 from interlock._protocol.faults import Fault, NoReply, NotSent, Refused
@@ -106,6 +107,18 @@ def lose_reply(driver, operation, params):
 def lose_request(driver, _operation, _params):
     driver.now += READ_TIMEOUT
     raise NoReply("read timeout")
+
+
+class Keep:
+    """Lets calls meet a trouble, and keeps them: a copy of each may arrive later."""
+
+    def __init__(self, trouble=lose_request):
+        self._trouble = trouble
+        self.calls: list[Any] = []
+
+    def __call__(self, driver, operation, params):
+        self.calls.append((operation, params))
+        return self._trouble(driver, operation, params)
 
 
 def send_twice(driver, operation, params):

@@ -12,10 +12,10 @@ from interlock.errors import InvalidValue, LockAlreadyHeld, LockTimeout, QueueFu
 from interlock.testing import MemoryStore
 from tests.unit.locks.scripted import (
     TABLE,
+    Keep,
     after,
     carry_out,
     lose_reply,
-    lose_request,
     refuse,
     throttle,
     whenever,
@@ -97,52 +97,40 @@ def test_who_is_behind_the_bound_of_others_enters_all_the_same(process, other):
 
 
 def test_a_second_ticket_that_arrived_late_leaves_with_the_grant(process, other):
-    first, kept = process.acquire(fair=True), []
-
-    def keep(driver, operation, params):
-        kept.append((operation, params))
-        return lose_request(driver, operation, params)
+    first, kept = process.acquire(fair=True), Keep()
 
     def arrive():
-        carry_out(other.driver, *kept[0])
+        carry_out(other.driver, *kept.calls[0])
         assert len(line(process)) == 2
 
-    other.driver.script = [None, keep]
+    other.driver.script = [None, kept]
     other.driver.during_sleep = [lambda: None, arrive, lambda: process.release(first)]
     assert other.acquire(fair=True).fence == first.fence + 2
     assert line(process) == []
 
 
 def test_a_lease_that_ran_out_while_a_second_ticket_left_is_not_returned(process, other):
-    first, kept = process.acquire(fair=True), []
-
-    def keep(driver, operation, params):
-        kept.append((operation, params))
-        return lose_request(driver, operation, params)
+    first, kept = process.acquire(fair=True), Keep()
 
     def arrive():
-        carry_out(other.driver, *kept[0])
+        carry_out(other.driver, *kept.calls[0])
         other.driver.script = whenever(leaves_the_queue, after(LEASE + 1))
 
-    other.driver.script = [None, keep]
+    other.driver.script = [None, kept]
     other.driver.during_sleep = [lambda: None, arrive, lambda: process.release(first)]
     grant = other.acquire(fair=True)
     assert other.driver.now < grant.until
 
 
 def test_a_lease_that_ran_out_before_a_second_ticket_left_is_not_returned(process, other):
-    first, kept = process.acquire(fair=True), []
-
-    def keep(driver, operation, params):
-        kept.append((operation, params))
-        return lose_request(driver, operation, params)
+    first, kept = process.acquire(fair=True), Keep()
 
     def give_back():
-        carry_out(other.driver, *kept[0])
+        carry_out(other.driver, *kept.calls[0])
         process.release(first)
         other.driver.script = [None, after(LEASE + 1)]
 
-    other.driver.script = [None, keep]
+    other.driver.script = [None, kept]
     other.driver.during_sleep = [lambda: None, give_back]
     grant = other.acquire(fair=True)
     assert other.driver.now < grant.until
@@ -158,18 +146,16 @@ def test_an_entry_whose_reply_was_lost_is_looked_for_before_another_is_made(proc
 
 @pytest.mark.parametrize("resent", [False, True])
 def test_an_entry_that_was_throttled_makes_no_ghost(process, other, resent):
-    first, kept = process.acquire(fair=True), []
-
-    def keep(_driver, operation, params):
-        kept.append((operation, params))
+    def throttled(*_):
         raise Refused("ThrottlingException", "why", resent=resent)
 
-    other.driver.script = [None, keep]
+    first, kept = process.acquire(fair=True), Keep(throttled)
+    other.driver.script = [None, kept]
     other.driver.during_sleep = [lambda: None, lambda: process.release(first)]
     assert other.release(other.acquire(fair=True))
     if resent:  # the first copy may be on its way
         with pytest.raises(Refused):
-            carry_out(other.driver, *kept[0])
+            carry_out(other.driver, *kept.calls[0])
     assert line(process) == []
 
 
@@ -202,18 +188,14 @@ def test_who_was_passed_over_queues_again(process, other):
 
 def test_a_late_copy_of_an_entry_makes_no_ghost(process, other):
     first = process.acquire(fair=True)
-    kept = []
+    kept = Keep()
 
-    def keep(_driver, operation, params):
-        kept.append((operation, params))
-        return lose_request(_driver, operation, params)
-
-    other.driver.script = [None, keep]
+    other.driver.script = [None, kept]
     other.driver.during_sleep = [lambda: process.release(first)]
     second = other.acquire(fair=True)
     assert other.release(second)
     with pytest.raises(Exception, match="conditional"):
-        carry_out(other.driver, *kept[0])
+        carry_out(other.driver, *kept.calls[0])
     assert line(process) == []
 
 

@@ -17,6 +17,7 @@ from interlock.errors import (
 )
 from tests.unit.locks.scripted import (
     TABLE,
+    Keep,
     after,
     carry_out,
     lose_reply,
@@ -43,19 +44,14 @@ def test_what_is_lost_is_not_waited_out(process, which, trouble, step):
 
 
 def test_a_late_copy_of_a_reader_is_refused_while_a_writer_is_in(process, other):
-    kept = []
-
-    def keep(_driver, operation, params):
-        kept.append((operation, params))
-        return lose_request(process.driver, operation, params)
-
+    kept = Keep()
     process.release(read(process))
-    process.driver.script = [keep, *[unreachable] * 1000]
+    process.driver.script = [kept, *[unreachable] * 1000]
     with pytest.raises(ServiceUnavailable):
         process.driver.run(side(process, "read", 3.0).run())
     write(other)
     with pytest.raises(Refused):
-        process.driver.store.perform(*kept[0])
+        process.driver.store.perform(*kept.calls[0])
     assert held(other) == ["a"]
 
 
