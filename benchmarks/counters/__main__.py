@@ -8,8 +8,6 @@ Without an endpoint a ministack is started on a free port and stopped again. The
 
 import argparse
 import os
-import statistics
-import time
 import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -19,6 +17,7 @@ from dynamodb_counter import Counter as DynamodbCounter
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.models import Model
 
+from benchmarks.comparing import alike, medians
 from benchmarks.counters import contended
 from benchmarks.counters.tables import PEERS, TABLE, dynamodb, prepare
 from benchmarks.floor import Floor, Named, noted
@@ -26,7 +25,6 @@ from benchmarks.history import note
 from benchmarks.transactions.__main__ import CREDENTIALS, endpoint
 from interlock import CounterClient, client_config
 
-WARM_UP = 20
 RAW = "raw ADD"
 ADD: dict[str, Any] = {
     "TableName": TABLE,
@@ -144,14 +142,8 @@ def by_hand(client: Any) -> Callable[[], int]:
 
 
 def compare(title: str, calls: dict[str, Callable[[], int]], rounds: int) -> None:
-    """Time all in turn, call by call, so that a slow moment meets each of them."""
-    taken: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds + WARM_UP):
-        for name, call in calls.items():
-            began = time.perf_counter()
-            call()
-            taken[name].append(time.perf_counter() - began)
-    middles = {name: statistics.median(times[WARM_UP:]) for name, times in taken.items()}
+    """Time all in turn, and print how they compare with the first."""
+    middles = medians(alike(calls), rounds)
     base = next(iter(middles.values()))
     print(f"\n{title}: median of {rounds}, rate against the first")
     for name, middle in middles.items():

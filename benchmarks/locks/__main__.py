@@ -12,14 +12,15 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
+from benchmarks.comparing import medians
 from benchmarks.history import note
 from benchmarks.locks import checking, contention, held, slow, turns
-from benchmarks.locks.peers import BEAT, PEERS, SPINNING, Interlock, dynamodb, prepare
+from benchmarks.locks.peers import BEAT, PEERS, SPINNING, Interlock, Peer, dynamodb, prepare
 from benchmarks.transactions.__main__ import CREDENTIALS, endpoint
 
-WARM_UP = 20
 IMPORTS = """
 import time
 began = time.perf_counter()
@@ -54,16 +55,9 @@ def round_trips(url: str) -> None:
 
 
 def uncontended(url: str, rounds: int) -> None:
-    """Take and give back, in turn, so that a slow moment meets each of them."""
+    """Take and give back, in turn, and print how they compare with the first."""
     peers = {name: make(url, contention.POLL) for name, make in PEERS.items() if name != SPINNING}
-    taken: dict[str, list[float]] = {name: [] for name in peers}
-    for _ in range(rounds + WARM_UP):
-        for name, peer in peers.items():
-            began = time.perf_counter()
-            peer.acquire("uncontended")
-            peer.release()
-            taken[name].append(time.perf_counter() - began)
-    middles = {name: statistics.median(times[WARM_UP:]) for name, times in taken.items()}
+    middles = medians({name: _cycle(peer) for name, peer in peers.items()}, rounds)
     base = next(iter(middles.values()))
     print(f"\nacquire and release, uncontended: median of {rounds}, rate against the first")
     for name, middle in middles.items():
@@ -73,6 +67,14 @@ def uncontended(url: str, rounds: int) -> None:
     print(f"  interlock against python-dynamodb-lock: {ratio:.2f}x")
     for peer in peers.values():
         peer.close()
+
+
+def _cycle(peer: Peer) -> Callable[[int], None]:
+    def cycle(_number: int) -> None:
+        peer.acquire("uncontended")
+        peer.release()
+
+    return cycle
 
 
 def imports(times: int = 9) -> None:

@@ -3,13 +3,12 @@
     python -m benchmarks.signing [--endpoint http://127.0.0.1:4566] [--rounds 300]
 
 Without an endpoint a ministack is started on a free port and stopped again. The ways are measured
-in turn, so that a slower minute slows them all. Times are medians of one call, in microseconds.
+in turn, so that a slower minute slows them all. Times are medians of one call.
 """
 
 import argparse
 import hashlib
 import os
-import statistics
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -18,6 +17,7 @@ from typing import Any, Literal
 import boto3
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from benchmarks.comparing import alike, medians
 from benchmarks.history import note
 from benchmarks.transactions.__main__ import CREDENTIALS, endpoint
 from interlock import CounterClient, Signer, Verifier, client_config
@@ -28,25 +28,13 @@ LOCAL: tuple[Literal["ES256", "Ed25519"], ...] = ("ES256", "Ed25519")
 CLAIMS = {"counter": "visits", "value": 7, "amount": 3, "previous": 4}
 
 
-def medians(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Time each way once a round, and return the median of each in microseconds."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for number in range(rounds + rounds // 10):
-        for name, way in ways.items():
-            began = time.perf_counter()
-            way()
-            if number >= rounds // 10:  # the first tenth warms up
-                times[name].append(time.perf_counter() - began)
-    return {name: statistics.median(spent) * 1e6 for name, spent in times.items()}
-
-
 def show(title: str, spent: Mapping[str, float], bound: str = "") -> None:
     """Print a table of times, each also as a multiple of the first."""
     print(f"\n{title}{bound and f' ({bound})'}")
     first = next(iter(spent.values()))
-    for name, time_us in spent.items():
-        print(f"  {name:34} {time_us:10.0f} us  {time_us / first:6.2f} x")
-        note("signing", title, name, seconds=time_us / 1e6, against_first=time_us / first)
+    for name, seconds in spent.items():
+        print(f"  {name:34} {seconds * 1e6:10.0f} us  {seconds / first:6.2f} x")
+        note("signing", title, name, seconds=seconds, against_first=seconds / first)
 
 
 def measure(url: str, rounds: int) -> None:
@@ -74,7 +62,7 @@ def measure(url: str, rounds: int) -> None:
             for name, each in delegated.items()
         },
     }
-    show("Signing", medians(ways, rounds), "goal: at most 1.1 x")
+    show("Signing", medians(alike(ways), rounds), "goal: at most 1.1 x")
 
     local, remote = Verifier(jwks([key])), KmsVerifier([key])
     checks: dict[str, Callable[[], object]] = {
@@ -86,7 +74,7 @@ def measure(url: str, rounds: int) -> None:
             for name, each in delegated.items()
         },
     }
-    show("Verifying", medians(checks, rounds))
+    show("Verifying", medians(alike(checks), rounds))
 
     table = f"signing-{time.time_ns()}"
     dynamodb.create_table(
@@ -107,7 +95,7 @@ def measure(url: str, rounds: int) -> None:
 
     increments: dict[str, Callable[[], object]] = {"without receipt": counter.increment}
     increments |= {name: partial(with_receipt, issuer) for name, issuer in issuers.items()}
-    show("An increment", medians(increments, rounds))
+    show("An increment", medians(alike(increments), rounds))
     throughput(
         {
             "by KMS": partial(signer.sign, CLAIMS),

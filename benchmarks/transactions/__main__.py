@@ -8,7 +8,6 @@ Without an endpoint a ministack is started on a free port and stopped again.
 import argparse
 import os
 import socket
-import statistics
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from benchmarks.comparing import medians
 from benchmarks.history import note
 from benchmarks.transactions import guarded
 from benchmarks.transactions.contended import ACCOUNTS, WORKERS, contend
@@ -113,17 +113,11 @@ def keyed(call: Callable[[str], None], run: str) -> Callable[[int], None]:
 
 
 def compare(title: str, calls: dict[str, Callable[[int], None]], rounds: int) -> None:
-    """Time each peer in turn, call by call, so that a slow moment meets them all."""
-    taken: dict[str, list[float]] = {name: [] for name in calls}
-    for number in range(rounds + 10):
-        for name, call in calls.items():
-            began = time.perf_counter()
-            call(number)
-            taken[name].append(time.perf_counter() - began)
-    base = statistics.median(taken["raw boto3"][10:])
+    """Time each peer in turn, and print how they compare with raw boto3."""
+    middles = medians(calls, rounds)
+    base = middles["raw boto3"]
     print(f"\n{title}, median of {rounds}")
-    for name, times in taken.items():
-        middle = statistics.median(times[10:])
+    for name, middle in middles.items():
         print(f"  {name:32} {middle * 1e3:7.2f} ms  {middle / base:5.2f}x raw")
         note("transactions", title, name, seconds=middle, against_raw=middle / base)
 
