@@ -265,12 +265,14 @@ def test_a_writer_that_has_closed_nothing_yet_keeps_readers_out_of_new_slots(pro
     assert held(process) == ["a"]
 
 
-def test_a_door_that_no_writer_has_closed_is_waited_for_no_longer_than_asked(process):
+def test_a_door_that_no_writer_has_closed_is_waited_for_by_looks_and_no_longer_than_asked(process):
     process.release(read(process))
     for number in range(SLOTS):
         item = {"pk": {"S": f"lock#a#{number}"}, "fence": {"N": "7"}, "door": {"N": LATER}}
         process.driver.store.perform("PutItem", {"TableName": TABLE, "Item": item})
-    began = process.driver.now
+    began, before = process.driver.now, len(process.driver.calls)
     with pytest.raises(LockTimeout):
         read(process, 1.0)
     assert process.driver.now - began < 1.5
+    attempts = [params for _, params in process.driver.calls[before:] if ":over" in str(params)]
+    assert len(attempts) == 1  # the writer's lock is looked at alone, which costs less
