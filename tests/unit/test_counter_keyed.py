@@ -16,7 +16,7 @@ from interlock.errors import (
     IdempotencyMismatch,
     TransactionConflict,
 )
-from tests.unit.test_counter_adding import BORROW, READ_ONE, WRITE, budget, handle
+from tests.unit.test_counter_adding import BORROW, READ_ALL, READ_ONE, WRITE, budget, handle
 from tests.unit.test_counter_adding import World as Given
 
 LOST = NoReply("lost")
@@ -77,9 +77,9 @@ def test_a_key_of_a_counter_that_is_known_takes_a_look_for_its_record_and_one_wr
     used = known(world)
     change = world.add(3, used)
     assert (change.value, change.amount, change.shard, change.replayed) == (53, 3, None, False)
-    assert world.calls == [READ_ONE, WRITE]
+    assert world.calls == [READ_ALL, WRITE]
     assert world.add(4, used, "l").value == 57
-    assert world.calls == [READ_ONE, WRITE]
+    assert world.calls == [READ_ALL, WRITE]
 
 
 def test_the_first_change_makes_the_counter_and_counts_once(world):
@@ -173,10 +173,10 @@ def test_a_ledger_is_swept_by_the_writer_that_fills_it(world):
     used = known(world)
     for number_ in range(ledger.SWEPT_AT - 1):
         world.add(1, used, f"k{number_}")
-        assert world.calls == [READ_ONE, WRITE]
+        assert world.calls == [READ_ALL, WRITE]
     assert world.record("k0") is None
     world.add(1, used, "last")
-    assert world.calls == [READ_ONE, WRITE, BORROW, WRITE]
+    assert world.calls == [READ_ALL, WRITE, BORROW, WRITE]
     assert ledger.entries(world.item()) == []
     assert integer(world.item(), "kept") == 0
     assert integer(world.record("k0"), "value") == 51

@@ -5,7 +5,7 @@ import pytest
 from interlock._protocol.counters.layout import integer, number
 from interlock._protocol.counters.settling import sweep
 from interlock.errors import CounterLimitExceeded
-from tests.unit.test_counter_adding import BORROW, READ_ALL, READ_ONE, WRITE, budget, handle
+from tests.unit.test_counter_adding import BORROW, READ_ALL, WRITE, budget, handle
 from tests.unit.test_counter_keyed import LOST, World, known, once
 
 
@@ -25,7 +25,7 @@ def test_a_home_that_lacks_room_borrows_and_enters_the_key(world):
     change = world.add(5, used)
     assert (change.shard, change.replayed) == (home, False)
     assert change.value == integer(world.item(home), "value")
-    assert world.calls == [READ_ONE, WRITE, READ_ALL, BORROW]
+    assert world.calls == [READ_ALL, WRITE, READ_ALL, BORROW]
     assert world.add(5, handle()).replayed
     assert sum(world.values(3)) == 55
 

@@ -55,7 +55,7 @@ def test_full_is_said_at_once_where_no_copy_is_under_way(world):
     with pytest.raises(CounterLimitExceeded) as full:
         world.add(3, used)
     assert (full.value.value, full.value.floor, full.value.ceiling) == (50, 0, 99)
-    assert world.calls == [READ_ONE, WRITE]
+    assert world.calls == [READ_ALL, WRITE]
     assert era_of(world.item()) == era
 
 
@@ -92,7 +92,7 @@ def test_a_copy_whose_era_cannot_be_ended_leaves_the_outcome_open(world, fault):
     world.instead = {1: LOST, **dict.fromkeys(range(3, 50), fault)}
     with pytest.raises(OutcomeUnknown):
         world.add(3, used)
-    assert world.calls[:4] == [READ_ONE, WRITE, WRITE, WRITE]
+    assert world.calls[:4] == [READ_ALL, WRITE, WRITE, WRITE]
 
 
 def test_a_mismatch_is_told_though_a_copy_is_under_way(world):
@@ -117,7 +117,7 @@ def test_what_fails_after_a_copy_was_ended_is_certain(world):
     world.instead = {1: LOST, **dict.fromkeys(range(6, 50), NotSent("no"))}
     with pytest.raises(ServiceUnavailable):
         world.add(3, used)
-    assert world.calls[:7] == [READ_ONE, WRITE, WRITE, WRITE, READ_ONE, READ_ALL, WRITE]
+    assert world.calls[:7] == [READ_ALL, WRITE, WRITE, WRITE, READ_ONE, READ_ALL, WRITE]
     world.change(0, up=number(49))
     assert world.late(1).condition_failed
 
@@ -164,7 +164,7 @@ def test_a_write_that_is_refused_for_another_reason_is_told_by_that(world):
     world.instead = {1: Refused("ValidationException", "why")}
     with pytest.raises(RequestRefused):
         world.add(3, used)
-    assert world.calls[:2] == [READ_ONE, WRITE]
+    assert world.calls[:2] == [READ_ALL, WRITE]
     assert world.values(1) == [50]
 
 

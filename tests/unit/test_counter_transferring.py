@@ -3,9 +3,11 @@
 import pytest
 
 from interlock._protocol.counters import ledger
+from interlock._protocol.counters.adding import add
 from interlock._protocol.counters.bounds import Bounds
 from interlock._protocol.counters.keyed import add_once
 from interlock._protocol.counters.layout import Handle, era_of, integer, new_items, number
+from interlock._protocol.counters.reading import value
 from interlock._protocol.counters.transferring import transfer
 from interlock._protocol.faults import CancellationReason, NoReply, NotSent, Refused
 from interlock.errors import (
@@ -353,3 +355,33 @@ def test_a_source_whose_eras_have_not_begun_is_settled_first(world):
     assert ledger.entries(world.part("s")) == []
     assert era_of(world.part("s")) is not None
     assert world.pauses == 0
+
+
+USES = {
+    "nothing": None,
+    "a read": lambda used: value(used, budget()),
+    "an increment without a key": lambda used: add(used, 1, budget()),
+    "an increment with another key": lambda used: add_once(used, 1, once("other"), budget()),
+}
+
+
+def laid_out(shards):
+    world = World()
+    world.made("s", shards)
+    world.made("t", value=20)
+    return world
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_a_transfer_that_shows_nothing_but_its_end_of_an_era_has_used_its_key(use, shards):
+    world, twin = laid_out(shards), laid_out(shards)
+    twin.move(5, "k")
+    commit = world.store.begin(twin.requests[-1][1])
+    commit.write_one(1)  # the home of the key; its record is written last
+    used = Handle("t", "s", Bounds())
+    if use is not None:
+        world.run(use(used))
+    world.before = {2 if use is None else 1: commit.commit}
+    with pytest.raises(IdempotencyMismatch):
+        world.run(add_once(used, -5, once(), budget()))

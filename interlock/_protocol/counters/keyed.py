@@ -82,8 +82,7 @@ class KeyedChange:
             if isinstance(found, CounterChange):
                 return found
             index, era, cached = found
-            read = reading.record if cached else reading.record_settled
-            done = yield from read(self.handle, self.once, self.budget)
+            done = yield from reading.record(self.handle, self.once, self.budget)
             if done is not None:
                 return done.replay(self.amount)
             self.in_doubt = False

@@ -15,8 +15,9 @@ Why a key counts once, however often, late and from wherever it is written:
 
 1. A key has one home among the shards of a layout. Its change is written there and nowhere else.
 2. The write demands that the key is not in the home's ledger, and that the shard is in era `e`.
-3. Before, but after `e` was seen, the client has read the key's record, and found none; of an era
-   that it had not known before by a transactional read, as a commit shows itself item by item.
+3. Before, but after `e` was seen, the client has read the key's record, and found none: by a
+   transactional read, as the commit of a transfer shows itself item by item, and its end of an era
+   may be seen long before its record.
 4. An entry leaves a ledger only in a write that ends the era, and only after its record exists.
    No era ever comes back, not even in another life of the counter.
 

@@ -95,22 +95,17 @@ def shard(handle: Handle, index: int, budget: RetryBudget) -> Operation[Item | N
 
 
 def record(handle: Handle, once: Once, budget: RetryBudget) -> Operation[Entry | None]:
-    """Read the record of a key; None if there is none."""
-    item = yield from _item(handle.table, handle.record_key(once.key), budget)
-    return None if item is None else recorded(item, once)
-
-
-def record_settled(handle: Handle, once: Once, budget: RetryBudget) -> Operation[Entry | None]:
     """Read the record of a key, which a transaction that is seen already may still be writing."""
-    item = yield from record_item_settled(handle, once, budget)
+    item = yield from record_item(handle, once, budget)
     return None if item is None else recorded(item, once)
 
 
-def record_item_settled(handle: Handle, once: Once, budget: RetryBudget) -> Operation[Item | None]:
+def record_item(handle: Handle, once: Once, budget: RetryBudget) -> Operation[Item | None]:
     """Read the item of a key's record by a transaction of its own.
 
-    A transfer writes it with the end of an era, and GetItem may see the one before the other; a
-    transactional read meets a conflict until both are there.
+    A transfer writes it with the end of an era, and GetItem may see the one before the other,
+    however long ago the era was learned; a transactional read meets a conflict until both are
+    there.
     """
     get = {"Get": {"TableName": handle.table, "Key": handle.record_key(once.key)}}
     reply = yield from send(Kind.HARMLESS, budget, "TransactGetItems", {"TransactItems": [get]})

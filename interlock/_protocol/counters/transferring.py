@@ -18,7 +18,7 @@ from interlock._protocol.counters.committing import transact
 from interlock._protocol.counters.escrow import Write, borrowing, updates
 from interlock._protocol.counters.layout import Handle, Snapshot, era_of, integer, new_era, number
 from interlock._protocol.counters.ledger import CounterChange, Once
-from interlock._protocol.counters.reading import record_item_settled, snapshot
+from interlock._protocol.counters.reading import record_item, snapshot
 from interlock._protocol.counters.sending import Kind, outpaced, send, unknown
 from interlock._protocol.counters.settling import fence, settle
 from interlock._protocol.faults import Refused
@@ -183,7 +183,7 @@ class _Keyed:
 
     def _recorded(self) -> Operation[Transfer | None]:
         # The transfer may be seen in a counter already, and its record not yet.
-        item = yield from record_item_settled(self.source, self.once, self.budget)
+        item = yield from record_item(self.source, self.once, self.budget)
         return self._replayed(item) if item else None
 
     def _replayed(self, item: Mapping[str, Any]) -> Transfer:
