@@ -68,7 +68,8 @@ def judged() -> list[str]:
 
 def not_judged() -> list[str]:
     """Return the paths of the modules that were not."""
-    every = {path.relative_to(ROOT).as_posix() for path in (ROOT / reach.PROTOCOL).rglob("*.py")}
+    paths = (path for home in reach.HOMES for path in (ROOT / home).rglob("*.py"))
+    every = {path.relative_to(ROOT).as_posix() for path in paths}
     return sorted(each for each in every - set(judged()) if not each.endswith("__init__.py"))
 
 

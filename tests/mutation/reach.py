@@ -21,6 +21,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 STORE = ROOT / ".local" / "mutation" / "reach"
 PROTOCOL = "interlock/_protocol"
+# Where mistakes are made: in the protocols, in the bytes of their calls, in what carries these.
+HOMES = (PROTOCOL, "interlock/_wire", "interlock/_drivers")
 MARKS = "not slow and not contract and not e2e"
 # Of the application and of the checkout: what they say of the protocols, others say sooner.
 _ELSEWHERE = (
@@ -53,10 +55,16 @@ def digest(path: Path) -> str:
 def files(module: str) -> list[Path]:
     """Return the files of tests that may reach a module (path from the root).
 
-    Those that speak of its room ("counters"); of itself where it is in none ("retry"), and those
-    that are in no room either. Of signing's tests, for another room, those that import the module.
+    Of a protocol's module those that speak of its room ("counters"); of itself where it is in none
+    ("retry"), and those that are in no room either. Of signing's tests, for another room, those
+    that import the module. Of another module the tests of the wire, and those of units that import
+    anything of its home: all others reach it too, by whole clients, and say less of it.
     """
     unit, room, stem = ROOT / "tests/unit", Path(module).parent.name, Path(module).stem
+    if not module.startswith(PROTOCOL):
+        home = _home(module).replace("/", ".")
+        wire = sorted((ROOT / "tests/wire").glob("test_*.py"))
+        return [*wire, *(path for path in _of_units(unit) if home in path.read_text())]
     word = re.compile(
         rf"\b{stem if room == '_protocol' else room.removesuffix('s')}", re.IGNORECASE
     )
@@ -64,20 +72,29 @@ def files(module: str) -> list[Path]:
     return [
         path
         for place in (unit, ROOT / "tests/simulation")
-        for path in sorted(place.rglob("test_*.py"))
-        if path.relative_to(place).parts[0] not in _ELSEWHERE
+        for path in _of_units(place)
         if room == "signing" or "signing" not in path.parts or imported.search(path.read_text())
         if word.search(path.read_text(encoding="utf-8"))
         or (room == "_protocol" and path.parent == unit)
     ]
 
 
+def _of_units(place: Path) -> list[Path]:
+    every = sorted(place.rglob("test_*.py"))
+    return [path for path in every if path.relative_to(place).parts[0] not in _ELSEWHERE]
+
+
+def _home(module: str) -> str:
+    return "/".join(Path(module).parts[:2])
+
+
 def stages(module: str, tests: list[str] | None = None) -> list[list[Path]]:
     """Return the files of tests that may reach a module, or those that are named: quick ones first.
 
     First those that import the module, or all of signing's own; then those that run its room step
-    by step; then those that run another room so, or over a mock; then all others. What one stage
-    finds is not shown to the next.
+    by step; then those that run another room so, or over a mock; then all others. Outside of the
+    protocols, after those that import the module, the tests of the wire are the ones that run it
+    step by step. What one stage finds is not shown to the next.
     """
     if tests is not None:
         return [[ROOT / test for test in tests]]
@@ -85,12 +102,15 @@ def stages(module: str, tests: list[str] | None = None) -> list[list[Path]]:
     found: tuple[list[Path], ...] = ([], [], [], [])
     for test in files(module):
         text, place = test.read_text(encoding="utf-8"), test.relative_to(ROOT).as_posix()
-        unit = place.startswith("tests/unit")
+        unit, wire = place.startswith("tests/unit"), place.startswith("tests/wire")
         mock = unit and _STEP_BY_STEP_OVER_A_MOCK.search(text)
         own = place.startswith(_WITHOUT_WAITING)
         steps = (unit and _STEP_BY_STEP.search(text)) or own
-        if (unit and imports.search(text) and not mock) or (own and room == "signing"):
+        imported = (unit or wire) and imports.search(text) and not mock
+        if imported or (own and room == "signing"):
             stage = 0
+        elif wire:
+            stage = 1
         elif steps and not mock:
             stage = 1 if room in place else 2
         else:
@@ -166,8 +186,10 @@ def _of(path: Path, module: str) -> Reached:
 
 
 def _holds(said: dict[str, Any], module: str) -> bool:
-    """Whether what was said of a module is of the module as it is."""
-    return module not in said["lines"] or said["modules"][module] == digest(ROOT / module)
+    """Whether what was said of a module is of the module as it is, or of others of its home."""
+    if module in said["lines"]:
+        return bool(said["modules"][module] == digest(ROOT / module))
+    return any(each.startswith(_home(module)) for each in said["modules"])
 
 
 def _measure(paths: list[Path]) -> None:
@@ -227,7 +249,7 @@ def main(target: str, *paths: str) -> None:
         lines = coverage.Coverage(
             data_file=str(Path(folder, "lines")),
             config_file=False,
-            include=[str(ROOT / PROTOCOL / "*")],
+            include=[str(ROOT / home / "*") for home in HOMES],
         )
         lines.start()
         observer = _Observer(lines)

@@ -13,14 +13,14 @@ from tests.mutation.__main__ import judged, not_judged, report
 from tests.mutation.applying import apply
 from tests.mutation.explained import KINDS, Explained, explanations
 from tests.mutation.mutants import mutants
-from tests.mutation.reach import PROTOCOL, ROOT, files, is_a_judge, reached, stages
+from tests.mutation.reach import HOMES, ROOT, files, is_a_judge, reached, stages
 
 
 def test_each_explanation_is_of_a_mistake_that_is_made_and_has_a_reason():
     made = {}
     for each in explanations():
         path = ROOT / each.module
-        assert each.module.startswith(PROTOCOL), each
+        assert each.module.startswith(HOMES), each
         assert path.exists(), each
         if each.module not in made:
             made[each.module] = {one.name for one in mutants(path.read_text(encoding="utf-8"))}
@@ -292,14 +292,17 @@ def test_modules_that_are_judged_are_listed_once_and_there():
     listed = judged()
     assert listed == sorted(set(listed))
     for module in listed:
-        assert module.startswith(PROTOCOL), module
+        assert module.startswith(HOMES), module
         assert (ROOT / module).exists(), module
 
 
 def test_modules_that_are_not_judged_are_told():
     assert not set(judged()) & set(not_judged())
-    every = {path.relative_to(ROOT).as_posix() for path in (ROOT / PROTOCOL).rglob("*.py")}
-    assert {each for each in every if "__init__" not in each} == {*judged(), *not_judged()}
+    every = {*judged(), *not_judged()}
+    assert {"interlock/_wire/http1.py", "interlock/_drivers/blocking/heartbeat.py"} <= every
+    for home in HOMES:
+        paths = {path.relative_to(ROOT).as_posix() for path in (ROOT / home).rglob("*.py")}
+        assert {path for path in paths if "__init__" not in path} <= every
 
 
 def test_tests_are_chosen_by_what_they_speak_of():
@@ -318,6 +321,38 @@ def test_tests_that_import_a_module_judge_it_first_and_then_those_that_run_it_st
     assert sorted(path for each in stages(lease) for path in each) == sorted(files(lease))
 
 
+def test_of_a_module_of_the_wire_its_own_tests_come_first_and_then_all_of_the_wire():
+    reader = "interlock/_wire/http1.py"
+    importing, wire, others = [{path.name for path in each} for each in stages(reader)]
+    assert "test_http1.py" in importing
+    assert {"test_scripted.py", "test_sockets.py"} <= wire
+    assert others == {"test_false_replies.py"}
+    assert sorted(path for each in stages(reader) for path in each) == sorted(files(reader))
+
+
+def test_of_a_driver_those_tests_come_last_that_import_another():
+    importing, *_, others = [
+        {path.name for path in each} for each in stages("interlock/_drivers/service_clock.py")
+    ]
+    assert "test_service_clock.py" in importing
+    assert "test_transports.py" in others
+    assert "test_locks.py" not in others
+
+
+def test_what_was_measured_before_a_home_was_is_measured_again(monkeypatch, tmp_path):
+    monkeypatch.setattr(reach, "STORE", tmp_path)
+    measured: list[object] = []
+    monkeypatch.setattr(reach, "_measure", measured.extend)
+    path = ROOT / "tests/unit/test_english.py"
+    said = {"of": reach.digest(path), "seconds": {}, "lines": {}}
+    said["modules"] = {"interlock/_protocol/names.py": ""}
+    (tmp_path / "tests.unit.test_english.py.json").write_text(json.dumps(said))
+    reached("interlock/_protocol/texts.py", [path], print)
+    assert measured == []
+    reached("interlock/_wire/http1.py", [path], print)
+    assert measured == [path]
+
+
 def test_of_tests_that_are_named_each_reaches_all_until_that_is_known():
     named = "tests/unit/test_english.py"
     (stage,) = stages("interlock/_protocol/locks/lease.py", [named])
@@ -328,7 +363,8 @@ def test_of_tests_that_are_named_each_reaches_all_until_that_is_known():
 def test_of_a_module_that_runs_nothing_each_test_may_find_the_mistakes(monkeypatch, tmp_path):
     monkeypatch.setattr(reach, "STORE", tmp_path)
     name = "tests/unit/test_english.py"
-    said = {"of": reach.digest(ROOT / name), "seconds": {f"{name}::test_it": 0.1}, "lines": {}}
+    seconds, other = {f"{name}::test_it": 0.1}, {"interlock/_protocol/names.py": ""}
+    said = {"of": reach.digest(ROOT / name), "seconds": seconds, "lines": {}, "modules": other}
     (tmp_path / f"{name.replace('/', '.')}.json").write_text(json.dumps(said))
     found = reached("interlock/_protocol/locks/sound.py", [ROOT / name], print)
     assert found == {f"{name}::test_it": {"seconds": 0.1, "lines": set()}}
