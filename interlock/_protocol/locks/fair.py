@@ -162,14 +162,13 @@ class FairClaim(Claim):
         )
         return True
 
-    def rest(self, rank: int) -> Operation[None]:
-        """Let the time pass until the next look."""
+    def rest(self, row: LockItem, rank: int) -> Operation[None]:
+        """Let the time pass until the next look, of a waiter of this place."""
         now: float = yield Monotonic()
+        lies = row.version is None or read(row.version) is not None
+        pause = self._pace.pause(rank, len(row.waiters), now, lies=lies)
         # Of those who wait for long no two keep looking at the same time.
-        row = self.row
-        lies = row is not None and (row.version is None or read(row.version) is not None)
-        waiters = max(len(row.waiters) if row is not None else 0, rank + 1)
-        pause = self._pace.pause(rank, waiters, now, lies=lies) * (0.8 + 0.2 * (yield from draw()))
+        pause *= 0.8 + 0.2 * (yield from draw())
         longest = min(self._sleeps or pause, self.budget.deadline - now)
         yield from sleep(max(0.0, min(pause, longest)))
 
@@ -286,6 +285,6 @@ class FairAcquisition(Acquisition):
             if rank is None and (held or len(row.waiters) < queue.MOST_WAITERS):
                 yield from claim.enter(row)
             elif held or not (yield from claim.pass_over(row)):
-                yield from claim.rest(queue.NEAR if rank is None else rank)
+                yield from claim.rest(row, queue.NEAR if rank is None else rank)
                 yield from claim.look()
         return None
