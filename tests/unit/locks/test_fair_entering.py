@@ -6,9 +6,16 @@ from interlock import LockClient
 from interlock._protocol.faults import Refused
 from interlock._protocol.locks import queue
 from interlock._protocol.locks.fair import FairAcquisition
+from interlock._protocol.locks.grant import lease_end
 from interlock._protocol.locks.item import key_of
 from interlock._protocol.locks.ticket import read
-from interlock.errors import InvalidValue, LockAlreadyHeld, LockTimeout, QueueFull
+from interlock.errors import (
+    AccessDenied,
+    InvalidValue,
+    LockAlreadyHeld,
+    LockTimeout,
+    QueueFull,
+)
 from interlock.testing import MemoryStore
 from tests.unit.locks.scripted import (
     TABLE,
@@ -16,11 +23,19 @@ from tests.unit.locks.scripted import (
     after,
     carry_out,
     lose_reply,
+    lose_request,
     refuse,
     throttle,
+    throttle_second,
+    unreachable,
     whenever,
 )
 from tests.unit.locks.turns import LEASE, enter, fail, leaves_the_queue, line, waiting, when
+
+
+def entries(process):
+    """Return what a process has sent to enter a queue."""
+    return [params for _, params in process.driver.calls if ":entry" in str(params)]
 
 
 @pytest.mark.parametrize("item", [None, {"pk": {"S": "lock#b"}, "fence": {"N": "9"}}])
@@ -30,6 +45,73 @@ def test_an_entry_whose_refusal_does_not_say_why_is_made_again(process, other, i
     other.driver.during_sleep = when(other.driver, 0.2, lambda: process.release(first))
     assert other.acquire(fair=True).fence == first.fence + 2
     assert line(process) == []
+
+
+def test_an_entry_that_is_not_allowed_says_so(process, other):
+    process.acquire(fair=True)
+    other.driver.script = [None, refuse("AccessDeniedException")]
+    with pytest.raises(AccessDenied):
+        other.acquire(fair=True)
+    assert line(process) == []
+
+
+@pytest.mark.parametrize("trouble", [unreachable, lose_request, throttle])
+def test_an_entry_that_fails_is_followed_by_a_pause_and_a_look(process, other, trouble):
+    process.acquire(fair=True)
+    other.driver.script = [None, trouble]
+    waiting(other)
+    assert other.driver.operations() == ["UpdateItem", "UpdateItem"]
+
+
+def test_a_refusal_that_shows_no_record_is_followed_by_a_look(process, other):
+    process.acquire(fair=True)
+    other.driver.script = [None, refuse("ConditionalCheckFailedException")]
+    waiting(other)
+    assert other.driver.operations() == ["UpdateItem", "UpdateItem", "GetItem", "UpdateItem"]
+
+
+def test_an_entry_whose_second_copy_was_throttled_is_not_made_again(process, other):
+    first = process.acquire(fair=True)
+    other.driver.script = [None, throttle_second]
+    other.driver.during_sleep = [lambda: None, lambda: process.release(first)]
+    assert other.acquire(fair=True).fence == first.fence + 2
+    assert len(entries(other)) == 1
+
+
+def test_after_an_entry_that_was_never_sent_none_is_on_its_way(process, other):
+    first = process.acquire(fair=True)
+    other.driver.script = [None, unreachable]
+    other.driver.during_sleep = [lambda: process.release(first)]
+    assert other.acquire(fair=True).fence == first.fence + 1
+    # Refused, does not enter; looks, and takes the lock.
+    assert other.driver.operations() == ["UpdateItem", "UpdateItem", "GetItem", "UpdateItem"]
+
+
+def test_what_refuses_an_entry_is_not_read_again(process, other):
+    first = process.acquire(fair=True)
+
+    def be_free(*_):
+        process.release(first)
+        raise Refused("ConditionalCheckFailedException", "why", item=process.driver.row("a"))
+
+    other.driver.script = [None, be_free]
+    assert other.acquire(fair=True).fence == first.fence + 1
+    assert other.driver.operations() == ["UpdateItem"] * 3
+
+
+def test_who_was_not_let_in_has_nothing_to_leave(process, other):
+    process.acquire(fair=True)
+
+    def be_full(driver, operation, params):
+        for _ in range(queue.MOST_WAITERS):
+            enter(process)
+        return carry_out(driver, operation, params)
+
+    other.driver.script = [None, be_full]
+    acquisition = other.acquisition(fair=True)
+    with pytest.raises(QueueFull):
+        other.driver.run(acquisition.run())
+    assert not acquisition.leftovers
 
 
 def test_an_acquisition_knows_its_place_and_waits_behind_no_other_of_its_client(process, other):
@@ -82,7 +164,7 @@ def test_a_ticket_says_who_waits_since_when_and_for_how_long_it_may_sleep(proces
 def test_an_entry_is_void_when_those_are_that_were_asked_for_at_its_time(process, other):
     process.acquire(fair=True)
     waiting(other)
-    (entry,) = [params for _, params in other.driver.calls if ":entry" in str(params)]
+    (entry,) = entries(other)
     asked = int(entry["ExpressionAttributeValues"][":asked"]["N"])
     assert asked == pytest.approx(other.driver.time_of_day().wall * 1000, abs=1000)
 
@@ -112,12 +194,22 @@ def test_a_second_ticket_that_arrived_late_leaves_with_the_grant(process, other)
 def test_a_lease_that_ran_out_while_a_second_ticket_left_is_not_returned(process, other):
     first, kept = process.acquire(fair=True), Keep()
 
-    def arrive():
-        carry_out(other.driver, *kept.calls[0])
-        other.driver.script = whenever(leaves_the_queue, after(LEASE + 1))
+    def give_back():
+        process.release(first)
+        until = lease_end(other.driver.now + 0.01, LEASE)  # it takes the lock after a look
+
+        def leave_as_it_ends(driver, operation, params):
+            driver.now = max(driver.now, until)
+            return carry_out(driver, operation, params)
+
+        other.driver.script = whenever(leaves_the_queue, leave_as_it_ends)
 
     other.driver.script = [None, kept]
-    other.driver.during_sleep = [lambda: None, arrive, lambda: process.release(first)]
+    other.driver.during_sleep = [
+        lambda: None,
+        lambda: carry_out(other.driver, *kept.calls[0]),
+        give_back,
+    ]
     grant = other.acquire(fair=True)
     assert other.driver.now < grant.until
 

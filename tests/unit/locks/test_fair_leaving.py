@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from interlock._protocol.faults import Refused
+from interlock._protocol.locks import queue
 from interlock._protocol.locks.item import key_of
 from interlock.errors import LockTimeout, LockWaitCancelled, ServiceUnavailable
 from tests.unit.locks.realtime import SOON, wait_until
@@ -127,6 +128,19 @@ def test_a_refusal_that_does_not_say_where_the_ticket_is_leaves_no_ticket(proces
     other.driver.script = [move_and_say_nothing]
     assert other.driver.run(acquisition.abandon())
     assert len(line(process)) == 1
+
+
+def test_who_has_moved_up_meanwhile_leaves_its_new_place_without_a_look(process, other):
+    process.acquire(fair=True)
+    ticket = enter(process)
+    acquisition = waiting(other)
+    call = queue.leaving_call(TABLE, "a", ticket=ticket, place=0)
+    process.driver.store.perform(call.operation, call.params)
+    other.driver.calls.clear()
+    assert other.driver.run(acquisition.abandon())
+    assert line(process) == []
+    # It is refused and leaves, and gives back what it may have got.
+    assert other.driver.operations() == ["UpdateItem"] * 3
 
 
 def test_who_was_named_when_its_time_was_up_names_the_next(process, other):

@@ -80,6 +80,8 @@ def test_a_dead_first_is_passed_over_when_the_lock_is_free(process, other):
     began = other.driver.now
     assert other.acquire(fair=True).fence == first.fence + 1
     assert ACCEPTANCE <= other.driver.now - began < 1.5
+    # It sees by what it has passed over that it is the first.
+    assert other.driver.operations()[-3:] == ["GetItem", "UpdateItem", "UpdateItem"]
 
 
 def test_the_first_takes_over_from_a_dead_holder(process, other):

@@ -10,6 +10,7 @@ from interlock._protocol.locks import queue, record
 from interlock._protocol.locks.ticket import ACCEPTANCE
 from interlock._protocol.requests import Time
 from interlock.errors import CorruptRecord, LockTimeout
+from tests.unit.locks.conftest import Process
 from tests.unit.locks.realtime import SOON, wait_until
 from tests.unit.locks.scripted import (
     EPOCH,
@@ -109,6 +110,48 @@ def test_the_first_looks_often_and_never_in_step_with_others(process, other, dra
         other.acquire(**fail(10.0))
     pauses = [later - one - 0.01 for one, later in itertools.pairwise(slept)][-20:-1]
     assert pauses == pytest.approx([queue.FIRST_LOOKS * (0.8 + 0.2 * draw)] * 19)
+
+
+def pauses_of(waiter, seconds, act=lambda: None):
+    """Return the pauses that a waiter makes until its time is up, which `act` may disturb."""
+    slept, driver = [], waiter.driver
+
+    def note():
+        slept.append(driver.now)
+        act()
+
+    driver.during_sleep = [note] * 10_000
+    with pytest.raises(LockTimeout):
+        waiter.acquire(**fail(seconds))
+    return [later - one - 0.01 for one, later in itertools.pairwise(slept)]
+
+
+def test_the_more_waiters_there_are_the_more_rarely_each_of_them_looks(process, other):
+    process.acquire(fair=True)
+    for _ in range(4):
+        enter(process)
+    *_, last, _ = pauses_of(other, 8.0)
+    assert last == pytest.approx(0.9 * queue.longest_pause(4, 5))
+
+    def crowd():
+        while len(line(process)) < 15:
+            enter(process)
+
+    *_, last, _ = pauses_of(other, 8.0, crowd)
+    assert last == pytest.approx(0.9 * queue.longest_pause(5, 15))
+
+
+@pytest.mark.parametrize("giving_back", [Process.release, give_back_in_a_commit])
+def test_who_is_behind_a_sleeper_looks_more_often_while_the_lock_lies_for_that(
+    process, other, giving_back
+):
+    first = process.acquire(fair=True)
+    for _ in range(3):
+        enter(process, sleeps=100_000)
+    held = pauses_of(other, 10.0)
+    giving_back(process, first)
+    lying = pauses_of(other, 10.0)
+    assert min(held[-5:-1]) > 0.5 > max(lying[-5:-1])
 
 
 def test_who_is_far_back_is_told_in_time(process, other):
