@@ -3,7 +3,7 @@
 import pytest
 
 from interlock._drivers.environment import Environment
-from interlock._protocol.counters.ledger import Once
+from interlock._protocol.counters.ledger import SWEPT_AT, Once
 from interlock.errors import CorruptRecord, OutcomeUnknown
 from interlock.testing._store.store import Store
 from interlock.testing._store.tables import Table
@@ -65,6 +65,11 @@ def counter_on(half, store, answer=None):
     return half.wrap(half.counters.CounterClient("t", client=client)).counter("visits")
 
 
+def stored(store, key):
+    """Return an item as the store has it, to be changed."""
+    return {**store.item("t", key)}
+
+
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("missing", ["value", "up", "down", "span", "shards"])
 def test_a_record_that_lacks_an_attribute_of_a_counter_is_corrupt(half, call, missing):
@@ -75,6 +80,26 @@ def test_a_record_that_lacks_an_attribute_of_a_counter_is_corrupt(half, call, mi
     with pytest.raises(CorruptRecord) as error:
         CALLS[call](counter_on(half, store))
     assert error.value.key == "counter#visits"
+    assert store.item("t", "counter#visits") == item
+
+
+CHANGES = {
+    "configure": lambda counter: counter.configure(floor=0, ceiling=9),
+    "shards": lambda counter: counter.configure(shards=2),
+    "reset": lambda counter: counter.reset(),
+    "delete": lambda counter: counter.delete(),
+}
+
+
+@pytest.mark.parametrize("call", CHANGES)
+def test_what_demands_a_revision_says_at_once_that_there_is_none(half, call):
+    store = Store(Table("t"))
+    item = {"pk": {"S": "counter#visits"}, **{name: {"N": n} for name, n in SOUND.items()}}
+    del item["revision"]
+    store.perform("PutItem", {"TableName": "t", "Item": item})
+    with pytest.raises(CorruptRecord) as error:
+        CHANGES[call](counter_on(half, store))
+    assert (error.value.key, error.value.attribute) == ("counter#visits", "revision")
     assert store.item("t", "counter#visits") == item
 
 
@@ -109,6 +134,79 @@ def test_a_corrupt_record_of_a_transfer_is_said_to_be_one(half, attribute, poiso
     with pytest.raises(CorruptRecord) as error:
         transfer()
     assert (error.value.key, error.value.attribute) == (record["pk"]["S"], attribute)
+
+
+@pytest.mark.parametrize("missing", ["amount", "target", "source_value", "target_value", "expires"])
+@pytest.mark.parametrize("poison", [None, {"N": "1.5"}], ids=["lacking", "a fraction"])
+def test_a_transfers_record_that_lacks_something_is_no_other_change(half, missing, poison):
+    store = Store(Table("t"))
+    counters = half.wrap(half.counters.CounterClient("t", client=half.client(store.perform)))
+    for name in ("visits", "other"):
+        counters.counter(name, floor=0).increment(5)
+    counters.transfer("visits", "other", 1, idempotency_key=KEY)
+    record = next(item for item in store.items("t") if "target_value" in item)
+    spoiled = {**record, missing: poison}
+    if poison is None:
+        del spoiled[missing]
+    store.perform("PutItem", {"TableName": "t", "Item": spoiled})
+    with pytest.raises(CorruptRecord) as error:
+        counters.transfer("visits", "other", 1, idempotency_key=KEY)
+    # Without a target it is the record of an increment, which has a value.
+    lacking = "value" if (missing, poison) == ("target", None) else missing
+    assert (error.value.key, error.value.attribute) == (record["pk"]["S"], lacking)
+
+
+@pytest.mark.parametrize("missing", ["amount", "value", "expires"])
+def test_a_record_that_lacks_what_was_done_is_not_replayed(half, missing):
+    store = Store(Table("t"))
+    counter = counter_on(half, store)
+    for number in range(SWEPT_AT):
+        counter.increment(idempotency_key=f"k{number}")
+    record = stored(store, "counter#visits#once#k0")
+    del record[missing]
+    store.perform("PutItem", {"TableName": "t", "Item": record})
+    with pytest.raises(CorruptRecord) as error:
+        counter.increment(idempotency_key="k0")
+    assert (error.value.key, error.value.attribute) == (record["pk"]["S"], missing)
+
+
+@pytest.mark.parametrize("poison", [None, {"N": "9" * 38}, {"S": "6"}], ids=["lacking", "38", "S"])
+def test_a_ledger_that_nobody_can_have_counted_so_is_not_swept_again_and_again(half, poison):
+    store = Store(Table("t"))
+    counter_on(half, store).increment(idempotency_key="first")
+    item = {**stored(store, "counter#visits"), "kept": poison}
+    if poison is None:
+        del item["kept"]
+    store.perform("PutItem", {"TableName": "t", "Item": item})
+    with pytest.raises(CorruptRecord) as error:
+        counter_on(half, store).increment(idempotency_key=KEY)
+    assert error.value.attribute == "kept"
+    assert store.item("t", "counter#visits") == item
+
+
+BEYOND = {
+    "increment": ("value", lambda counters: counters.counter("visits").increment(3)),
+    "decrement": ("up", lambda counters: counters.counter("visits").decrement(3)),
+    "by a key": ("value", lambda c: c.counter("visits").increment(3, idempotency_key=KEY)),
+    "transfer": ("up", lambda counters: counters.transfer("visits", "other", 3)),
+    "configure": ("down", lambda c: c.counter("visits").configure(floor=-9, ceiling=20)),
+}
+
+
+@pytest.mark.parametrize("call", BEYOND)
+def test_a_number_with_which_the_store_can_make_no_sum_is_said_to_be_corrupt(half, call):
+    attribute, change = BEYOND[call]
+    store = Store(Table("t"))
+    counters = half.wrap(half.counters.CounterClient("t", client=half.client(store.perform)))
+    for name in ("visits", "other"):
+        counters.counter(name).configure(floor=0, ceiling=9)
+        counters.counter(name).reset(5)
+    item = {**stored(store, "counter#visits"), attribute: {"N": "9" * 38}}
+    store.perform("PutItem", {"TableName": "t", "Item": item})
+    with pytest.raises(CorruptRecord) as error:
+        change(counters)
+    assert (error.value.key, error.value.attribute) == ("counter#visits", attribute)
+    assert store.item("t", "counter#visits") == item
 
 
 LIES = {

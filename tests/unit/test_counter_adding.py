@@ -7,7 +7,7 @@ import pytest
 from interlock._protocol.counters.adding import add, add_expecting, is_full
 from interlock._protocol.counters.bounds import Bounds
 from interlock._protocol.counters.layout import Handle, integer, new_items, number
-from interlock._protocol.counters.reading import CounterState
+from interlock._protocol.counters.reading import CounterState, examined
 from interlock._protocol.faults import CancellationReason, Fault, NoReply, Refused
 from interlock._protocol.requests import Call, Draw, Monotonic, NewId, Sleep, Time, TimeOfDay
 from interlock._protocol.retry import RetryBudget
@@ -219,14 +219,18 @@ def test_a_refused_declaration_is_told_before_a_bound(world):
 
 
 def test_what_the_service_does_not_take_is_told_after_a_look_for_what_is_corrupt(world):
+    def added(used):
+        time = budget()
+        return world.run(examined(add(used, 1, time), time, used))
+
     world.lay_out()
     world.instead = {0: Refused("ValidationException", "no")}
     with pytest.raises(RequestRefused):
-        world.run(add(handle(shards=1), 1, budget()))
+        added(handle(shards=1))
     assert world.calls == [WRITE, READ_ONE]
     world.change(0, value={"S": "x"})
     with pytest.raises(CorruptRecord):
-        world.run(add(handle(shards=1), 1, budget()))
+        added(handle(shards=1))
 
 
 # Refusals.

@@ -6,6 +6,7 @@ from interlock._protocol.counters.bounds import Bounds
 from interlock._protocol.counters.configuring import configure
 from interlock._protocol.counters.keyed import add_once
 from interlock._protocol.counters.layout import integer, number
+from interlock._protocol.counters.reading import examined
 from interlock._protocol.faults import Refused
 from interlock.errors import (
     CorruptRecord,
@@ -163,8 +164,9 @@ def test_what_the_service_does_not_take_is_told_after_a_look_for_what_is_corrupt
     world.instead = {1: Refused("ValidationException", "no")}
     if corrupt:
         world.before = {1: lambda: world.change(0, value={"S": "x"})}
+    time = budget()
     with pytest.raises(CorruptRecord if corrupt else RequestRefused):
-        world.add(3, used)
+        world.run(examined(add_once(used, 3, once(), time), time, used))
 
 
 # Loans.

@@ -6,13 +6,14 @@ import pytest
 
 from interlock._protocol.counters.bounds import LARGEST
 from interlock._protocol.counters.checking import sound, whole
+from interlock._protocol.counters.ledger import MOST_KEPT
 from interlock.errors import CorruptRecord
 
 NUMBERS = {
     "value": (-LARGEST, LARGEST),
     "up": (0, LARGEST + 1),
     "down": (0, LARGEST + 1),
-    "kept": (0, LARGEST),
+    "kept": (0, MOST_KEPT),
     "revision": (0, LARGEST),
     "floor": (-LARGEST, LARGEST),
     "ceiling": (-LARGEST, LARGEST),
@@ -39,7 +40,8 @@ def shard(**attributes: Any):
 
 
 def header(**attributes: Any):
-    return shard(**{"pk": {"S": "counter#c"}, "shards": number(1), "span": number(1), **attributes})
+    counts = dict.fromkeys(("shards", "span", "revision"), number(1))
+    return shard(**{"pk": {"S": "counter#c"}, **counts, **attributes})
 
 
 def corrupt(item, check=sound):
@@ -125,6 +127,11 @@ def test_bounds_that_leave_nothing_between_them_are_not_believed():
 def test_a_counters_item_has_its_value_and_its_room(make, name):
     assert corrupt(make(**{name: None}), whole) == name
     assert whole("t", make()) == make()
+
+
+def test_a_shard_in_which_keys_may_be_entered_counts_them():
+    assert corrupt(shard(era={"S": "1.e"}), whole) == "kept"
+    whole("t", shard(era={"S": "1.e"}, kept=number(0)))
 
 
 @pytest.mark.parametrize("name", ["shards", "span"])

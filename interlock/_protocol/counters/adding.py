@@ -26,7 +26,7 @@ from interlock._protocol.counters.sending import Kind, outpaced, send, unknown
 from interlock._protocol.faults import Refused
 from interlock._protocol.requests import Operation, draw
 from interlock._protocol.retry import RetryBudget
-from interlock.errors import CounterLimitExceeded, RequestRefused
+from interlock.errors import CounterLimitExceeded
 
 
 def add(handle: Handle, amount: int, budget: RetryBudget) -> Operation[CounterChange]:
@@ -43,9 +43,6 @@ def add(handle: Handle, amount: int, budget: RetryBudget) -> Operation[CounterCh
             return (yield from _write(handle, index, amount, budget))
         except Refused as refused:
             item = refused.item
-        except RequestRefused:
-            yield from snapshot(handle, budget)  # finds what cannot be added to, if it is that
-            raise
         if (yield from _is_short(handle, index, item, amount, budget)):
             change = yield from _borrow(handle, amount, budget)
             if change is not None:

@@ -1,21 +1,31 @@
 """Read an item only after it is found to be one that this library may have written."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from interlock._protocol.counters.bounds import LARGEST
-from interlock._protocol.counters.layout import ESCROW, FORMAT, MAX_SHARDS, PREFIX
-from interlock._protocol.counters.ledger import CALL, DONE, NO_SHARD
+from interlock._protocol.counters.bounds import LARGEST, Bounds
+from interlock._protocol.counters.layout import (
+    ESCROW,
+    FORMAT,
+    MAX_SHARDS,
+    PREFIX,
+    integer,
+    total,
+)
+from interlock._protocol.counters.ledger import CALL, DONE, MOST_KEPT, NO_SHARD
 from interlock._protocol.values import Item
 from interlock.errors import CorruptRecord
 
 _ENTRY_PARTS = 4
+_HEADER = ("shards", "span")  # what a header has, beside what each shard has
+_RECORD = ("amount", "expires")
+_TRANSFER = ("source_value", "target_value")
 _MOST_ESCROW = LARGEST + 1  # engines that do not keep all 38 digits round up to this
 _NUMBERS = (
     ("value", -LARGEST, LARGEST),
     ("up", 0, _MOST_ESCROW),
     ("down", 0, _MOST_ESCROW),
-    ("kept", 0, LARGEST),
+    ("kept", 0, MOST_KEPT),
     ("format", 1, LARGEST),
     ("revision", 0, LARGEST),
     ("floor", -LARGEST, LARGEST),
@@ -58,9 +68,41 @@ def whole(table: str, item: Item) -> Item:
     """Return the item, or raise `CorruptRecord` if it is not one of a counter, with all it has."""
     sound(table, item)
     is_header = "#" not in item["pk"]["S"].removeprefix(PREFIX)
-    for name in (*ESCROW, *(("shards", "span") if is_header else ())):
+    wanted = [*ESCROW, *(_HEADER if is_header else ()), *(("kept",) if "era" in item else ())]
+    for name in wanted:
         if name not in item:
             raise _corrupt(table, item, name)
+    return item
+
+
+def revised(table: str, header: Item) -> int:
+    """Return the revision that a change has to find, or raise `CorruptRecord` if there is none."""
+    if "revision" not in header:
+        raise _corrupt(table, header, "revision")
+    return int(header["revision"]["N"])
+
+
+def balanced(table: str, items: Sequence[Mapping[str, Any]], bounds: Bounds) -> None:
+    """Raise `CorruptRecord` if a counter's items together cannot be those of its bounds."""
+    room = bounds.most - bounds.least + 1
+    for name, least, most in (
+        ("value", bounds.least, bounds.most),
+        ("up", 0, room),
+        ("down", 0, room),
+    ):
+        if not least <= total(items, name) <= most:
+            item = max(items, key=lambda item: abs(integer(item, name)))
+            raise _corrupt(table, dict(item), name)
+
+
+def record(table: str, item: Item) -> Item:
+    """Return the item, or raise `CorruptRecord` if it is no record of a key, with all it has."""
+    sound(table, item)
+    for name in (*_RECORD, *(_TRANSFER if "target" in item else ("value",))):
+        if name not in item:
+            raise _corrupt(table, item, name)
+    if "target" in item and not isinstance(item["target"].get("S"), str):
+        raise _corrupt(table, item, "target")
     return item
 
 

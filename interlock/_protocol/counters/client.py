@@ -97,10 +97,12 @@ class CounterOperations:
         def operation() -> "Operation[CounterChange]":  # else subscripted anew at each call
             budget = yield from self.budget(within)
             if once is not None:
-                return (yield from keyed.add_once(handle, amount, once, budget, expected))
-            if expected is not None:
-                return (yield from adding.add_expecting(handle, amount, budget, expected))
-            return (yield from adding.add(handle, amount, budget))
+                change = keyed.add_once(handle, amount, once, budget, expected)
+            elif expected is not None:
+                change = adding.add_expecting(handle, amount, budget, expected)
+            else:
+                change = adding.add(handle, amount, budget)
+            return (yield from reading.examined(change, budget, handle))
 
         return operation()
 
@@ -154,11 +156,10 @@ class CounterOperations:
                 old.ceiling if isinstance(ceiling, Keep) else ceiling,
             )
             count = kept.shards if kept else handle.declared_shards or 1
-            return (
-                yield from configuring.configure(
-                    handle, bounds, count if isinstance(shards, Keep) else shards, budget, expected
-                )
+            change = configuring.configure(
+                handle, bounds, count if isinstance(shards, Keep) else shards, budget, expected
             )
+            return (yield from reading.examined(change, budget, handle))
 
         return operation()
 
@@ -183,7 +184,8 @@ class CounterOperations:
         taken, given = (self.handle(name, None, None, None) for name in (source, target))
         checked_amount(amount)
         once, budget = self.once(key), (yield from self.budget())
-        return (yield from transferring.transfer(taken, given, amount, once, budget))
+        moved = transferring.transfer(taken, given, amount, once, budget)
+        return (yield from reading.examined(moved, budget, taken, given))
 
     def page(
         self, prefix: str, limit: int, after: str | None

@@ -9,6 +9,7 @@ demands is gone, or is taken away (`_fence`) before the refusal is believed.
 from collections.abc import Sequence
 from typing import Any
 
+from interlock._protocol.counters.checking import revised
 from interlock._protocol.counters.escrow import Write
 from interlock._protocol.counters.layout import Handle, Snapshot, integer, new_revision, number
 from interlock._protocol.counters.sending import Kind, send, unknown
@@ -24,7 +25,7 @@ def change_header(handle: Handle, seen: Snapshot) -> Operation[Write]:
     write.sets = ["revision = :next"]
     write.conditions = ["revision = :revision"]
     write.values = {
-        ":revision": number(seen.revision),
+        ":revision": number(revised(handle.table, dict(seen.header))),
         ":next": number((yield from new_revision())),
     }
     return write

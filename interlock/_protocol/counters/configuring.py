@@ -10,6 +10,7 @@ from typing import Any
 
 from interlock._protocol.counters import expecting
 from interlock._protocol.counters.bounds import Bounds
+from interlock._protocol.counters.checking import revised
 from interlock._protocol.counters.committing import change_header, commit, transact
 from interlock._protocol.counters.escrow import Write, updates
 from interlock._protocol.counters.layout import (
@@ -250,9 +251,10 @@ def _deleting(handle: Handle, seen: Snapshot) -> list[dict[str, Any]]:
         {"Delete": {"TableName": handle.table, "Key": handle.key(i)}}
         for i in range(len(seen.items))
     ]
+    revision = revised(handle.table, dict(seen.header))
     actions[0]["Delete"] |= {
         "ConditionExpression": "revision = :revision",
-        "ExpressionAttributeValues": {":revision": number(seen.revision)},
+        "ExpressionAttributeValues": {":revision": number(revision)},
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
     return actions

@@ -29,7 +29,6 @@ from interlock.errors import (
     IdempotencyMismatch,
     InterlockError,
     OutcomeUnknown,
-    RequestRefused,
 )
 
 
@@ -54,8 +53,6 @@ def add_once(
     except InterlockError as error:
         if change.in_doubt:
             raise unknown(error) from error
-        if isinstance(error, RequestRefused):
-            yield from reading.snapshot(handle, budget)  # raises `CorruptRecord`, if it is that
         raise
 
 

@@ -1,10 +1,11 @@
 """Read a counter as of one instant, or for less."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from interlock._dataclasses import dataclass
 from interlock._exports import public_in
+from interlock._protocol.counters import checking
 from interlock._protocol.counters.checking import sound, whole
 from interlock._protocol.counters.layout import Handle, Snapshot, integer, total
 from interlock._protocol.counters.ledger import Entry, Once, recorded
@@ -13,6 +14,9 @@ from interlock._protocol.faults import Refused
 from interlock._protocol.requests import Operation
 from interlock._protocol.retry import RetryBudget
 from interlock._protocol.values import Item
+from interlock.errors import RequestRefused
+
+T = TypeVar("T")
 
 
 @public_in("interlock.counters")
@@ -47,6 +51,21 @@ def snapshot(handle: Handle, budget: RetryBudget) -> Operation[Snapshot | None]:
         # Another layout each time is another writer at work each time.
         yield from budget.stale()
         span = stored
+
+
+def examined(operation: Operation[T], budget: RetryBudget, *handles: Handle) -> Operation[T]:
+    """Carry out an operation; of one that the service refuses, find out if an item is corrupt.
+
+    Such as one that is within an item's limits, and with which no sum is within the store's.
+    """
+    try:
+        return (yield from operation)
+    except RequestRefused:
+        for handle in handles:
+            seen = yield from snapshot(handle, budget)
+            if seen is not None:
+                checking.balanced(handle.table, seen.items, seen.bounds)
+        raise
 
 
 def state(handle: Handle, budget: RetryBudget) -> Operation[CounterState | None]:
@@ -110,7 +129,7 @@ def record_item(handle: Handle, once: Once, budget: RetryBudget) -> Operation[It
     get = {"Get": {"TableName": handle.table, "Key": handle.record_key(once.key)}}
     reply = yield from send(Kind.HARMLESS, budget, "TransactGetItems", {"TransactItems": [get]})
     item = reply["Responses"][0].get("Item")
-    return None if item is None else sound(handle.table, item)
+    return None if item is None else checking.record(handle.table, item)
 
 
 def batch(

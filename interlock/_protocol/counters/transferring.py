@@ -12,8 +12,7 @@ from typing import Any
 
 from interlock._dataclasses import dataclass
 from interlock._exports import public_in
-from interlock._protocol.counters import ledger
-from interlock._protocol.counters.checking import sound
+from interlock._protocol.counters import checking, ledger
 from interlock._protocol.counters.committing import transact
 from interlock._protocol.counters.escrow import Write, borrowing, updates
 from interlock._protocol.counters.layout import Handle, Snapshot, era_of, integer, new_era, number
@@ -149,7 +148,7 @@ class _Keyed:
         self.in_doubt = refused.resent
         record, leg = refused.reasons[0].item, refused.reasons[1]
         if record:
-            return self._replayed(sound(self.source.table, dict(record)))
+            return self._replayed(checking.record(self.source.table, dict(record)))
         if leg.item and ledger.CALL + self.once.digest in leg.item:
             raise IdempotencyMismatch(self.once.key)
         if self.in_doubt:
