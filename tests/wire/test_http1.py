@@ -91,6 +91,63 @@ def test_chunks_may_have_extensions():
     assert response.body == b"{  }"
 
 
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+def test_a_response_comes_byte_by_byte():
+    body = b"10\r\n0123456789abcdef\r\n2;a=b\r\n{}\r\n0\r\n\r\n"
+    response = read(*((CHUNKED + body)[at : at + 1] for at in range(len(CHUNKED + body))))
+    assert response is not None
+    assert response.body == b"0123456789abcdef{}"
+
+
+def test_a_head_is_as_large_as_it_may_be():
+    fill = 65_536 - len(OK + b"content-length: 0\r\nx: ")
+    for most, end in ((b"x: " + b"x" * fill, b"\r\n\r\n"), (b"x: " + b"x" * fill, b"")):
+        head = OK + b"content-length: 0\r\n" + most
+        assert (read(head + end) is not None) == bool(end)
+        with pytest.raises(NotUnderstood, match="exceeds 65536 bytes"):
+            read(head + b"x" + end)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        OK + b"content-length: %d\r\n\r\n",
+        CHUNKED + b"%x\r\n",
+        CHUNKED + b"2\r\n{}\r\n%x\r\n",
+    ],
+)
+def test_a_body_is_as_large_as_it_may_be(body):
+    most = 33_554_432 - 2 * body.count(b"{}")
+    assert read(body % most) is None
+    with pytest.raises(NotUnderstood):
+        read(body % (most + 1))
+
+
+def test_a_chunks_size_is_as_long_as_it_may_be():
+    before = CHUNKED + b"fff\r\n" + b"x" * 4095 + b"\r\n"
+    assert read(before + b"1;" + b"x" * 4094) is None
+    with pytest.raises(NotUnderstood, match="does not end"):
+        read(before + b"1;" + b"x" * 4095)
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_answer_that_never_has_content_needs_no_length(status):
+    response = read(b"HTTP/1.1 %d X\r\n\r\n" % status)
+    assert response is not None
+    assert (response.status, response.headers, response.body) == (status, {}, b"")
+
+
+@pytest.mark.parametrize("received", [b"", b"H", b"HTTP/1.1 200 OK"])
+def test_an_end_says_how_much_had_come(received):
+    reader = ResponseReader()
+    reader.feed(received)
+    assert reader.received == len(received)
+    with pytest.raises(NotUnderstood, match=f"after {len(received)} b" if received else "without"):
+        reader.end()
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -100,6 +157,8 @@ def test_chunks_may_have_extensions():
         b"HTTP/1.1 200 OK\ncontent-length: 0\n\n\r\n\r\n",
         b"220 mail.example ESMTP\r\n",
         OK + b"\r\n",
+        b"HTTP/1.1 205 X\r\n\r\n",
+        b"HTTP/1.1 305 X\r\n\r\n",
         OK + b"content-length: 0\r\ncontent-length: 0\r\n\r\n",
         OK + b"content-length: +2\r\n\r\n{}",
         OK + b"content-length: 2, 2\r\n\r\n{}",
@@ -110,6 +169,7 @@ def test_chunks_may_have_extensions():
         OK + b"transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
         OK + b"transfer-encoding: chunked\r\n\r\n2\r\n{}{\r\n0\r\n\r\n",
         OK + b"transfer-encoding: chunked\r\n\r\n0x2\r\n{}\r\n0\r\n\r\n",
+        OK + b"transfer-encoding: chunked\r\n\r\n\r\n",
         OK + b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nTrailer: a\r\n\r\n",
         OK + b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n0",
         OK + b"transfer-encoding: chunked\r\n\r\nfffffff\r\n",
