@@ -213,11 +213,14 @@ def _document(body: bytes, url: str) -> Credentials:
         found: Any = json.loads(body)
         if not isinstance(found, dict) or found.get("Code", "Success") != "Success":
             raise NoReply(f"{url} has no credentials at present: {body[:200]!r}")
-        access, secret, token = found["AccessKeyId"], found["SecretAccessKey"], found.get("Token")
+        access, secret = found["AccessKeyId"], found["SecretAccessKey"]
+        token = found.get("Token") or None
         if not (isinstance(access, str) and isinstance(secret, str) and access and secret):
             raise NoReply(f"{url} answered with no key")
+        if not isinstance(token, str | None):
+            raise NoReply(f"{url} answered with a token that is no text")
         return Credentials(access, secret, token, _time(found.get("Expiration"), url))
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, RecursionError) as error:
         raise NoReply(f"{url} answered with no credentials: {error!r}") from error
 
 

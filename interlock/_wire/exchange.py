@@ -25,7 +25,9 @@ _TOO_MANY = 429
 _CLIENT_ERRORS = range(400, 500)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 # https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7; the names are English in every locale.
-_DATE = re.compile(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT\Z")
+_DATE = re.compile(
+    r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) ([01]\d|2[0-3]):([0-5]\d):([0-5]\d|60) GMT\Z"
+)
 _TRACE_VARIABLE = "_X_AMZN_TRACE_ID"  # of the invocation that a Lambda function is in
 
 
@@ -75,6 +77,8 @@ class Exchange:
             body = codec.encode(call.params)
         except (TypeError, ValueError) as error:
             raise Refused("ParamValidationError", str(error)) from error
+        if not f"{credentials.access_key}{credentials.token}".isprintable():  # they are sent
+            raise Refused("InvalidClientTokenId", "the credentials have a line break in them")
         timestamp = _timestamp(int(now))
         target = f"{self.service.target}.{call.operation}"
         headers = {  # in the order of their names
@@ -114,15 +118,14 @@ class Exchange:
         checksum = response.headers.get("x-amz-crc32")
         if checksum is not None and checksum != str(zlib.crc32(response.body)):
             raise NoReply("the checksum of the answer does not fit its body")
-        if response.status != _OK:
-            raise _failure(call, response)
-        if "x-amzn-requestid" not in response.headers:
-            raise NoReply("the answer has no request id, so it is not the service's")
         try:
-            reply = codec.decode(call.operation, response.body)
+            if response.status != _OK:
+                raise _failure(call, response)
+            if "x-amzn-requestid" not in response.headers:
+                raise NoReply("the answer has no request id, so it is not the service's")
+            return shapes.checked(call, codec.decode(call.operation, response.body))
         except (ValueError, RecursionError) as error:
             raise NoReply(f"the answer is not the service's: {error}") from error
-        return shapes.checked(call, reply)
 
 
 def answered(response: Response) -> Response:

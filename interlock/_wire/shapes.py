@@ -11,6 +11,7 @@ from typing import Any
 
 from interlock._protocol.faults import CancellationReason, NoReply, Refused
 from interlock._protocol.requests import Call
+from interlock._wire.codec import BLOBS
 
 Params = Mapping[str, Any]
 Reply = Mapping[str, Any]
@@ -28,6 +29,9 @@ def mismatch(operation: str, params: Params, reply: Reply) -> str | None:
     """Return why a reply is not one to this call, None if it may be."""
     if not isinstance(reply, Mapping):
         return f"it is {reply!r}"
+    for name in BLOBS.get(operation, ()):
+        if not reply.get(name):
+            return f"it has no {name}"
     if operation not in _CHECKS:
         return None
     own, check = _CHECKS[operation]
@@ -196,15 +200,8 @@ def _listing(params: Params, reply: Reply) -> str | None:
     return problem or (None if all(items or ()) else "an item is empty")
 
 
-def _having(*names: str) -> Callable[[Params, Reply], str | None]:
-    def check(_params: Params, reply: Reply) -> str | None:
-        missing = [name for name in names if not reply.get(name)]
-        return f"it has no {missing[0]}" if missing else None
-
-    return check
-
-
-_TYPES: Mapping[str, Any] = {  # what JSON has for them; bytes are decoded elsewhere
+_TYPES: Mapping[str, Any] = {  # what is read for them; bytes are decoded elsewhere
+    "B": bytes,
     **dict.fromkeys(("S", "N"), str),
     **dict.fromkeys(("L", "SS", "NS", "BS"), list),
     **dict.fromkeys(("BOOL", "NULL"), bool),
@@ -220,13 +217,10 @@ _CHECKS: Mapping[str, tuple[tuple[str, ...], Callable[[Params, Reply], str | Non
     "BatchExecuteStatement": (("Responses",), _batch_statements),
     "BatchGetItem": (("Responses",), _batch_get),
     "DeleteItem": (("Attributes",), _write),
-    "GenerateMac": ((), _having("Mac")),
     "GetItem": (("Item",), _get),
-    "GetPublicKey": ((), _having("PublicKey")),
     "PutItem": (("Attributes",), _write),
     "Query": (("Count", "Items"), _listing),
     "Scan": (("Count", "Items"), _listing),
-    "Sign": ((), _having("Signature")),
     "TransactGetItems": (("Responses",), _transact_get),
     "TransactWriteItems": ((), lambda _params, _reply: None),
     "UpdateItem": (("Attributes",), _write),
