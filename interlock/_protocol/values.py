@@ -101,7 +101,7 @@ def to_item(values: Mapping[str, Any], path: str = "item", depth: int = 0) -> It
             raise InvalidValue(path, f"attribute name {name!r} is not a string")
         if not name:
             raise InvalidValue(path, "an attribute's name is empty, which DynamoDB takes nowhere")
-        item[name] = to_attribute(value, f"{path}[{name!r}]", depth)
+        item[_text(name, path)] = to_attribute(value, f"{path}[{name!r}]", depth)
     return item
 
 

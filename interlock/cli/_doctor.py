@@ -1,5 +1,7 @@
 """`interlock doctor`: examine a table and the way to it."""
 
+import json
+import shlex
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from interlock.cli._findings import Finding
+    from interlock.errors import CorruptRecord
 
 _HEADER = ("CHECK", "STATE", "FINDING")
 
@@ -99,10 +102,17 @@ def _of_records(table: Table) -> "Iterator[Finding]":
     told = f"{len(locks)} locks, {len(held)} held, {len(expired)} of them past their lease"
     yield Finding("records", OK, told)
     for error in corrupt:
-        name = error.key.removeprefix(table.layout.prefix).partition("#")[2]
-        fix = (
-            "update this command"
-            if error.newer
-            else f"interlock --table {table.name} locks break {name!r} --because '...'"
-        )
-        yield Finding("records", PROBLEM, str(error), fix)
+        yield Finding("records", PROBLEM, str(error), _mending(table, error))
+
+
+def _mending(table: Table, error: "CorruptRecord") -> str:
+    """Return how to mend a record."""
+    if error.newer:
+        return "update this command"
+    name = error.key.removeprefix(table.layout.prefix).partition("#")[2]
+    if name.endswith("#slots"):  # how many permits or readers there are, which no lock is
+        key = {part: {"S": text} for part, text in table.layout.key(f"lock#{name}").items()}
+        words = ["aws", "dynamodb", "delete-item", "--table-name", table.name, "--key"]
+        return f"while no client uses it: {shlex.join([*words, json.dumps(key)])}"
+    words = ["interlock", "--table", table.name, "locks", "break", "--because", "..."]
+    return shlex.join([*words, *(["--"] if name.startswith("-") else []), name])

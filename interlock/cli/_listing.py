@@ -14,11 +14,15 @@ def every_lock(
 ) -> "tuple[list[LockRecord], list[CorruptRecord]]":
     """Return all locks with a prefix in order of their names, and the corrupt ones.
 
-    `permits` receives the numbers of permits that were agreed upon, by name.
+    `permits` receives the numbers of permits that were agreed upon, by name. Raises
+    `ServiceUnavailable` if the pages do not come to an end.
     """
+    from interlock.errors import ServiceUnavailable
+
     found: list[LockRecord] = []
     corrupt: list[CorruptRecord] = []
     scanned, after, progress = 0, None, Progress()
+    ends: set[str] = set()
     while True:
         page = client.page(prefix=prefix, held=held, after=after)
         found += page.locks
@@ -29,6 +33,9 @@ def every_lock(
         if after is None:
             progress.clear()
             return sorted(found, key=lambda record: record.name), corrupt
+        if after in ends:
+            raise ServiceUnavailable(f"the pages of a Scan go round: two end at {after!r}")
+        ends.add(after)
         progress.tell(f"{scanned:,} records read, {len(found):,} locks found ...")
 
 

@@ -138,6 +138,9 @@ USED, ELSEWHERE = {"TableName": "t"}, {"TableName": "u"}
         ("Query", {"ExclusiveStartKey": KEY}, {}, True),
         ("Query", {"ExclusiveStartKey": KEY}, {"LastEvaluatedKey": {"pk": {"S": "l"}}}, True),
         ("Query", {"ExclusiveStartKey": KEY}, {"LastEvaluatedKey": KEY}, False),
+        ("Query", {"ExclusiveStartKey": KEY}, {"LastEvaluatedKey": {"pk": {"S": "j"}}}, False),
+        ("Query", {"ExclusiveStartKey": KEY}, {"LastEvaluatedKey": {"pk": {"N": "9"}}}, False),
+        ("Query", {"ExclusiveStartKey": KEY}, {"LastEvaluatedKey": {}}, False),
     ],
 )
 def test_a_reply_is_believed_if_it_can_only_be_that_to_the_call(operation, params, reply, believed):

@@ -83,6 +83,7 @@ def test_whole_numbers_come_back_as_ints():
         ({"\ud800"}, "surrogate"),
         (object(), "object cannot be stored"),
         ("\ud800", "surrogate"),
+        ({"\ud800": 1}, "surrogate"),
     ],
 )
 def test_what_the_store_would_not_keep_is_refused(value, told):

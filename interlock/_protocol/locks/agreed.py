@@ -20,6 +20,7 @@ from interlock.errors import (
     ReadersMismatch,
 )
 
+RECORD = "slots"  # of the name, whatever its parts are
 PERMITS, SLOTS = "permits", "slots"
 _USES = {PERMITS: "lock of readers and writers", SLOTS: "semaphore"}  # of the other parts
 _ASKED_AGAIN = 3600.0  # seconds: so long may a client go on with a number that was changed
@@ -43,7 +44,7 @@ class Agreement:
     @property
     def key(self) -> dict[str, Any]:
         """The key of the record that all clients go by."""
-        return key_of(f"{self.name}#slots")
+        return key_of(f"{self.name}#{RECORD}")
 
 
 def agree(settings: Settings, agreement: Agreement, claim: Claim) -> Operation[None]:
@@ -75,13 +76,20 @@ def agree(settings: Settings, agreement: Agreement, claim: Claim) -> Operation[N
 
 
 def agreement_of(table: str, item: Item) -> dict[str, int]:
-    """Return by the name what was agreed, if a record says it; nothing of any other record."""
-    name, _, part = item["pk"]["S"].removeprefix(PREFIX).rpartition("#")
+    """Return by the name what was agreed, if a record says it; nothing of any other record.
+
+    Raises `CorruptRecord` for one that is to say it and does not.
+    """
+    key = item["pk"]["S"]
+    name, _, part = key.removeprefix(PREFIX).rpartition("#")
+    if part != RECORD:
+        return {}
     for parts in (PERMITS, SLOTS):
         number = sound_number(table, item, parts)
-        if part == "slots" and number is not None:
+        if number is not None:
             return {name: number}
-    return {}
+    parts = SLOTS if SLOTS in item else PERMITS
+    raise CorruptRecord(table, key, parts, item.get(parts))
 
 
 def _agree_call(table: str, agreement: Agreement, time: Time, deadline: float | None) -> Call:

@@ -13,12 +13,14 @@ either lease: the holder counts the one that is over first.
 
 import json
 import logging
+from typing import Any
 
 from interlock._protocol.faults import Fault, NoReply, NotSent, OutOfTime, Refused
 from interlock._protocol.kinds import shown
 from interlock._protocol.locks import record
 from interlock._protocol.locks.grant import Grant, Heartbeat
 from interlock._protocol.locks.item import (
+    MOST_FENCE,
     Item,
     is_of,
     loss_of,
@@ -29,7 +31,7 @@ from interlock._protocol.locks.item import (
 )
 from interlock._protocol.locks.reading import inspect
 from interlock._protocol.locks.runs import run_fence
-from interlock._protocol.locks.settings import Settings, checked_lock_or_permit
+from interlock._protocol.locks.settings import MOST_LEASE, Settings, checked_lock_or_permit
 from interlock._protocol.locks.state import LossReason
 from interlock._protocol.locks.ticket import first_of
 from interlock._protocol.requests import (
@@ -340,16 +342,18 @@ def _settled(grant: Grant, refusal: Refused, *, in_doubt: bool) -> bool:
 def _imported(settings: Settings, text: str, now: float) -> Grant:
     """Return the grant that a text describes; until the first answer, `until` only bounds it."""
     try:
-        form, name, number, lease_ms, owner, versions = json.loads(text)
-        current, *others = map(str, versions)
-        lease, fence = int(lease_ms) / 1000, int(number)
+        form, name, fence, lease_ms, owner, versions = json.loads(text)
         known = form == _FORM
-    except (TypeError, ValueError, OverflowError) as error:
+        if known:
+            _check_exported(fence, lease_ms, owner, versions)
+    except (TypeError, ValueError, RecursionError) as error:
         # What is almost right may still be a way to the lock: it is not repeated in an error.
         what = "the text" if isinstance(text, str) else shown(text)
         raise InvalidValue("exported", f"{what} is not what Lock.export returned") from error
     if not known:
-        raise InvalidValue("exported", f"has the form {form!r}, of another version of the library")
+        why = f"has the form {shown(form)}, of another version of the library"
+        raise InvalidValue("exported", why)
+    lease, (current, *others) = lease_ms / 1000, versions
     interval = settings.heartbeat_interval(lease)
     unconfirmed = tuple(Heartbeat(version, float("-inf"), lease) for version in others)
     return Grant(
@@ -360,7 +364,20 @@ def _imported(settings: Settings, text: str, now: float) -> Grant:
         interval,
         now + lease,
         now,
-        str(owner),
+        owner,
         unconfirmed=unconfirmed,
         adopting=True,
     )
+
+
+def _check_exported(fence: Any, lease_ms: Any, owner: Any, versions: Any) -> None:
+    """Raise `ValueError` for what no grant has: a heartbeat would write it into the record."""
+    bounds = (fence, MOST_FENCE), (lease_ms, round(MOST_LEASE * 1000))
+    texts = [owner, *versions]
+    if (
+        not all(type(number) is int and 0 < number <= most for number, most in bounds)
+        or not all(isinstance(text, str) and text for text in texts)
+        or not 0 < len(versions) <= _MOST_UNCONFIRMED + 1
+    ):
+        raise ValueError
+    "".join(texts).encode()  # a lone surrogate is a ValueError, too

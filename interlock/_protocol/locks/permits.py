@@ -135,7 +135,10 @@ class PermitAcquisition:
         problem: CorruptRecord | None = None
         for number, claim in enumerate(self._claims):
             try:
-                items[number] = yield from claim.met(found.get(key_of(claim.name)["pk"]["S"]))
+                seen = yield from claim.met(found.get(key_of(claim.name)["pk"]["S"]))
+                if seen is not None:
+                    yield from claim.takeable(seen)  # raises what is wrong with its end
+                items[number] = seen
             except CorruptRecord as error:
                 problem = error
         if problem is not None and not items:

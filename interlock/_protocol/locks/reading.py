@@ -20,7 +20,7 @@ from interlock._protocol.locks.settings import PREFIX, Settings
 from interlock._protocol.locks.state import LockRecord
 from interlock._protocol.requests import Call, Monotonic, Operation, wall_clock
 from interlock._protocol.retry import RetryBudget, Target
-from interlock.errors import CorruptRecord
+from interlock.errors import CorruptRecord, ServiceUnavailable
 
 _INSPECTING = 5.0  # seconds
 _LISTING = 15.0  # seconds for one page
@@ -142,10 +142,10 @@ def page(
     wall, locks, corrupt = (yield from wall_clock()), [], []
     agreed: dict[str, int] = {}
     for item in reply.get("Items", ()):
-        agreed |= agreement_of(settings.table, item)
-        if not _is_lock(item["pk"]["S"]):
-            continue
         try:
+            agreed |= agreement_of(settings.table, item)
+            if not _is_lock(item["pk"]["S"]):
+                continue
             lock = parse(settings.table, item).for_people(wall)
             # The last run only says whether a job's lock is resting: its result may be long.
             locks.append(replace(lock, last_run=None))
@@ -167,11 +167,15 @@ def deadlocks(
     if among is not None:
         records += (one for one in among if one.name.startswith(prefix))
     else:
-        after, more = None, True
-        while more:
+        after: str | None = None
+        ends: set[str | None] = set()
+        while None not in ends:
             found = yield from page(settings, prefix, after, held=True, waited_for=True)
             records += found.locks
-            after, more = found.after, found.after is not None
+            after = found.after
+            if after in ends:
+                raise ServiceUnavailable(f"the pages of a Scan go round: two end at {after!r}")
+            ends.add(after)
     again: dict[str, LockRecord] = {}
     told: list[Deadlock] = []
     for seen in deadlocks_of(records):

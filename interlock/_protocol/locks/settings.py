@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from interlock._dataclasses import dataclass, replace
 from interlock._protocol.durations import as_duration, patience, seconds
-from interlock._protocol.kinds import checked_object, checked_table, shown
+from interlock._protocol.kinds import checked_object, checked_table, checked_text, shown
 from interlock._protocol.names import spelled
 from interlock._protocol.retry import RetryBudget, Target
 from interlock._protocol.values import to_attribute
@@ -152,15 +152,22 @@ class Settings:
 
     def _within(self, options: AcquireOptions, invocation: "Invocation") -> AcquireOptions:
         """Cut an acquisition to what is left of an invocation: nothing goes on afterwards."""
-        methods = ("get_remaining_time_in_millis",)
-        checked_object("invocation", invocation, methods, "the context of a Lambda function")
-        left = int(invocation.get_remaining_time_in_millis()) / 1000
+        wanted = "the context of a Lambda function"
+        checked_object("invocation", invocation, ("get_remaining_time_in_millis",), wanted)
+        told = invocation.get_remaining_time_in_millis()
+        try:
+            left = int(told) / 1000
+        except (TypeError, ValueError, OverflowError) as error:
+            what = f"{shown(told)} milliseconds are left of it, it says; pass {wanted}"
+            raise InvalidValue("invocation", what) from error
+        if not hasattr(invocation, "aws_request_id"):
+            raise InvalidValue("invocation", f"it has no aws_request_id; pass {wanted}")
         if left <= self.call_timeout or left < LEAST_LEASE:
             needed = timedelta(seconds=max(self.call_timeout + _STEP, LEAST_LEASE))
             raise LeaseTooShort(timedelta(seconds=left), needed, "the invocation is about to end")
         return replace(
             options,
-            owner=f"{options.owner}/{invocation.aws_request_id}",
+            owner=checked_text("invocation", f"{options.owner}/{invocation.aws_request_id}"),
             timeout=left if options.timeout is None else min(options.timeout, left),
             lease=min(options.lease, left),
             heartbeats=options.heartbeats and options.lease <= left,

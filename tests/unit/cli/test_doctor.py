@@ -1,6 +1,7 @@
 """`interlock doctor` on a table of moto: each fault is found, and told with its fix."""
 
 import json
+import shlex
 import time
 from datetime import timedelta
 from types import SimpleNamespace
@@ -15,7 +16,9 @@ from moto import mock_aws
 
 from interlock import LockClient, client_config
 from interlock.cli import _examination, main
+from interlock.cli._doctor import _mending
 from interlock.cli._table import Table
+from interlock.errors import CorruptRecord
 from interlock.tables import create_table, schema
 from tests.layouts import LAYOUT
 
@@ -86,7 +89,7 @@ def test_a_table_of_another_layout_is_examined_by_it(aws):
     assert len(permissions) == 5
     assert {one["state"] for one in permissions.values()} == {"ok"}
     assert "COORD#lock#bad" in found["records"]["finding"]
-    assert "locks break 'bad'" in found["records"]["fix"]
+    assert "locks break --because ... bad" in found["records"]["fix"]
 
 
 def test_locks_of_a_table_of_another_layout_are_listed(aws, monkeypatch):
@@ -197,8 +200,30 @@ def test_a_corrupt_record_is_a_problem_with_its_fix(table):
     item = {"pk": {"S": "lock#a"}, "fence": {"S": "x"}, "version": {"S": "v"}}
     table.put_item(TableName=NAME, Item=item)
     code, found = findings()
-    assert (code, "locks break 'a'" in found["records"]["fix"]) == (1, True)
+    assert code == 1
+    fix = f"interlock --table {NAME} locks break --because ... a"
+    assert found["records"]["fix"] == fix
     assert "records" not in findings("--no-scan")[1]
+
+
+def test_the_fix_of_a_record_is_a_command_of_a_shell_whatever_its_name():
+    def fix(name):
+        return _mending(Table(NAME), CorruptRecord(NAME, f"lock#{name}", "fence", None))
+
+    breaking = ["interlock", "--table", NAME, "locks", "break", "--because", "..."]
+    assert shlex.split(fix('it\'s "a" name')) == [*breaking, 'it\'s "a" name']
+    assert shlex.split(fix("-x")) == [*breaking, "--", "-x"]
+
+
+def test_a_number_of_permits_that_is_none_is_a_problem_and_is_to_be_deleted(table):
+    key = {"pk": {"S": "lock#render#slots"}}
+    table.put_item(TableName=NAME, Item={**key, "permits": {"S": "x"}})
+    code, found = findings()
+    assert code == 1
+    assert "lock#render#slots" in found["records"]["finding"]
+    *words, told = shlex.split(found["records"]["fix"].partition(": ")[2])
+    assert words == ["aws", "dynamodb", "delete-item", "--table-name", NAME, "--key"]
+    assert json.loads(told) == key
 
 
 @pytest.fixture

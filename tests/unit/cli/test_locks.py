@@ -1,5 +1,6 @@
 """`interlock locks` on a table: what is held by whom, and how a lock is broken or mended."""
 
+import itertools
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +8,7 @@ import pytest
 
 from interlock.cli._output import aligned, duration, moment, printable
 from interlock.errors import LockLost, LossReason
-from interlock.locks import LockClient
+from interlock.locks import LockClient, LockPage
 
 BECAUSE = ["--because", "its host is gone"]
 
@@ -29,6 +30,17 @@ def test_locks_are_listed_in_a_table(run, store, holder):
     assert free.split()[:2] == ["orders/2", "free"]
     assert header.index("HOLDER") == held.index("web-1")
     assert [call.operation for call in store.calls][-1] == "Scan"
+
+
+def test_a_list_ends_though_its_pages_go_round(run, monkeypatch):
+    ends = itertools.cycle(["lock#b", "lock#a"])
+
+    def page(_locks, **_):
+        return LockPage((), (), scanned=1, after=next(ends))
+
+    monkeypatch.setattr(LockClient, "page", page)
+    result = run("locks", "ls")
+    assert (result.exit_code, "go round" in result.output) == (3, True)
 
 
 def test_a_job_that_has_ended_rests_until_its_time_is_over(run, store, holder):

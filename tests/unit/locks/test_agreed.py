@@ -125,6 +125,15 @@ def test_a_number_that_is_none_is_a_corrupt_record(process, number):
         take(process, 3)
     assert (caught.value.key, caught.value.attribute) == (f"lock#{RECORD}", PERMITS)
     assert held(process) == []
+    (told,) = process.driver.run(process.locks.page("", None, held=False)).corrupt
+    assert (told.key, told.attribute) == (f"lock#{RECORD}", PERMITS)
+
+
+def test_a_number_of_readers_that_is_none_is_told_by_a_listing(process):
+    item = {"pk": {"S": f"lock#{RECORD}"}, "slots": {"S": "x"}}
+    process.driver.store.perform("PutItem", {"TableName": TABLE, "Item": item})
+    (told,) = process.driver.run(process.locks.page("", None, held=False)).corrupt
+    assert (told.attribute, told.value) == ("slots", {"S": "x"})
 
 
 def test_a_name_is_either_a_semaphore_or_a_lock_of_readers_and_writers(process, other):

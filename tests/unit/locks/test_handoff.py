@@ -180,7 +180,23 @@ def test_a_handoff_keeps_the_lease_and_its_heartbeats(process, other):
         '[1,"a",null,1000,"o",["v"]]',
         '[1,"a",1,1000,"o",[]]',
         '["the way to the lock"',
+        "[" * 100_000,
+        '[1,"a",0,1000,"o",["v"]]',
+        '[1,"a",-7,1000,"o",["v"]]',
+        '[1,"a",1.5,1000,"o",["v"]]',
+        '[1,"a",true,1000,"o",["v"]]',
+        '[1,"a",1000000000000000001,1000,"o",["v"]]',
+        '[1,"a",1,0,"o",["v"]]',
+        '[1,"a",1,"1000","o",["v"]]',
+        '[1,"a",1,2592000001,"o",["v"]]',
+        '[1,"a",1,1000,null,["v"]]',
+        '[1,"a",1,1000,"",["v"]]',
+        '[1,"a",1,1000,"o",[""]]',
+        '[1,"a",1,1000,"o",[7]]',
+        '[1,"a",1,1000,"o",["v","\\ud800"]]',
+        json.dumps([1, "a", 1, 1000, "o", ["v"] * 92]),
     ],
+    ids=lambda text: text[:60],
 )
 def test_a_text_that_is_none_of_ours_is_refused_and_not_repeated(process, text):
     with pytest.raises(InvalidValue) as refused:

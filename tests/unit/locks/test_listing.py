@@ -1,8 +1,10 @@
 """Locks are listed by reading the table page by page; other records and parts are left out."""
 
+import itertools
+
 import pytest
 
-from interlock.errors import AccessDenied
+from interlock.errors import AccessDenied, ServiceUnavailable
 from interlock.testing import MemoryStore
 from tests.unit.locks.scripted import TABLE
 from tests.unit.locks.test_corrupt import poison
@@ -62,6 +64,18 @@ def test_a_corrupt_record_is_told_beside_the_others(process):
     found = page(process)
     assert names(found) == ["b"]
     assert [error.key for error in found.corrupt] == ["lock#a"]
+
+
+def test_a_search_for_deadlocks_ends_though_the_pages_go_round(process):
+    ends = itertools.cycle(["lock#b", "lock#a", "lock#c"])
+
+    def page_of_many(_driver, _operation, _params):
+        return {"Items": [], "ScannedCount": 9, "LastEvaluatedKey": {"pk": {"S": next(ends)}}}
+
+    process.driver.script = [page_of_many] * 100
+    with pytest.raises(ServiceUnavailable, match="go round: two end at 'lock#b'"):
+        process.driver.run(process.locks.deadlocks("", None))
+    assert process.driver.operations() == ["Scan"] * 4
 
 
 @pytest.fixture

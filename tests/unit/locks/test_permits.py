@@ -295,6 +295,17 @@ def throttle_all_but(name):
     return act
 
 
+@pytest.mark.parametrize("skew", [None, 1.0])
+@pytest.mark.parametrize("until", [{"S": "x"}, {"N": "-1"}, {"N": "1" + "0" * 30}])
+def test_others_are_taken_beside_a_permit_that_does_not_say_when_it_ends(skew, until):
+    process = Process(skew=skew)
+    process.driver.run(process.locks.permit("jobs", 3).run())
+    item = {**process.driver.row("jobs#1"), "held_until": until}
+    process.driver.store.perform("PutItem", {"TableName": TABLE, "Item": item})
+    names = [process.driver.run(asking(process, timeout=0.0).run()).name for _ in range(2)]
+    assert sorted(names) == ["jobs#0", "jobs#2"]
+
+
 def test_a_permit_that_is_not_usable_is_logged(process, caplog):
     item = {"pk": {"S": "lock#jobs#1"}, "version": {"N": "1"}}
     process.driver.store.perform("PutItem", {"TableName": TABLE, "Item": item})
