@@ -192,6 +192,15 @@ def main() -> None:
             options.rounds,
         )
         run = str(uuid.uuid4())
+        compare(
+            "transfer by a key (raw: without looking for the key first)",
+            {
+                "raw boto3": keyed(raw.transfer_once, f"{run}-raw"),
+                "interlock": keyed(ours.transfer_once, f"{run}-ours"),
+                "interlock, its reads named": keyed(ours.transfer_ahead, f"{run}-ahead"),
+            },
+            options.rounds,
+        )
         for title, verb in (
             ("first (raw: without looking for the key first)", "once"),
             ("replay", "replay"),

@@ -50,13 +50,24 @@ class Raw:
             ClientRequestToken=str(uuid.uuid4()),
         )
 
+    def transfer_once(self, key: str) -> None:
+        """Move one between two accounts, and record the key."""
+        have, gets = self._get("0"), self._get("1")
+        self.client.transact_write_items(
+            TransactItems=[
+                {"Update": self._change("0", have, -1)},
+                {"Update": self._change("1", gets, 1)},
+                self._record(key),
+            ],
+            ClientRequestToken=str(uuid.uuid4()),
+        )
+
     def modify(self, key: str) -> None:
         """Read one item and write it back by a conditional write."""
         self.client.update_item(**self._change(key, self._get(key), 1))
 
     def once(self, key: str) -> None:
         """Write an item and a record of the key, by a transaction."""
-        record = {"pk": {"S": f"once#{key}"}, "result": {"N": "1"}}
         self.client.transact_write_items(
             TransactItems=[
                 {
@@ -67,16 +78,19 @@ class Raw:
                         "ExpressionAttributeValues": {":one": {"N": "1"}},
                     }
                 },
-                {
-                    "Put": {
-                        "TableName": RECORDS,
-                        "Item": record,
-                        "ConditionExpression": "attribute_not_exists(pk)",
-                    }
-                },
+                self._record(key),
             ],
             ClientRequestToken=str(uuid.uuid4()),
         )
+
+    @staticmethod
+    def _record(key: str) -> dict[str, Any]:
+        put = {
+            "TableName": RECORDS,
+            "Item": {"pk": {"S": f"once#{key}"}, "result": {"N": "1"}},
+            "ConditionExpression": "attribute_not_exists(pk)",
+        }
+        return {"Put": put}
 
     def replay(self, key: str) -> None:
         """Read the record of the key."""
@@ -101,13 +115,16 @@ class Interlock:
 
     def transfer(self, source: str, target: str) -> None:
         """Move one from source to target."""
+        self.tx.run(lambda t: self._move(t, source, target))
 
-        def body(t: Transaction) -> None:
-            have, gets = self._read(t, source), self._read(t, target)
-            t.update(TABLE, {"pk": source}, {"n": have - 1})
-            t.update(TABLE, {"pk": target}, {"n": gets + 1})
+    def transfer_once(self, key: str) -> None:
+        """Move one between two accounts, once for the key."""
+        self.tx.run(lambda t: self._move(t, "2", "3"), idempotency_key=key)
 
-        self.tx.run(body)
+    def transfer_ahead(self, key: str) -> None:
+        """Do the same, with both accounts read together with the key."""
+        reads = [(TABLE, {"pk": "2"}), (TABLE, {"pk": "3"})]
+        self.tx.run(lambda t: self._move(t, "2", "3"), idempotency_key=key, reads=reads)
 
     def modify(self, key: str) -> None:
         """Read one item and write it back."""
@@ -123,6 +140,11 @@ class Interlock:
         self.tx.run(body, idempotency_key=key)
 
     replay = once
+
+    def _move(self, t: Transaction, source: str, target: str) -> None:
+        have, gets = self._read(t, source), self._read(t, target)
+        t.update(TABLE, {"pk": source}, {"n": have - 1})
+        t.update(TABLE, {"pk": target}, {"n": gets + 1})
 
     @staticmethod
     def _read(t: Transaction, key: str) -> int:

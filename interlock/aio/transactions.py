@@ -16,7 +16,12 @@ from interlock._drivers.unshared import Unshared
 from interlock._protocol.layout import TableLayout, checked_layout
 from interlock._protocol.transactions.actions import Guard, Releasable
 from interlock._protocol.transactions.attempt import Attempt
-from interlock._protocol.transactions.client import DAY, KeyedFunction, TransactionOperations
+from interlock._protocol.transactions.client import (
+    DAY,
+    KeyedFunction,
+    Targets,
+    TransactionOperations,
+)
 from interlock._protocol.transactions.idempotency import Committed
 from interlock._protocol.transactions.reporting import Observers, TransactionReport
 from interlock._protocol.transactions.run import TransactionRun
@@ -179,6 +184,7 @@ class TransactionClient(Unshared):
         operation: str | None = None,
         payload: Any = None,
         retention: timedelta = DAY,
+        reads: Targets = (),
     ) -> R:
         """Run the function, commit what it wrote, and return its result.
 
@@ -192,6 +198,10 @@ class TransactionClient(Unshared):
         bound. The same key with another payload is refused, and so are `operation`, `payload` and
         `retention` without a key, as they would do nothing.
 
+        `reads` names up to 98 items, as (table, key), that the function will read: one call reads
+        them ahead, as they are at one instant, and the key with them. `get` and `get_many` then
+        take them from there; what is not named is read as ever.
+
         Raises what the function raises, and then nothing is written; `ConditionFailed`,
         `TransactionConflict`, `TransactionTooLarge`, `ItemTooLarge`, `IdempotencyMismatch`,
         `InvalidValue`, `CorruptRecord`, `Throttled`, `ServiceUnavailable`, `AccessDenied`,
@@ -202,7 +212,7 @@ class TransactionClient(Unshared):
         once = self._operations.once(
             function, idempotency_key, operation=operation, payload=payload, retention=retention
         )
-        run = self._operations.run(once)
+        run = self._operations.run(once, reads)
         try:
             committed = None
             while committed is None:
@@ -225,6 +235,7 @@ class TransactionClient(Unshared):
         idempotency_key: str | None = None,
         operation: str | None = None,
         retention: timedelta = DAY,
+        reads: Callable[..., Targets] | None = None,
     ) -> Callable[
         [Callable[Concatenate[Transaction, P], Awaitable[R]]], Callable[P, Awaitable[R]]
     ]: ...
@@ -236,6 +247,7 @@ class TransactionClient(Unshared):
         idempotency_key: str | None = None,
         operation: str | None = None,
         retention: timedelta = DAY,
+        reads: Callable[..., Targets] | None = None,
     ) -> Any:
         """Make a function run in a transaction, which it takes as its first argument.
 
@@ -248,16 +260,22 @@ class TransactionClient(Unshared):
 
             @transactions.transactional(idempotency_key="request_id")
             def transfer(tx, source, target, amount, *, request_id): ...
+
+        `reads` is a function of the same arguments that returns what `run` takes.
         """
 
         def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-            keyed = KeyedFunction(function, idempotency_key, operation, retention)
+            keyed = KeyedFunction(function, idempotency_key, operation, retention, reads)
             refuse_what_runs_later(function)
 
             @functools.wraps(function)
             async def transaction(*args: Any, **kwargs: Any) -> Any:
                 key, payload = keyed.key_and_payload(args, kwargs)
-                run = functools.partial(self.run, lambda t: function(t, *args, **kwargs))
+                run = functools.partial(
+                    self.run,
+                    lambda t: function(t, *args, **kwargs),
+                    reads=keyed.reads(args, kwargs),
+                )
                 if key is None:
                     return await run()
                 return await run(

@@ -25,7 +25,7 @@ from interlock._protocol.requests import (
 from interlock._protocol.transactions.attempt import Attempt
 from interlock._protocol.transactions.idempotency import Committed as Result
 from interlock._protocol.transactions.idempotency import Once
-from interlock._protocol.transactions.items import UNVERSIONED
+from interlock._protocol.transactions.items import UNVERSIONED, Address
 from interlock._protocol.transactions.run import TransactionRun
 from interlock._protocol.transactions.settings import Settings
 from interlock.errors import InterlockError, OutcomeUnknown
@@ -91,8 +91,8 @@ class Task:
 
     @property
     def attempt(self) -> str:
-        """The id of the attempt that the task is at."""
-        return self.last.id if self.last else ""
+        """The id of the attempt that the task is at; before the first, one that never commits."""
+        return self.last.id if self.last else f"{self.name.replace(' ', '')}-0"
 
 
 @dataclass
@@ -176,14 +176,24 @@ class Contention:
             mark.writes | {k for k in mark.deletes if name in self.versions.get(k, ())}
         )
 
-    def start(self, body: Callable[[Attempt], Operation[Any]], *, once: Once | None = None) -> Task:
+    def start(
+        self,
+        body: Callable[[Attempt], Operation[Any]],
+        *,
+        once: Once | None = None,
+        ahead: Sequence[str] = (),
+    ) -> Task:
+        """Start a transaction, which may read items ahead."""
+
         def program() -> Operation[Any]:
-            run = TransactionRun(SETTINGS, once)
+            run = TransactionRun(SETTINGS, once, [Address.of(TABLE, {"pk": key}) for key in ahead])
             began = self.now
             while True:
                 attempt = yield from run.begin()
                 if isinstance(attempt, Result):
                     return attempt.value
+                if ahead and task.last is None:  # a second attempt has read nothing ahead
+                    self.prints.setdefault(attempt.id, Footprint()).together = True
                 task.last = attempt
                 value = yield from body(attempt)
                 result = yield from run.commit(attempt, value)

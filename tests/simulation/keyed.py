@@ -41,11 +41,18 @@ class Duplicates:
     """Five calls with one key, of which a share comes from processes of the earlier version.
 
     With `two`, they are of two operations, which have nothing to do with each other. `skew` is by
-    how many seconds the clocks of the callers are off at most.
+    how many seconds the clocks of the callers are off at most. With `ahead` they read their item
+    together with the key.
     """
 
     def __init__(
-        self, seed: int, *, earlier: float = 0.0, two: bool = False, skew: float = 0.0
+        self,
+        seed: int,
+        *,
+        earlier: float = 0.0,
+        two: bool = False,
+        skew: float = 0.0,
+        ahead: bool = False,
     ) -> None:
         self.seed = seed
         self.world = Contention(seed, STORM)
@@ -55,7 +62,8 @@ class Duplicates:
             operation = "refund" if two and dice.random() < 0.5 else "ship"
             kind = EarlierOnce if dice.random() < earlier else Once
             once = kind.of(RECORDS, KEY, {"amount": 7}, 3600.0, operation=operation, unscoped=True)
-            task = self.world.start(deposit(self.world, operation), once=once)
+            body = deposit(self.world, operation)
+            task = self.world.start(body, once=once, ahead=[operation] if ahead else ())
             task.skew = skew * (2.0 * dice.random() - 1.0) if skew else 0.0
             task.wakes = self.world.now + dice.choice([0.0, 0.02, 0.2]) * number
             self.tasks.append((operation, task))

@@ -14,10 +14,13 @@ KEYS = "wxyz"
 class Mixture:
     """Some transactions, of which each reads and writes a few of four items, one of them absent.
 
-    So many `readers` beside them read one item each, one after another.
+    So many `readers` beside them read one item each, one after another. With `ahead`, most of
+    them read one or two items ahead, be it those that they use or not.
     """
 
-    def __init__(self, seed: int, faults: Faults | None = None, *, readers: int = 0) -> None:
+    def __init__(
+        self, seed: int, faults: Faults | None = None, *, readers: int = 0, ahead: bool = False
+    ) -> None:
         self.seed = seed
         self.world = Contention(seed, faults or Faults())
         for key in KEYS[:3]:
@@ -25,7 +28,9 @@ class Mixture:
             self.world.store.perform("PutItem", {"TableName": TABLE, "Item": item})
         self.world.versions.clear()
         for _ in range(self.world.rng.choice([3, 6, 10])):
-            self.world.start(any_transaction(self.world))
+            body = any_transaction(self.world)
+            read = self.world.rng.sample(KEYS, self.world.rng.randint(0, 2)) if ahead else ()
+            self.world.start(body, ahead=read)
         for number in range(readers):
             task = self.world.start(single_read(self.world))
             task.wakes = self.world.now + 0.02 * number

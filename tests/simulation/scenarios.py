@@ -230,6 +230,12 @@ SCENARIOS: dict[str, Callable[[int], Scenario]] = {
     "transactions-keyed-wrong-clocks": lambda seed: Duplicates(seed, skew=2 * DAY),
     "transactions-keyed-versions": lambda seed: Duplicates(seed, earlier=0.5),
     "transactions-keyed-operations": lambda seed: Duplicates(seed, two=True),
+    "transactions-ahead": lambda seed: Mixture(seed, readers=5, ahead=True),
+    "transactions-ahead-storm": lambda seed: Mixture(
+        seed, Disturbed(lose_reply=0.1, late=0.1, twice=0.1, outside=0.05), ahead=True
+    ),
+    "transactions-keyed-ahead": lambda seed: Duplicates(seed, two=True, ahead=True),
+    "transactions-keyed-ahead-versions": lambda seed: Duplicates(seed, earlier=0.5, ahead=True),
     "transactions-rude-outsiders": lambda seed: Mixture(
         seed, Disturbed(lose_reply=0.3, late=0.1, outside=0.2, rude=True)
     ),

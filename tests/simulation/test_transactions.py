@@ -74,6 +74,8 @@ def test_transfers_conserve_the_sum_at_every_step(seeds):
 @pytest.mark.parametrize(
     "scenario",
     [
+        "transactions-ahead",
+        "transactions-ahead-storm",
         "transactions-copies",
         "transactions-lies",
         "transactions-outsiders",
@@ -82,6 +84,8 @@ def test_transfers_conserve_the_sum_at_every_step(seeds):
         "transactions-releases-lost-replies",
         "transactions-rude-outsiders",
         "transactions-keyed",
+        "transactions-keyed-ahead",
+        "transactions-keyed-ahead-versions",
         "transactions-keyed-operations",
         "transactions-keyed-versions",
     ],

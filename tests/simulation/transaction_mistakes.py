@@ -4,6 +4,7 @@ from interlock._protocol import requests
 from interlock._protocol.locks import lease, record
 from interlock._protocol.transactions import (
     actions,
+    attempt,
     commit,
     idempotency,
     reads,
@@ -41,6 +42,14 @@ TRANSACTION_MISTAKES = (
         commit,
         "if attempt.instants <= 1:",
         "if attempt.instants <= 9:",
+        NO_ORDER,
+    ),
+    Mistake(
+        "what was read ahead is taken for one instant with what was read later",
+        "transactions-ahead",
+        attempt,
+        "        if not (self.recalled and self.cached.at_one_instant):\n",
+        "        if not self.cached.at_one_instant:\n",
         NO_ORDER,
     ),
     Mistake(

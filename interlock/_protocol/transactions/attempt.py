@@ -16,7 +16,7 @@ from interlock._protocol.transactions.actions import (
     item_action,
 )
 from interlock._protocol.transactions.items import Address, ItemSnapshot, addresses
-from interlock._protocol.transactions.reads import read_many, read_one
+from interlock._protocol.transactions.reads import Images, read_many, read_one
 from interlock._protocol.transactions.settings import Settings
 from interlock._protocol.transactions.writes import (
     Delete,
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CachedReads:
-    """Items that the attempt before this one has seen last, which need not be read again.
+    """Items that were read ahead, or seen last by the attempt before: not to be read again.
 
     Where they are out of date by now, the commit is refused, as with any read.
     """
 
-    items: Mapping[Address, Mapping[str, Any] | None]
+    items: Images
     at_one_instant: bool = False
 
 
@@ -92,7 +92,10 @@ class Attempt:
             for entry in entries
             if entry.snapshot is None and not isinstance(entry.write, Put | Delete)
         }
-        if unread:
+        if unread and self.cached.at_one_instant and unread.keys() <= self.cached.items.keys():
+            for entry in unread.values():
+                entry.snapshot = self._image(self._recall(entry.address))
+        elif unread:
             items = yield from read_many(self.budget, list(unread))
             for entry, item in zip(unread.values(), items, strict=True):
                 entry.snapshot = self._image(item)

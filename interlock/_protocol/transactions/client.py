@@ -1,9 +1,9 @@
 """The half of a transaction client that needs no I/O, for both the blocking and the awaitable."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from interlock._protocol.durations import seconds
 from interlock._protocol.kinds import checked_function, shown, written
@@ -15,14 +15,19 @@ from interlock._protocol.transactions.fingerprint import (
     operation_of,
 )
 from interlock._protocol.transactions.idempotency import Once
-from interlock._protocol.transactions.items import native
+from interlock._protocol.transactions.items import addresses, native
 from interlock._protocol.transactions.reads import snapshot
 from interlock._protocol.transactions.reporting import Observers
 from interlock._protocol.transactions.run import TransactionRun
-from interlock._protocol.transactions.settings import Settings
-from interlock.errors import InvalidValue
+from interlock._protocol.transactions.settings import MOST_READS, Settings
+from interlock.errors import InvalidValue, TransactionTooLarge
 
 DAY = timedelta(days=1)  # for how long a key is remembered, if nothing else is asked for
+Targets: TypeAlias = Iterable[tuple[str, Mapping[str, Any]]]
+_READS = (
+    "a function of a call's arguments that returns items: "
+    'lambda order, **_: [("orders", {"pk": order})]'
+)
 _FUNCTION = "a function that takes the transaction: def ship(tx): tx.put(...)"
 
 
@@ -34,9 +39,15 @@ class TransactionOperations:
         self.observers = observers
         self._unscoped_keys = unscoped_keys
 
-    def run(self, once: Once | None) -> TransactionRun:
-        """Return a transaction that has not begun."""
-        return TransactionRun(self.settings, once)
+    def run(self, once: Once | None, reads: Targets) -> TransactionRun:
+        """Return a transaction that has not begun, and the items that it reads ahead."""
+        ahead = list(dict.fromkeys(addresses(reads, "reads")))
+        if len(ahead) > MOST_READS:
+            raise TransactionTooLarge(
+                f"{len(ahead)} items read ahead; the limit is {MOST_READS}, as the records of a "
+                "key are read with them"
+            )
+        return TransactionRun(self.settings, once, ahead)
 
     def once(
         self,
@@ -100,8 +111,12 @@ class KeyedFunction:
         parameter: str | None,
         operation: str | None,
         retention: timedelta,
+        reads: Callable[..., Targets] | None = None,
     ) -> None:
         checked_function("function", function, _FUNCTION)
+        if reads is not None:
+            checked_function("reads", reads, _READS)
+        self._reads = reads
         if parameter is None:
             refuse_without_key(operation=operation, retention=retention)
         self.operation = None if operation is None else checked_operation(operation)
@@ -121,6 +136,10 @@ class KeyedFunction:
             raise InvalidValue(
                 "idempotency_key", f"{written(parameter)} is no parameter of the function: {names}"
             )
+
+    def reads(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Targets:
+        """Return the items that a call reads ahead."""
+        return () if self._reads is None else self._reads(*args, **kwargs)
 
     def key_and_payload(
         self, args: Sequence[Any], kwargs: Mapping[str, Any]

@@ -20,7 +20,7 @@ Such a record still counts, for any operation, and one is written beside the new
 of that version, unless another operation has it; `unscoped=False` ends both.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from interlock._dataclasses import dataclass
@@ -32,10 +32,16 @@ from interlock._protocol.transactions.actions import Action
 from interlock._protocol.transactions.expressions import Expression
 from interlock._protocol.transactions.fingerprint import fingerprint, unscoped_fingerprint
 from interlock._protocol.transactions.items import Address
-from interlock._protocol.transactions.reads import read_one
+from interlock._protocol.transactions.reads import Images, by_address, read_one
 from interlock._protocol.transactions.writes import size
 from interlock._protocol.values import Item, from_attribute, to_attribute
-from interlock.errors import CorruptRecord, IdempotencyMismatch, InvalidValue, TableUnfit
+from interlock.errors import (
+    CorruptRecord,
+    IdempotencyMismatch,
+    InvalidValue,
+    RequestRefused,
+    TableUnfit,
+)
 
 PREFIX = "once#"
 FORMAT = 2
@@ -120,6 +126,23 @@ class Once:
             raise unfit(self.layout, error) from error.__cause__
         if record is None and self.unscoped is not None:
             record = yield from read_one(budget, self.unscoped_address)
+        return (yield from self._judged(record))
+
+    def find_with(
+        self, budget: RetryBudget, reads: Sequence[Address]
+    ) -> Operation[tuple[Findings, Images]]:
+        """Look whether the transaction has happened before, and read items, by one call."""
+        own = [self.address] if self.unscoped is None else [self.address, self.unscoped_address]
+        try:
+            items = yield from by_address(budget, [*own, *reads])
+        except (RequestRefused, TableUnfit):
+            # It does not tell of which of the tables; of the record's own this does.
+            yield from self.find(budget)
+            raise
+        record = next((items[address] for address in own if items[address] is not None), None)
+        return (yield from self._judged(record)), items
+
+    def _judged(self, record: Mapping[str, Any] | None) -> Operation[Findings]:
         # DynamoDB deletes what has expired days late; until then it is as good as deleted.
         if record is None or self._until(record) <= (yield from time_of_day()).past:
             return Findings()

@@ -74,17 +74,19 @@ class Address:
         return f"{self.table} {self.native_key}"
 
 
-def addresses(targets: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Address]:
+def addresses(
+    targets: Iterable[tuple[str, Mapping[str, Any]]], parameter: str = "targets"
+) -> list[Address]:
     """Return the addresses of items that are given as (table, key)."""
     way_out = 'write [("table", {"pk": ...}), ...]'
     if isinstance(targets, str | bytes | Mapping) or not isinstance(targets, Iterable):
-        raise InvalidValue("targets", f"{shown(targets)} is no list of (table, key); {way_out}")
+        raise InvalidValue(parameter, f"{shown(targets)} is no list of (table, key); {way_out}")
     found = []
     for target in targets:
         if isinstance(target, str | bytes | Mapping) or not isinstance(target, Sequence):
-            raise InvalidValue("targets", f"{shown(target)} is no (table, key); {way_out}")
+            raise InvalidValue(parameter, f"{shown(target)} is no (table, key); {way_out}")
         if len(target) != len(("table", "key")):
-            raise InvalidValue("targets", f"{shown(target)} is no (table, key); {way_out}")
+            raise InvalidValue(parameter, f"{shown(target)} is no (table, key); {way_out}")
         found.append(Address.of(*target))
     return found
 

@@ -1,7 +1,7 @@
 """Strongly consistent reads: of one item, and of many at one instant."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from interlock._protocol.capacity import CAPACITY
 from interlock._protocol.faults import Fault, NoReply
@@ -15,6 +15,8 @@ from interlock._protocol.transactions.replies import (
 )
 from interlock._protocol.transactions.settings import MAX_ACTIONS, target
 from interlock.errors import TransactionTooLarge
+
+Images: TypeAlias = Mapping[Address, Mapping[str, Any] | None]
 
 
 def read_one(
@@ -56,9 +58,14 @@ def snapshot(
 ) -> Operation[list[Mapping[str, Any] | None]]:
     """Return the typed items at one instant, for a target named twice too."""
     wanted = addresses(targets)
-    distinct = list(dict.fromkeys(wanted))
-    items = dict(zip(distinct, (yield from read_many(budget, distinct)), strict=True))
+    items = yield from by_address(budget, wanted)
     return [items[address] for address in wanted]
+
+
+def by_address(budget: RetryBudget, wanted: Sequence[Address]) -> Operation[Images]:
+    """Return the typed items at one instant, each once."""
+    distinct = list(dict.fromkeys(wanted))
+    return dict(zip(distinct, (yield from read_many(budget, distinct)), strict=True))
 
 
 def _ask(

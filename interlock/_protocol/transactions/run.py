@@ -12,6 +12,8 @@ from interlock._protocol.transactions.actions import Action
 from interlock._protocol.transactions.attempt import NOTHING_CACHED, Attempt, CachedReads
 from interlock._protocol.transactions.commit import Answer, Verdict, changes, commit
 from interlock._protocol.transactions.idempotency import Committed, Findings, Once
+from interlock._protocol.transactions.items import Address
+from interlock._protocol.transactions.reads import by_address
 from interlock._protocol.transactions.reporting import TransactionReport
 from interlock._protocol.transactions.settings import Settings
 from interlock._protocol.values import from_attribute, to_attribute
@@ -23,9 +25,12 @@ _log = logging.getLogger("interlock")
 class TransactionRun:
     """The state that outlives an attempt."""
 
-    def __init__(self, settings: Settings, once: Once | None) -> None:
+    def __init__(
+        self, settings: Settings, once: Once | None, reads: Sequence[Address] = ()
+    ) -> None:
         self._settings = settings
         self._once = once
+        self._reads = reads
         self._budget = settings.budget()
         self._attempts = 0
         self._own: list[str] = []
@@ -40,11 +45,9 @@ class TransactionRun:
         if self._attempts == 0:
             self._began = yield from monotonic()
             yield from self._budget.start(self._settings.timeout)
-            if self._once is not None:
-                self._findings = yield from self._once.find(self._budget)
-                self._committed = self._findings.committed
-                if self._committed is not None:
-                    return self._committed
+            yield from self._look()
+            if self._committed is not None:
+                return self._committed
         self._attempts += 1
         self._own.append((yield from new_id()))
         return Attempt(self._own[-1], self._settings, self._budget, self._cached)
@@ -109,6 +112,20 @@ class TransactionRun:
                 lock.released()
             else:
                 lock.kept()
+
+    def _look(self) -> Operation[None]:
+        """Look for the key, and at the items that are read first."""
+        if not self._reads:
+            if self._once is not None:
+                self._findings = yield from self._once.find(self._budget)
+        else:
+            if self._once is not None:
+                found = yield from self._once.find_with(self._budget, self._reads)
+                self._findings, items = found
+            else:
+                items = yield from by_address(self._budget, self._reads)
+            self._cached = CachedReads(items, at_one_instant=True)
+        self._committed = self._findings.committed
 
     def _sent(self, attempt: Attempt, records: Sequence[Action]) -> Operation[Answer]:
         """Commit, and note whether nothing of it can be carried out any more."""

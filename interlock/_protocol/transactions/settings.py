@@ -12,6 +12,7 @@ from interlock.errors import InvalidValue
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
 MAX_ACTIONS = 100
+MOST_READS = MAX_ACTIONS - 2  # ahead, with the two records that a key may have
 MAX_ITEM_BYTES = 400 * 1024
 MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html

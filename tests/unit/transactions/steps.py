@@ -6,6 +6,7 @@ from typing import Any
 from interlock._protocol.locks import record
 from interlock._protocol.requests import Time
 from interlock._protocol.transactions.idempotency import Committed, Once
+from interlock._protocol.transactions.items import Address
 from interlock._protocol.transactions.run import TransactionRun
 from interlock._protocol.transactions.settings import Settings
 from interlock.testing._store.store import Store
@@ -83,12 +84,12 @@ class World:
     def calls(self):
         return self.driver.operations()
 
-    def run(self, body, once=None):
-        """Run a function as a transaction; return what it comes to."""
+    def run(self, body, once=None, reads=()):
+        """Run a function as a transaction, that reads items ahead; return what it comes to."""
         self.driver.calls.clear()
         self.driver.deadlines.clear()
         self.runs = 0
-        run = TransactionRun(self.settings, once)
+        run = TransactionRun(self.settings, once, [Address.of("t", key) for key in reads])
         while True:
             begun = self.driver.run(run.begin())
             if isinstance(begun, Committed):
