@@ -112,7 +112,7 @@ def test_a_run_has_the_clients_settings_and_the_key(world):
     given = operations(version_attribute="v")
     committed = []
     for _ in range(2):
-        run = given.run(once())
+        run = given.run(once(), [])
         begun = world.driver.run(run.begin())
         if not isinstance(begun, Committed):
             begun.put("t", A, {}, None)

@@ -40,10 +40,19 @@ def balances(tx):
 
 
 @pytest.mark.usefixtures("tables")
-@pytest.mark.parametrize("document", ["docs/transactions.md"])
-def test_the_transfer_moves_five(tx, document):
-    (example,) = (code for code in blocks(document) if "transfer(" in code)
-    exec(compile(example, document, "exec"), {})  # noqa: S102 - our own documents
+def test_the_transfer_moves_five(tx):
+    example = next(code for code in blocks("docs/transactions.md") if "transfer(" in code)
+    exec(compile(example, "docs/transactions.md", "exec"), {})  # noqa: S102 - our own documents
+    assert balances(tx) == [95, 105]
+
+
+@pytest.mark.usefixtures("tables")
+def test_the_transfer_that_reads_ahead_moves_five_once(tx, wire):
+    (example,) = (code for code in blocks("docs/transactions.md") if "reads=lambda" in code)
+    names = {"transactions": TransactionClient("coordination", client=wire.client)}
+    exec(compile(example, "docs/transactions.md", "exec"), names)  # noqa: S102 - our own documents
+    for _ in range(2):
+        names["transfer"]("alice", "bob", 5, request_id="7d1f")
     assert balances(tx) == [95, 105]
 
 
