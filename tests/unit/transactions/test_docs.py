@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ def test_the_transfer_moves_five(tx):
 @pytest.mark.usefixtures("tables")
 def test_the_transfer_that_reads_ahead_moves_five_once(tx, wire):
     (example,) = (code for code in blocks("docs/transactions.md") if "reads=lambda" in code)
-    names = {"transactions": TransactionClient("coordination", client=wire.client)}
+    names: dict[str, Any] = {"transactions": TransactionClient("coordination", client=wire.client)}
     exec(compile(example, "docs/transactions.md", "exec"), names)  # noqa: S102 - our own documents
     for _ in range(2):
         names["transfer"]("alice", "bob", 5, request_id="7d1f")
