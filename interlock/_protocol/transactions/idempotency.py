@@ -20,6 +20,7 @@ Such a record still counts, for any operation, and one is written beside the new
 of that version, unless another operation has it; `unscoped=False` ends both.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -49,6 +50,7 @@ MAX_KEY_BYTES = 1024
 # A copy of a request is accepted as long as its signature is valid, five minutes by clocks that may
 # differ by as many; a record that refuses it has to be there for longer.
 LONGEST_FLIGHT = 15 * 60
+_POSITIVE = re.compile(r"[1-9][0-9]{0,14}")  # more seconds than any timedelta has
 _USED = "with another payload, or by another lambda (pass operation= to keep their keys apart)"
 
 
@@ -152,12 +154,13 @@ class Once:
         """Return what a record says. Raises `IdempotencyMismatch` and `CorruptRecord`."""
         expected = self.fingerprint
         if not self.address.is_of(record):
-            operation = record.get("operation")
-            if operation is not None and operation != {"S": self.operation}:
+            if "operation" in record and self._field(record, "operation", "S") != self.operation:
                 return Findings(occupied=True)
             expected = self.unscoped or ""
-        elif self._number(record, "format") > FORMAT:
-            raise self._corrupt(record, "format", newer=True)
+        elif (version := self._integer(record, "format")) != FORMAT:
+            raise self._corrupt(record, "format", newer=version > FORMAT)
+        elif self._field(record, "operation", "S") != self.operation:
+            raise self._corrupt(record, "operation")
         if self._field(record, "fingerprint", "S") != expected:
             raise IdempotencyMismatch(self.key, _USED)
         if "result" not in record:
@@ -183,11 +186,14 @@ class Once:
         older = {**item, "fingerprint": {"S": self.unscoped}}
         return scoped, _put(self.layout, self.unscoped_address, older, time.past)
 
-    def _until(self, record: Mapping[str, Any]) -> float:
-        return self._number(record, "until" if "until" in record else self.layout.ttl)
+    def _until(self, record: Mapping[str, Any]) -> int:
+        return self._integer(record, "until" if "until" in record else self.layout.ttl)
 
-    def _number(self, record: Mapping[str, Any], name: str) -> float:
-        return float(self._field(record, name, "N"))
+    def _integer(self, record: Mapping[str, Any], name: str) -> int:
+        text = self._field(record, name, "N")
+        if not _POSITIVE.fullmatch(text):
+            raise self._corrupt(record, name)
+        return int(text)
 
     def _field(self, record: Mapping[str, Any], name: str, kind: str) -> Any:
         attribute = record.get(name)

@@ -210,6 +210,8 @@ class TestPoison:
             ({"result": None}, "result"),
             ({"format": {"S": "2"}}, "format"),
             ({"format": {"N": "3"}}, "format"),
+            ({"operation": {"NULL": True}}, "operation"),
+            ({"expires": {"N": "-1"}}, "expires"),
         ],
     )
     def test_a_record_that_says_nothing_decides_nothing(self, tx, wire, change, attribute):
@@ -221,6 +223,15 @@ class TestPoison:
             tx.run(ship, idempotency_key="42")
         assert (error.value.table, error.value.attribute) == ("coordination", attribute)
         assert stored(wire, A)["n"] == {"N": "1"}
+
+    def test_an_unscoped_record_whose_operation_is_no_name_decides_nothing(self, tx, wire):
+        earlier(wire)
+        item = {**stored(wire, {"pk": "once#42"}, "coordination"), "operation": {"N": "1"}}
+        wire.client.put_item(TableName="coordination", Item=item)
+        with pytest.raises(CorruptRecord) as error:
+            tx.run(ship, idempotency_key="42")
+        assert error.value.attribute == "operation"
+        assert stored(wire, A) is None
 
     @pytest.mark.parametrize(
         "version",

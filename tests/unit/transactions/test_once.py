@@ -240,6 +240,18 @@ def test_the_first_call_returns_what_a_replay_will(world):
         ({"result": None}, "result"),
         ({"expires": {"S": "x"}}, "expires"),
         ({"expires": None}, "expires"),
+        ({"format": {"N": "1"}}, "format"),
+        ({"format": {"N": "1.5"}}, "format"),
+        ({"format": {"N": "-2"}}, "format"),
+        ({"operation": None}, "operation"),
+        ({"operation": {"N": "1"}}, "operation"),
+        ({"operation": {"S": "another"}}, "operation"),
+        ({"until": {"N": "-1"}}, "until"),
+        ({"until": {"S": "1"}}, "until"),
+        ({"expires": {"N": "0"}}, "expires"),
+        ({"expires": {"N": "-1"}}, "expires"),
+        ({"expires": {"N": "1.5"}}, "expires"),
+        ({"expires": {"N": "9" * 38}}, "expires"),
     ],
 )
 def test_a_record_that_is_not_sound_decides_nothing(world, change, attribute):
