@@ -6,6 +6,7 @@ from typing import Any
 from interlock.errors import InvalidValue
 
 _MOST_SHOWN = 120  # characters
+_LONGEST_ARN = 1024  # of a table
 
 
 def written(given: Any) -> str:
@@ -50,6 +51,9 @@ def checked_table(given: str) -> str:
     """Return the name (or ARN) of a table, or raise `InvalidValue`."""
     if not isinstance(given, str) or not given:
         raise InvalidValue("table", f"{shown(given)} is not a table's name")
+    if len(given) > _LONGEST_ARN or not given.isascii():
+        wanted = "up to 255 letters, digits and . _ -, or an ARN"
+        raise InvalidValue("table", f"{shown(given)} is no table's name ({wanted})")
     return given
 
 

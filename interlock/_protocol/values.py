@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from decimal import Context, Decimal, DecimalException, Inexact, Overflow, Subnormal
 from typing import Any, TypeAlias
 
-from interlock._protocol.kinds import shown
+from interlock._protocol.kinds import shown, written
 from interlock.errors import InvalidValue
 
 Attribute: TypeAlias = dict[str, Any]
@@ -16,6 +16,7 @@ Item: TypeAlias = dict[str, Any]
 
 MAX_DIGITS = 38
 MAX_DEPTH = 32
+MAX_NAME_BYTES = 65535
 # The store's numbers: 38 significant digits, 1E-130 to 9.99...E+125 in magnitude.
 NUMBERS = Context(prec=MAX_DIGITS, Emin=-130, Emax=125, traps=[Overflow, Subnormal, Inexact])
 _BINARY = (bytes, bytearray, memoryview)
@@ -97,12 +98,28 @@ def to_item(values: Mapping[str, Any], path: str = "item", depth: int = 0) -> It
         raise InvalidValue(path, f"{shown(values)} is not a mapping of attribute names to values")
     item = {}
     for name, value in values.items():
-        if not isinstance(name, str):
-            raise InvalidValue(path, f"attribute name {name!r} is not a string")
-        if not name:
-            raise InvalidValue(path, "an attribute's name is empty, which DynamoDB takes nowhere")
-        item[_text(name, path)] = to_attribute(value, f"{path}[{name!r}]", depth)
+        checked_attribute_name(name, path)
+        item[name] = to_attribute(value, f"{path}[{name!r}]", depth)
     return item
+
+
+def checked_attribute_name(name: str, path: str) -> str:
+    """Return a name that an attribute can have, or raise `InvalidValue` with its place.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+    """
+    if not isinstance(name, str):
+        raise InvalidValue(path, f"attribute name {written(name)} is not a string")
+    if not name:
+        raise InvalidValue(path, "an attribute's name is empty, which DynamoDB takes nowhere")
+    try:
+        length = len(name.encode())
+    except UnicodeEncodeError as error:
+        why = f"attribute name {written(name)} holds a lone surrogate and has no UTF-8"
+        raise InvalidValue(path, why) from error
+    if length > MAX_NAME_BYTES:
+        raise InvalidValue(path, f"attribute name {written(name)} exceeds {MAX_NAME_BYTES} bytes")
+    return name
 
 
 def from_item(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

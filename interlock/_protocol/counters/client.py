@@ -14,6 +14,7 @@ from interlock._protocol.counters import (
 )
 from interlock._protocol.counters.bounds import (
     MAX_KEY_BYTES,
+    MAX_NAME_BYTES,
     Bounds,
     checked_integer,
     checked_name,
@@ -214,7 +215,9 @@ def checked_page(prefix: str, limit: int, after: str | None, most: int) -> None:
     if not isinstance(prefix, str):
         raise InvalidValue("prefix", f"{shown(prefix)} is not a string")
     checked_integer(limit, "limit", least=1, most=most)
-    optional_text("after", after)
+    if len((optional_text("after", after) or "").encode()) > MAX_NAME_BYTES:
+        why = f"{shown(after)} exceeds {MAX_NAME_BYTES} bytes, as no counter's name does"
+        raise InvalidValue("after", why)
 
 
 def checked_state(expected: CounterState | None) -> None:

@@ -11,13 +11,16 @@ from decimal import Decimal
 from typing import Any
 
 from interlock._dataclasses import dataclass
-from interlock._protocol.kinds import shown, written
+from interlock._protocol.kinds import checked_table, shown, written
 from interlock._protocol.values import Item, from_item, to_item
 from interlock.errors import InvalidValue
 
 HISTORY = 5
 UNVERSIONED = "-"
 _LONGEST_ID = 128
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+_MOST_IN_KEY = 2
+_LONGEST_KEY = 2048  # bytes of a partition key; a sort key has half of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,7 @@ class Address:
     @classmethod
     def of(cls, table: str, key: Mapping[str, Any]) -> "Address":
         """Build the address from a native key (`{"pk": "alice"}`)."""
-        if not isinstance(table, str):
-            raise InvalidValue("table", f"{shown(table)} is not a table's name")
+        checked_table(table)
         if not isinstance(key, Mapping):
             example = (
                 f'{{"pk": {written(key)}}}' if isinstance(key, str | int | bytes) else '{"pk": ...}'
@@ -44,9 +46,13 @@ class Address:
             ((kind, value),) = attribute.items()
             if kind not in {"S", "N", "B"}:
                 raise InvalidValue(f"key[{name!r}]", "a key is a string, a number or bytes")
+            _check_length(name, kind, value)
             parts.append((name, kind, value))
         if not parts:
             raise InvalidValue("key", "names no attribute")
+        if len(parts) > _MOST_IN_KEY:
+            given = ", ".join(repr(name) for name, _, _ in parts[: _MOST_IN_KEY + 1])
+            raise InvalidValue("key", f"names {given}; a key has one attribute, or two: no others")
         return cls(table, tuple(parts))
 
     @property
@@ -142,6 +148,14 @@ class ItemSnapshot:
 def native(item: Mapping[str, Any], version_attribute: str) -> dict[str, Any]:
     """Return an item as the caller sees it."""
     return from_item({k: v for k, v in item.items() if k != version_attribute})
+
+
+def _check_length(name: str, kind: str, value: Any) -> None:
+    """Raise `InvalidValue` for what no table takes as an attribute of a key."""
+    if not value:
+        raise InvalidValue(f"key[{name!r}]", "is empty, which DynamoDB takes in no key")
+    if kind != "N" and len(value.encode() if kind == "S" else value) > _LONGEST_KEY:
+        raise InvalidValue(f"key[{name!r}]", f"{shown(value)} exceeds {_LONGEST_KEY} bytes")
 
 
 def _same(kind: str, value: Any, attribute: Any) -> bool:

@@ -8,6 +8,7 @@ from interlock._protocol.durations import seconds
 from interlock._protocol.kinds import checked_table, checked_text, shown
 from interlock._protocol.layout import DEFAULT, TableLayout
 from interlock._protocol.retry import RetryBudget, Target
+from interlock._protocol.values import checked_attribute_name
 from interlock.errors import InvalidValue
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
@@ -54,6 +55,7 @@ class Settings:
         if attempts < 1:
             raise InvalidValue("attempts", f"{attempts} is less than 1")
         checked_text("version_attribute", version_attribute, wanted="an attribute's name")
+        checked_attribute_name(version_attribute, "version_attribute")
         return cls(table, version_attribute, attempts, most, layout=layout)
 
     def budget(self) -> RetryBudget:

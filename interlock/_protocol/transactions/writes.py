@@ -11,7 +11,14 @@ from typing import Any, TypeAlias
 from interlock._dataclasses import dataclass, field
 from interlock._protocol.texts import texts
 from interlock._protocol.transactions.items import Address
-from interlock._protocol.values import NUMBERS, Attribute, Item, number_text, to_item
+from interlock._protocol.values import (
+    NUMBERS,
+    Attribute,
+    Item,
+    checked_attribute_name,
+    number_text,
+    to_item,
+)
 from interlock.errors import InvalidValue
 
 _SETS = ("SS", "NS", "BS")
@@ -82,7 +89,7 @@ def update_of(
     assign: Mapping[str, Any], add: Mapping[str, Any], remove: Iterable[str], fixed: frozenset[str]
 ) -> Update:
     """Build an update from native values; `fixed` are the names that no caller may change."""
-    removed = frozenset(texts("remove", remove))
+    removed = frozenset(checked_attribute_name(n, "remove") for n in texts("remove", remove))
     update = Update(to_item(assign, "values"), to_item(add, "add"), removed)
     names = [*update.assign, *update.add, *update.remove]
     for name in names:
