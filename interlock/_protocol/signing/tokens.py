@@ -128,11 +128,12 @@ def read_json(data: bytes, what: str) -> dict[str, Any]:
     """Parse a JSON object; refuse duplicate members, NaN and broken UTF-8 with MalformedToken."""
     try:
         value = json.loads(data.decode(), object_pairs_hook=_distinct, parse_constant=_malformed)
+        whole = b"\\u" not in data or _encodable(value)
     except (ValueError, RecursionError) as error:
         raise MalformedToken(f"the {what} is not JSON: {error}") from error
     if not isinstance(value, dict):
         _malformed(f"the {what} is not a JSON object")
-    if b"\\u" in data and not _encodable(value):
+    if not whole:
         _malformed(f"the {what} holds half a surrogate pair, which is no character")
     return value
 

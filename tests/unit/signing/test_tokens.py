@@ -1,6 +1,8 @@
 """A token is taken apart in one way only, and its times are judged to the instant."""
 
 import json
+from bisect import bisect_left
+from contextlib import suppress
 
 import pytest
 
@@ -190,6 +192,24 @@ def test_what_is_no_json_object_in_one_meaning_is_malformed(data):
 )
 def test_a_json_object_is_read(data):
     assert read_json(data, "payload") == json.loads(data)
+
+
+def nested(depth):
+    return b'{"\\u0061":' + b"[" * depth + b"]" * depth + b"}"
+
+
+def is_read(depth):
+    with suppress(MalformedToken):
+        return bool(read_json(nested(depth), "header"))
+    return False
+
+
+def test_a_json_object_is_read_or_malformed_however_deep_it_is():
+    """Also where it can just be parsed, and no more be looked through."""
+    deepest = bisect_left(range(1 << 15), 1, key=lambda depth: 1 - is_read(depth + 1))
+    assert deepest > 100
+    for depth in range(deepest - 10, deepest + 20):
+        is_read(depth)
 
 
 YEARS = (-62_135_596_800, 253_402_300_799)  # of the first instant of year 1, the last of 9999
