@@ -32,19 +32,20 @@ class KeyCache:
     def __init__(self, *, lifetime: float, cooldown: float) -> None:
         self._lifetime = lifetime
         self._cooldown = cooldown
-        self._keys: dict[str, KeysOfKid] | None = None
-        self._fetched = 0.0
+        # And when they were fetched. Replaced whole: other threads read it while one fetches.
+        self._kept: tuple[dict[str, KeysOfKid], float] | None = None
         self._tried: float | None = None
 
     def known(self, kid: str, now: float) -> KeysOfKid | None:
         """Return the keys if they are cached and fresh; no request is made."""
-        if self._keys is None or now - self._fetched >= self._lifetime:
+        if self._kept is None:
             return None
-        return self._keys.get(kid)
+        keys, fetched = self._kept
+        return keys.get(kid) if now - fetched < self._lifetime else None
 
     def stale(self, kid: str) -> KeysOfKid | None:
         """Return the keys if they are cached, however old: for use while they are fetched."""
-        return None if self._keys is None else self._keys.get(kid)
+        return None if self._kept is None else self._kept[0].get(kid)
 
     def find(self, kid: str, asked: float) -> Operation[KeysOfKid]:
         """Return the JWKs of this `kid`, fetching if that may help.
@@ -57,7 +58,7 @@ class KeyCache:
         keys = self.known(kid, now)
         if keys is not None:
             return keys
-        pause = self._cooldown if self._keys is not None else min(self._cooldown, _EMPTY_COOLDOWN)
+        pause = self._cooldown if self._kept is not None else min(self._cooldown, _EMPTY_COOLDOWN)
         if self._tried is None or (self._tried < asked and now - self._tried >= pause):
             self._tried = now
             try:
@@ -65,22 +66,21 @@ class KeyCache:
             finally:
                 # A source that hangs is left alone for the whole pause, not for what is left of it.
                 self._tried = max(self._tried, (yield from monotonic()))
-        if self._keys is None:
+        if self._kept is None:
             raise KeysUnavailable("no trusted keys: the key set could not be fetched yet")
-        if kid not in self._keys:
+        trusted, _ = self._kept
+        if kid not in trusted:
             raise UnknownKey(f"no trusted key has kid {kid!r}")
-        return self._keys[kid]
+        return trusted[kid]
 
     def _fetch(self, now: float) -> Operation[None]:
         try:
             document = yield from call("FetchKeys")
-            self._keys = keys_by_kid(document)
+            self._kept = keys_by_kid(document), now
         except (NoReply, ValueError) as error:
-            if self._keys is None:
+            if self._kept is None:
                 raise KeysUnavailable(f"cannot fetch the trusted keys: {error}") from error
             log.warning("cannot fetch the trusted keys again, the cached ones stay: %s", error)
-            return
-        self._fetched = now
 
 
 def keys_by_kid(document: Any) -> dict[str, KeysOfKid]:

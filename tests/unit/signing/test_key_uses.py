@@ -7,8 +7,8 @@ import pytest
 
 from interlock._protocol.faults import NoReply
 from interlock._protocol.requests import Call
-from interlock._protocol.signing.cache import KeyCache, keys_by_kid
-from interlock.errors import BadSignature, KeysUnavailable
+from interlock._protocol.signing.cache import KeyCache, keys_by_kid, public_members
+from interlock.errors import BadSignature, KeysUnavailable, UnknownKey
 from tests.unit.signing.issuer import Clock, Issuer
 
 USES = [
@@ -59,9 +59,43 @@ def test_the_same_key_many_times_takes_the_place_of_no_other(issuer):
     assert keys_by_kid({"keys": keys}) == {"k1": {"P-256": [issuer.jwk, other.jwk]}}
 
 
+def test_a_kid_that_is_in_no_key_is_unknown(lib, issuer):
+    with pytest.raises(UnknownKey, match="k2"):
+        lib.Verifier(issuer.jwks).verify(issuer.token({}, kid="k2"))
+
+
 def test_of_many_keys_of_one_kid_and_kind_the_first_four_count():
     keys = [Issuer().jwk for _ in range(6)]
     assert keys_by_kid({"keys": keys}) == {"k1": {"P-256": keys[:4]}}
+
+
+def test_a_key_of_rsa_has_the_place_of_its_algorithm_and_that_of_its_kind_without():
+    keys = [{"kid": "k1", "kty": "RSA", "n": "A", "e": "B"}]
+    keys += [{**keys[0], "alg": name} for name in ("PS256", "RS256")]
+    by_place = {"RSA": keys[:1], "PS256": keys[1:2], "RS256": keys[2:]}
+    assert keys_by_kid({"keys": keys}) == {"k1": by_place}
+
+
+PUBLIC = [
+    {"kty": "RSA", "n": "A", "e": "B"},
+    {"kty": "AKP", "alg": "ML-DSA-44", "pub": "A"},
+    {"kty": "OKP", "crv": "Ed25519", "x": "A"},
+    {"kty": "EC", "crv": "P-256", "x": "A", "y": "B"},
+]
+
+
+@pytest.mark.parametrize("key", PUBLIC, ids=lambda key: key["kty"])
+def test_the_public_members_are_the_key_and_nothing_else_is(key):
+    more = {"kid": "k1", "d": "private", "p": "private", "use": "sig"}
+    assert dict(public_members({**more, **key})) == key
+
+
+@pytest.mark.parametrize(
+    "document", [b"not json", b'{"keys":' + b"[" * 100_000, None, 7, [], {"keys": {}}, {}]
+)
+def test_what_is_no_key_set_is_a_value_error(document):
+    with pytest.raises(ValueError, match=r"not a JWKS|Expecting value"):
+        keys_by_kid(document)
 
 
 def test_keys_of_one_kid_are_alike_whether_or_not_they_say_their_algorithm(lib, issuer):
@@ -129,13 +163,15 @@ def test_where_there_are_no_keys_at_all_the_source_is_asked_again_after_a_second
     verify, clock, source, issuer
 ):
     source.found = OSError("gone")
-    for passed, fetches in [(0, 1), (0.5, 1), (0.5, 2), (0.5, 2)]:
+    for passed, fetches, reason in [(0, 1, "gone"), (0.5, 1, "yet"), (0.5, 2, "gone")]:
         clock.now += passed
-        with pytest.raises(KeysUnavailable):
+        with pytest.raises(KeysUnavailable, match=reason):
             verify()
         assert source.fetches == fetches
+    with pytest.raises(KeysUnavailable, match="yet"):
+        verify()
     source.found = issuer.jwks
-    clock.now += 0.5
+    clock.now += 1
     assert verify() == {"n": 1}
 
 
@@ -144,6 +180,24 @@ def test_a_set_without_a_key_to_verify_by_replaces_none(verify, clock, source, i
     source.found = {"keys": [{**issuer.jwk, "kty": "oct"}, {**issuer.jwk, "use": "enc"}]}
     clock.now += 100
     assert verify() == {"n": 1}
+
+
+def test_while_one_fetches_the_others_use_what_is_there_however_old():
+    cache = KeyCache(lifetime=100.0, cooldown=0.0)
+    assert cache.stale("k1") is cache.known("k1", 0.0) is None
+    key = Issuer().jwk
+    answered(cache, {"keys": [key]}, now=0.0)
+    assert cache.stale("k1") == cache.known("k1", 99.0) == {"P-256": [key]}
+    assert cache.stale("k2") is cache.known("k1", 100.0) is None
+    assert cache.stale("k1") == {"P-256": [key]}
+
+
+def answered(cache, document, now):
+    """Let a cache fetch a document at an instant."""
+    operation, reply = cache.find("k1", now), None
+    with suppress(StopIteration):
+        while True:
+            reply = document if isinstance(operation.send(reply), Call) else now
 
 
 def fetches(cache, asked, now):
