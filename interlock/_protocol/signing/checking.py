@@ -39,12 +39,9 @@ try:
 except ImportError:  # before cryptography 47, or built against a library without it
     mldsa = None  # type: ignore[assignment]
 
-_JWT_NAMES = {"Ed25519": "EdDSA"}
-_ALGORITHMS: dict[str, Algorithm] = {
-    name: algorithm
-    for name in ALL
-    if (algorithm := get_default_algorithms().get(_JWT_NAMES.get(name, name))) is not None
-}
+# What PyJWT calls an algorithm: of those that are known here, never "none" or HS*.
+_JWT_NAMES = {**{name: name for name in ALL}, "Ed25519": "EdDSA"}
+_ALGORITHMS: dict[str, Algorithm] = get_default_algorithms()
 # RFC 7518, 3.3 and 3.5; above the second OpenSSL verifies nothing, at great expense.
 _LEAST_RSA_BITS, _MOST_RSA_BITS = 2048, 16384
 
@@ -140,7 +137,7 @@ def check_signature(
         else:
             genuine = True
     else:
-        genuine = _ALGORITHMS[name].verify(message, key, signature)
+        genuine = _ALGORITHMS[_JWT_NAMES[name]].verify(message, key, signature)
     if not genuine:
         raise BadSignature("the signature is not that of this content by this key")
 
@@ -165,7 +162,7 @@ def _public_key(algorithm: str, members: tuple[tuple[str, str], ...]) -> Any:
             return _ml_dsa_key(algorithm, decoded(jwk["pub"]))
         if jwk["kty"] == "RSA":
             _check_size(jwk["n"])
-        return _ALGORITHMS[algorithm].from_jwk(jwk)
+        return _ALGORITHMS[_JWT_NAMES[algorithm]].from_jwk(jwk)
     except UnsupportedAlgorithm as error:
         raise AlgorithmUnavailable(f"{algorithm} cannot be verified here: {error}") from error
     except (PyJWTError, ValueError, TypeError, KeyError, OverflowError) as error:

@@ -2,9 +2,15 @@
 
 import pytest
 from cryptography.exceptions import UnsupportedAlgorithm
+from jwt.exceptions import InvalidKeyError
 
 from interlock._protocol.signing import checking
-from interlock._protocol.signing.checking import check_content, load_key, only_key
+from interlock._protocol.signing.checking import (
+    check_content,
+    check_signature,
+    load_key,
+    only_key,
+)
 from interlock._protocol.signing.tokens import read_token
 from interlock.errors import AlgorithmNotAllowed, AlgorithmUnavailable, BadSignature, UnknownKey
 from tests.unit.signing.issuer import Issuer, encode, number
@@ -76,14 +82,51 @@ def test_a_key_is_unusable_that_is(algorithm, jwk):
         load_key(algorithm, jwk)
 
 
-def test_an_algorithm_that_this_installation_lacks_is_no_broken_key(monkeypatch, issuer):
-    class Lacking:
-        def from_jwk(self, _jwk):
-            raise UnsupportedAlgorithm("not in this library")
+class Failing:
+    """An algorithm of PyJWT that reads no key."""
 
-    monkeypatch.setitem(checking._ALGORITHMS, "ES256", Lacking())
+    def __init__(self, error):
+        self.error = error
+
+    def from_jwk(self, _jwk):
+        raise self.error
+
+
+def test_an_algorithm_that_this_installation_lacks_is_no_broken_key(monkeypatch, issuer):
+    lacking = Failing(UnsupportedAlgorithm("not in this library"))
+    monkeypatch.setitem(checking._ALGORITHMS, "ES256", lacking)
     with pytest.raises(AlgorithmUnavailable, match="ES256"):
         load_key("ES256", issuer.jwk)
+
+
+@pytest.mark.parametrize("error", [TypeError("odd"), OverflowError("odd"), InvalidKeyError("odd")])
+def test_a_key_is_unusable_whatever_its_library_says_of_it(monkeypatch, issuer, error):
+    """Versions of it differ in what they raise."""
+    monkeypatch.setitem(checking._ALGORITHMS, "ES256", Failing(error))
+    with pytest.raises(UnknownKey, match="unusable: odd"):
+        load_key("ES256", issuer.jwk)
+
+
+def test_a_lattice_is_not_available_in_a_library_without_it(monkeypatch):
+    monkeypatch.setattr(checking, "mldsa", None)
+    with pytest.raises(AlgorithmUnavailable, match="has no ML-DSA"):
+        load_key("ML-DSA-44", {"kty": "AKP", "alg": "ML-DSA-44", "pub": "AA"})
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"), [("ECC_NIST_EDWARDS25519", "Ed25519"), ("ML_DSA_44", "ML-DSA-44")]
+)
+def test_a_signature_that_is_not_of_this_content_is_bad(kms, spec, name):
+    private = kms.keys[kms.create(spec)]
+    public = encode(private.public_key().public_bytes_raw())
+    jwk = {"kty": "OKP", "crv": name, "x": public}
+    if name == "ML-DSA-44":
+        jwk = {"kty": "AKP", "alg": name, "pub": public}
+    signature = private.sign(b"content")
+    check_signature(name, jwk, b"content", signature)
+    for content, other in [(b"other", signature), (b"content", bytes(len(signature))), (b"", b"")]:
+        with pytest.raises(BadSignature):
+            check_signature(name, jwk, content, other)
 
 
 CURVE = {"kty": "EC", "crv": "P-256"}
