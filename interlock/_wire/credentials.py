@@ -34,10 +34,9 @@ _METADATA_TIMEOUT = 1.0  # seconds for one request, as in the SDKs
 _TOKEN_LIFETIME = "21600"  # noqa: S105 - seconds; the longest that IMDSv2 grants
 _PATH = "/latest/meta-data/iam/security-credentials/"
 _CONTAINER = "http://169.254.170.2"
-# Where credentials may be fetched without TLS: the hosts of ECS and EKS, and this very machine.
-_PLAIN_HOSTS = frozenset(
-    {"169.254.170.2", "169.254.170.23", "fd00:ec2::23", "localhost", "127.0.0.1", "::1"}
-)
+# Where credentials may be fetched without TLS: the hosts of ECS and EKS, and this very machine, of
+# which the addresses that begin with 127 are as many more.
+_PLAIN_HOSTS = frozenset({"169.254.170.2", "169.254.170.23", "fd00:ec2::23", "localhost", "::1"})
 
 
 @dataclass(frozen=True, slots=True)

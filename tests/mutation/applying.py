@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
-_PLAIN = (str, int, float, tuple, frozenset, dict, list, set, timedelta, re.Pattern)
+_PLAIN = (str, int, float, tuple, frozenset, dict, list, set, range, timedelta, re.Pattern)
 
 
 def apply(module: ModuleType, text: str) -> int:

@@ -98,11 +98,16 @@ def test_configured_endpoints_are_read_in_their_order(tmp_path):
         ("http://h.example:443", "h.example", 443, "h.example:443"),
         ("http://127.0.0.1:8000/", "127.0.0.1", 8000, "127.0.0.1:8000"),
         ("http://[::1]:8000", "::1", 8000, "[::1]:8000"),
+        ("https://[::1]", "::1", 443, "[::1]"),
+        ("http://h.example", "h.example", 80, "h.example"),
+        ("http://h.example:1", "h.example", 1, "h.example:1"),
+        ("http://h.example:65535", "h.example", 65535, "h.example:65535"),
     ],
 )
 def test_a_url_names_an_endpoint(url, host, port, authority):
     found = parse(url, "r")
     assert (found.host, found.port, found.authority, found.path) == (host, port, authority, "")
+    assert found.tls is url.startswith("https")
 
 
 @pytest.mark.parametrize(
@@ -113,6 +118,7 @@ def test_a_url_names_an_endpoint(url, host, port, authority):
         "ftp://h",
         "http://",
         "http://h:0",
+        "http://h:65536",
         "http://h:70000",
         "http://a@h",
         "http://h?q",
@@ -141,6 +147,8 @@ def test_a_region_is_a_part_of_a_host():
         ({"HTTPS_PROXY": "http://p", "NO_PROXY": "a, .example"}, "https://h.example", False),
         ({"HTTPS_PROXY": "http://p", "no_proxy": "h.example:443"}, "https://h.example", False),
         ({"HTTPS_PROXY": "http://p", "NO_PROXY": "ample"}, "https://h.example", True),
+        ({"HTTPS_PROXY": "http://p", "NO_PROXY": "H.Example"}, "https://h.example", False),
+        ({"HTTPS_PROXY": "http://p", "NO_PROXY": ",x"}, "https://h.example.", True),
     ],
 )
 def test_a_proxy_in_the_environment_is_noticed(environ, url, expected):

@@ -12,9 +12,10 @@ from botocore.credentials import Credentials as BotocoreCredentials
 
 from interlock._protocol.faults import NoReply, Refused
 from interlock._protocol.requests import Call
+from interlock._wire import exchange as wire
 from interlock._wire.credentials import Credentials
 from interlock._wire.endpoints import parse
-from interlock._wire.exchange import SERVICES, Exchange, answered, date_of
+from interlock._wire.exchange import Exchange, answered, date_of
 from interlock._wire.http1 import Response
 
 NOW = 1_700_000_000.0
@@ -25,7 +26,7 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def exchange(url="http://store.example", service="dynamodb", **environ):
-    return Exchange(SERVICES[service], parse(url, "eu-north-1"), environ)
+    return Exchange(wire.SERVICES[service], parse(url, "eu-north-1"), environ)
 
 
 def response(status, body, **headers):
@@ -113,6 +114,13 @@ def test_credentials_that_are_no_line_of_ascii_are_refused_unsent(credentials):
     assert refusal.value.code == "InvalidClientTokenId"
 
 
+@pytest.mark.parametrize("value", [float("nan"), object()])
+def test_what_has_no_json_is_refused_unsent(value):
+    with pytest.raises(Refused) as refusal:
+        exchange().request(Call("PutItem", {"Item": {"a": value}}), Credentials("a", "b"), NOW)
+    assert refusal.value.code == "ParamValidationError"
+
+
 def test_an_answer_needs_no_checksum_and_keeps_one_that_it_has():
     assert outcome(200, b"{}") == {}
     assert outcome(200, b"{}", **{"x-amz-crc32": str(zlib.crc32(b"{}"))}) == {}
@@ -192,10 +200,32 @@ def test_another_answer_says_nothing_of_the_call(status, error):
     assert isinstance(outcome(status, json.dumps(error).encode()), NoReply)
 
 
-def test_a_refusal_without_a_request_id_is_not_the_services():
+@pytest.mark.parametrize("status", [200, 400])
+def test_an_answer_without_a_request_id_is_not_the_services(status):
     body = b'{"__type": "AccessDeniedException"}'
     with pytest.raises(NoReply, match="request id"):
-        exchange().reply(GET, Response(400, {}, body, True))  # noqa: FBT003 - the field's place
+        exchange().reply(GET, Response(status, {}, body, True))  # noqa: FBT003 - the field's place
+
+
+@pytest.mark.parametrize("body", ["", "<html>", "[" * 100_000], ids=["none", "a page", "too deep"])
+def test_too_many_calls_are_too_many_whatever_the_body_says(body):
+    found = outcome(429, body.encode())
+    assert isinstance(found, Refused)
+    assert found.throttled
+
+
+def test_a_code_may_stand_in_a_header_alone():
+    found = outcome(403, b"", **{"x-amzn-errortype": "AccessDeniedException:http://where"})
+    assert isinstance(found, Refused)
+    assert found.code == "AccessDeniedException"
+
+
+def test_a_cancelled_transaction_brings_its_reasons():
+    error = {"__type": "TransactionCanceledException", "CancellationReasons": [{"Code": "None"}]}
+    call = Call("TransactWriteItems", {"TransactItems": [{}]})
+    found = outcome(400, json.dumps(error).encode(), call)
+    assert isinstance(found, Refused)
+    assert [reason.code for reason in found.reasons] == ["None"]
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,8 @@ def test_an_end_says_how_much_had_come(received):
         OK + b"transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
         OK + b"transfer-encoding: chunked\r\n\r\n2\r\n{}{\r\n0\r\n\r\n",
         OK + b"transfer-encoding: chunked\r\n\r\n0x2\r\n{}\r\n0\r\n\r\n",
+        OK + b"transfer-encoding: chunked\r\n\r\n2\r\n{}{}0\r\n\r\n",
+        OK + b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n{}",
         OK + b"transfer-encoding: chunked\r\n\r\n\r\n",
         OK + b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nTrailer: a\r\n\r\n",
         OK + b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n0",

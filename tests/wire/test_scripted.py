@@ -145,6 +145,17 @@ def test_a_call_that_cannot_be_repeated_uses_no_connection_that_may_be_dead(half
     assert len(subject.sockets) == 3
 
 
+def test_a_connection_has_a_second_of_the_call(half):
+    rng = seeded(1)
+    rng.random = lambda: 1.0  # type: ignore[method-assign]
+    subject = half(Script(rng, refused=2.0))
+    read = Call("GetItem", {"TableName": "coordination", "Key": {"pk": {"S": "a"}}})
+    for timeout, seconds in ((None, 1.0), (0.5, 0.5)):
+        (outcome,) = subject.run(read, timeout=timeout)
+        assert isinstance(outcome, NotSent)
+        assert subject.took == pytest.approx(seconds)
+
+
 def test_a_large_reply_on_a_slow_line_earns_the_time_it_takes(half):
     rng = seeded(1)
     script = Script(rng, wrong=0.0, refused=0.0, dies_idle=0.0)

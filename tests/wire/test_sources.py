@@ -1,12 +1,14 @@
 """What each source of credentials asks, and what it makes of the answers: no socket is needed."""
 
 import json
+import time
 from urllib.parse import parse_qs
 
 import pytest
 
 from interlock._protocol.faults import NoReply, NotSent, Refused
-from interlock._wire.credentials import REJECTED, Credentials, Fetch, source_of
+from interlock._wire import credentials
+from interlock._wire.credentials import Credentials, Fetch, source_of
 from interlock._wire.endpoints import parse
 from interlock._wire.http1 import Response
 from interlock._wire.settings import Settings
@@ -318,6 +320,23 @@ def test_a_refusal_of_sts_is_told_from_a_failure_that_passes(web, status, code, 
         assert (fault.value.code, "why" in str(fault.value)) == (code, True)
 
 
+def test_a_failure_of_sts_brings_no_credentials(web):
+    source, _ = begin(**web)
+    with pytest.raises(NoReply, match="500"):
+        tell(source, STS.encode(), 500)
+
+
+def test_an_end_without_a_zone_is_not_of_this_machines(monkeypatch):
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        source, _ = begin(**{RELATIVE: "/x"})
+        assert tell(source, FOUND | {"Expiration": END.removesuffix("Z")}) == EXPECTED
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 def test_a_profile_is_left_to_botocore(web):
     assert source_of(Settings(NO_FILES | {"AWS_PROFILE": "x", RELATIVE: "/x"})) is None
     assert begin(**web, AWS_PROFILE="x")[1].method == "POST"
@@ -329,4 +348,4 @@ def test_other_credentials_may_be_what_is_missing():
         "ExpiredTokenException",
         "InvalidClientTokenId",
         "UnrecognizedClientException",
-    } == REJECTED
+    } == credentials.REJECTED
