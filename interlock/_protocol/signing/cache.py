@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from interlock._protocol.faults import NoReply
 from interlock._protocol.requests import Operation, call, monotonic
-from interlock._protocol.signing.algorithms import kind_of
+from interlock._protocol.signing.algorithms import ALL, kind_of
 from interlock.errors import KeysUnavailable, UnknownKey
 
 log = logging.getLogger("interlock")
@@ -16,6 +16,7 @@ log = logging.getLogger("interlock")
 # As a rule one each: a kid should be unique (RFC 7517, 4.5), and more are tried one by one.
 KeysOfKid: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
 _MOST_ALIKE = 4
+_OF_RSA = frozenset(name for name, algorithm in ALL.items() if algorithm.kind == "RSA")
 
 # With no key at all nothing can be verified, so the next attempt comes sooner.
 _EMPTY_COOLDOWN = 1.0
@@ -95,13 +96,14 @@ def keys_by_kid(document: Any) -> dict[str, KeysOfKid]:
             document = json.loads(document)
         listed = document.get("keys") if isinstance(document, Mapping) else None
         found = [key for key in listed if _usable(key)] if isinstance(listed, list) else []
+        keys = _indexed(found)
     except ValueError:
         raise
     except Exception as error:  # nested too deeply, or an object that only looks like a document
         raise ValueError(f"not a JWKS: {type(error).__name__} when it was read") from error
-    if not found:
+    if not keys:
         raise ValueError("not a JWKS with at least one public key that has a kid")
-    return _indexed(found)
+    return keys
 
 
 def _indexed(found: list[Mapping[str, Any]]) -> dict[str, KeysOfKid]:
@@ -117,8 +119,8 @@ def _indexed(found: list[Mapping[str, Any]]) -> dict[str, KeysOfKid]:
 
 def _slot(key: Mapping[str, Any]) -> str:
     kind = kind_of(key) or ""
-    # One RSA key may be published for each of its algorithms.
-    return str(key["alg"]) if kind == "RSA" and "alg" in key else kind
+    # One RSA key may be published for each of its algorithms; of another's it takes no place.
+    return str(key["alg"]) if kind == "RSA" and key.get("alg") in _OF_RSA else kind
 
 
 def public_members(jwk: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:

@@ -52,7 +52,7 @@ class Certificate:
         """
         ClaimRules(leeway=rules.leeway).check({"iat": self.begins}, now)
         given = token.header.get("typ", "none")
-        if given not in self.token_types:
+        if not isinstance(given, str) or given not in self.token_types:
             raise ClaimRejected("typ", f"is {given!r}, which the delegation does not cover")
         if self.issuer is not None and claims.get("iss") != self.issuer:
             raise ClaimRejected("iss", f"is not {self.issuer!r}, which the delegation is for")

@@ -27,6 +27,9 @@ from interlock.errors import (
     UnknownKey,
 )
 
+# https://docs.aws.amazon.com/kms/latest/APIReference/API_Verify.html
+_MOST_SIGNATURE_BYTES = 6144
+
 
 @dataclass(frozen=True, slots=True)
 class KmsVerification:
@@ -82,8 +85,8 @@ class KmsVerifierOperations:
             signature = algorithm.kms_signature(token.signature)
         except ValueError as error:
             raise BadSignature(f"no {token.algorithm} signature: {error}") from error
-        if not signature:
-            raise BadSignature("the signature is empty")
+        if not 1 <= len(signature) <= _MOST_SIGNATURE_BYTES:
+            raise BadSignature(f"a signature of {len(signature)} bytes")
 
         def read(reply: Mapping[str, Any]) -> None:
             expect_key(reply, key.arn)

@@ -74,6 +74,7 @@ class MacOperations:
 
     def __init__(self, settings: MacSettings) -> None:
         self._settings = settings
+        self._size = int(settings.algorithm[2:]) // 8  # of a MAC, in bytes
 
     def sign(self, claims: Mapping[str, Any], *, lifetime: float | None) -> Operation[str]:
         """Return the claims as a compact JWS under the key in use."""
@@ -88,7 +89,7 @@ class MacOperations:
         def read(reply: Mapping[str, Any]) -> bytes:
             self._check(reply, key_id)
             mac = octets(reply, "Mac")
-            if len(mac) != int(algorithm[2:]) // 8:
+            if len(mac) != self._size:
                 raise ValueError(f"a MAC of {len(mac)} bytes")
             return mac
 
@@ -108,8 +109,8 @@ class MacOperations:
         if len(token.signing_prefix) > _MAX_MESSAGE_BYTES:
             reason = f"longer than the {_MAX_MESSAGE_BYTES} bytes that KMS makes MACs of"
             raise MalformedToken(reason)
-        if not token.signature:
-            raise BadSignature("the MAC is empty")
+        if len(token.signature) != self._size:
+            raise BadSignature(f"a MAC of {len(token.signature)} bytes instead of {self._size}")
         asked: str = key_id
 
         def read(reply: Mapping[str, Any]) -> None:

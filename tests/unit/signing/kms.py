@@ -121,6 +121,7 @@ class LocalKms:
 
     def verify(self, *, KeyId, Message, MessageType, Signature, SigningAlgorithm):
         arn, key = self._find("Verify", KeyId)
+        assert 1 <= len(Signature) <= 6144
         public = key.public_key()
         try:
             if isinstance(key, ed25519.Ed25519PrivateKey):
@@ -144,6 +145,7 @@ class LocalKms:
 
     def verify_mac(self, *, KeyId, Message, MacAlgorithm, Mac):
         arn, key = self._find("VerifyMac", KeyId)
+        assert 1 <= len(Mac) <= 6144
         if not hmac.compare_digest(hmac.digest(key, Message, f"sha{MacAlgorithm[-3:]}"), Mac):
             raise refusal("KMSInvalidMacException")
         return {"KeyId": arn, "MacValid": True, "MacAlgorithm": MacAlgorithm}

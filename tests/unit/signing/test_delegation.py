@@ -297,6 +297,12 @@ def test_a_token_beyond_its_certificate_is_refused(setup, claims, error):
         setup.verifier().verify(setup.vouched(new_key("ES256"), claims=claims))
 
 
+@pytest.mark.parametrize("typ", [[RECEIPT_TYPE], {}, 7, None], ids=repr)
+def test_a_token_of_a_type_that_is_no_text_is_beyond_its_certificate(setup, typ):
+    with pytest.raises(ClaimRejected, match="typ"):
+        setup.verifier().verify(setup.vouched(new_key("ES256"), header={"typ": typ}))
+
+
 def test_a_verifier_may_accept_shorter_delegations_or_none(setup):
     token = setup.sign()  # by a certificate of 15 minutes
     setup.verifier(delegation=timedelta(minutes=15)).verify(token)

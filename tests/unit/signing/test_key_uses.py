@@ -76,6 +76,28 @@ def test_a_key_of_rsa_has_the_place_of_its_algorithm_and_that_of_its_kind_withou
     assert keys_by_kid({"keys": keys}) == {"k1": by_place}
 
 
+@pytest.mark.parametrize("alg", ["ES256", "P-256", "Ed25519", "none", "RSA-OAEP"])
+def test_a_key_of_rsa_takes_the_place_of_no_other_whatever_it_says(lib, issuer, alg):
+    odd = [{"kid": "k1", "kty": "RSA", "n": f"A{n}", "e": "AQAB", "alg": alg} for n in range(4)]
+    for keys in ([*odd, issuer.jwk], [issuer.jwk, *odd]):
+        assert lib.Verifier({"keys": keys}).verify(issuer.token({"n": 1})) == {"n": 1}
+
+
+class Odd:
+    """A value of a document that can be compared with nothing."""
+
+    def __eq__(self, other):
+        raise RecursionError
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_a_document_that_cannot_be_looked_through_is_no_key_set(issuer):
+    keys = [{**issuer.jwk, "x": Odd()}, {**issuer.jwk, "x": Odd()}]
+    with pytest.raises(ValueError, match="RecursionError when it was read"):
+        keys_by_kid({"keys": keys})
+
+
 PUBLIC = [
     {"kty": "RSA", "n": "A", "e": "B"},
     {"kty": "AKP", "alg": "ML-DSA-44", "pub": "A"},

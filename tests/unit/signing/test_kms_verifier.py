@@ -38,13 +38,25 @@ def test_any_change_is_refused(lib, kms, spec):
             verifier.verify(token)
 
 
-@pytest.mark.parametrize(("spec", "signature"), [("ECC_NIST_P256", bytes(64)), ("RSA_2048", b"")])
-def test_what_cannot_be_a_signature_is_refused_without_asking_kms(lib, kms, spec, signature):
+@pytest.mark.parametrize(
+    ("spec", "size"), [("ECC_NIST_P256", 64), ("RSA_2048", 0), ("RSA_2048", 6145)]
+)
+def test_what_cannot_be_a_signature_is_refused_without_asking_kms(lib, kms, spec, size):
+    """To more than 6,144 bytes it would say that the call is not valid, not that those are."""
     key = kms.create(spec)
     signing_input = lib.Signer(key, client=kms).sign({"n": 1}).rpartition(".")[0]
     with pytest.raises(BadSignature):
-        lib.KmsVerifier([key], client=kms).verify(f"{signing_input}.{encode(signature)}")
+        lib.KmsVerifier([key], client=kms).verify(f"{signing_input}.{encode(bytes(size))}")
     assert "Verify" not in [name for name, _ in kms.calls]
+
+
+def test_a_signature_may_be_as_long_as_kms_takes(lib, kms):
+    key = kms.create("RSA_2048")
+    signing_input = lib.Signer(key, client=kms).sign({"n": 1}).rpartition(".")[0]
+    for size in (1, 6144):
+        with pytest.raises(BadSignature):
+            lib.KmsVerifier([key], client=kms).verify(f"{signing_input}.{encode(bytes(size))}")
+    assert [name for name, _ in kms.calls].count("Verify") == 2
 
 
 def test_a_token_longer_than_kms_takes_is_malformed_to_it(lib, kms):

@@ -111,12 +111,14 @@ def test_claims_are_signed_up_to_what_kms_takes(lib, kms):
     assert max(sizes) == 4095
 
 
-def test_a_token_without_a_mac_is_refused_without_asking_kms(lib, kms):
+@pytest.mark.parametrize("size", [0, 31, 33, 6145])
+def test_what_cannot_be_a_mac_is_refused_without_asking_kms(lib, kms, size):
+    """To more than 6,144 bytes it would say that the call is not valid, and not that the MAC is."""
     mac = lib.Mac(kms.create("HMAC"), client=kms)
     signing_input = mac.sign({"n": 1}).rpartition(".")[0]
     asked = len(kms.calls)
-    with pytest.raises(BadSignature):
-        mac.verify(f"{signing_input}.")
+    with pytest.raises(BadSignature, match=f"{size} bytes"):
+        mac.verify(f"{signing_input}.{encode(bytes(size))}")
     assert len(kms.calls) == asked
 
 
