@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from interlock._drivers.clocks import lease_clock
 from interlock._drivers.environment import Environment
 from interlock._drivers.service_clock import ServiceClock
 from interlock._protocol.requests import UNHEARD
@@ -64,6 +65,52 @@ def test_a_date_far_from_the_own_clock_is_believed_when_the_next_answer_agrees()
     machine.hear(off=-1.0)
     assert machine.heard
     assert machine.error == -1.0
+
+
+@pytest.mark.parametrize(("off", "heard"), [(300.0, True), (-300.0, True), (301.0, False)])
+def test_a_date_is_near_if_it_is_within_five_minutes(off, heard):
+    machine = Machine()
+    machine.hear(off=off)
+    assert machine.heard is heard
+    machine = Machine(skew=-8 * DAY)
+    machine.hear()
+    machine.hear(off=off)
+    assert machine.heard is heard
+
+
+def test_two_dates_that_are_far_from_each_other_agree_on_nothing():
+    machine = Machine()
+    for off in (8 * DAY, -8 * DAY, 16 * DAY):
+        machine.hear(off=off)
+        assert not machine.heard
+
+
+@pytest.mark.parametrize(
+    ("date", "heard"),
+    [
+        (1_577_836_799.0, False),
+        (1_577_836_800.0, True),
+        (4_102_444_799.0, True),
+        (4_102_444_800.0, False),
+    ],
+)
+def test_dates_are_of_the_years_2020_to_2099(date, heard):
+    machine = Machine()
+    for _ in range(2):
+        machine.clock.learn(date, machine.wall(), machine.clock.now())
+    assert machine.heard is heard
+
+
+@pytest.mark.parametrize(("took", "heard"), [(60.0, True), (60.5, False)])
+def test_an_answer_tells_the_time_for_a_minute(took, heard):
+    machine = Machine()
+    machine.hear(took=took)
+    assert machine.heard is heard
+
+
+def test_the_time_goes_on_by_the_lease_clock():
+    clock, lease = ServiceClock(), lease_clock()
+    assert lease() <= clock.now() <= lease()
 
 
 @pytest.mark.parametrize("off", [-8 * DAY, 8 * DAY, 500.0])

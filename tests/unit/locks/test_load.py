@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from interlock._drivers import load as drivers
 from interlock._drivers.blocking.heartbeat import Heartbeat
 from interlock._drivers.load import RenewalLoad
 from interlock._protocol.locks.grant import Grant
@@ -79,6 +80,50 @@ def test_one_slow_call_is_no_slow_store():
     slow(load, 0.01)
     load.took(2.0)
     filled(load, 200)
+
+
+def test_a_lease_that_is_another_by_now_counts_as_it_is():
+    load = RenewalLoad(at_once=10)
+    slow(load, 0.5)
+    grants = filled(load, 20)
+    grants[3].heartbeat_interval = 2.0
+    load.update(grants[3])
+    load.add(grant(interval=2.0))
+    with pytest.raises(TooManyLocks):
+        load.add(grant(interval=60.0))
+
+
+def test_the_only_lock_is_not_refused_for_what_fractions_leave_of_others():
+    load = RenewalLoad(at_once=1)
+    others = [one for interval in (10.0, 5.0, 10 / 3) for one in filled(load, 1, interval)]
+    slow(load, 10.0)
+    for one in others:
+        load.remove(one)
+    filled(load, 1)
+
+
+def test_a_client_makes_256_heartbeats_at_once():
+    load = RenewalLoad(drivers.AT_ONCE)
+    slow(load, 1.0)
+    filled(load, 256)
+    with pytest.raises(TooManyLocks):
+        load.add(grant())
+
+
+def test_a_call_is_a_64th_of_the_mean_and_all_of_it_if_it_is_the_first():
+    load = RenewalLoad(at_once=1)
+    load.took(5.0)
+    load.took(1.0)
+    load.add(grant())
+    with pytest.raises(TooManyLocks) as error:
+        load.add(grant())
+    assert error.value.latency == timedelta(seconds=3.0)
+    slow(load, 0.0)
+    load.took(6.4)
+    filled(load, 9)
+    with pytest.raises(TooManyLocks) as error:
+        load.add(grant())
+    assert error.value.latency == timedelta(seconds=0.1)
 
 
 def test_the_first_call_is_one_of_many():
