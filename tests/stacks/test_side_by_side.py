@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from importlib.metadata import distribution
 from pathlib import Path
 
-import cfnlint  # type: ignore[import-untyped]
 import pytest
 
 from tests.stacks.conftest import Synthesized, context, synthesize
 from tests.stacks.policies import rendered
 
-_SCHEMAS = Path(cfnlint.__file__).parent / "data" / "schemas"
+_SCHEMAS = Path(str(distribution("cfn-lint").locate_file("cfnlint/data/schemas")))
 # Names that AWS wants to be one of a kind, and that are no identifier in the schema.
 _ALSO: dict[str, list[tuple[str, ...]]] = {
     "AWS::Backup::BackupPlan": [("BackupPlan", "BackupPlanName")],
