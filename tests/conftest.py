@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import snapshot_restore_py as runtime
@@ -26,6 +27,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent.name in {"constructs", "stacks"}:
             item.add_marker(pytest.mark.xdist_group("synthesis"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give tests to workers as `--dist loadgroup` does, and sooner."""
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from tests.scheduling import Scheduling  # noqa: PLC0415 - of xdist, which may not be there
+
+    return Scheduling(config, log)
 
 
 def pytest_collection_finish() -> None:
