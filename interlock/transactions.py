@@ -306,8 +306,8 @@ class TransactionClient(Unshared):
             return attempt
         try:
             result = result_of(function(Transaction(self._driver, attempt)))
-        except Exception:
-            if self._driver.run(run.failed(attempt)):
+        except Exception as error:
+            if self._driver.run(run.failed(attempt, error)):
                 return None
             raise
         try:

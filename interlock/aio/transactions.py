@@ -307,8 +307,8 @@ class TransactionClient(Unshared):
             return attempt
         try:
             result = await result_of(function(Transaction(self._driver, attempt)))
-        except Exception:
-            if await self._driver.run(run.failed(attempt)):
+        except Exception as error:
+            if await self._driver.run(run.failed(attempt, error)):
                 return None
             raise
         try:

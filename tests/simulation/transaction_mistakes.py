@@ -129,8 +129,8 @@ TRANSACTION_MISTAKES = (
         "given up in doubt for an absence that may come back",
         "transactions-late",
         commit,
-        "if request.in_doubt and not keyed and not any(_replaced(action) for action in stale):",
-        "if request.in_doubt and not keyed and not stale:",
+        "outstanding = request.in_doubt and not any(_replaced(action) for action in stale)",
+        "outstanding = request.in_doubt and not stale",
         GIVEN_UP,
     ),
     Mistake(

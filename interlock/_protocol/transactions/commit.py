@@ -52,11 +52,16 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A verdict, with the idempotency record that spoke it, or what the items are by now."""
+    """A verdict, with the idempotency record that spoke it, or what the items are by now.
+
+    `outstanding` says that a copy of what is given up may be carried out yet, until another attempt
+    with the same key is committed.
+    """
 
     verdict: Verdict
     record: Mapping[str, Any] | None = None
     cached: CachedReads = NOTHING_CACHED
+    outstanding: bool = False
 
 
 def commit(attempt: Attempt, records: Sequence[Action] = ()) -> Operation[Answer]:
@@ -183,12 +188,15 @@ def _write_all(attempt: Attempt, actions: Sequence[Action]) -> Operation[Answer]
             raise _condition_failed(index, action, reason.item, attempt) from refusal
     stale = [action for _, action, reason in failed if _stale(action, reason)]
     if stale:
-        # Only one of the attempts with a key commits, so a copy of this one can do no harm.
+        outstanding = request.in_doubt and not any(_replaced(action) for action in stale)
+        # Only one of the attempts with a key commits: once another has, a copy of this one can do
+        # no harm.
         keyed = any(action.is_record for action in actions)
-        if request.in_doubt and not keyed and not any(_replaced(action) for action in stale):
+        if outstanding and not keyed:
             conflict = TransactionConflict(attempt.budget.attempts)
             raise request.settled(conflict) from refusal
-        return Answer(Verdict.STALE, cached=_found(actions, refusal.reasons))
+        found = _found(actions, refusal.reasons)
+        return Answer(Verdict.STALE, cached=found, outstanding=outstanding)
     error = request.error(refusal)
     if failed and not {reason.code for reason in refusal.reasons} & REJECTED:
         index, action, reason = failed[0]

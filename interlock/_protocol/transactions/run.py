@@ -17,7 +17,7 @@ from interlock._protocol.transactions.reads import by_address
 from interlock._protocol.transactions.reporting import TransactionReport
 from interlock._protocol.transactions.settings import Settings
 from interlock._protocol.values import from_attribute, to_attribute
-from interlock.errors import ConditionFailed, InterlockError, OutcomeUnknown
+from interlock.errors import ConditionFailed, IdempotencyMismatch, InterlockError, OutcomeUnknown
 
 _log = logging.getLogger("interlock")
 
@@ -39,6 +39,7 @@ class TransactionRun:
         self._findings = Findings()
         self._committed: Committed | None = None
         self._condition_refused = False
+        self._outstanding: list[Attempt] = []  # given up, and a copy may be carried out yet
 
     def begin(self) -> Operation[Attempt | Committed]:
         """Return a new attempt, or the result if the idempotency key has been used before."""
@@ -55,6 +56,15 @@ class TransactionRun:
     def commit(self, attempt: Attempt, result: Any) -> Operation[Committed | None]:
         """Return what was committed, or None when the function has to run again."""
         attempt.closed = True
+        try:
+            return (yield from self._commit(attempt, result))
+        except IdempotencyMismatch:
+            raise  # another operation has the key: no copy can be carried out
+        except InterlockError as error:
+            self._admit(error, attempt)
+            raise
+
+    def _commit(self, attempt: Attempt, result: Any) -> Operation[Committed | None]:
         records: tuple[Action, ...] = ()
         if self._once is not None:
             # A replay returns what was stored; the first call returns the same.
@@ -70,25 +80,41 @@ class TransactionRun:
             record = answer.record or {}
             attempt.committing = record.get("attempt", {}).get("S") in self._own
         if self._committed is None:
+            if answer.outstanding:
+                self._outstanding.append(attempt)
             yield from self._again(attempt, answer.cached)
         return self._committed
 
-    def failed(self, attempt: Attempt) -> Operation[bool]:
-        """Return whether the function, which has raised, has to run again.
+    def failed(self, attempt: Attempt, error: Exception) -> Operation[bool]:
+        """Return whether the function, which has raised this, has to run again.
 
-        It has if what it read was never true at one instant: then its error means nothing.
+        It has if what it read was never true at one instant: then its error means nothing. Raises
+        `OutcomeUnknown` in the place of an error by which nothing would be written, if a copy of an
+        attempt before it may be carried out yet.
         """
         attempt.closed = True
         try:
             cached = yield from changes(attempt)
-            if cached is None:
-                return False
-            yield from self._again(attempt, cached)
+            if cached is not None:
+                yield from self._again(attempt, cached)
+                return True
         except InterlockError:
             # The caller's own error says more than that it could not be looked into.
             _log.debug("reads of a failed transaction could not be verified", exc_info=True)
-            return False
-        return True
+        self._admit(error, attempt)
+        return False
+
+    def _admit(self, error: Exception, attempt: Attempt) -> None:
+        """Raise `OutcomeUnknown` in the place of an error, if it may become untrue."""
+        if not self._outstanding:
+            return
+        attempt.committing = True
+        for lock in {id(lock): lock for a in self._outstanding for lock in a.releases}.values():
+            lock.released()
+        if not isinstance(error, OutcomeUnknown):
+            raise OutcomeUnknown(
+                f"a reply to an earlier commit was lost; a later attempt met: {error!r}"
+            ) from error
 
     def report(self) -> Operation[TransactionReport]:
         """Return what the transaction took."""
