@@ -64,10 +64,14 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """A key as it was found: the result, and whether another operation has the unscoped record."""
+    """A key as it was found: the result, and the attempt that was committed.
+
+    `occupied` says that another operation has the unscoped record.
+    """
 
     committed: Committed | None = None
     occupied: bool = False
+    attempt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +169,8 @@ class Once:
             raise IdempotencyMismatch(self.key, _USED)
         if "result" not in record:
             raise self._corrupt(record, "result")
-        return Findings(Committed(from_attribute(record["result"]), replayed=True))
+        committed = Committed(from_attribute(record["result"]), replayed=True)
+        return Findings(committed, attempt=record.get("attempt", {}).get("S"))
 
     def actions(
         self, attempt_id: str, result: Any, time: Time, *, occupied: bool

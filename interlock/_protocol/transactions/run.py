@@ -17,7 +17,13 @@ from interlock._protocol.transactions.reads import by_address
 from interlock._protocol.transactions.reporting import TransactionReport
 from interlock._protocol.transactions.settings import Settings
 from interlock._protocol.values import from_attribute, to_attribute
-from interlock.errors import ConditionFailed, IdempotencyMismatch, InterlockError, OutcomeUnknown
+from interlock.errors import (
+    ConditionFailed,
+    CorruptRecord,
+    IdempotencyMismatch,
+    InterlockError,
+    OutcomeUnknown,
+)
 
 _log = logging.getLogger("interlock")
 
@@ -47,8 +53,8 @@ class TransactionRun:
             self._began = yield from monotonic()
             yield from self._budget.start(self._settings.timeout)
             yield from self._look()
-            if self._committed is not None:
-                return self._committed
+        if self._committed is not None:
+            return self._committed
         self._attempts += 1
         self._own.append((yield from new_id()))
         return Attempt(self._own[-1], self._settings, self._budget, self._cached)
@@ -60,6 +66,12 @@ class TransactionRun:
             return (yield from self._commit(attempt, result))
         except IdempotencyMismatch:
             raise  # another operation has the key: no copy can be carried out
+        except ConditionFailed as error:
+            if (yield from self._happened()):
+                self._find_in(attempt)
+                return self._committed
+            self._admit(error, attempt)
+            raise
         except InterlockError as error:
             self._admit(error, attempt)
             raise
@@ -76,9 +88,7 @@ class TransactionRun:
             self._committed = Committed(result)
         elif answer.verdict is Verdict.RECORDED and self._once is not None:
             yield from self._recorded(self._once, answer)
-            # By an earlier attempt of this run, whose answer was lost, its locks are free too.
-            record = answer.record or {}
-            attempt.committing = record.get("attempt", {}).get("S") in self._own
+            self._find_in(attempt)
         if self._committed is None:
             if answer.outstanding:
                 self._outstanding.append(attempt)
@@ -86,9 +96,10 @@ class TransactionRun:
         return self._committed
 
     def failed(self, attempt: Attempt, error: Exception) -> Operation[bool]:
-        """Return whether the function, which has raised this, has to run again.
+        """Return whether the function, which has raised this, has to run again, or has been run.
 
-        It has if what it read was never true at one instant: then its error means nothing. Raises
+        It has if what it read was never true at one instant: then its error means nothing. Nor does
+        it if its key has been used, which is what it may have met. Raises
         `OutcomeUnknown` in the place of an error by which nothing would be written, if a copy of an
         attempt before it may be carried out yet.
         """
@@ -101,8 +112,33 @@ class TransactionRun:
         except InterlockError:
             # The caller's own error says more than that it could not be looked into.
             _log.debug("reads of a failed transaction could not be verified", exc_info=True)
+        if attempt.instants and (yield from self._happened()):
+            return True
         self._admit(error, attempt)
         return False
+
+    def _happened(self) -> Operation[bool]:
+        """Return whether the key has been used, by a commit that may not be seen as a whole yet.
+
+        A commit shows itself item by item: to who looks for the record by GetItem the items may be
+        as they are after it, and the record not there. A transactional read waits for all of it.
+        """
+        if self._once is None:
+            return False
+        try:
+            self._findings, _ = yield from self._once.find_with(self._budget, ())
+        except (CorruptRecord, IdempotencyMismatch):
+            raise
+        except InterlockError:
+            _log.debug("a key could not be looked for again", exc_info=True)
+            return False
+        self._committed = self._findings.committed
+        self._condition_refused &= self._committed is None
+        return self._committed is not None
+
+    def _find_in(self, attempt: Attempt) -> None:
+        # By an earlier attempt of this run, whose answer was lost, its locks are free too.
+        attempt.committing = self._findings.attempt in self._own
 
     def _admit(self, error: Exception, attempt: Attempt) -> None:
         """Raise `OutcomeUnknown` in the place of an error, if it may become untrue."""
