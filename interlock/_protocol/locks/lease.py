@@ -21,6 +21,7 @@ from interlock._protocol.locks import record
 from interlock._protocol.locks.grant import Grant, Heartbeat
 from interlock._protocol.locks.item import (
     MOST_FENCE,
+    MOST_TIME,
     Item,
     is_of,
     loss_of,
@@ -191,10 +192,13 @@ def export(grant: Grant) -> str:
     """End the grant here, without giving the lock back, and return what another client adopts.
 
     That is the versions that the record may have. The first to adopt it moves the record to a
-    version of its own, by the same conditional write as a heartbeat; all others come too late.
+    version of its own, by the same conditional write as a heartbeat; all others come too late. Its
+    release voids what this client could not, if there is anything.
     """
     versions = grant.close()
     held = [_FORM, grant.name, grant.fence, round(grant.lease * 1000), grant.owner, versions]
+    if grant.void_before:
+        held.append(grant.void_before)
     return json.dumps(held, separators=(",", ":"))
 
 
@@ -342,10 +346,10 @@ def _settled(grant: Grant, refusal: Refused, *, in_doubt: bool) -> bool:
 def _imported(settings: Settings, text: str, now: float) -> Grant:
     """Return the grant that a text describes; until the first answer, `until` only bounds it."""
     try:
-        form, name, fence, lease_ms, owner, versions = json.loads(text)
+        form, name, fence, lease_ms, owner, versions, *void = json.loads(text)
         known = form == _FORM
         if known:
-            _check_exported(fence, lease_ms, owner, versions)
+            _check_exported(fence, lease_ms, owner, versions, void)
     except (TypeError, ValueError, RecursionError) as error:
         # What is almost right may still be a way to the lock: it is not repeated in an error.
         what = "the text" if isinstance(text, str) else shown(text)
@@ -366,18 +370,21 @@ def _imported(settings: Settings, text: str, now: float) -> Grant:
         now,
         owner,
         unconfirmed=unconfirmed,
+        void_before=sum(void),
         adopting=True,
     )
 
 
-def _check_exported(fence: Any, lease_ms: Any, owner: Any, versions: Any) -> None:
+def _check_exported(fence: Any, lease_ms: Any, owner: Any, versions: Any, void: list[Any]) -> None:
     """Raise `ValueError` for what no grant has: a heartbeat would write it into the record."""
-    bounds = (fence, MOST_FENCE), (lease_ms, round(MOST_LEASE * 1000))
+    bounds = [(fence, MOST_FENCE), (lease_ms, round(MOST_LEASE * 1000))]
+    bounds += [(one, MOST_TIME) for one in void]
     texts = [owner, *versions]
     if (
         not all(type(number) is int and 0 < number <= most for number, most in bounds)
         or not all(isinstance(text, str) and text for text in texts)
         or not 0 < len(versions) <= _MOST_UNCONFIRMED + 1
+        or len(void) > 1
     ):
         raise ValueError
     "".join(texts).encode()  # a lone surrogate is a ValueError, too

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from interlock._protocol.faults import Refused
 from interlock._protocol.locks.lease import export
 from interlock.errors import (
     AccessDenied,
@@ -17,8 +18,10 @@ from interlock.errors import (
     Throttled,
 )
 from tests.unit.locks.scripted import (
+    Keep,
     carry_out,
     lose_reply,
+    lose_request,
     refuse,
     send_twice,
     throttle,
@@ -42,6 +45,16 @@ def test_the_fence_goes_with_the_lock(process, other):
 def test_a_release_by_who_adopted_it_leaves_no_more_than_any_other(process, other):
     other.release(other.adopt(export(process.acquire())))
     assert set(process.driver.row("a")) == {"pk", "fence", "expires"}
+
+
+def test_a_request_that_could_not_be_voided_before_the_handoff_is_by_who_releases(process, other):
+    late = Keep()
+    process.driver.script = [late, carry_out, lose_request]  # the first try, the grant, the bound
+    text = export(process.acquire())
+    assert other.release(other.adopt(text)) is True
+    with pytest.raises(Refused):
+        process.driver.store.perform(*late.calls[0])
+    assert "version" not in process.driver.row("a")
 
 
 def test_who_exported_it_renews_and_releases_no_more(process):
@@ -195,6 +208,10 @@ def test_a_handoff_keeps_the_lease_and_its_heartbeats(process, other):
         '[1,"a",1,1000,"o",[7]]',
         '[1,"a",1,1000,"o",["v","\\ud800"]]',
         json.dumps([1, "a", 1, 1000, "o", ["v"] * 92]),
+        '[1,"a",1,1000,"o",["v"],0]',
+        '[1,"a",1,1000,"o",["v"],"1"]',
+        '[1,"a",1,1000,"o",["v"],253402300800000]',
+        '[1,"a",1,1000,"o",["v"],7,7]',
     ],
     ids=lambda text: text[:60],
 )
