@@ -54,10 +54,7 @@ def refusal_mismatch(params: Params, refusal: Refused) -> str | None:
         return None
     if len(reasons) != len(actions):
         return f"{len(reasons)} reasons came for {len(actions)} actions"
-    for action, reason in zip(actions, reasons, strict=True):
-        if reason.code == "ConditionalCheckFailed" and not _has_condition(action):
-            return "a condition failed that was not set"
-    return _untyped([reason.item for reason in reasons if reason.item is not None])
+    return next(filter(None, map(_reason_mismatch, actions, reasons)), None)
 
 
 def reasons_of(refusal: Mapping[str, Any]) -> tuple[CancellationReason, ...]:
@@ -85,6 +82,22 @@ def _has_condition(action: Mapping[str, Mapping[str, Any]]) -> bool:
     return any("ConditionExpression" in request for request in action.values())
 
 
+def _reason_mismatch(action: Mapping[str, Params], reason: CancellationReason) -> str | None:
+    """Return why an action was not refused for this reason, None if it may have been."""
+    if reason.code == "ConditionalCheckFailed" and not _has_condition(action):
+        return "a condition failed that was not set"
+    item = reason.item
+    if item is None:
+        return None
+    (request,) = action.values()
+    problem = _another(request.get("Key", {}), item, whole=True)
+    # Which attributes of an item that is put are its key is not known here: one of them is.
+    put = request.get("Item")
+    if problem is None and put and not any(_same(put[name], item.get(name)) for name in put):
+        return "the item has no value of the one that is put in its place"
+    return problem
+
+
 def _another(key: Mapping[str, Any], item: Any, *, whole: bool) -> str | None:
     """Return how an item differs from the key that was asked for.
 
@@ -97,7 +110,7 @@ def _another(key: Mapping[str, Any], item: Any, *, whole: bool) -> str | None:
         if name not in item:
             if whole:
                 return f"the item has no {name!r}"
-        elif item[name] != value and not _equal_numbers(item[name], value):
+        elif not _same(item[name], value):
             return f"the item is another's: {name!r} is {item[name]!r}, not {value!r}"
     return None
 
@@ -125,6 +138,10 @@ def _is_typed(value: Any) -> bool:
     if kind in ("M", "L"):
         return all(map(_is_typed, inner.values() if kind == "M" else inner))
     return True
+
+
+def _same(one: Any, other: Any) -> bool:
+    return bool(one == other) or _equal_numbers(one, other)
 
 
 def _equal_numbers(one: Any, other: Any) -> bool:
@@ -179,7 +196,38 @@ def _batch_get(params: Params, reply: Reply) -> str | None:
         return f"it is about {sorted(strange)}"
     if not all(isinstance(keys, Mapping) and keys.get("Keys") for keys in left.values()):
         return "it leaves unsaid which keys are unprocessed"
-    return next(filter(None, map(_untyped, answers.values())), None)
+    for table, asked in params["RequestItems"].items():
+        problem = _unasked(asked, answers.get(table, []), left.get(table, {}).get("Keys", []))
+        if problem is not None:
+            return problem
+    return None
+
+
+def _unasked(asked: Params, items: Any, unprocessed: Any) -> str | None:
+    """Return why items and keys are not among those that were asked for, None if they may be."""
+    problem = _untyped(items) or _untyped(unprocessed)
+    keys = asked.get("Keys", ())
+    if problem is not None or not keys or "ProjectionExpression" in asked:
+        return problem
+    names = list(keys[0])
+    wanted = {_place(key, names) for key in keys}
+    found = [_place(item, names) for item in (*items, *unprocessed)]
+    if not wanted.issuperset(found):
+        return "an item is none of those that were asked for"
+    return "an item came twice" if len(set(found)) < len(found) else None
+
+
+def _place(item: Mapping[str, Any], names: Sequence[str]) -> tuple[Any, ...]:
+    """Return the values of an item's key, alike for numbers that are equal."""
+    return tuple(_plain(item.get(name)) for name in names)
+
+
+def _plain(value: Any) -> str:
+    """Return a text of a typed value that is the same for equal numbers."""
+    try:
+        return f"N {Decimal(value['N']).normalize()}"
+    except (KeyError, TypeError, InvalidOperation):
+        return repr(value)
 
 
 def _batch_statements(params: Params, reply: Reply) -> str | None:

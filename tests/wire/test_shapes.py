@@ -149,10 +149,52 @@ def test_a_value_without_its_type_is_none(value):
     assert found == f"the item's 'a' is {value!r}"
 
 
+ONE, TWO = {"pk": {"N": "1"}}, {"pk": {"N": "2"}}
+ASKED = {"RequestItems": {"t": {"Keys": [ONE, TWO]}}}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"Responses": {}},
+        {"Responses": {"t": [{"pk": {"N": "1.0"}, "v": {"S": "x"}}, TWO]}},
+        {"Responses": {"t": [ONE]}, "UnprocessedKeys": {"t": {"Keys": [TWO]}}},
+    ],
+)
+def test_a_batch_answers_the_keys_that_were_asked_for_or_some(reply):
+    assert mismatch("BatchGetItem", ASKED, reply) is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [
+        ({"Responses": {"t": [{"pk": {"N": "3"}}]}}, "none of those"),
+        ({"Responses": {"t": [{"pk": {"S": "1"}}]}}, "none of those"),
+        ({"Responses": {"t": [{"pk": {"L": []}}]}}, "none of those"),
+        ({"Responses": {"t": [{"v": {"N": "1"}}]}}, "none of those"),
+        ({"Responses": {"t": [ONE, {"pk": {"N": "1.0"}}]}}, "twice"),
+        ({"Responses": {}, "UnprocessedKeys": {"t": {"Keys": [{"pk": {"N": "3"}}]}}}, "none of"),
+        ({"Responses": {"t": [ONE]}, "UnprocessedKeys": {"t": {"Keys": [ONE]}}}, "twice"),
+        ({"Responses": {}, "UnprocessedKeys": {"t": {"Keys": 5}}}, "no list"),
+    ],
+)
+def test_a_batch_of_other_items_is_no_answer(reply, why):
+    found = mismatch("BatchGetItem", ASKED, reply)
+    assert found is not None
+    assert why in found
+
+
 CHECKED = {"Key": KEY, "ConditionExpression": "x = :y"}
 CONDITION, WITHOUT = {"Update": CHECKED}, {"Update": GET}
 WRITES = {"TransactItems": [CONDITION, WITHOUT]}
 FAILED, FINE = CancellationReason("ConditionalCheckFailed"), CancellationReason("None")
+TEXT = {"S": "x"}
+PUT = {"Item": {**KEY, "v": TEXT}, "ConditionExpression": "x = :y"}
+PUTS = {"TransactItems": [{"Put": PUT}]}
+
+
+def refused_by(item):
+    return CancellationReason("ConditionalCheckFailed", None, item)
 
 
 @pytest.mark.parametrize(
@@ -164,6 +206,8 @@ FAILED, FINE = CancellationReason("ConditionalCheckFailed"), CancellationReason(
         (CHECKED, "ConditionalCheckFailedException", KEY, ()),
         (WRITES, "TransactionCanceledException", None, ()),
         (WRITES, "TransactionCanceledException", None, (FAILED, FINE)),
+        (WRITES, "TransactionCanceledException", None, (refused_by({**KEY, "n": TEXT}), FINE)),
+        (PUTS, "TransactionCanceledException", None, (refused_by({**KEY, "n": TEXT}),)),
     ],
 )
 def test_a_refusal_of_its_call_may_be_believed(params, code, item, reasons):
@@ -180,13 +224,10 @@ def test_a_refusal_of_its_call_may_be_believed(params, code, item, reasons):
         (WRITES, "TransactionCanceledException", None, (FAILED,), "1 reasons came for 2"),
         (WRITES, "TransactionCanceledException", None, (FINE, FAILED), "was not set"),
         ({"TransactItems": [{}]}, "TransactionCanceledException", None, (FAILED,), "not set"),
-        (
-            WRITES,
-            "TransactionCanceledException",
-            None,
-            (CancellationReason("ConditionalCheckFailed", None, {"a": 5}), FINE),
-            "'a' is 5",
-        ),
+        (WRITES, "TransactionCanceledException", None, (refused_by({"a": 5}), FINE), "'a' is 5"),
+        (WRITES, "TransactionCanceledException", None, (refused_by(OTHER), FINE), "another's"),
+        (WRITES, "TransactionCanceledException", None, (refused_by({}), FINE), "no 'pk'"),
+        (PUTS, "TransactionCanceledException", None, (refused_by(OTHER),), "in its place"),
     ],
 )
 def test_a_refusal_of_another_call_is_named(params, code, item, reasons, why):
