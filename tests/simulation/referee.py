@@ -254,7 +254,10 @@ class Referee:
         return self.world.store.item(self.table, PREFIX + name)
 
     def _ledger(self, name: str) -> Ledger:
-        return self._ledgers.setdefault(name, Ledger())
+        ledger = self._ledgers.get(name)
+        if ledger is None:
+            ledger = self._ledgers[name] = Ledger()
+        return ledger
 
 
 def tickets(item: Mapping[str, Any]) -> list[str]:

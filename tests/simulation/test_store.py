@@ -3,6 +3,7 @@
 import pytest
 
 from interlock._protocol.faults import Refused
+from interlock.testing._store.attributes import exceeds, item_size
 from interlock.testing._store.store import Store
 from interlock.testing._store.tables import Table
 from interlock.testing._store.throttling import PartitionLimit
@@ -174,6 +175,26 @@ def test_an_item_over_400_kb_is_refused_and_leaves_the_old_one(store):
     whole = store.item("t", "a")
     assert refusal(store, "UpdateItem", add("a")).code == "ValidationException"
     assert store.item("t", "a") is whole
+
+
+@pytest.mark.parametrize(
+    ("item", "size"),
+    [
+        ({"s": {"S": "x" * 9}}, 10),
+        ({"s": {"S": "\xe9" * 9}}, 19),
+        ({"\xe9" * 4: {"S": "x"}}, 9),
+        ({"s": {"S": "\U0001f512" * 9}}, 37),
+        ({"n": {"N": "-5"}}, 4),
+        ({"n": {"N": "123456"}, "z": {"N": "0"}}, 7),
+        ({"m": {"M": {"\xe9": {"N": "7"}, "b": {"BOOL": True}}}}, 12),
+        ({"l": {"L": [{"S": "\xe9"}, {"NULL": True}]}}, 9),
+        ({"b": {"B": b"\xe9\xe9"}, "s": {"SS": ["a", "\xe9"]}}, 7),
+    ],
+)
+def test_an_item_counts_for_the_bytes_of_its_names_and_values(item, size):
+    assert item_size(item) == size
+    assert not exceeds(item, size)
+    assert exceeds(item, size - 1)
 
 
 @pytest.mark.parametrize(

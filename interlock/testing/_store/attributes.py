@@ -21,7 +21,6 @@ _EXACT = Context(prec=400, traps=[Inexact, InvalidOperation])
 _LARGEST = Decimal("9.9999999999999999999999999999999999999E+125")
 _SMALLEST = Decimal("1E-130")
 _MAX_DEPTH = 32
-_FLAT = frozenset({"S", "N", "B", "BOOL"})
 _RANGE = "Attempting to store a number with magnitude"
 _NO_TYPE = "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
 
@@ -130,14 +129,24 @@ def item_size(item: Mapping[str, Attribute]) -> int:
 
 def exceeds(item: Mapping[str, Attribute], limit: int) -> bool:
     """Whether an item counts for more than `limit` bytes; cheap where it is far from it."""
+    return at_most(item) > limit and item_size(item) > limit
+
+
+def at_most(members: Mapping[str, Attribute]) -> int:
+    """Return a number of bytes that attributes do not exceed, near to what they count for."""
     most = 0
-    for name, attribute in item.items():
+    for name, attribute in members.items():
+        most += len(name) if name.isascii() else 4 * len(name)
         ((kind, value),) = attribute.items()
-        if kind not in _FLAT:
-            return item_size(item) > limit
-        # A character is at most four bytes, and a digit less than one.
-        most += 4 * (len(name) + (len(value) if kind != "BOOL" else 1))
-    return most > limit and item_size(item) > limit
+        if kind == "S":
+            most += len(value) if value.isascii() else 4 * len(value)
+        elif kind == "N":
+            most += len(value) + 1
+        elif kind == "M":
+            most += 3 + len(value) + at_most(value)
+        else:
+            most += value_size(attribute)
+    return most
 
 
 def value_size(attribute: Attribute) -> int:  # noqa: PLR0911 - one return a type

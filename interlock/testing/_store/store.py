@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from interlock._protocol.faults import Refused
-from interlock.testing._store.attributes import Item, item_size
+from interlock.testing._store.attributes import Item, exceeds, item_size
 from interlock.testing._store.expressions import bind, compile_projection
 from interlock.testing._store.paths import project
 from interlock.testing._store.reads import Reader
@@ -209,4 +209,4 @@ def _consumed(
 
 
 def _units(item: Item | None, unit: int) -> int:
-    return 1 if item is None else max(1, -(-item_size(item) // unit))
+    return 1 if item is None or not exceeds(item, unit) else -(-item_size(item) // unit)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from interlock._protocol.faults import CancellationReason, Refused
-from interlock.testing._store.attributes import Item, invalid, item_size
+from interlock.testing._store.attributes import Item, at_most, invalid, item_size
 from interlock.testing._store.expressions import bind, compile_projection
 from interlock.testing._store.paths import project
 from interlock.testing._store.tables import Contents, Place
@@ -102,7 +102,8 @@ def prepare(
         results.append((write.place, after, write.transform is not None))
     if any(reason.code != "None" for reason in reasons):
         raise _cancelled(reasons)
-    if sum(item_size(after) for _, after, _ in results if after is not None) > MAX_BYTES:
+    written = [after for _, after, _ in results if after is not None]
+    if sum(map(at_most, written)) > MAX_BYTES and sum(map(item_size, written)) > MAX_BYTES:
         raise invalid("Collection size of items in transaction exceeded 4 MB")
     prepared = Prepared(contents, log, clock, token, request, results, reply)
     for write in writes:
@@ -220,7 +221,10 @@ def _cancelled(reasons: list[CancellationReason]) -> Refused:
 
 def _frozen(value: Any) -> Any:
     """Return something immutable that is equal for equal requests."""
-    if isinstance(value, Mapping):
+    kind = type(value)
+    if kind is str:  # as most are, which no abstract class need be asked about
+        return value
+    if kind is dict or isinstance(value, Mapping):
         return frozenset((name, _frozen(member)) for name, member in value.items())
     if isinstance(value, list | tuple):
         return tuple(_frozen(member) for member in value)
