@@ -22,11 +22,22 @@ gc.disable()
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one worker synthesize: another would load the construct library and do it all again."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let one worker synthesize: another would load the construct library and do it all again.
+
+    Workers begin with what takes long, so that none is left alone with it in the end.
+    """
     for item in items:
         if item.path.parent.name in {"constructs", "stacks"}:
             item.add_marker(pytest.mark.xdist_group("synthesis"))
+    if hasattr(config, "workerinput"):
+        items.sort(key=_soon)
+
+
+def _soon(item: pytest.Item) -> int:
+    if item.get_closest_marker("slow") is not None:
+        return 0
+    return 1 if item.path.parent.name in {"contract", "simulation"} else 2
 
 
 @pytest.hookimpl(optionalhook=True)
