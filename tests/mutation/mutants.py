@@ -96,7 +96,7 @@ class _Finder(Splicer):
         else:
             super().visit(node)
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         """Go through the defaults and the body."""
         self._names.append(node.name)
         for default in (*node.args.defaults, *node.args.kw_defaults):
@@ -106,6 +106,8 @@ class _Finder(Splicer):
         self._body(node.body)
         self._functions.pop()
         self._names.pop()
+
+    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815 - named by ast
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         """Go through the body."""

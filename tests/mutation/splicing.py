@@ -43,7 +43,7 @@ class Splicer(ast.NodeVisitor):
         self._lines = source.splitlines()
         self._names: list[str] = []
         self._statements: list[ast.stmt] = []
-        self._functions: list[ast.FunctionDef] = []
+        self._functions: list[ast.FunctionDef | ast.AsyncFunctionDef] = []
 
     def _turn_round(self, test: ast.expr) -> None:
         if not isinstance(test, ast.Compare | ast.BoolOp | ast.UnaryOp | ast.Constant):

@@ -78,6 +78,15 @@ def test_a_line_has_its_mistakes(right, wrong):
     assert all(each.text != source for each in found)
 
 
+def test_a_function_that_is_awaited_is_one():
+    source = (
+        'class Class:\n    async def method(self, a):\n        """Tell."""\n        return a < b\n'
+    )
+    (found,) = mutants(source)
+    assert (found.function, found.becomes) == ("Class.method", "return a <= b")
+    assert found.lines == {4}
+
+
 def test_a_mistake_keeps_its_name_when_lines_move():
     source = "def function(a):\n    return a < 1\n"
     (name,) = {each.name for each in mutants(source) if "<=" in each.becomes}
