@@ -9,7 +9,16 @@ from interlock._protocol.counters.bounds import Bounds
 from interlock._protocol.counters.layout import Handle, integer, new_items, number
 from interlock._protocol.counters.reading import CounterState, examined
 from interlock._protocol.faults import CancellationReason, Fault, NoReply, Refused
-from interlock._protocol.requests import Call, Draw, Monotonic, NewId, Sleep, Time, TimeOfDay
+from interlock._protocol.requests import (
+    Call,
+    Draw,
+    Monotonic,
+    NewId,
+    Sleep,
+    Time,
+    TimeOfDay,
+    WallClock,
+)
 from interlock._protocol.retry import RetryBudget
 from interlock.errors import (
     CorruptRecord,
@@ -85,7 +94,7 @@ class World:
                 case Draw():
                     self.drawn += 1
                     reply = self.draws.pop(0) if len(self.draws) > 1 else self.draws[0]
-                case Monotonic():
+                case Monotonic() | WallClock():
                     reply = 0.0
                 case TimeOfDay():
                     reply = Time(0.0, 0.0)

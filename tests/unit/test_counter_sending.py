@@ -6,7 +6,16 @@ import pytest
 
 from interlock._protocol.counters.sending import Kind, outpaced, send, unknown
 from interlock._protocol.faults import CancellationReason, Fault, NoReply, NotSent, Refused
-from interlock._protocol.requests import Call, CallOnce, Draw, Monotonic, Sleep, Time, TimeOfDay
+from interlock._protocol.requests import (
+    Call,
+    CallOnce,
+    Draw,
+    Monotonic,
+    Sleep,
+    Time,
+    TimeOfDay,
+    WallClock,
+)
 from interlock._protocol.retry import RetryBudget
 from interlock.errors import (
     AccessDenied,
@@ -38,6 +47,7 @@ class Process:
     def __init__(self, *answers):
         self.answers = [each if isinstance(each, tuple) else (each, 0.0) for each in answers]
         self.now, self.calls, self.pauses = 100.0, [], []
+        self.asleep = 0.0  # seconds of each pause that the monotonic clock stands still
         self.budget = RetryBudget(handle().target, deadline=5000.0, most=8)
 
     def send(self, kind, operation="UpdateItem", **params):
@@ -62,6 +72,8 @@ class Process:
                     reply = 1.0
                 case Monotonic():
                     reply = self.now
+                case WallClock():
+                    reply = self.now + self.asleep * len(self.pauses)
                 case TimeOfDay():
                     reply = Time(self.now, self.now)
                 case Sleep(seconds):
@@ -190,15 +202,40 @@ def test_what_would_do_harm_twice_is_unknown_once_an_answer_is_missing():
     ("seconds", "unknown"), [((540.0,), False), ((541.0,), True), ((300.0, 300.0), True)]
 )
 @pytest.mark.parametrize("kind", REPEATED)
-def test_a_token_is_relied_on_for_nine_minutes_from_the_first_answer_that_is_missing(
-    kind, seconds, unknown
-):
+def test_a_token_is_relied_on_for_nine_minutes_from_its_first_sending(kind, seconds, unknown):
     process = Process(LOST, *((LOST, passed) for passed in seconds), DONE)
     if unknown and kind is Kind.TOKEN:
         with pytest.raises(OutcomeUnknown):
             process.send(kind)
     else:
         assert process.send(kind) == DONE
+
+
+@pytest.mark.parametrize("kind", REPEATED)
+@pytest.mark.parametrize("fault", [UNSENT, refusal("ThrottlingException")], ids=str)
+def test_a_token_is_over_whatever_it_meets_after_a_missing_answer(kind, fault):
+    process = Process(LOST, (fault, 541.0), DONE)
+    if kind is Kind.TOKEN:
+        with pytest.raises(OutcomeUnknown):
+            process.send(kind)
+        assert len(process.calls) == 2
+    else:
+        assert process.send(kind) == DONE
+
+
+@pytest.mark.parametrize(("asleep", "unknown"), [(540.0, False), (541.0, True)])
+def test_a_token_is_over_as_well_when_the_machine_has_slept(asleep, unknown):
+    process = Process(LOST, DONE)
+    process.asleep = asleep
+    if unknown:
+        with pytest.raises(OutcomeUnknown):
+            process.send(Kind.TOKEN)
+    else:
+        assert process.send(Kind.TOKEN) == DONE
+
+
+def test_a_token_of_which_no_answer_is_missing_is_sent_as_long_as_there_is_time():
+    assert Process((UNSENT, 600.0), DONE).send(Kind.TOKEN) == DONE
 
 
 def test_what_fails_after_an_answer_is_waited_for_as_the_first_failure_is():

@@ -6,7 +6,7 @@ from typing import Any
 
 from interlock._protocol.capacity import CAPACITY, answers_transaction, uses
 from interlock._protocol.faults import Fault, NoReply, NotSent, Refused
-from interlock._protocol.requests import Call, CallOnce, Operation, monotonic
+from interlock._protocol.requests import Call, CallOnce, Operation, monotonic, wall_clock
 from interlock._protocol.retry import RetryBudget, meaning
 from interlock.errors import OutcomeUnknown
 
@@ -34,18 +34,16 @@ def send(
     """
     request = CallOnce if kind in (Kind.ONCE, Kind.TOKEN) else Call
     params = _asking(operation, params)
-    doubt, until = False, float("inf")
+    doubt = False
+    begun = (yield from _clocks()) if kind is Kind.TOKEN else (0.0, 0.0)
     while True:
         try:
             reply = _believed(
                 operation, params, (yield request(operation, params, budget.deadline)), budget
             )
         except NoReply as fault:
-            now = yield from monotonic()
-            if kind is Kind.ONCE or now > until:
+            if kind is Kind.ONCE:
                 raise meaning(fault, budget.target, ambiguous=True) from fault
-            if kind is Kind.TOKEN:
-                until = min(until, now + TOKEN_SECONDS)
             doubt = kind is not Kind.HARMLESS
             problem: Fault = fault
         except NotSent as fault:
@@ -60,6 +58,11 @@ def send(
             budget.answered()
             return reply
         yield from budget.after(problem, ambiguous=doubt)
+        if kind is Kind.TOKEN and doubt:
+            # Either clock may stand still while a machine sleeps; together they do not.
+            now = yield from _clocks()
+            if max(now[0] - begun[0], now[1] - begun[1]) > TOKEN_SECONDS:
+                raise meaning(problem, budget.target, ambiguous=True) from problem
 
 
 def outpaced(budget: RetryBudget) -> Operation[None]:
@@ -70,6 +73,10 @@ def outpaced(budget: RetryBudget) -> Operation[None]:
 def unknown(why: Exception | str) -> OutcomeUnknown:
     """Return the error for a write of which a copy may have been carried out, or may yet be."""
     return OutcomeUnknown(f"a copy of the write may have been carried out, or may be: {why}")
+
+
+def _clocks() -> Operation[tuple[float, float]]:
+    return (yield from monotonic()), (yield from wall_clock())
 
 
 def _asking(operation: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
