@@ -100,6 +100,13 @@ def test_a_writer_whose_lease_ran_out_on_the_way_begins_again_at_once(process, s
     guarded_write(process, grant)
 
 
+def test_a_writer_whose_heartbeat_is_answered_when_its_lease_is_over_begins_again(process):
+    process.driver.script = [*[None] * 3, after(LEASE / 2), after(LEASE)]
+    grant = write(process)
+    assert process.driver.now < grant.until
+    guarded_write(process, grant)
+
+
 def test_a_writer_whose_renewed_lease_ran_out_begins_again_at_once(process, other):
     reader, woke, jumps = read(other), list[float](), process.driver.now + 8.0
 
