@@ -21,6 +21,7 @@ from tests.unit.locks.scripted import (
     TABLE,
     Keep,
     after,
+    answer,
     carry_out,
     lose_reply,
     lose_request,
@@ -55,7 +56,7 @@ def test_an_entry_that_is_not_allowed_says_so(process, other):
     assert line(process) == []
 
 
-@pytest.mark.parametrize("trouble", [unreachable, lose_request, throttle])
+@pytest.mark.parametrize("trouble", [unreachable, lose_request, throttle, answer({})])
 def test_an_entry_that_fails_is_followed_by_a_pause_and_a_look(process, other, trouble):
     process.acquire(fair=True)
     other.driver.script = [None, trouble]
@@ -248,6 +249,20 @@ def test_an_entry_that_was_throttled_makes_no_ghost(process, other, resent):
     if resent:  # the first copy may be on its way
         with pytest.raises(Refused):
             carry_out(other.driver, *kept.calls[0])
+    assert line(process) == []
+
+
+def test_the_first_copy_of_an_entry_whose_second_was_refused_makes_no_ghost(process, other):
+    def refused(*_):
+        row = process.driver.row("a")
+        raise Refused("ConditionalCheckFailedException", "why", item=row, resent=True)
+
+    first, kept = process.acquire(fair=True), Keep(refused)
+    other.driver.script = [None, kept]
+    other.driver.during_sleep = [lambda: process.release(first)]
+    assert other.release(other.acquire(fair=True))
+    with pytest.raises(Refused):
+        carry_out(other.driver, *kept.calls[0])
     assert line(process) == []
 
 

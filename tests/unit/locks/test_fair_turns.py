@@ -141,6 +141,20 @@ def test_the_more_waiters_there_are_the_more_rarely_each_of_them_looks(process, 
     assert last == pytest.approx(0.9 * queue.longest_pause(5, 15))
 
 
+def test_a_lock_that_has_changed_hands_is_looked_at_sooner_again(process, other):
+    first = process.acquire(fair=True)
+    enter(process, sleeps=100_000)
+    looks = itertools.count()
+
+    def give_back():
+        if next(looks) == 30:
+            process.release(first)
+
+    pauses = pauses_of(other, 8.0, give_back)
+    assert pauses[29] > 0.2
+    assert pauses[30] < 0.02
+
+
 @pytest.mark.parametrize("giving_back", [Process.release, give_back_in_a_commit])
 def test_who_is_behind_a_sleeper_looks_more_often_while_the_lock_lies_for_that(
     process, other, giving_back
