@@ -6,7 +6,7 @@ import pytest
 from boto3.dynamodb.conditions import Attr
 
 from interlock._drivers.environment import Environment
-from interlock._protocol.faults import Refused
+from interlock._protocol.faults import NoReply, Refused
 from interlock._protocol.locks import record
 from interlock._protocol.requests import Time
 from interlock.errors import ConditionFailed, IdempotencyMismatch, LockLost
@@ -174,3 +174,29 @@ def test_a_lock_that_is_lost_is_told_so(world):
     world.store.perform("PutItem", {"TableName": "coordination", "Item": row})
     with pytest.raises(LockLost):
         world.run(guarding)
+
+
+def test_a_lock_that_the_runs_own_first_attempt_has_given_back_is_not_held_any_more(world):
+    lock, absent = Held(), {"TableName": "t", "Key": {"pk": {"S": "c"}}}
+    commits: list[Any] = []
+
+    def body(t):
+        t.get("t", {"pk": "c"})
+        return returning(lock)(t)
+
+    def answer(operation, params):
+        if operation == COMMIT:
+            commits.append(params)
+            if len(commits) == 1:
+                raise NoReply("lost")
+            if len(commits) == 2:  # sent again, it is stale
+                world.store.perform("PutItem", {"TableName": "t", "Item": absent["Key"]})
+            else:  # and now the first copy lands, of which the lock's row is seen
+                world.store.perform("DeleteItem", absent)
+                world.under_way = world.store.begin(commits[0])
+                rows = [place.table for place, _, _ in world.under_way.results]
+                world.under_way.write_one(rows.index("coordination"))
+        return world.answer(operation, params)
+
+    assert world.run(body, world.client(answer)) == "made"
+    assert (len(commits), lock.told) == (3, ["kept", "released"])
