@@ -96,18 +96,24 @@ class LeaderElection:
         """
         checked_function("lead", lead, "one that takes a Term, and leads until it is over")
         deadline = checked_renew_deadline(self._held.operations.settings, renew_deadline)
-        while not self._stop.is_set():
-            try:
-                lock = self._campaign_until(None, self._stop)
-            except LockWaitCancelled:
-                return
-            except _PASSING as problem:
-                _log.warning("campaigning for %r goes on: %s", self._name, problem)
-            else:
-                self._lead(lead, Term(self._held, lock, deadline, self._stop))
-            # Those who have waited come first.
-            poll = self._held.operations.settings.poll
-            self._held.wait(self._changes, self._stop.is_set, poll)
+        try:
+            while not self._stop.is_set():
+                try:
+                    lock = self._campaign_until(None, self._stop)
+                except LockWaitCancelled:
+                    return
+                except _PASSING as problem:
+                    _log.warning("campaigning for %r goes on: %s", self._name, problem)
+                else:
+                    self._lead(lead, Term(self._held, lock, deadline, self._stop))
+                # Those who have waited come first.
+                poll = self._held.operations.settings.poll
+                self._held.wait(self._changes, self._stop.is_set, poll)
+        except Exception:
+            raise
+        except BaseException:
+            self._leave()  # interrupted before its term, or after it, it has the lock still
+            raise
 
     def stop(self) -> None:
         """Have `run` return, for good: the term is over, a campaign is given up.
@@ -155,10 +161,14 @@ class LeaderElection:
         try:
             result_of(lead(term))
         finally:
-            try:
-                self.resign()
-            except InterlockError as problem:
-                _log.warning("the lead of %r ends with its lease: %s", self._name, problem)
+            self._leave()
+
+    def _leave(self) -> None:
+        """Give the lead up, if it has it; a failure is logged."""
+        try:
+            self.resign()
+        except InterlockError as problem:
+            _log.warning("the lead of %r ends with its lease: %s", self._name, problem)
 
     def _campaign_until(
         self,
@@ -174,10 +184,16 @@ class LeaderElection:
                 self._await_turn(began, end, cancel)
                 continue
             try:
-                return self._campaign(None if timeout is None else end - self._clock(), cancel)
-            finally:
-                self._turn.append(True)
-                self._changes.notify()
+                try:
+                    return self._campaign(None if timeout is None else end - self._clock(), cancel)
+                finally:
+                    self._turn.append(True)
+                    self._changes.notify()
+            except Exception:
+                raise  # by now another caller may lead
+            except BaseException:
+                self._leave()  # no one would know that it leads
+                raise
         return lock
 
     def _campaign(self, left: float | None, cancel: Cancel | None) -> Lock:
@@ -186,13 +202,13 @@ class LeaderElection:
             self._name, timeout=timeout, data=self._data, taker=current()
         )
         (lock,) = self._held.take(acquisition, self._data, self._lost, cancel)
-        self._lock = lock
-        if self._on_gain is not None:
-            try:
+        try:
+            self._lock = lock
+            if self._on_gain is not None:
                 awaited(self._on_gain(lock))
-            except BaseException:
-                self.resign()
-                raise
+        except BaseException:
+            self.resign()
+            raise
         return lock
 
     def _await_turn(self, began: float, end: float, cancel: Cancel | None) -> None:

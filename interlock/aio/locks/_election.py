@@ -95,18 +95,24 @@ class LeaderElection:
         """
         checked_function("lead", lead, "one that takes a Term, and leads until it is over")
         deadline = checked_renew_deadline(self._held.operations.settings, renew_deadline)
-        while not self._stop.is_set():
-            try:
-                lock = await self._campaign_until(None, self._stop)
-            except LockWaitCancelled:
-                return
-            except _PASSING as problem:
-                _log.warning("campaigning for %r goes on: %s", self._name, problem)
-            else:
-                await self._lead(lead, Term(self._held, lock, deadline, self._stop))
-            # Those who have waited come first.
-            poll = self._held.operations.settings.poll
-            await self._held.wait(self._changes, self._stop.is_set, poll)
+        try:
+            while not self._stop.is_set():
+                try:
+                    lock = await self._campaign_until(None, self._stop)
+                except LockWaitCancelled:
+                    return
+                except _PASSING as problem:
+                    _log.warning("campaigning for %r goes on: %s", self._name, problem)
+                else:
+                    await self._lead(lead, Term(self._held, lock, deadline, self._stop))
+                # Those who have waited come first.
+                poll = self._held.operations.settings.poll
+                await self._held.wait(self._changes, self._stop.is_set, poll)
+        except Exception:
+            raise
+        except BaseException:
+            await self._leave()  # interrupted before its term, or after it, it has the lock still
+            raise
 
     def stop(self) -> None:
         """Have `run` return, for good: the term is over, a campaign is given up.
@@ -154,10 +160,14 @@ class LeaderElection:
         try:
             await result_of(lead(term))
         finally:
-            try:
-                await self.resign()
-            except InterlockError as problem:
-                _log.warning("the lead of %r ends with its lease: %s", self._name, problem)
+            await self._leave()
+
+    async def _leave(self) -> None:
+        """Give the lead up, if it has it; a failure is logged."""
+        try:
+            await self.resign()
+        except InterlockError as problem:
+            _log.warning("the lead of %r ends with its lease: %s", self._name, problem)
 
     async def _campaign_until(
         self,
@@ -173,12 +183,18 @@ class LeaderElection:
                 await self._await_turn(began, end, cancel)
                 continue
             try:
-                return await self._campaign(
-                    None if timeout is None else end - self._clock(), cancel
-                )
-            finally:
-                self._turn.append(True)
-                self._changes.notify()
+                try:
+                    return await self._campaign(
+                        None if timeout is None else end - self._clock(), cancel
+                    )
+                finally:
+                    self._turn.append(True)
+                    self._changes.notify()
+            except Exception:
+                raise  # by now another caller may lead
+            except BaseException:
+                await self._leave()  # no one would know that it leads
+                raise
         return lock
 
     async def _campaign(self, left: float | None, cancel: Cancel | None) -> Lock:
@@ -187,13 +203,13 @@ class LeaderElection:
             self._name, timeout=timeout, data=self._data, taker=current()
         )
         (lock,) = await self._held.take(acquisition, self._data, self._lost, cancel)
-        self._lock = lock
-        if self._on_gain is not None:
-            try:
+        try:
+            self._lock = lock
+            if self._on_gain is not None:
                 await awaited(self._on_gain(lock))
-            except BaseException:
-                await self.resign()
-                raise
+        except BaseException:
+            await self.resign()
+            raise
         return lock
 
     async def _await_turn(self, began: float, end: float, cancel: Cancel | None) -> None:

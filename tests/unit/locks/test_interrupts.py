@@ -187,7 +187,7 @@ def test_a_set_whose_exit_is_cancelled_is_given_back(network):
     asyncio.run(main())
 
 
-def interrupted_at(line_number, function):
+def interrupted_at(line_number, function, within=("interlock/locks", "_drivers/blocking")):
     """Run a function, and interrupt it at the n-th line that it runs of the library's locks.
 
     Return whether it was interrupted.
@@ -197,7 +197,7 @@ def interrupted_at(line_number, function):
     def trace(frame, event, _argument):
         nonlocal seen
         path = frame.f_code.co_filename
-        ours = "interlock/locks" in path or "_drivers/blocking" in path
+        ours = any(part in path for part in within)
         if not ours or frame.f_code.co_name == "__del__":
             return None
         if event == "line":
@@ -244,6 +244,28 @@ def test_a_thread_that_is_interrupted_anywhere_leaves_nothing_renewed(network, k
     for thread in set(threading.enumerate()) - others:
         thread.join(2 * SOON)
         assert not thread.is_alive()
+
+
+@pytest.mark.filterwarnings("ignore:.*was dropped without:ResourceWarning")
+@pytest.mark.parametrize("way", ["run", "campaign"])
+def test_an_election_that_is_interrupted_anywhere_leaves_nothing_renewed(network, way):
+    def body(election):
+        if way == "run":
+            election.run(lambda _term: election.stop())
+        else:
+            election.campaign()
+
+    line, interrupted = 0, True
+    while interrupted:
+        line += 1
+        with LockClient(TABLE, client=network.client(Half), lease=LEASE) as locks:
+            election = locks.election("a")  # the application keeps it
+            interrupted = interrupted_at(line, lambda e=election: body(e), ["locks/_election"])
+            if not interrupted:
+                election.resign()
+            wait_until(lambda locks=locks: all(g.over for g in locks._operations.held))
+            network.store.contents.items.clear()
+    assert line > 15
 
 
 @pytest.mark.filterwarnings("ignore:.*was dropped without:ResourceWarning")
