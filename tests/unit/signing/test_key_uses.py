@@ -83,6 +83,11 @@ def test_a_key_of_rsa_takes_the_place_of_no_other_whatever_it_says(lib, issuer, 
         assert lib.Verifier({"keys": keys}).verify(issuer.token({"n": 1})) == {"n": 1}
 
 
+def test_a_key_of_a_curve_that_names_an_algorithm_of_rsa_takes_the_place_of_none(issuer):
+    key = {**issuer.jwk, "alg": "PS256"}
+    assert keys_by_kid({"keys": [key]}) == {"k1": {"P-256": [key]}}
+
+
 class Odd:
     """A value of a document that can be compared with nothing."""
 
