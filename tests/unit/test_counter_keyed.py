@@ -152,6 +152,16 @@ def test_a_change_that_finds_the_era_ended_looks_again_and_counts_once(world):
     assert world.values(1) == [53]
 
 
+def test_an_era_that_ends_right_after_it_was_read_lets_the_next_key_read_none(world):
+    world.lay_out()
+    used = handle(shards=1)
+    world.before = {2: lambda: world.change(0, era={"S": "1.f"})}
+    assert world.add(3, used).value == 53
+    assert world.calls == [READ_ONE, READ_ALL, WRITE, READ_ALL, WRITE]
+    assert world.add(4, used, "l").value == 57
+    assert world.calls == [READ_ALL, WRITE]
+
+
 def test_a_key_that_moved_to_its_record_in_between_is_found_there(world):
     used = known(world)
     other = handle(shards=1)
