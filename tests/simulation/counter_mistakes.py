@@ -55,6 +55,7 @@ COUNTER_MISTAKES = (
         '"era = :era", ',
         '"(era = :era OR attribute_exists(era))", ',
         NO_ORDER,
+        found=7,
     ),
     Mistake(
         "a keyed change without a look at the record",
@@ -71,6 +72,7 @@ COUNTER_MISTAKES = (
         "item = yield from record_item(handle, once, budget)",
         "item = yield from _item(handle.table, handle.record_key(once.key), budget)",
         NO_ORDER,
+        found=319,
     ),
     Mistake(
         "a keyed change that is not refused by its own entry",
@@ -103,6 +105,7 @@ COUNTER_MISTAKES = (
         "        yield from record_all(handle, seen, budget)\n",
         "",
         NO_ORDER,
+        found=9,
     ),
     Mistake(
         "a deletion before the keys have records",
@@ -111,6 +114,7 @@ COUNTER_MISTAKES = (
         "        yield from record_all(handle, seen, budget)\n",
         "",
         NO_ORDER,
+        found=10,
     ),
     Mistake(
         "a new layout that leaves the eras of the old one",
@@ -127,6 +131,7 @@ COUNTER_MISTAKES = (
         "                self.in_doubt = refused.resent\n            result",
         "                self.in_doubt = False\n            result",
         NO_ORDER,
+        found=8,
     ),
     Mistake(
         "a fence that ends nothing",
@@ -224,6 +229,7 @@ COUNTER_MISTAKES = (
         "if kind is Kind.ONCE or now > until:",
         "if now > until:",
         NO_ORDER,
+        found=7,
     ),
     Mistake(
         "a transaction without a token",

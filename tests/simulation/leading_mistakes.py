@@ -35,5 +35,6 @@ MISTAKES = (
         "if not self._over:",
         "if True:",
         "was over, and goes on",
+        found=40,
     ),
 )

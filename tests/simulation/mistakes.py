@@ -131,6 +131,7 @@ MISTAKES = (
         "(yield from wall_clock()) > until + skew",
         "(yield from wall_clock()) > until",
         TWO_HOLDERS,
+        found=17,
     ),
     Mistake(
         "watch that does not start over with a new version",
@@ -147,6 +148,7 @@ MISTAKES = (
         "if now >= self._observed.expires_at(self.name, item.version):",
         "if False:",
         "no progress",
+        found=24,
     ),
     Mistake(
         "fence that starts again after its row was deleted",
@@ -195,6 +197,7 @@ MISTAKES = (
         "if date is None or now - sent > _FRESH:",
         "if date is None:",
         "TTL may delete|the fence of 'l' went from",
+        found=15,
     ),
     Mistake(
         "TTL taken for the lease",
@@ -228,6 +231,7 @@ MISTAKES = (
         "if now >= grant.until:  # it",
         "if False:  # it",
         "hold 'l#|late copy of its request",
+        found=110,
     ),
     Mistake(
         "grant that leaves copies of its request on their way",
@@ -253,6 +257,7 @@ MISTAKES = (
         "item = yield from self.void(seconds)\n",
         'item = {"version": {"S": next(iter(self._unconfirmed), "")}}\n',
         "a late copy of its request",
+        found=8,
     ),
     Mistake(
         "void that counts for free locks only",
@@ -270,6 +275,7 @@ MISTAKES = (
         '"ConditionExpression": _UNBOUND,',
         "",
         "a late copy of its request",
+        found=27,
     ),
     Mistake(
         "extension that leaves the lease in the record as it was",
@@ -278,6 +284,7 @@ MISTAKES = (
         '_RENEW = "SET version = :version, lease_ms = :lease, ',
         '_RENEW = "SET version = :version, another = :lease, ',
         TWO_HOLDERS,
+        found=9,
     ),
     Mistake(
         "longer lease counted before its extension is answered",
@@ -286,6 +293,7 @@ MISTAKES = (
         "self.until = min(self.until, lease_end(sent, lease))",
         "self.until = lease_end(sent, lease)",
         TWO_HOLDERS,
+        found=10,
     ),
     Mistake(
         "shorter lease counted from the answer to its extension",
@@ -294,6 +302,7 @@ MISTAKES = (
         "self.until = min(self.until, lease_end(sent, lease))",
         "pass",
         TWO_HOLDERS,
+        found=15,
     ),
     Mistake(
         "lease of another heartbeat than the one in the record",
@@ -351,6 +360,7 @@ MISTAKES = (
         'if not shows(reply.get("Attributes"), heartbeat.version):',
         "if False:",
         f"{TWO_HOLDERS}|a stale holder wrote|given back",
+        found=11,
     ),
     Mistake(
         "release believed by whatever answer",

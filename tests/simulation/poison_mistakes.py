@@ -60,6 +60,7 @@ MISTAKES = (
         '    if refusal.code == "ValidationException":\n',
         "    if False:\n",
         "raised RequestRefused",
+        found=24,
     ),
     Mistake(
         "room of a counter that is negative",
@@ -68,5 +69,6 @@ MISTAKES = (
         "if name in item and not _is_integer(",
         'if name in item and name != "up" and not _is_integer(',
         "raised CounterLimitExceeded",
+        found=8,
     ),
 )

@@ -106,6 +106,7 @@ MISTAKES = (
         "door.over = writing.fence",
         "door.over = 2**59",
         BESIDE,
+        found=13,
     ),
     Mistake(
         "downgrade that leaves before it comes in again",

@@ -43,6 +43,7 @@ TRANSACTION_MISTAKES = (
         "if attempt.instants <= 1:",
         "if attempt.instants <= 9:",
         NO_ORDER,
+        found=58,
     ),
     Mistake(
         "what was read ahead is taken for one instant with what was read later",
@@ -108,6 +109,7 @@ TRANSACTION_MISTAKES = (
         "self.in_doubt = True\n            return lost",
         "return lost",
         f"{GIVEN_UP}|failed with",
+        found=30,
     ),
     Mistake(
         "a copy that the client below has sent is forgotten",
@@ -132,6 +134,7 @@ TRANSACTION_MISTAKES = (
         "outstanding = request.in_doubt and not any(_replaced(action) for action in stale)",
         "outstanding = request.in_doubt and not stale",
         GIVEN_UP,
+        found=33,
     ),
     Mistake(
         "a record that replaces one that counts",
@@ -182,6 +185,7 @@ TRANSACTION_MISTAKES = (
         "    if grant.in_commit:\n",
         "    if grant.in_commit and not grant.fence:\n",
         "counts as lost",
+        found=8,
     ),
     Mistake(
         "a lock that may have been given back is renewed",
