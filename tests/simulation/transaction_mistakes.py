@@ -164,8 +164,8 @@ TRANSACTION_MISTAKES = (
         "the record of another operation is taken for the own",
         "transactions-keyed-operations",
         idempotency,
-        'if operation is not None and operation != {"S": self.operation}:',
-        "if operation is None:",
+        'if "operation" in record and self._field(record, "operation", "S") != self.operation:',
+        'if "operation" not in record:',
         "has several results|has not happened",
     ),
     Mistake(
