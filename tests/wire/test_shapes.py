@@ -228,6 +228,7 @@ def test_a_refusal_of_its_call_may_be_believed(params, code, item, reasons):
         (WRITES, "TransactionCanceledException", None, (refused_by(OTHER), FINE), "another's"),
         (WRITES, "TransactionCanceledException", None, (refused_by({}), FINE), "no 'pk'"),
         (PUTS, "TransactionCanceledException", None, (refused_by(OTHER),), "in its place"),
+        (PUTS, "TransactionCanceledException", None, (refused_by(5),), "no object"),
     ],
 )
 def test_a_refusal_of_another_call_is_named(params, code, item, reasons, why):
