@@ -32,6 +32,12 @@ LEFT = {"Keys": [KEY]}
         ("TransactWriteItems", {"TransactItems": [{}]}, {}),
         ("BatchGetItem", TABLES, {"Responses": {}}),
         ("BatchGetItem", TABLES, {"Responses": {"t": [KEY]}, "UnprocessedKeys": {"u": LEFT}}),
+        ("BatchGetItem", {"RequestItems": {"t": {"Keys": [KEY]}}}, {"Responses": {"t": [KEY]}}),
+        (
+            "BatchGetItem",
+            {"RequestItems": {"t": {"Keys": [KEY], "ProjectionExpression": "v"}}},
+            {"Responses": {"t": [{"v": {"N": "1"}}]}},
+        ),
         ("BatchExecuteStatement", {"Statements": [{}, {}]}, {"Responses": [{}, {}]}),
         ("BatchExecuteStatement", {"Statements": []}, {"Responses": []}),
         ("Query", {}, {"Items": [], "Count": 0}),
@@ -170,6 +176,7 @@ def test_a_batch_answers_the_keys_that_were_asked_for_or_some(reply):
     [
         ({"Responses": {"t": [{"pk": {"N": "3"}}]}}, "none of those"),
         ({"Responses": {"t": [{"pk": {"S": "1"}}]}}, "none of those"),
+        ({"Responses": {"t": [{"pk": {"N": "one"}}]}}, "none of those"),
         ({"Responses": {"t": [{"pk": {"L": []}}]}}, "none of those"),
         ({"Responses": {"t": [{"v": {"N": "1"}}]}}, "none of those"),
         ({"Responses": {"t": [ONE, {"pk": {"N": "1.0"}}]}}, "twice"),
