@@ -1,6 +1,5 @@
 """Counters on real engines: eight processes at once, every layout, nothing lost or passed."""
 
-import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from interlock import CounterClient
 from interlock.errors import CounterLimitExceeded
 from tests.contract.conftest import counting
+from tests.contract.processes import APART
 
 PROCESSES = 8
 CALLS = 25
@@ -26,8 +26,7 @@ def work(endpoint, table, shards, keys):
 
 
 def spread(endpoint, table, shards, keys_of):
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(PROCESSES, mp_context=spawn) as pool:
+    with ProcessPoolExecutor(PROCESSES, mp_context=APART) as pool:
         tasks = [
             pool.submit(work, endpoint, table, shards, keys_of(number))
             for number in range(PROCESSES)

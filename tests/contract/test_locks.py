@@ -1,6 +1,5 @@
 """Locks between real processes, on real engines: crowds, kills, stops and lost replies."""
 
-import multiprocessing
 import os
 import signal
 import time
@@ -15,8 +14,8 @@ from interlock import LockClient, TransactionClient
 from interlock._drivers.clients import CLIENT_CONFIG
 from interlock.errors import GuardFailed, LockLost, LockTimeout, LossReason
 from tests.contract.conftest import PATIENT, connected
+from tests.contract.processes import APART
 
-SPAWN = multiprocessing.get_context("spawn")
 PROCESSES, ROUNDS = 8, 6
 LEASE = timedelta(seconds=3.5)  # longer than one call that hangs
 LONG = timedelta(seconds=30)  # for who must not lose a lock because the machine is busy
@@ -43,8 +42,8 @@ def locks(endpoint, table):
 @contextmanager
 def process(work, *args):
     """Start a process that runs `work(pipe, *args)`; give the other end of the pipe."""
-    here, there = SPAWN.Pipe()
-    worker = SPAWN.Process(target=work, args=(there, *args), daemon=True)
+    here, there = APART.Pipe()
+    worker = APART.Process(target=work, args=(there, *args), daemon=True)
     worker.start()
     there.close()
     try:

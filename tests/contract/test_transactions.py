@@ -1,6 +1,5 @@
 """Transactions of eight processes at once, on real engines."""
 
-import multiprocessing
 import random
 from datetime import timedelta
 
@@ -11,9 +10,9 @@ from boto3.dynamodb.conditions import Attr
 from interlock._drivers.clients import CLIENT_CONFIG
 from interlock.errors import ConditionFailed, IdempotencyMismatch
 from interlock.transactions import TransactionClient
+from tests.contract.processes import APART
 
 PROCESSES, ACCOUNTS, ROUNDS, TOTAL = 8, 4, 10, 400
-SPAWN = multiprocessing.get_context("spawn")
 
 
 def key(name):
@@ -83,7 +82,7 @@ def tx(endpoint, table):
 def crowd(endpoint, table):
     def run(work, rounds=ROUNDS):
         workers = [
-            SPAWN.Process(target=work, args=(endpoint, table, seed, rounds))
+            APART.Process(target=work, args=(endpoint, table, seed, rounds))
             for seed in range(PROCESSES)
         ]
         for worker in workers:
@@ -132,7 +131,7 @@ def test_two_doctors_never_both_leave(tx, table, crowd):
 def test_a_killed_process_leaves_all_or_nothing(tx, endpoint, table):
     open_accounts(tx, table)
     workers = [
-        SPAWN.Process(target=move_money, args=(endpoint, table, seed, 100_000)) for seed in range(2)
+        APART.Process(target=move_money, args=(endpoint, table, seed, 100_000)) for seed in range(2)
     ]
     for worker in workers:
         worker.start()
