@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import boto3
 import pytest
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ParamValidationError, ReadTimeoutError
 
 from interlock._drivers.blocking.opening import open_driver
 from interlock.errors import (
@@ -18,6 +18,10 @@ from interlock.errors import (
 )
 from interlock.transactions import TransactionClient
 from tests.unit.transactions.wire import A, B, lose_reply, lose_request, put, refuse, stored, then
+
+
+def cannot_be_sent(_call):
+    raise ParamValidationError(report="what botocore does not send")
 
 
 class TestRetries:
@@ -69,8 +73,9 @@ class TestRetries:
             assert len(wire.sent) == 1
 
     def test_what_cannot_be_sent_is_told_at_once(self, tx, wire, time):
+        wire.reads = [cannot_be_sent]
         with pytest.raises(RequestRefused, match="ParamValidationError"):
-            tx.run(lambda t: t.get("", A))
+            tx.run(lambda t: t.get("t", A))
         assert len(wire.sent) == 1
         assert time.slept == 0
 
