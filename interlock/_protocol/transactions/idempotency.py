@@ -141,7 +141,7 @@ class Once:
         own = [self.address] if self.unscoped is None else [self.address, self.unscoped_address]
         try:
             items = yield from by_address(budget, [*own, *reads])
-        except (RequestRefused, TableUnfit):
+        except RequestRefused:
             # It does not tell of which of the tables; of the record's own this does.
             yield from self.find(budget)
             raise

@@ -112,6 +112,11 @@ def test_several_that_were_all_named_are_not_read_again(accounts):
     assert accounts.calls == [TOGETHER]
 
 
+def test_several_that_are_all_that_was_named_are_not_read_again(accounts):
+    accounts.run(lambda t: t.get_many(A, B), reads=[A, B])
+    assert accounts.calls == [TOGETHER]
+
+
 def test_several_of_which_one_was_not_named_are_read_at_one_instant(accounts):
     accounts.run(lambda t: t.get_many(A, B), reads=[A])
     assert accounts.calls == [TOGETHER, TOGETHER]
