@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from interlock._protocol.counters.bounds import LARGEST
-from interlock._protocol.counters.checking import sound, whole
+from interlock._protocol.counters.bounds import LARGEST, Bounds
+from interlock._protocol.counters.checking import balanced, sound, whole
 from interlock._protocol.counters.ledger import MOST_KEPT
 from interlock.errors import CorruptRecord
 
@@ -209,3 +209,24 @@ def test_a_result_is_believed_within_the_limits_of_a_value(done):
 
 def test_attributes_of_others_are_left_to_them():
     sound("t", shard(note={"S": "mine"}, done={"S": "x"}, call={"S": "x"}))
+
+
+def share(number, **numbers):
+    """Return a shard with these numbers, and none of the others."""
+    escrow = {"value": 0, "up": 0, "down": 0} | numbers
+    return {"pk": {"S": f"counter#n#{number}"}, **{k: {"N": str(v)} for k, v in escrow.items()}}
+
+
+@pytest.mark.parametrize(
+    "numbers", [{"value": -3}, {"value": 7}, {"up": 11}, {"down": 11}, {"up": 0, "down": 0}]
+)
+def test_shards_that_add_up_to_the_limits_are_those_of_a_counter(numbers):
+    balanced("t", [share(0), share(1, **numbers)], Bounds(-3, 7))
+
+
+@pytest.mark.parametrize("numbers", [{"value": -4}, {"value": 8}, {"up": 12}, {"down": 12}])
+def test_the_shard_with_the_most_of_what_is_too_much_is_named(numbers):
+    (name,) = numbers
+    with pytest.raises(CorruptRecord) as corrupt:
+        balanced("t", [share(0), share(1, **numbers), share(2)], Bounds(-3, 7))
+    assert (corrupt.value.key, corrupt.value.attribute) == ("counter#n#1", name)

@@ -23,6 +23,28 @@ ITEM = {"pk": {"S": "a"}, "n": {"N": "1"}, "x": {"S": "y"}}
 # Addresses.
 
 
+@pytest.mark.parametrize("value", ["a" * 2048, "\u00e9" * 1024, b"a" * 2048])
+def test_a_key_of_2048_bytes_is_one(value):
+    assert Address.of("t", {"pk": value}).native_key == {"pk": value}
+
+
+@pytest.mark.parametrize("value", ["a" * 2049, "\u00e9" * 1025, b"a" * 2049])
+def test_a_longer_key_is_refused_with_the_limit(value):
+    with pytest.raises(InvalidValue, match="exceeds 2048 bytes"):
+        Address.of("t", {"pk": value})
+
+
+@pytest.mark.parametrize("value", ["", b""])
+def test_an_empty_key_is_refused(value):
+    with pytest.raises(InvalidValue, match="is empty"):
+        Address.of("t", {"pk": value})
+
+
+def test_a_key_of_more_than_two_attributes_is_refused_by_the_first_three():
+    with pytest.raises(InvalidValue, match="names 'a', 'b', 'c'; a key"):
+        Address.of("t", {"d": 1, "c": 1, "b": 1, "a": 1})
+
+
 @pytest.mark.parametrize("key", [{"pk": "a"}, {"pk": 5}, {"pk": b"a"}, {"a": "x", "b": 2}])
 def test_an_address_is_a_table_and_a_key(key):
     address = Address.of("t", key)
