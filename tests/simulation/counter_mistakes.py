@@ -12,7 +12,7 @@ from interlock._protocol.counters import (
     settling,
     transferring,
 )
-from tests.simulation.mistakes import Mistake
+from tests.simulation.mutation import Mistake
 
 NO_ORDER = "no order of the calls|escrow is lost|left over|has lost a shard|kept twice|miscounted"
 CALM, STORM, DELAYED = "counters", "counters-storm", "counters-delayed"

@@ -1,7 +1,7 @@
 """Ways to get the queue of a lock wrong, each of which the simulator has to notice."""
 
 from interlock._protocol.locks import fair, queue, record
-from tests.simulation.mistakes import Mistake
+from tests.simulation.mutation import Mistake
 
 MISTAKES = (
     Mistake(

@@ -1,7 +1,8 @@
 """Ways to get jobs wrong, each of which the simulator has to notice."""
 
 from interlock._protocol.locks import jobs, lease, record
-from tests.simulation.mistakes import CONDITION, RENEWAL, Mistake
+from tests.simulation.mistakes import CONDITION, RENEWAL
+from tests.simulation.mutation import Mistake
 
 AGAIN = "runs the job again after"
 

@@ -1,7 +1,7 @@
 """Ways to get a leader's term wrong, each of which the simulator has to notice."""
 
 from interlock.aio.locks import _term
-from tests.simulation.mistakes import Mistake
+from tests.simulation.mutation import Mistake
 
 MISTAKES = (
     Mistake(

@@ -2,7 +2,7 @@
 
 from interlock._drivers import lines
 from interlock.aio.locks import _queue
-from tests.simulation.mistakes import Mistake
+from tests.simulation.mutation import Mistake
 
 MISTAKES = (
     Mistake(

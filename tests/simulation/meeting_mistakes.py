@@ -2,7 +2,7 @@
 
 from interlock._protocol.counters import awaiting
 from interlock.aio import latches
-from tests.simulation.mistakes import Mistake
+from tests.simulation.mutation import Mistake
 
 MISTAKES = (
     Mistake(

@@ -1,8 +1,5 @@
 """Ways to get the lock protocol wrong, each of which the simulator has to notice."""
 
-from types import ModuleType
-from typing import NamedTuple
-
 from interlock._drivers import service_clock
 from interlock._protocol import requests
 from interlock._protocol.locks import (
@@ -15,32 +12,7 @@ from interlock._protocol.locks import (
     permits,
     record,
 )
-
-
-class Mistake(NamedTuple):
-    """`wrong` in the place of `right` in a module, and what a run of a scenario says of it.
-
-    `found` is the seed by which it is found as things are: tried first, it saves a long search.
-    """
-
-    name: str
-    scenario: str
-    module: ModuleType
-    right: str
-    wrong: str
-    says: str
-    found: int = 0
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """The 500 seeds that may find it; when the library changes another may be the first."""
-        return self.found, *range(500)
-
-    @property
-    def edit(self) -> tuple[ModuleType, str, str]:
-        """What `mutated` takes."""
-        return self.module, self.right, self.wrong
-
+from tests.simulation.mutation import Mistake
 
 CONDITION = '"ConditionExpression": _among(own, values),'
 RENEWAL = '        "UpdateExpression": _RENEW,\n        '

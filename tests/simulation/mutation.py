@@ -10,7 +10,32 @@ import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class Mistake(NamedTuple):
+    """`wrong` in the place of `right` in a module, and what a run of a scenario says of it.
+
+    `found` is the seed by which it is found as things are: tried first, it saves a long search.
+    """
+
+    name: str
+    scenario: str
+    module: ModuleType
+    right: str
+    wrong: str
+    says: str
+    found: int = 0
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The 500 seeds that may find it; when the library changes another may be the first."""
+        return self.found, *range(500)
+
+    @property
+    def edit(self) -> tuple[ModuleType, str, str]:
+        """What `mutated` takes."""
+        return self.module, self.right, self.wrong
 
 
 @contextmanager

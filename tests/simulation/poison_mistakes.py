@@ -2,7 +2,7 @@
 
 from interlock._protocol.counters import checking
 from interlock._protocol.locks import breaking, fair, item, lease, permits, record
-from tests.simulation.mistakes import Mistake
+from tests.simulation.mutation import Mistake
 
 MISTAKES = (
     Mistake(

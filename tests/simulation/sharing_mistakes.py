@@ -1,7 +1,7 @@
 """Ways to get readers and writers wrong, each of which the simulator has to notice."""
 
 from interlock._protocol.locks import door, grant, readers, writers
-from tests.simulation.mistakes import Mistake
+from tests.simulation.mutation import Mistake
 
 BESIDE = "beside|closed door|wrote since|by its clock"
 

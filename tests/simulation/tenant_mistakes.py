@@ -1,7 +1,7 @@
 """Ways to get the names of another layout wrong, each of which the simulator has to notice."""
 
 from interlock._protocol import translation
-from tests.simulation.mistakes import Mistake
+from tests.simulation.mutation import Mistake
 
 MISTAKES = (
     Mistake(

@@ -11,7 +11,7 @@ from interlock._protocol.transactions import (
     run,
     sending,
 )
-from tests.simulation.mistakes import Mistake
+from tests.simulation.mutation import Mistake
 
 NO_ORDER = "no serial order"
 TWICE = "[2-9] times"

@@ -18,6 +18,14 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from interlock._drivers.clients import fault_of, method_name
 
+# What allows each operation.
+GRANTS = {
+    "Sign": "SigningKey.grant_sign",
+    "GetPublicKey": "SigningKey.grant_read_public_keys",
+    "Verify": "SigningKey.grant_verify",
+    "GenerateMac": "MacKey.grant_generate",
+    "VerifyMac": "MacKey.grant_verify",
+}
 CURVES = {
     "ECC_NIST_P256": ec.SECP256R1(),
     "ECC_NIST_P384": ec.SECP384R1(),

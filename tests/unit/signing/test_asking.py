@@ -8,16 +8,10 @@ from interlock._protocol.faults import Refused
 from interlock._protocol.requests import Call, Draw, Monotonic, Sleep
 from interlock._protocol.signing.kms import ask, expect, expect_key, octets
 from interlock.errors import AccessDenied, KeyUnusable, ServiceUnavailable
+from tests.unit.signing.kms import GRANTS
 
 KEY = "arn:aws:kms:eu-west-1:111122223333:key/one"
 OTHER = "arn:aws:kms:eu-west-1:111122223333:key/two"
-GRANTS = {
-    "Sign": "SigningKey.grant_sign",
-    "GetPublicKey": "SigningKey.grant_read_public_keys",
-    "Verify": "SigningKey.grant_verify",
-    "GenerateMac": "MacKey.grant_generate",
-    "VerifyMac": "MacKey.grant_verify",
-}
 
 
 class Service:

@@ -7,7 +7,7 @@ import pytest
 from interlock._drivers.clients import fault_of
 from interlock._protocol.signing.kms import octets
 from interlock.errors import AccessDenied, ServiceUnavailable
-from tests.unit.signing.kms import refusal
+from tests.unit.signing.kms import GRANTS, refusal
 
 OTHER = "arn:aws:kms:eu-west-1:111122223333:key/other"
 
@@ -96,15 +96,6 @@ def test_a_lie_is_asked_again_and_the_answer_is_true(lib, kms, operation, lie):
 def test_what_is_no_bytes_or_none_is_no_signature(value):
     with pytest.raises(TypeError, match="Signature"):
         octets({"Signature": value}, "Signature")
-
-
-GRANTS = {
-    "Sign": "SigningKey.grant_sign",
-    "GetPublicKey": "SigningKey.grant_read_public_keys",
-    "Verify": "SigningKey.grant_verify",
-    "GenerateMac": "MacKey.grant_generate",
-    "VerifyMac": "MacKey.grant_verify",
-}
 
 
 @pytest.mark.parametrize(("operation", "grant"), GRANTS.items())

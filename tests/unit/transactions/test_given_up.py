@@ -5,11 +5,10 @@ from boto3.dynamodb.conditions import Attr
 
 from interlock._drivers.environment import Environment
 from interlock._protocol.faults import NoReply, Refused
-from interlock._protocol.locks import record
-from interlock._protocol.requests import Time
 from interlock.errors import IdempotencyMismatch, OutcomeUnknown
 from interlock.testing._store.store import Store
 from interlock.testing._store.tables import Table
+from tests.unit.transactions.steps import Held
 
 A, B = {"pk": "a"}, {"pk": "b"}
 COMMIT = "TransactWriteItems"
@@ -123,25 +122,6 @@ def test_the_copy_that_lands_is_found_by_the_key(world):
     assert world.lands()
     world.run(demanding)
     assert len(world.commits) == 3
-
-
-class Held:
-    """A lock that is held, and what commits have told it."""
-
-    def __init__(self):
-        self.told = []
-
-    def guard(self):
-        return record.guard("coordination", "a", 7)
-
-    def release_action(self):
-        return record.release_action("coordination", "a", 7, time=Time(0.0, 0.0))
-
-    def released(self):
-        self.told.append("released")
-
-    def kept(self):
-        self.told.append("kept")
 
 
 @pytest.mark.parametrize("body", [demanding, raising])

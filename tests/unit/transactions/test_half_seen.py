@@ -7,33 +7,13 @@ from boto3.dynamodb.conditions import Attr
 
 from interlock._drivers.environment import Environment
 from interlock._protocol.faults import NoReply, Refused
-from interlock._protocol.locks import record
-from interlock._protocol.requests import Time
 from interlock.errors import ConditionFailed, IdempotencyMismatch, LockLost
 from interlock.testing._store.store import Store
 from interlock.testing._store.tables import Table
+from tests.unit.transactions.steps import Held
 
 A = {"pk": "a"}
 COMMIT, LOOK = "TransactWriteItems", "TransactGetItems"
-
-
-class Held:
-    """A lock that is held, and what commits have told it."""
-
-    def __init__(self):
-        self.told = []
-
-    def guard(self):
-        return record.guard("coordination", "a", 7)
-
-    def release_action(self):
-        return record.release_action("coordination", "a", 7, time=Time(0.0, 0.0))
-
-    def released(self):
-        self.told.append("released")
-
-    def kept(self):
-        self.told.append("kept")
 
 
 class World:
